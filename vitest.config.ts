@@ -1,0 +1,14 @@
+import { defineConfig } from 'vitest/config';
+
+/**
+ * The everyday ring only: pure code and local fakes. Rings that need namespaces or a cluster
+ * have their own configuration beside their tests, and `npm test` runs all of them.
+ */
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/netns/**', 'test/lab/**', 'test/bench/**', 'node_modules/**'],
+    testTimeout: 10_000,
+    restoreMocks: true,
+  },
+});
