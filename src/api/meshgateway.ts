@@ -1,0 +1,280 @@
+import { z } from 'zod';
+import { conditionsSchema } from './conditions.ts';
+import { addressField, cel, cidrField, labelSelectorSchema } from './fields.ts';
+import { DEFAULT_LISTEN_PORT, GROUP, VERSION } from './names.ts';
+import { objectMetaSchema, type ResourceType } from './resource.ts';
+
+const tolerationSchema = z
+  .object({
+    key: z.string().max(317).optional().describe('The taint key; empty with operator Exists tolerates every taint.'),
+    operator: z.enum(['Exists', 'Equal']).optional().describe('How the value is compared; Equal when left out.'),
+    value: z.string().max(63).optional().describe('The taint value for Equal.'),
+    effect: z
+      .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
+      .optional()
+      .describe('The taint effect; every effect when left out.'),
+    tolerationSeconds: z
+      .int()
+      .min(0)
+      .max(2 ** 31)
+      .optional()
+      .describe('For NoExecute: seconds to stay after the taint appears.'),
+  })
+  .describe("A taint that the gateway's pods tolerate, as in a pod.");
+
+const endpointHostSchema = z
+  .string()
+  .min(1)
+  .max(260)
+  .meta(
+    cel({
+      rule: "self.matches('^(\\\\[[0-9a-fA-F:.]+\\\\](:[0-9]{1,5})?|[0-9a-fA-F:]+|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?)$')",
+      message:
+        'spec.endpoint.hosts[] must be HOST, HOST:PORT, an IP address, or [IPv6]:PORT, such as vpn.example.com:51840',
+    }),
+  )
+  .describe('A host name or address, with a port where it differs from listenPort.');
+
+const endpointServiceSchema = z
+  .object({
+    type: z
+      .enum(['LoadBalancer', 'NodePort'])
+      .default('LoadBalancer')
+      .describe('The type of the Service that the operator makes.'),
+    annotations: z
+      .record(z.string().max(317), z.string().max(4096))
+      .meta({ maxProperties: 32 })
+      .optional()
+      .describe("Annotations of the Service, such as your load balancer's."),
+    nodePort: z.int().min(1).max(65535).optional().describe('The NodePort; Kubernetes chooses one when left out.'),
+  })
+  .describe('A Service that the operator owns and through which devices dial in.');
+
+/** What a platform engineer writes about one gateway. */
+export const meshGatewaySpecSchema = z
+  .object({
+    nodeSelector: z
+      .record(z.string().max(317), z.string().max(63))
+      .meta({ maxProperties: 32 })
+      .default({})
+      .describe('Labels of the nodes that serve this gateway. Left out: every Linux node.'),
+    tolerations: z.array(tolerationSchema).max(32).default([]).describe("Taints that the gateway's pods tolerate."),
+    listenPort: z
+      .int()
+      .min(1)
+      .max(65535)
+      .default(DEFAULT_LISTEN_PORT)
+      .describe(
+        'The UDP port that WireGuard listens on, on every gateway node. 51820, 51821 and 51871 are taken by Calico and Cilium on many nodes.',
+      ),
+    endpoint: z
+      .object({
+        hosts: z
+          .array(endpointHostSchema)
+          .max(16)
+          .default([])
+          .describe('Names or addresses under which devices reach the gateway, most preferred first.'),
+        service: endpointServiceSchema.optional(),
+        nodeAddresses: z
+          .boolean()
+          .optional()
+          .describe(
+            "Whether the gateway nodes' own addresses (external before internal) are endpoints too. Left out: only when there are no hosts and no service.",
+          ),
+      })
+      .default({ hosts: [] })
+      .describe('How devices dial in: hosts first, then the Service, then the nodes themselves.'),
+    advertise: z
+      .object({
+        services: z
+          .object({
+            enabled: z
+              .boolean()
+              .default(true)
+              .describe("Whether devices route the cluster's service CIDRs through this gateway."),
+            cidrs: z
+              .array(cidrField('spec.advertise.services.cidrs[]', 'A service CIDR.'))
+              .max(16)
+              .default([])
+              .describe(
+                'The service CIDRs. Left out: detected (ServiceCIDR objects, then the kubeadm configuration) and followed as they change.',
+              ),
+          })
+          .default({ enabled: true, cidrs: [] })
+          .describe("The cluster's Services."),
+        cidrs: z
+          .array(cidrField('spec.advertise.cidrs[]', 'A range that devices route through the gateway.'))
+          .max(32)
+          .meta(
+            cel({
+              rule: 'self.all(a, !isCIDR(a) || self.filter(b, isCIDR(b) && cidr(a).containsCIDR(b)).size() == 1)',
+              message:
+                'spec.advertise.cidrs must not overlap each other: keep the wider range and leave out the one inside it',
+            }),
+          )
+          .default([])
+          .describe('What else devices route through the gateway, such as a database subnet or a pod CIDR.'),
+      })
+      .default({ services: { enabled: true, cidrs: [] }, cidrs: [] })
+      .describe('What devices reach through this gateway.'),
+    allowedPeers: z
+      .object({
+        namespaces: z
+          .object({
+            from: z
+              .enum(['All', 'Selector', 'None'])
+              .default('All')
+              .describe('From which namespaces MeshPeers may attach.'),
+            selector: labelSelectorSchema
+              .optional()
+              .describe('For Selector: labels of the namespaces, such as kubernetes.io/metadata.name In [team-a].'),
+          })
+          .meta(
+            cel({
+              rule: "(self.from == 'Selector') == has(self.selector)",
+              message: 'spec.allowedPeers.namespaces.selector belongs to from: Selector; set both or neither',
+            }),
+          )
+          .default({ from: 'All' })
+          .describe('The namespaces that this gateway admits.'),
+      })
+      .default({ namespaces: { from: 'All' } })
+      .describe('Who may attach.'),
+    access: z
+      .object({
+        default: z
+          .enum(['Allow', 'Deny'])
+          .default('Allow')
+          .describe('What a device may reach without a grant: everything advertised, or cluster DNS alone.'),
+        peerToPeer: z
+          .enum(['Deny', 'Allow'])
+          .default('Deny')
+          .describe('Whether devices on the same node of this gateway may reach each other.'),
+      })
+      .default({ default: 'Allow', peerToPeer: 'Deny' })
+      .describe('What devices may do once they are in.'),
+    mtu: z
+      .int()
+      .min(1280)
+      .max(65455)
+      .optional()
+      .describe(
+        "The MTU of the tunnel. Left out: each node's underlay less 80; the smallest of them goes into status.config.",
+      ),
+    dns: z
+      .object({
+        enabled: z.boolean().default(true).describe('Whether status.config names the cluster DNS as resolver.'),
+        servers: z
+          .array(addressField('spec.dns.servers[]', 'A resolver.'))
+          .max(3)
+          .default([])
+          .describe('Resolvers inside what is advertised. Left out: the kube-dns Service of kube-system.'),
+        domain: z.string().min(1).max(253).default('cluster.local').describe("The cluster's domain."),
+      })
+      .default({ enabled: true, servers: [], domain: 'cluster.local' })
+      .describe('Names on the device.'),
+    dataplane: z
+      .enum(['Auto', 'Kernel', 'Userspace'])
+      .default('Auto')
+      .describe("Which WireGuard: the kernel's, wireguard-go, or (Auto) the kernel's where it has one."),
+  })
+  .describe('The gateway as it should be.');
+
+/** What the operator found and decided. Agents read `addresses`, `pool`, `serviceCIDRs`, `dns` and Accepted back, nothing else. */
+export const meshGatewayStatusSchema = z
+  .object({
+    observedGeneration: z
+      .int()
+      .min(0)
+      .max(Number.MAX_SAFE_INTEGER)
+      .optional()
+      .describe('The metadata.generation that this status is about.'),
+    publicKey: z.string().max(44).optional().describe('The WireGuard public key that all nodes of this gateway share.'),
+    addresses: z
+      .array(z.string().max(39))
+      .max(2)
+      .optional()
+      .describe("The gateway's own mesh addresses, the same on every node."),
+    pool: z.array(z.string().max(43)).max(2).optional().describe('The mesh pool that device addresses come from.'),
+    endpoints: z
+      .array(
+        z
+          .object({
+            endpoint: z.string().max(300).describe('Host and port.'),
+            source: z.enum(['Host', 'Service', 'Node']).describe('Where it comes from.'),
+          })
+          .describe('One way in.'),
+      )
+      .max(256)
+      .meta({ 'x-kubernetes-list-type': 'atomic' })
+      .optional()
+      .describe('How devices dial in, most preferred first.'),
+    serviceCIDRs: z
+      .array(
+        z
+          .object({
+            cidr: z.string().max(43).describe('A service CIDR.'),
+            source: z.string().max(253).describe('Where it was found.'),
+          })
+          .describe('One service CIDR.'),
+      )
+      .max(32)
+      .meta({ 'x-kubernetes-list-type': 'atomic' })
+      .optional()
+      .describe("The cluster's service CIDRs."),
+    dns: z
+      .object({
+        servers: z.array(z.string().max(39)).max(3).describe('Resolvers.'),
+        domain: z.string().max(253).describe("The cluster's domain."),
+      })
+      .optional()
+      .describe('The resolvers that status.config names.'),
+    proxyMode: z
+      .string()
+      .max(63)
+      .optional()
+      .describe('How Services are proxied on the gateway nodes, as the agents see it.'),
+    mtu: z.int().min(0).max(65535).optional().describe('The MTU that status.config names.'),
+    nodes: z
+      .object({
+        selected: z.int().min(0).max(100000).describe('Nodes that the selector matches.'),
+        ready: z
+          .int()
+          .min(0)
+          .max(100000)
+          .describe('Nodes whose agent is alive, programmed, and whose probe reaches Services.'),
+      })
+      .optional()
+      .describe('How many nodes serve this gateway.'),
+    peers: z
+      .object({
+        accepted: z.int().min(0).max(1048576).describe('MeshPeers that this gateway lets in.'),
+        connected: z.int().min(0).max(1048576).describe('MeshPeers with a live session on some node.'),
+      })
+      .optional()
+      .describe('How many devices use this gateway.'),
+    conditions: conditionsSchema.optional(),
+  })
+  .describe('The gateway as it is.');
+
+export const meshGatewaySchema = z.object({
+  apiVersion: z.string(),
+  kind: z.string(),
+  metadata: objectMetaSchema,
+  spec: meshGatewaySpecSchema.prefault({}),
+  status: meshGatewayStatusSchema.optional(),
+});
+
+/** One WireGuard identity served by every selected node. */
+export type MeshGateway = Readonly<z.infer<typeof meshGatewaySchema>>;
+export type MeshGatewaySpec = MeshGateway['spec'];
+export type MeshGatewayStatus = Readonly<z.infer<typeof meshGatewayStatusSchema>>;
+
+export const meshGatewayType: ResourceType<MeshGateway> = {
+  group: GROUP,
+  version: VERSION,
+  kind: 'MeshGateway',
+  plural: 'meshgateways',
+  namespaced: false,
+  parse: (raw) => meshGatewaySchema.parse(raw),
+};

@@ -1,0 +1,83 @@
+import { z } from 'zod';
+import { conditionsSchema } from './conditions.ts';
+import { GROUP, VERSION } from './names.ts';
+import { objectMetaSchema, type ResourceType } from './resource.ts';
+
+const reportedConnectionSchema = z
+  .object({
+    peer: z.string().max(317).describe('The MeshPeer as namespace/name.'),
+    endpoint: z.string().max(300).describe("The device's address and UDP port as this node sees it."),
+    lastHandshake: z
+      .string()
+      .max(64)
+      .meta({ format: 'date-time' })
+      .describe('The latest handshake; refreshed every few minutes.'),
+    since: z
+      .string()
+      .max(64)
+      .meta({ format: 'date-time' })
+      .describe('Since when the device has been connected without a break.'),
+  })
+  .describe('One live session on this node.');
+
+export const meshGatewayNodeSpecSchema = z
+  .object({
+    gateway: z.string().min(1).max(63).describe('The MeshGateway that is served.'),
+    node: z.string().min(1).max(253).describe('The node that serves it.'),
+  })
+  .describe('Which gateway on which node.');
+
+/** One agent's report on one gateway on its node. That the agent lives is told by the Lease of the same name, not here. */
+export const meshGatewayNodeStatusSchema = z
+  .object({
+    dataplane: z.enum(['Kernel', 'Userspace']).optional().describe('Which WireGuard this node runs.'),
+    publicKey: z.string().max(44).optional().describe('The public key of the interface.'),
+    mtu: z.int().min(0).max(65535).optional().describe('The MTU of the interface.'),
+    proxyMode: z
+      .string()
+      .max(63)
+      .optional()
+      .describe('How Services are proxied on this node: nftables, iptables, ipvs or unknown.'),
+    gatewayGeneration: z
+      .int()
+      .min(0)
+      .max(Number.MAX_SAFE_INTEGER)
+      .optional()
+      .describe("The MeshGateway's metadata.generation that is applied."),
+    appliedResourceVersion: z
+      .string()
+      .max(64)
+      .optional()
+      .describe('Every MeshPeer as it was at this resourceVersion, or later, is in the interface.'),
+    peers: z.int().min(0).max(1048576).optional().describe('Peers in the interface.'),
+    connected: z.int().min(0).max(1048576).optional().describe('Peers with a live session.'),
+    connections: z
+      .array(reportedConnectionSchema)
+      .max(4096)
+      .meta({ 'x-kubernetes-list-type': 'atomic' })
+      .optional()
+      .describe('Live sessions.'),
+    conditions: conditionsSchema.optional(),
+  })
+  .describe('What the agent found and did.');
+
+export const meshGatewayNodeSchema = z.object({
+  apiVersion: z.string(),
+  kind: z.string(),
+  metadata: objectMetaSchema,
+  spec: meshGatewayNodeSpecSchema,
+  status: meshGatewayNodeStatusSchema.optional(),
+});
+
+export type MeshGatewayNode = Readonly<z.infer<typeof meshGatewayNodeSchema>>;
+export type MeshGatewayNodeStatus = Readonly<z.infer<typeof meshGatewayNodeStatusSchema>>;
+export type ReportedConnection = Readonly<z.infer<typeof reportedConnectionSchema>>;
+
+export const meshGatewayNodeType: ResourceType<MeshGatewayNode> = {
+  group: GROUP,
+  version: VERSION,
+  kind: 'MeshGatewayNode',
+  plural: 'meshgatewaynodes',
+  namespaced: true,
+  parse: (raw) => meshGatewayNodeSchema.parse(raw),
+};

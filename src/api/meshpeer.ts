@@ -1,0 +1,137 @@
+import { z } from 'zod';
+import { conditionsSchema } from './conditions.ts';
+import { addressField, cel, labelField, publicKeyField } from './fields.ts';
+import { GROUP, VERSION } from './names.ts';
+import { objectMetaSchema, type ResourceType } from './resource.ts';
+
+/** What a person writes about one device. */
+export const meshPeerSpecSchema = z
+  .object({
+    publicKey: publicKeyField(
+      'spec.publicKey',
+      'The WireGuard public key of the device. The private key never leaves the device.',
+    ),
+    gateways: z
+      .array(labelField('spec.gateways[]', 'The name of a MeshGateway.'))
+      .min(1)
+      .max(8)
+      .meta({ 'x-kubernetes-list-type': 'set' })
+      .optional()
+      .describe(
+        'The MeshGateways to attach to, most preferred first. Left out: every gateway that admits this namespace.',
+      ),
+    addresses: z
+      .array(addressField('spec.addresses[]', 'A mesh address.'))
+      .min(1)
+      .max(2)
+      .meta(
+        cel({
+          rule: 'self.size() < 2 || !self.all(a, isIP(a)) || ip(self[0]).family() != ip(self[1]).family()',
+          message: 'spec.addresses may hold one IPv4 and one IPv6 address, not two of the same family',
+        }),
+      )
+      .optional()
+      .describe(
+        'Wished mesh addresses, at most one per family, inside the mesh pool. Left out: Sallyport chooses, stably by namespace and name.',
+      ),
+    expiresAt: z
+      .string()
+      .max(64)
+      .meta({ format: 'date-time' })
+      .optional()
+      .describe(
+        'From this time on no gateway lets the device in, whether or not the operator runs. RFC 3339, such as 2030-01-31T18:00:00Z.',
+      ),
+    suspended: z
+      .boolean()
+      .default(false)
+      .describe('While true, no gateway lets the device in; it keeps its addresses.'),
+    persistentKeepalive: z
+      .int()
+      .min(0)
+      .max(65535)
+      .default(25)
+      .describe(
+        "Seconds between the device's keepalive packets, which hold NAT mappings open; 0 turns them off. Goes into status.config.",
+      ),
+    owner: z
+      .string()
+      .min(1)
+      .max(253)
+      .optional()
+      .describe('Whose device this is, for people and audits, such as an e-mail address.'),
+  })
+  .describe('The device as it should be.');
+
+const connectionSchema = z
+  .object({
+    gateway: z.string().max(63).describe('The MeshGateway.'),
+    node: z.string().max(253).describe('The node that holds the session.'),
+    endpoint: z.string().max(300).describe("The device's address and UDP port as that node sees it."),
+    lastHandshake: z
+      .string()
+      .max(64)
+      .meta({ format: 'date-time' })
+      .describe('The latest handshake known here; refreshed every few minutes, not at each handshake.'),
+    since: z
+      .string()
+      .max(64)
+      .meta({ format: 'date-time' })
+      .describe('Since when the device has been connected to this node without a break.'),
+  })
+  .describe('One live WireGuard session.');
+
+/** What the operator found and decided. Agents read `addresses`, `gateways` and the Accepted condition back, nothing else. */
+export const meshPeerStatusSchema = z
+  .object({
+    observedGeneration: z
+      .int()
+      .min(0)
+      .max(Number.MAX_SAFE_INTEGER)
+      .optional()
+      .describe('The metadata.generation that this status is about.'),
+    addresses: z.array(z.string().max(39)).max(2).optional().describe('The mesh addresses that the device holds.'),
+    gateways: z
+      .array(z.string().max(63))
+      .max(64)
+      .optional()
+      .describe('The gateways that let this device in, most preferred first.'),
+    connections: z
+      .array(connectionSchema)
+      .max(256)
+      .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['gateway', 'node'] })
+      .optional()
+      .describe('Live sessions, by gateway and node.'),
+    config: z
+      .string()
+      .max(16384)
+      .optional()
+      .describe(
+        'A complete wg-quick file but for the private key, which its PostUp line reads from /etc/wireguard/INTERFACE.key on the device.',
+      ),
+    conditions: conditionsSchema.optional(),
+  })
+  .describe('The device as it is.');
+
+export const meshPeerSchema = z.object({
+  apiVersion: z.string(),
+  kind: z.string(),
+  metadata: objectMetaSchema,
+  spec: meshPeerSpecSchema,
+  status: meshPeerStatusSchema.optional(),
+});
+
+/** One device that may enter the mesh. */
+export type MeshPeer = Readonly<z.infer<typeof meshPeerSchema>>;
+export type MeshPeerSpec = MeshPeer['spec'];
+export type MeshPeerStatus = Readonly<z.infer<typeof meshPeerStatusSchema>>;
+export type Connection = Readonly<z.infer<typeof connectionSchema>>;
+
+export const meshPeerType: ResourceType<MeshPeer> = {
+  group: GROUP,
+  version: VERSION,
+  kind: 'MeshPeer',
+  plural: 'meshpeers',
+  namespaced: true,
+  parse: (raw) => meshPeerSchema.parse(raw),
+};

@@ -1,0 +1,97 @@
+import {
+  addressBits,
+  addressFamily,
+  addressFromValue,
+  addressValue,
+  type Family,
+  type IpAddress,
+  parseAddress,
+} from './address.ts';
+import { type Parsed, parsed, refused } from './parsed.ts';
+
+/** A prefix in canonical spelling with no host bits set, such as `10.96.0.0/12`. Equal prefixes are equal strings. */
+export type Cidr = string & { readonly __cidr: never };
+
+/** The addresses of a prefix as numbers, both ends included. */
+export interface AddressRange {
+  readonly family: Family;
+  readonly first: bigint;
+  readonly last: bigint;
+}
+
+/** A prefix; host bits and a missing or odd length are refused with the spelling that was probably meant. */
+export function parseCidr(text: string): Parsed<Cidr> {
+  const match = /^([^/]+)\/(0|[1-9]\d{0,2})$/.exec(text);
+  if (match === null) return refused(`"${text}" is not a CIDR such as 10.96.0.0/12`);
+  const address = parseAddress(match[1] ?? '');
+  if (!address.ok) return address;
+  const family = addressFamily(address.value);
+  const length = Number(match[2]);
+  if (length > addressBits(family)) return refused(`"${text}" has a prefix longer than ${addressBits(family)} bits`);
+  const value = addressValue(address.value);
+  const base = clearHostBits(family, value, length);
+  if (base !== value) return refused(`"${text}" has host bits set; write ${addressFromValue(family, base)}/${length}`);
+  return parsed(`${address.value}/${length}` as Cidr);
+}
+
+/** The prefix that holds exactly this address: /32 or /128. */
+export function hostCidr(address: IpAddress): Cidr {
+  return `${address}/${addressBits(addressFamily(address))}` as Cidr;
+}
+
+export function cidrFamily(cidr: Cidr): Family {
+  return cidr.includes(':') ? 6 : 4;
+}
+
+export function cidrLength(cidr: Cidr): number {
+  return Number(cidr.slice(cidr.indexOf('/') + 1));
+}
+
+/** The first address of the prefix. */
+export function cidrBase(cidr: Cidr): IpAddress {
+  return cidr.slice(0, cidr.indexOf('/')) as IpAddress;
+}
+
+export function cidrRange(cidr: Cidr): AddressRange {
+  const family = cidrFamily(cidr);
+  const first = addressValue(cidrBase(cidr));
+  return { family, first, last: first + (1n << BigInt(addressBits(family) - cidrLength(cidr))) - 1n };
+}
+
+export function cidrContains(cidr: Cidr, address: IpAddress): boolean {
+  const range = cidrRange(cidr);
+  const value = addressValue(address);
+  return range.family === addressFamily(address) && range.first <= value && value <= range.last;
+}
+
+/** Whether the prefixes share an address; prefixes of different families never do. */
+export function cidrsOverlap(one: Cidr, other: Cidr): boolean {
+  const a = cidrRange(one);
+  const b = cidrRange(other);
+  return a.family === b.family && a.first <= b.last && b.first <= a.last;
+}
+
+/** Sorted, without repetitions and without prefixes that another one covers: what an AllowedIPs line or an nft interval set needs. */
+export function normalizeCidrs(cidrs: Iterable<Cidr>): readonly Cidr[] {
+  const sorted = [...new Set(cidrs)].sort(compareCidrs);
+  const kept: Cidr[] = [];
+  for (const cidr of sorted) {
+    const last = kept.at(-1);
+    if (last === undefined || !cidrsOverlap(last, cidr)) kept.push(cidr);
+  }
+  return kept;
+}
+
+/** IPv4 before IPv6, then by first address, then the wider prefix first. */
+export function compareCidrs(one: Cidr, other: Cidr): number {
+  const a = cidrRange(one);
+  const b = cidrRange(other);
+  if (a.family !== b.family) return a.family - b.family;
+  if (a.first !== b.first) return a.first < b.first ? -1 : 1;
+  return cidrLength(one) - cidrLength(other);
+}
+
+function clearHostBits(family: Family, value: bigint, length: number): bigint {
+  const hostBits = BigInt(addressBits(family) - length);
+  return (value >> hostBits) << hostBits;
+}

@@ -1,0 +1,43 @@
+import { type IpAddress, parseAddress } from './address.ts';
+import { type Parsed, parsed, refused } from './parsed.ts';
+
+/** `host:port` as WireGuard writes it; an IPv6 host stands in brackets. */
+export type Endpoint = string & { readonly __endpoint: never };
+
+const DNS_NAME = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\.?$/i;
+
+/** An endpoint from `host`, `host:port` or `[v6]:port`; `defaultPort` fills a missing port. */
+export function parseEndpoint(text: string, defaultPort?: number): Parsed<Endpoint> {
+  const split = splitHostPort(text);
+  if (split === undefined)
+    return refused(`"${text}" is not HOST or HOST:PORT (write an IPv6 address with a port as [2001:db8::1]:51840)`);
+  const port = split.port === undefined ? defaultPort : Number(split.port);
+  if (port === undefined) return refused(`"${text}" has no port`);
+  if (!Number.isInteger(port) || port < 1 || port > 65535) return refused(`"${text}" has a port outside 1-65535`);
+  const address = parseAddress(split.host);
+  if (address.ok) return parsed(endpointOf(address.value, port));
+  if (split.bracketed || /^[\d.]+$/.test(split.host)) return refused(`"${text}": ${address.problem}`);
+  if (!DNS_NAME.test(split.host)) return refused(`"${text}" names no valid host`);
+  return parsed(`${split.host.toLowerCase()}:${port}` as Endpoint);
+}
+
+/** The endpoint at an address, with the brackets that IPv6 needs. */
+export function endpointOf(address: IpAddress, port: number): Endpoint {
+  return (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`) as Endpoint;
+}
+
+function splitHostPort(
+  text: string,
+): { readonly host: string; readonly port?: string; readonly bracketed: boolean } | undefined {
+  const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text);
+  if (bracketed !== null) return hostPort(bracketed, true);
+  const bareV6 = parseAddress(text);
+  if (bareV6.ok) return { host: text, bracketed: false };
+  const plain = /^([^:[\]\s]+)(?::(\d{1,5}))?$/.exec(text);
+  return plain === null ? undefined : hostPort(plain, false);
+}
+
+function hostPort(match: RegExpExecArray, bracketed: boolean) {
+  const [, host = '', port] = match;
+  return port === undefined ? { host, bracketed } : { host, port, bracketed };
+}
