@@ -52,9 +52,10 @@ type Reasons = typeof REASONS;
 /** A kind that has conditions. */
 export type ConditionKind = keyof Reasons;
 export type ConditionType<K extends ConditionKind> = keyof Reasons[K] & string;
-export type Reason<K extends ConditionKind, T extends ConditionType<K>> = Reasons[K][T] extends readonly (infer R)[]
-  ? R
-  : never;
+export type Reason<
+  K extends ConditionKind,
+  T extends ConditionType<K>,
+> = Reasons[K][T] extends readonly (infer R extends string)[] ? R : never;
 
 export type ConditionStatus = 'True' | 'False' | 'Unknown';
 

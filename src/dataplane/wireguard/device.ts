@@ -1,0 +1,50 @@
+import type { Cidr } from '../../net/cidr.ts';
+import type { Endpoint } from '../../net/endpoint.ts';
+import type { PublicKey } from '../../net/key.ts';
+
+/** A peer as it should be in the interface. */
+export interface WantedPeer {
+  readonly publicKey: PublicKey;
+  /** Sorted, without overlaps; the addresses that packets from this peer may carry and that are routed to it. */
+  readonly allowedIPs: readonly Cidr[];
+}
+
+/** The WireGuard interface as it should be. The private key appears by its public half only, so a plan may be printed. */
+export interface WantedDevice {
+  readonly name: string;
+  readonly dataplane: 'Auto' | 'Kernel' | 'Userspace';
+  readonly listenPort: number;
+  readonly mtu: number;
+  /** The interface's own addresses, host prefixes only, sorted. */
+  readonly addresses: readonly Cidr[];
+  /** What the mounted private key must derive to. */
+  readonly publicKey: PublicKey;
+  readonly peers: ReadonlyMap<PublicKey, WantedPeer>;
+}
+
+/** A peer as `wg show dump` tells it. */
+export interface ObservedPeer {
+  readonly publicKey: PublicKey;
+  readonly allowedIPs: readonly Cidr[];
+  /** Where the peer's packets last came from; undefined before the first. */
+  readonly endpoint?: Endpoint | undefined;
+  /** Seconds since the epoch; 0 when there was never a handshake. */
+  readonly latestHandshake: number;
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+  readonly hasPresharedKey: boolean;
+}
+
+/** The interface as it is. */
+export interface ObservedDevice {
+  readonly name: string;
+  readonly ifindex: number;
+  readonly dataplane: 'Kernel' | 'Userspace';
+  readonly up: boolean;
+  readonly mtu: number;
+  readonly addresses: readonly Cidr[];
+  readonly listenPort: number;
+  /** Undefined while the interface has no private key. */
+  readonly publicKey?: PublicKey | undefined;
+  readonly peers: ReadonlyMap<PublicKey, ObservedPeer>;
+}
