@@ -1,0 +1,13 @@
+module sallyport.dev/lab/wireguard-go
+
+go 1.26
+
+tool golang.zx2c4.com/wireguard
+
+require golang.zx2c4.com/wireguard v0.0.0-20260522210424-ecfc5a8d5446
+
+require (
+	golang.org/x/crypto v0.37.0 // indirect
+	golang.org/x/net v0.39.0 // indirect
+	golang.org/x/sys v0.32.0 // indirect
+)
