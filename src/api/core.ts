@@ -20,7 +20,12 @@ const base = { apiVersion: z.string().default(''), kind: z.string().default(''),
 
 const nodeSchema = z.object({
   ...base,
-  spec: z.object({ podCIDRs: z.array(z.string()).optional(), unschedulable: z.boolean().optional() }).prefault({}),
+  spec: z
+    .object({
+      podCIDRs: z.array(z.string()).optional(),
+      taints: z.array(z.object({ key: z.string(), value: z.string().optional(), effect: z.string() })).optional(),
+    })
+    .prefault({}),
   status: z
     .object({
       addresses: z.array(z.object({ type: z.string(), address: z.string() })).default([]),

@@ -1,6 +1,15 @@
 import { z } from 'zod';
-import { conditionsSchema } from './conditions.ts';
-import { addressField, cel, cidrField, labelSelectorSchema } from './fields.ts';
+import {
+  AGE_COLUMN,
+  addressField,
+  type CelRule,
+  cel,
+  cidrField,
+  conditionColumn,
+  labelSelectorSchema,
+  type PrinterColumn,
+} from './fields.ts';
+import { meshGatewayStatusSchema } from './meshgateway-status.ts';
 import { DEFAULT_LISTEN_PORT, GROUP, VERSION } from './names.ts';
 import { objectMetaSchema, type ResourceType } from './resource.ts';
 
@@ -180,95 +189,43 @@ export const meshGatewaySpecSchema = z
   })
   .describe('The gateway as it should be.');
 
-/** What the operator found and decided. Agents read `addresses`, `pool`, `serviceCIDRs`, `dns` and Accepted back, nothing else. */
-export const meshGatewayStatusSchema = z
+export const meshGatewaySchema = z
   .object({
-    observedGeneration: z
-      .int()
-      .min(0)
-      .max(Number.MAX_SAFE_INTEGER)
-      .optional()
-      .describe('The metadata.generation that this status is about.'),
-    publicKey: z.string().max(44).optional().describe('The WireGuard public key that all nodes of this gateway share.'),
-    addresses: z
-      .array(z.string().max(39))
-      .max(2)
-      .optional()
-      .describe("The gateway's own mesh addresses, the same on every node."),
-    pool: z.array(z.string().max(43)).max(2).optional().describe('The mesh pool that device addresses come from.'),
-    endpoints: z
-      .array(
-        z
-          .object({
-            endpoint: z.string().max(300).describe('Host and port.'),
-            source: z.enum(['Host', 'Service', 'Node']).describe('Where it comes from.'),
-          })
-          .describe('One way in.'),
-      )
-      .max(256)
-      .meta({ 'x-kubernetes-list-type': 'atomic' })
-      .optional()
-      .describe('How devices dial in, most preferred first.'),
-    serviceCIDRs: z
-      .array(
-        z
-          .object({
-            cidr: z.string().max(43).describe('A service CIDR.'),
-            source: z.string().max(253).describe('Where it was found.'),
-          })
-          .describe('One service CIDR.'),
-      )
-      .max(32)
-      .meta({ 'x-kubernetes-list-type': 'atomic' })
-      .optional()
-      .describe("The cluster's service CIDRs."),
-    dns: z
-      .object({
-        servers: z.array(z.string().max(39)).max(3).describe('Resolvers.'),
-        domain: z.string().max(253).describe("The cluster's domain."),
-      })
-      .optional()
-      .describe('The resolvers that status.config names.'),
-    proxyMode: z
-      .string()
-      .max(63)
-      .optional()
-      .describe('How Services are proxied on the gateway nodes, as the agents see it.'),
-    mtu: z.int().min(0).max(65535).optional().describe('The MTU that status.config names.'),
-    nodes: z
-      .object({
-        selected: z.int().min(0).max(100000).describe('Nodes that the selector matches.'),
-        ready: z
-          .int()
-          .min(0)
-          .max(100000)
-          .describe('Nodes whose agent is alive, programmed, and whose probe reaches Services.'),
-      })
-      .optional()
-      .describe('How many nodes serve this gateway.'),
-    peers: z
-      .object({
-        accepted: z.int().min(0).max(1048576).describe('MeshPeers that this gateway lets in.'),
-        connected: z.int().min(0).max(1048576).describe('MeshPeers with a live session on some node.'),
-      })
-      .optional()
-      .describe('How many devices use this gateway.'),
-    conditions: conditionsSchema.optional(),
+    apiVersion: z.string(),
+    kind: z.string(),
+    metadata: objectMetaSchema,
+    spec: meshGatewaySpecSchema.prefault({}),
+    status: meshGatewayStatusSchema.optional(),
   })
-  .describe('The gateway as it is.');
+  .describe(
+    'One WireGuard identity that every selected node serves. Devices that attach to it reach what it advertises, by default every Service of the cluster.',
+  );
 
-export const meshGatewaySchema = z.object({
-  apiVersion: z.string(),
-  kind: z.string(),
-  metadata: objectMetaSchema,
-  spec: meshGatewaySpecSchema.prefault({}),
-  status: meshGatewayStatusSchema.optional(),
-});
+/** Rules on the object as a whole: the name becomes part of an interface's, a table's and several children's names. */
+export const meshGatewayRules: readonly CelRule[] = [
+  {
+    rule: "self.metadata.name.size() <= 40 && self.metadata.name.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')",
+    message:
+      'metadata.name must be a DNS label of at most 40 characters (lower-case letters, digits and "-", no dots), such as default or office-2: choose a shorter or plainer name',
+  },
+];
+
+/** What `kubectl get meshgateways` shows. */
+export const meshGatewayColumns: readonly PrinterColumn[] = [
+  conditionColumn('Ready', 'Ready', 'status', 'Whether devices reach Services through this gateway.'),
+  conditionColumn('Reason', 'Ready', 'reason', 'Why it is ready or not.'),
+  { name: 'Nodes', type: 'integer', description: 'Nodes that are selected.', jsonPath: '.status.nodes.selected' },
+  { name: 'Serving', type: 'integer', description: 'Nodes that serve.', jsonPath: '.status.nodes.ready' },
+  { name: 'Peers', type: 'integer', description: 'Devices that are let in.', jsonPath: '.status.peers.accepted' },
+  { name: 'Connected', type: 'integer', description: 'Live devices.', jsonPath: '.status.peers.connected' },
+  { name: 'Endpoint', type: 'string', description: 'Where to dial.', jsonPath: '.status.endpoints[0].endpoint' },
+  AGE_COLUMN,
+];
 
 /** One WireGuard identity served by every selected node. */
 export type MeshGateway = Readonly<z.infer<typeof meshGatewaySchema>>;
 export type MeshGatewaySpec = MeshGateway['spec'];
-export type MeshGatewayStatus = Readonly<z.infer<typeof meshGatewayStatusSchema>>;
+export type MeshGatewayStatus = NonNullable<MeshGateway['status']>;
 
 export const meshGatewayType: ResourceType<MeshGateway> = {
   group: GROUP,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { conditionsSchema } from './conditions.ts';
+import { AGE_COLUMN, conditionColumn, type PrinterColumn } from './fields.ts';
 import { GROUP, VERSION } from './names.ts';
 import { objectMetaSchema, type ResourceType } from './resource.ts';
 
@@ -61,13 +62,28 @@ export const meshGatewayNodeStatusSchema = z
   })
   .describe('What the agent found and did.');
 
-export const meshGatewayNodeSchema = z.object({
-  apiVersion: z.string(),
-  kind: z.string(),
-  metadata: objectMetaSchema,
-  spec: meshGatewayNodeSpecSchema,
-  status: meshGatewayNodeStatusSchema.optional(),
-});
+export const meshGatewayNodeSchema = z
+  .object({
+    apiVersion: z.string(),
+    kind: z.string(),
+    metadata: objectMetaSchema,
+    spec: meshGatewayNodeSpecSchema,
+    status: meshGatewayNodeStatusSchema.optional(),
+  })
+  .describe(
+    "One agent's report on one gateway on its node. Sallyport makes and removes these; they are read, not written, by people.",
+  );
+
+/** What `kubectl get meshgatewaynodes` shows. */
+export const meshGatewayNodeColumns: readonly PrinterColumn[] = [
+  { name: 'Gateway', type: 'string', description: 'The MeshGateway.', jsonPath: '.spec.gateway' },
+  { name: 'Node', type: 'string', description: 'The node that serves it.', jsonPath: '.spec.node' },
+  { name: 'Dataplane', type: 'string', description: 'Which WireGuard runs.', jsonPath: '.status.dataplane' },
+  conditionColumn('Services', 'ServicesReachable', 'status', 'Whether the probe reached a Service through this node.'),
+  { name: 'Peers', type: 'integer', description: 'Peers in the interface.', jsonPath: '.status.peers' },
+  { name: 'Connected', type: 'integer', description: 'Peers with a live session.', jsonPath: '.status.connected' },
+  AGE_COLUMN,
+];
 
 export type MeshGatewayNode = Readonly<z.infer<typeof meshGatewayNodeSchema>>;
 export type MeshGatewayNodeStatus = Readonly<z.infer<typeof meshGatewayNodeStatusSchema>>;

@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { conditionsSchema } from './conditions.ts';
-import { addressField, cel, labelField, publicKeyField } from './fields.ts';
+import {
+  AGE_COLUMN,
+  addressField,
+  cel,
+  conditionColumn,
+  labelField,
+  type PrinterColumn,
+  publicKeyField,
+} from './fields.ts';
 import { GROUP, VERSION } from './names.ts';
 import { objectMetaSchema, type ResourceType } from './resource.ts';
 
@@ -81,7 +89,7 @@ const connectionSchema = z
   })
   .describe('One live WireGuard session.');
 
-/** What the operator found and decided. Agents read `addresses`, `gateways` and the Accepted condition back, nothing else. */
+/** What the operator found and decided. Agents act on `publicKey`, `addresses`, `gateways` and the Accepted condition, nothing else. */
 export const meshPeerStatusSchema = z
   .object({
     observedGeneration: z
@@ -90,6 +98,11 @@ export const meshPeerStatusSchema = z
       .max(Number.MAX_SAFE_INTEGER)
       .optional()
       .describe('The metadata.generation that this status is about.'),
+    publicKey: z
+      .string()
+      .max(44)
+      .optional()
+      .describe('The public key that gateways let in: spec.publicKey once it is accepted.'),
     addresses: z.array(z.string().max(39)).max(2).optional().describe('The mesh addresses that the device holds.'),
     gateways: z
       .array(z.string().max(63))
@@ -113,13 +126,30 @@ export const meshPeerStatusSchema = z
   })
   .describe('The device as it is.');
 
-export const meshPeerSchema = z.object({
-  apiVersion: z.string(),
-  kind: z.string(),
-  metadata: objectMetaSchema,
-  spec: meshPeerSpecSchema,
-  status: meshPeerStatusSchema.optional(),
-});
+export const meshPeerSchema = z
+  .object({
+    apiVersion: z.string(),
+    kind: z.string(),
+    metadata: objectMetaSchema,
+    spec: meshPeerSpecSchema,
+    status: meshPeerStatusSchema.optional(),
+  })
+  .describe(
+    "One device that may enter the mesh: a laptop, a CI job, another cluster. Once it is accepted, status.config holds the device's complete WireGuard configuration but for its private key.",
+  );
+
+/** What `kubectl get meshpeers` shows. */
+export const meshPeerColumns: readonly PrinterColumn[] = [
+  conditionColumn('Accepted', 'Accepted', 'status', 'Whether some gateway lets the device in.'),
+  conditionColumn('Programmed', 'Programmed', 'status', 'Whether the gateway nodes know the device.'),
+  conditionColumn('Connected', 'Connected', 'status', 'Whether the device has a live session.'),
+  { name: 'Address', type: 'string', description: "The device's mesh address.", jsonPath: '.status.addresses[0]' },
+  conditionColumn('Reason', 'Accepted', 'reason', 'Why the device is accepted or not.'),
+  { name: 'Expires', type: 'string', description: 'When the device is shut out.', jsonPath: '.spec.expiresAt' },
+  { name: 'Gateways', type: 'string', description: 'Who lets it in.', jsonPath: '.status.gateways', priority: 1 },
+  { name: 'Owner', type: 'string', description: 'Whose device it is.', jsonPath: '.spec.owner', priority: 1 },
+  AGE_COLUMN,
+];
 
 /** One device that may enter the mesh. */
 export type MeshPeer = Readonly<z.infer<typeof meshPeerSchema>>;

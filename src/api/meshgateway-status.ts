@@ -1,0 +1,79 @@
+import { z } from 'zod';
+import { conditionsSchema } from './conditions.ts';
+
+/** What the operator found and decided. Agents read `addresses`, `pool`, `serviceCIDRs`, `dns` and Accepted back, nothing else. */
+export const meshGatewayStatusSchema = z
+  .object({
+    observedGeneration: z
+      .int()
+      .min(0)
+      .max(Number.MAX_SAFE_INTEGER)
+      .optional()
+      .describe('The metadata.generation that this status is about.'),
+    publicKey: z.string().max(44).optional().describe('The WireGuard public key that all nodes of this gateway share.'),
+    addresses: z
+      .array(z.string().max(39))
+      .max(2)
+      .optional()
+      .describe("The gateway's own mesh addresses, the same on every node."),
+    pool: z.array(z.string().max(43)).max(2).optional().describe('The mesh pool that device addresses come from.'),
+    endpoints: z
+      .array(
+        z
+          .object({
+            endpoint: z.string().max(300).describe('Host and port.'),
+            source: z.enum(['Host', 'Service', 'Node']).describe('Where it comes from.'),
+          })
+          .describe('One way in.'),
+      )
+      .max(256)
+      .meta({ 'x-kubernetes-list-type': 'atomic' })
+      .optional()
+      .describe('How devices dial in, most preferred first.'),
+    serviceCIDRs: z
+      .array(
+        z
+          .object({
+            cidr: z.string().max(43).describe('A service CIDR.'),
+            source: z.string().max(253).describe('Where it was found.'),
+          })
+          .describe('One service CIDR.'),
+      )
+      .max(32)
+      .meta({ 'x-kubernetes-list-type': 'atomic' })
+      .optional()
+      .describe("The cluster's service CIDRs."),
+    dns: z
+      .object({
+        servers: z.array(z.string().max(39)).max(3).describe('Resolvers.'),
+        domain: z.string().max(253).describe("The cluster's domain."),
+      })
+      .optional()
+      .describe('The resolvers that status.config names.'),
+    proxyMode: z
+      .string()
+      .max(63)
+      .optional()
+      .describe('How Services are proxied on the gateway nodes, as the agents see it.'),
+    mtu: z.int().min(0).max(65535).optional().describe('The MTU that status.config names.'),
+    nodes: z
+      .object({
+        selected: z.int().min(0).max(100000).describe('Nodes that the selector matches.'),
+        ready: z
+          .int()
+          .min(0)
+          .max(100000)
+          .describe('Nodes whose agent is alive, programmed, and whose probe reaches Services.'),
+      })
+      .optional()
+      .describe('How many nodes serve this gateway.'),
+    peers: z
+      .object({
+        accepted: z.int().min(0).max(1048576).describe('MeshPeers that this gateway lets in.'),
+        connected: z.int().min(0).max(1048576).describe('MeshPeers with a live session on some node.'),
+      })
+      .optional()
+      .describe('How many devices use this gateway.'),
+    conditions: conditionsSchema.optional(),
+  })
+  .describe('The gateway as it is.');

@@ -1,0 +1,147 @@
+import type { MeshPeer } from '../api/meshpeer.ts';
+import { keyOf, type ObjectKey } from '../api/resource.ts';
+import type { WantedPeer } from '../dataplane/wireguard/device.ts';
+import type { Cidr } from '../net/cidr.ts';
+import type { PublicKey } from '../net/key.ts';
+import { oldest } from './age.ts';
+import { expiryOf, type Member, memberOf } from './members.ts';
+
+/**
+ * The WireGuard peers that a gateway's nodes should have, kept up to date at a cost that depends on what changed and not on how
+ * many peers there are: an index of members by key and by address, from which one peer's entry can be said again alone.
+ *
+ * Two members with one key or one address cannot both be honoured, because AllowedIPs are exclusive per interface. The operator
+ * accepts only one of them; should two be accepted all the same, every node lets the older one in.
+ */
+export class PeerTable {
+  /** Entries as they should be in the interface. */
+  readonly wanted: ReadonlyMap<PublicKey, WantedPeer>;
+  readonly #wanted = new Map<PublicKey, WantedPeer>();
+  readonly #gateway: string;
+  readonly #members = new Map<ObjectKey, Member>();
+  readonly #byKey = new Map<PublicKey, Set<ObjectKey>>();
+  readonly #byAddress = new Map<Cidr, Set<ObjectKey>>();
+  readonly #expiring = new Map<ObjectKey, MeshPeer>();
+
+  constructor(gateway: string) {
+    this.#gateway = gateway;
+    this.wanted = this.#wanted;
+  }
+
+  /** Takes a peer's present state, or its absence, into account; returns the keys whose entries may have changed. */
+  set(key: ObjectKey, peer: MeshPeer | undefined, now: number): ReadonlySet<PublicKey> {
+    const before = this.#members.get(key);
+    const after = peer === undefined ? undefined : memberOf(this.#gateway, peer, now);
+    if (after !== undefined && expiryOf(after.peer) < Number.POSITIVE_INFINITY) this.#expiring.set(key, after.peer);
+    else this.#expiring.delete(key);
+    if (before !== undefined && after !== undefined && sameMember(before, after)) {
+      this.#members.set(key, after);
+      return new Set();
+    }
+    const touched = this.#touchedBy(before, after);
+    if (before !== undefined) this.#remove(key, before);
+    if (after !== undefined) this.#insert(key, after);
+    for (const publicKey of touched) this.#say(publicKey);
+    return touched;
+  }
+
+  /** Takes out whoever has expired by now; returns the keys whose entries may have changed. */
+  expire(now: number): ReadonlySet<PublicKey> {
+    const touched = new Set<PublicKey>();
+    for (const [key, peer] of [...this.#expiring]) {
+      if (expiryOf(peer) <= now) for (const publicKey of this.set(key, peer, now)) touched.add(publicKey);
+    }
+    return touched;
+  }
+
+  /** When the next member expires, in milliseconds since the epoch; infinity for never. */
+  nextExpiry(): number {
+    let next = Number.POSITIVE_INFINITY;
+    for (const peer of this.#expiring.values()) next = Math.min(next, expiryOf(peer));
+    return next;
+  }
+
+  /** The member that an entry of the interface stands for. */
+  memberWith(publicKey: PublicKey): Member | undefined {
+    return oldestMember(this.#holders(this.#byKey.get(publicKey)));
+  }
+
+  /** Both members' own keys, and the keys of everyone who shares an address with either. */
+  #touchedBy(...members: readonly (Member | undefined)[]): Set<PublicKey> {
+    const touched = new Set<PublicKey>();
+    for (const member of members) {
+      if (member === undefined) continue;
+      touched.add(member.publicKey);
+      for (const address of member.addresses) {
+        for (const rival of this.#holders(this.#byAddress.get(address))) touched.add(rival.publicKey);
+      }
+    }
+    return touched;
+  }
+
+  #insert(key: ObjectKey, member: Member): void {
+    this.#members.set(key, member);
+    add(this.#byKey, member.publicKey, key);
+    for (const address of member.addresses) add(this.#byAddress, address, key);
+  }
+
+  #remove(key: ObjectKey, member: Member): void {
+    this.#members.delete(key);
+    drop(this.#byKey, member.publicKey, key);
+    for (const address of member.addresses) drop(this.#byAddress, address, key);
+  }
+
+  #say(publicKey: PublicKey): void {
+    const member = this.memberWith(publicKey);
+    if (member === undefined) this.#wanted.delete(publicKey);
+    else this.#wanted.set(publicKey, { publicKey, allowedIPs: this.#addressesWonBy(member) });
+  }
+
+  #addressesWonBy(member: Member): readonly Cidr[] {
+    const won = member.addresses.filter(
+      (address) => oldestMember(this.#holders(this.#byAddress.get(address))) === member,
+    );
+    return won.sort();
+  }
+
+  *#holders(keys: ReadonlySet<ObjectKey> | undefined): Iterable<Member> {
+    for (const key of keys ?? []) {
+      const member = this.#members.get(key);
+      if (member !== undefined) yield member;
+    }
+  }
+}
+
+/** A table of these peers, as a node makes it when it starts. */
+export function peerTable(gateway: string, peers: Iterable<MeshPeer>, now: number): PeerTable {
+  const table = new PeerTable(gateway);
+  for (const peer of peers) table.set(keyOf(peer.metadata), peer, now);
+  return table;
+}
+
+function sameMember(one: Member, other: Member): boolean {
+  return (
+    one.publicKey === other.publicKey &&
+    one.peer.metadata.uid === other.peer.metadata.uid &&
+    one.addresses.length === other.addresses.length &&
+    one.addresses.every((address, index) => address === other.addresses[index])
+  );
+}
+
+function oldestMember(members: Iterable<Member>): Member | undefined {
+  const byPeer = new Map([...members].map((member) => [member.peer, member]));
+  const first = oldest(byPeer.keys());
+  return first === undefined ? undefined : byPeer.get(first);
+}
+
+function add<K>(index: Map<K, Set<ObjectKey>>, entry: K, key: ObjectKey): void {
+  const keys = index.get(entry);
+  if (keys === undefined) index.set(entry, new Set([key]));
+  else keys.add(key);
+}
+
+function drop<K>(index: Map<K, Set<ObjectKey>>, entry: K, key: ObjectKey): void {
+  const keys = index.get(entry);
+  keys?.delete(key);
+  if (keys?.size === 0) index.delete(entry);
+}
