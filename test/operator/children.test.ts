@@ -1,0 +1,204 @@
+import { describe, expect, test } from 'vitest';
+import { meshGatewayType } from '../../src/api/meshgateway.ts';
+import { gatewayDaemonSet, gatewayKeySecret, gatewayService, ownerReferenceOf } from '../../src/operator/children.ts';
+import { type OperatorConfig, parseOperatorConfig } from '../../src/operator/config.ts';
+
+const NAMESPACE = 'sallyport-system';
+const LABELS = {
+  'app.kubernetes.io/name': 'sallyport',
+  'app.kubernetes.io/component': 'agent',
+  'sallyport.dev/gateway': 'default',
+};
+
+function gatewayWith(spec: object) {
+  return meshGatewayType.parse({
+    apiVersion: 'sallyport.dev/v1alpha1',
+    kind: 'MeshGateway',
+    metadata: { name: 'default', uid: 'b4a8' },
+    spec,
+  });
+}
+
+function configWith(agent: object): OperatorConfig {
+  const result = parseOperatorConfig(JSON.stringify({ agent: { image: 'example.test/sallyport:1', ...agent } }));
+  if (!result.ok) throw new Error(result.problem);
+  return result.value;
+}
+
+function podOf(spec: object = {}, agent: object = {}) {
+  return gatewayDaemonSet(gatewayWith(spec), configWith(agent), NAMESPACE).spec.template.spec;
+}
+
+function containerOf(spec: object = {}, agent: object = {}) {
+  const [container, ...others] = podOf(spec, agent).containers;
+  if (container === undefined || others.length > 0) throw new Error('expected one container');
+  return container;
+}
+
+describe('every child', () => {
+  const owner = { apiVersion: 'sallyport.dev/v1alpha1', kind: 'MeshGateway', name: 'default', uid: 'b4a8' };
+  const gateway = gatewayWith({ endpoint: { service: {} } });
+
+  test.each([
+    ['DaemonSet', gatewayDaemonSet(gateway, configWith({}), NAMESPACE)],
+    ['Service', gatewayService(gateway, NAMESPACE)],
+    ['Secret', gatewayKeySecret(gateway, NAMESPACE, 'a2V5')],
+  ])('%s goes with its gateway and is found by its labels', (kind, child) => {
+    expect(child?.kind).toBe(kind);
+    expect(child?.metadata).toEqual({
+      name: 'sallyport-default',
+      namespace: NAMESPACE,
+      labels: { ...LABELS, 'app.kubernetes.io/managed-by': 'sallyport-operator' },
+      ownerReferences: [{ ...owner, controller: true, blockOwnerDeletion: true }],
+    });
+    expect(ownerReferenceOf(gateway)).toMatchObject(owner);
+  });
+
+  test('is the same for the same gateway, so that an apply of it changes nothing', () => {
+    const once = JSON.stringify(gatewayDaemonSet(gateway, configWith({}), NAMESPACE, '7'));
+    expect(JSON.stringify(gatewayDaemonSet(gateway, configWith({}), NAMESPACE, '7'))).toBe(once);
+  });
+});
+
+describe("a gateway's DaemonSet", () => {
+  test('runs with NET_ADMIN and nothing else', () => {
+    expect(containerOf().securityContext).toEqual({
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      privileged: false,
+      capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] },
+    });
+    expect(podOf()).toMatchObject({
+      hostNetwork: true,
+      securityContext: { runAsUser: 0, seccompProfile: { type: 'RuntimeDefault' } },
+    });
+    expect(podOf()).not.toHaveProperty('hostPID');
+  });
+
+  test('selects its own pods only, whatever labels the chart adds', () => {
+    const labels = { 'app.kubernetes.io/name': 'mine', team: 'net' };
+    const { selector, template } = gatewayDaemonSet(gatewayWith({}), configWith({ podLabels: labels }), NAMESPACE).spec;
+    expect(selector.matchLabels).toEqual(LABELS);
+    expect(template.metadata.labels).toMatchObject({ ...LABELS, team: 'net' });
+  });
+
+  test("goes to the gateway's nodes, never to Windows", () => {
+    const tolerations = [{ key: 'edge', operator: 'Exists' as const }];
+    expect(podOf({ nodeSelector: { edge: 'true', 'kubernetes.io/os': 'windows' }, tolerations })).toMatchObject({
+      nodeSelector: { edge: 'true', 'kubernetes.io/os': 'linux' },
+      tolerations,
+    });
+  });
+
+  test('takes one node at a time from service, and has no surplus pod that would want the same ports', () => {
+    const { updateStrategy } = gatewayDaemonSet(gatewayWith({}), configWith({}), NAMESPACE).spec;
+    expect(updateStrategy).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } });
+    expect(containerOf({ listenPort: 51999 }).ports).toEqual([
+      { name: 'wireguard', containerPort: 51999, hostPort: 51999, protocol: 'UDP' },
+      { name: 'health', containerPort: 9841, hostPort: 9841, protocol: 'TCP', hostIP: '127.0.0.1' },
+    ]);
+  });
+
+  test('is asked for its health on loopback', () => {
+    expect(containerOf().livenessProbe.httpGet).toMatchObject({ host: '127.0.0.1', port: 9841, path: '/healthz' });
+    expect(containerOf().readinessProbe.httpGet).toMatchObject({ host: '127.0.0.1', port: 9841, path: '/readyz' });
+  });
+
+  test('mounts the private key for root alone, and nothing of any other Secret', () => {
+    const secrets = podOf().volumes.filter((volume) => 'secret' in volume);
+    expect(secrets).toEqual([
+      {
+        name: 'key',
+        secret: {
+          secretName: 'sallyport-default',
+          items: [{ key: 'privateKey', path: 'privateKey', mode: 0o400 }],
+          defaultMode: 0o400,
+          optional: false,
+        },
+      },
+    ]);
+  });
+
+  test.each([
+    ['Kernel', []],
+    ['Auto', ['/dev/net']],
+    ['Userspace', ['/dev/net']],
+  ])('dataplane %s mounts of the node, besides its network settings, %j', (dataplane, folders) => {
+    const paths = podOf({ dataplane }).volumes.flatMap((volume) =>
+      'hostPath' in volume ? [(volume.hostPath as { path: string }).path] : [],
+    );
+    expect(paths).toEqual(['/proc/sys/net', ...folders]);
+  });
+
+  test('mounts every volume it declares', () => {
+    expect(containerOf().volumeMounts.map(({ name, mountPath, readOnly }) => [name, mountPath, readOnly])).toEqual([
+      ['key', '/etc/sallyport/key', true],
+      ['scratch', '/run/sallyport', false],
+      ['wireguard-sockets', '/run/wireguard', false],
+      ['sysctls', '/host/proc/sys/net', false],
+      ['tun', '/dev/net', false],
+    ]);
+    expect(podOf().volumes.map((volume) => volume.name)).toEqual(
+      containerOf().volumeMounts.map((mounted) => mounted.name),
+    );
+  });
+
+  test('tells the agent where it is and what it serves', () => {
+    const fields = containerOf({}, { logLevel: 'debug' }).env.map(({ name, value, valueFrom }) => [
+      name,
+      value ?? valueFrom?.fieldRef.fieldPath,
+    ]);
+    expect(Object.fromEntries(fields)).toEqual({
+      NODE_NAME: 'spec.nodeName',
+      POD_NAME: 'metadata.name',
+      POD_NAMESPACE: 'metadata.namespace',
+      SALLYPORT_GATEWAY: 'default',
+      SALLYPORT_LOG_LEVEL: 'debug',
+    });
+  });
+
+  test('rolls when the key changes', () => {
+    const of = (version: string) => gatewayDaemonSet(gatewayWith({}), configWith({}), NAMESPACE, version).spec.template;
+    expect(of('1').metadata.annotations).toEqual({ 'sallyport.dev/key-version': '1' });
+    expect(of('2')).not.toEqual(of('1'));
+  });
+
+  test('leaves out what the chart leaves empty', () => {
+    expect(podOf({}, { priorityClassName: '' })).not.toHaveProperty('priorityClassName');
+    expect(podOf()).not.toHaveProperty('imagePullSecrets');
+    expect(podOf({}, { imagePullSecrets: ['registry'] })).toMatchObject({ imagePullSecrets: [{ name: 'registry' }] });
+  });
+});
+
+describe("a gateway's Service", () => {
+  test('exists only when asked for', () => {
+    expect(gatewayService(gatewayWith({}), NAMESPACE)).toBeUndefined();
+    expect(gatewayService(gatewayWith({ endpoint: { hosts: ['vpn.example.com'] } }), NAMESPACE)).toBeUndefined();
+  });
+
+  test("leads to the gateway's agents and keeps the device's address", () => {
+    const service = gatewayService(gatewayWith({ endpoint: { service: {} } }), NAMESPACE);
+    expect(service?.spec).toEqual({
+      type: 'LoadBalancer',
+      selector: LABELS,
+      externalTrafficPolicy: 'Local',
+      ports: [{ name: 'wireguard', protocol: 'UDP', port: 51840, targetPort: 51840 }],
+    });
+  });
+
+  test('takes the annotations and the port that the gateway names', () => {
+    const annotations = { 'example.com/lb': 'internal' };
+    const endpoint = { service: { type: 'NodePort', annotations, nodePort: 30840 } };
+    const service = gatewayService(gatewayWith({ endpoint }), NAMESPACE);
+    expect(service?.metadata).toMatchObject({ annotations });
+    expect(service?.spec).toMatchObject({ type: 'NodePort', ports: [{ nodePort: 30840 }] });
+  });
+});
+
+describe("a gateway's Secret", () => {
+  test('holds the text of the key', () => {
+    const secret = gatewayKeySecret(gatewayWith({}), NAMESPACE, 'private text');
+    expect(secret.type).toBe('Opaque');
+    expect(Buffer.from(secret.data.privateKey, 'base64').toString()).toBe('private text');
+  });
+});
