@@ -17,11 +17,10 @@ export const REASONS = {
       'AddressOutsidePool',
       'PoolExhausted',
       'GatewayNotFound',
-      'GatewayNotAccepted',
       'NamespaceNotAdmitted',
       'NoGateway',
     ],
-    Programmed: ['Programmed', 'NotAccepted', 'WaitingForNodes', 'NoReadyNode'],
+    Programmed: ['Programmed', 'NotAccepted', 'GatewayNotAccepted', 'WaitingForNodes', 'NoReadyNode'],
     Connected: ['Connected', 'NeverConnected', 'Idle', 'NotAccepted'],
   },
   MeshGateway: {

@@ -1,6 +1,8 @@
 import { isTrue } from '../api/conditions.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
-import type { Cidr } from '../net/cidr.ts';
+import { milliseconds } from '../api/timestamp.ts';
+import { addressesIn } from '../net/address.ts';
+import { type Cidr, hostCidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 
 /** A peer that a gateway lets in, reduced to what its nodes need. */
@@ -23,7 +25,7 @@ export function memberOf(gateway: string, peer: MeshPeer, now: number): Member |
   return {
     peer,
     publicKey: status.publicKey as PublicKey,
-    addresses: (status.addresses ?? []).map((address) => `${address}/${address.includes(':') ? 128 : 32}` as Cidr),
+    addresses: addressesIn(status.addresses ?? []).map(hostCidr),
   };
 }
 
@@ -34,5 +36,5 @@ export function isRevoked(peer: MeshPeer, now: number): boolean {
 
 /** When the peer expires, in milliseconds since the epoch; infinity for never. */
 export function expiryOf(peer: MeshPeer): number {
-  return peer.spec.expiresAt === undefined ? Number.POSITIVE_INFINITY : Date.parse(peer.spec.expiresAt);
+  return peer.spec.expiresAt === undefined ? Number.POSITIVE_INFINITY : milliseconds(peer.spec.expiresAt);
 }

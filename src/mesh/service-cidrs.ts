@@ -1,6 +1,6 @@
 import type { ConfigMap, ServiceCIDR } from '../api/core.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
-import { type Cidr, compareCidrs, parseCidr } from '../net/cidr.ts';
+import { type Cidr, cidrsIn, compareCidrs } from '../net/cidr.ts';
 
 /** A service CIDR and the sentence's worth of where it was found. */
 export interface FoundServiceCidr {
@@ -31,14 +31,11 @@ export function findServiceCidrs(gateway: MeshGateway, sources: ServiceCidrSourc
 
 /** `networking.serviceSubnet` of ClusterConfiguration: one line in a YAML document that kubeadm itself wrote. */
 function fromKubeadm(config: ConfigMap | undefined): FoundServiceCidr[] {
-  const text = config?.data['ClusterConfiguration'] ?? '';
+  const text = config?.data.ClusterConfiguration ?? '';
   const subnets = /^\s+serviceSubnet:\s*["']?([0-9a-fA-F:./,]+)["']?\s*$/m.exec(text)?.[1] ?? '';
   return found(subnets.split(','), 'ConfigMap kube-system/kubeadm-config');
 }
 
 function found(texts: readonly string[], source: string): FoundServiceCidr[] {
-  return texts.flatMap((text) => {
-    const cidr = parseCidr(text.trim());
-    return cidr.ok ? [{ cidr: cidr.value, source }] : [];
-  });
+  return cidrsIn(texts.map((text) => text.trim())).map((cidr) => ({ cidr, source }));
 }

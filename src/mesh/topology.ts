@@ -1,7 +1,7 @@
 import { isTrue } from '../api/conditions.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
-import type { IpAddress } from '../net/address.ts';
-import { type Cidr, normalizeCidrs } from '../net/cidr.ts';
+import { addressesIn, type IpAddress } from '../net/address.ts';
+import { type Cidr, cidrsIn, normalizeCidrs } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 
 /**
@@ -33,11 +33,11 @@ export function topology(gateway: MeshGateway): Topology | undefined {
   return {
     gateway,
     publicKey: status.publicKey as PublicKey,
-    addresses: (status.addresses ?? []) as readonly IpAddress[],
-    pool: (status.pool ?? []) as readonly Cidr[],
-    serviceCidrs: normalizeCidrs(services.map(({ cidr }) => cidr as Cidr)),
-    cidrs: normalizeCidrs(spec.advertise.cidrs as readonly Cidr[]),
-    dnsServers: (status.dns?.servers ?? []) as readonly IpAddress[],
+    addresses: addressesIn(status.addresses ?? []),
+    pool: cidrsIn(status.pool ?? []),
+    serviceCidrs: normalizeCidrs(cidrsIn(services.map(({ cidr }) => cidr))),
+    cidrs: normalizeCidrs(cidrsIn(spec.advertise.cidrs)),
+    dnsServers: addressesIn(status.dns?.servers ?? []),
     domain: status.dns?.domain ?? spec.dns.domain,
   };
 }

@@ -22,6 +22,14 @@ export function parseAddress(text: string): Parsed<IpAddress> {
   return parsed(addressFromValue(6, value));
 }
 
+/** Those of the texts that are addresses; for texts that were checked when they were stored. */
+export function addressesIn(texts: readonly string[]): readonly IpAddress[] {
+  return texts.flatMap((text) => {
+    const address = parseAddress(text);
+    return address.ok ? [address.value] : [];
+  });
+}
+
 /** The family of a parsed address. */
 export function addressFamily(address: IpAddress): Family {
   return address.includes(':') ? 6 : 4;

@@ -34,6 +34,14 @@ export function parseCidr(text: string): Parsed<Cidr> {
   return parsed(`${address.value}/${length}` as Cidr);
 }
 
+/** Those of the texts that are prefixes; for texts that were checked when they were stored. */
+export function cidrsIn(texts: readonly string[]): readonly Cidr[] {
+  return texts.flatMap((text) => {
+    const cidr = parseCidr(text);
+    return cidr.ok ? [cidr.value] : [];
+  });
+}
+
 /** The prefix that holds exactly this address: /32 or /128. */
 export function hostCidr(address: IpAddress): Cidr {
   return `${address}/${addressBits(addressFamily(address))}` as Cidr;

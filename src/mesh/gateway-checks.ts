@@ -1,0 +1,155 @@
+import type { Reason } from '../api/conditions.ts';
+import type { MeshGateway } from '../api/meshgateway.ts';
+import { addressesIn, type IpAddress, parseAddress } from '../net/address.ts';
+import { gatewayAddress, MAX_GATEWAYS } from '../net/allocate.ts';
+import { type Cidr, cidrContains, cidrsIn, cidrsOverlap } from '../net/cidr.ts';
+import type { PublicKey } from '../net/key.ts';
+import type { Parsed } from '../net/parsed.ts';
+import { olderFirst } from './age.ts';
+import { type FoundEndpoint, hostEndpoints } from './endpoints.ts';
+import { servingNodes } from './selectors.ts';
+import type { FoundServiceCidr } from './service-cidrs.ts';
+import { type MeshView, some } from './view.ts';
+
+/** What the operator gathered for one gateway from outside the mesh's own objects. */
+export interface GatewayFindings {
+  readonly serviceCidrs: readonly FoundServiceCidr[];
+  readonly endpoints: readonly FoundEndpoint[];
+  readonly dnsServers: readonly IpAddress[];
+  /** The public half of the key in the gateway's Secret, or what is wrong with the Secret. */
+  readonly key: Parsed<PublicKey>;
+  readonly peers: { readonly accepted: number; readonly connected: number };
+}
+
+/** Why a gateway is not served: a reason for programs and a sentence with the remedy for people. */
+export interface GatewayViolation {
+  readonly reason: Reason<'MeshGateway', 'Accepted'>;
+  readonly message: string;
+}
+
+type Check = (view: MeshView, gateway: MeshGateway, findings: GatewayFindings) => string | undefined;
+
+/** Every reason not to serve a gateway, as a proposition about it; the first that holds is told. */
+const CHECKS: readonly (readonly [GatewayViolation['reason'], Check])[] = [
+  ['InvalidEndpoint', endpointIsMalformed],
+  ['NodesTaken', nodesAreTaken],
+  ['PoolOverlap', poolOverlapsCluster],
+  ['AdvertiseOverlap', advertisedRangeIsUnroutable],
+  ['ServiceCIDRUnknown', serviceCidrIsUnknown],
+  ['AddressesExhausted', addressesAreExhausted],
+  ['InvalidKey', keyIsInvalid],
+];
+
+/** The first thing that is wrong with a gateway, or undefined when it can be served. */
+export function gatewayViolation(
+  view: MeshView,
+  gateway: MeshGateway,
+  findings: GatewayFindings,
+): GatewayViolation | undefined {
+  for (const [reason, check] of CHECKS) {
+    const message = check(view, gateway, findings);
+    if (message !== undefined) return { reason, message };
+  }
+  return undefined;
+}
+
+/** The gateway's own mesh addresses: those it holds, unless an older gateway holds them too, else the first free ones. */
+export function ownGatewayAddresses(view: MeshView, gateway: MeshGateway): readonly IpAddress[] {
+  const others = view.gateways.filter((other) => other.metadata.name !== gateway.metadata.name);
+  const heldBy = (gateways: readonly MeshGateway[]) =>
+    new Set(gateways.flatMap(({ status }) => addressesIn(status?.addresses ?? [])));
+  const takenByOlder = heldBy(others.filter((other) => olderFirst(other, gateway) < 0));
+  const taken = heldBy(others);
+  const held = addressesIn(gateway.status?.addresses ?? []);
+  return view.pool.flatMap((pool) => {
+    const candidates = Array.from({ length: MAX_GATEWAYS }, (_, index) => gatewayAddress(pool, index));
+    const kept = candidates.find((address) => held.includes(address) && !takenByOlder.has(address));
+    return kept ?? candidates.find((address) => !taken.has(address)) ?? [];
+  });
+}
+
+function endpointIsMalformed(_view: MeshView, gateway: MeshGateway): string | undefined {
+  const wrong = hostEndpoints(gateway).find((host) => !host.ok);
+  return wrong === undefined || wrong.ok ? undefined : `spec.endpoint.hosts: ${wrong.problem}.`;
+}
+
+/** Two gateways on one node would need two routes to one pool and, by default, one UDP port. */
+function nodesAreTaken(view: MeshView, gateway: MeshGateway): string | undefined {
+  const own = new Set(servingNodes(gateway, view.nodes));
+  for (const older of view.gateways) {
+    if (olderFirst(older, gateway) >= 0 || older.metadata.deletionTimestamp !== undefined) continue;
+    const shared = servingNodes(older, view.nodes).filter((node) => own.has(node));
+    if (shared.length > 0) {
+      return `MeshGateway ${older.metadata.name}, which is older, already serves node ${some(shared)}, and a node serves one gateway; give the two different spec.nodeSelector.`;
+    }
+  }
+  return undefined;
+}
+
+function poolOverlapsCluster(
+  view: MeshView,
+  _gateway: MeshGateway,
+  { serviceCidrs }: GatewayFindings,
+): string | undefined {
+  for (const pool of view.pool) {
+    const what = rangeInPool(view, pool, serviceCidrs);
+    if (what !== undefined) {
+      return `The mesh pool ${pool} overlaps ${what}; choose an unused range as pool.cidrs in the chart's values and upgrade the release.`;
+    }
+  }
+  return undefined;
+}
+
+function rangeInPool(view: MeshView, pool: Cidr, serviceCidrs: readonly FoundServiceCidr[]): string | undefined {
+  const service = serviceCidrs.find(({ cidr }) => cidrsOverlap(cidr, pool));
+  if (service !== undefined) return `the service CIDR ${service.cidr} (${service.source})`;
+  for (const node of view.nodes) {
+    const pods = cidrsIn(node.spec.podCIDRs ?? []).find((cidr) => cidrsOverlap(cidr, pool));
+    if (pods !== undefined) return `the pod CIDR ${pods} of node ${node.metadata.name}`;
+    const texts = node.status.addresses.map(({ address }) => address);
+    const address = addressesIn(texts).find((candidate) => cidrContains(pool, candidate));
+    if (address !== undefined) return `the address ${address} of node ${node.metadata.name}`;
+  }
+  return undefined;
+}
+
+/** A range that holds an endpoint would send the tunnel's own packets into the tunnel. */
+function advertisedRangeIsUnroutable(
+  view: MeshView,
+  gateway: MeshGateway,
+  { endpoints }: GatewayFindings,
+): string | undefined {
+  for (const cidr of cidrsIn(gateway.spec.advertise.cidrs)) {
+    const pool = view.pool.find((candidate) => cidrsOverlap(candidate, cidr));
+    if (pool !== undefined)
+      return `spec.advertise.cidrs holds ${cidr}, which overlaps the mesh pool ${pool}; leave it out, or advertise the parts around the pool.`;
+    const inside = endpoints.find(({ endpoint }) => isEndpointIn(cidr, endpoint));
+    if (inside !== undefined) {
+      return `spec.advertise.cidrs holds ${cidr}, in which the endpoint ${inside.endpoint} lies, so devices would send the tunnel's own packets into the tunnel; leave that address out of the range, or set spec.endpoint.hosts to an address outside it.`;
+    }
+  }
+  return undefined;
+}
+
+function isEndpointIn(cidr: Cidr, endpoint: string): boolean {
+  const host = parseAddress(endpoint.slice(0, endpoint.lastIndexOf(':')).replace(/^\[|\]$/g, ''));
+  return host.ok && cidrContains(cidr, host.value);
+}
+
+function serviceCidrIsUnknown(
+  _view: MeshView,
+  gateway: MeshGateway,
+  { serviceCidrs }: GatewayFindings,
+): string | undefined {
+  if (!gateway.spec.advertise.services.enabled || serviceCidrs.length > 0) return undefined;
+  return "The service CIDR could not be detected (no ServiceCIDR objects, no kube-system/kubeadm-config); set spec.advertise.services.cidrs to the value of the API server's --service-cluster-ip-range.";
+}
+
+function addressesAreExhausted(view: MeshView, gateway: MeshGateway): string | undefined {
+  if (ownGatewayAddresses(view, gateway).length === view.pool.length) return undefined;
+  return `The mesh pool has addresses for ${MAX_GATEWAYS} gateways and all are taken; delete a MeshGateway that is no longer used.`;
+}
+
+function keyIsInvalid(_view: MeshView, _gateway: MeshGateway, { key }: GatewayFindings): string | undefined {
+  return key.ok ? undefined : `${key.problem}.`;
+}

@@ -1,0 +1,189 @@
+import { conditionsFrom, findCondition, isTrue, type Verdict, verdict } from '../api/conditions.ts';
+import type { MeshGateway, MeshGatewayStatus } from '../api/meshgateway.ts';
+import { timestamp } from '../api/timestamp.ts';
+import {
+  type GatewayFindings,
+  type GatewayViolation,
+  gatewayViolation,
+  ownGatewayAddresses,
+} from './gateway-checks.ts';
+import { servingNodes } from './selectors.ts';
+import { type GatewayNode, isProgrammed, isReady, type MeshView, some } from './view.ts';
+
+/** Decides one gateway: whether it is served, by what, and whether it works. `now` is in milliseconds since the epoch. */
+export function judgeGateway(
+  view: MeshView,
+  gateway: MeshGateway,
+  findings: GatewayFindings,
+  now: number,
+): MeshGatewayStatus {
+  const violation = gatewayViolation(view, gateway, findings);
+  const reports = view.nodesOf(gateway.metadata.name);
+  const selected = servingNodes(gateway, view.nodes);
+  const verdicts = gatewayVerdicts(gateway, violation, { selected, reports, findings });
+  return {
+    ...(gateway.metadata.generation === undefined ? {} : { observedGeneration: gateway.metadata.generation }),
+    ...served(view, gateway, findings, reports),
+    nodes: { selected: selected.length, ready: reports.filter(isReady).length },
+    peers: findings.peers,
+    conditions: [
+      ...conditionsFrom(verdicts, gateway.status?.conditions ?? [], gateway.metadata.generation ?? 0, timestamp(now)),
+    ],
+  };
+}
+
+/** What the gateway is served with; told for a refused gateway too, because it helps to see why it is refused. */
+function served(
+  view: MeshView,
+  gateway: MeshGateway,
+  findings: GatewayFindings,
+  reports: readonly GatewayNode[],
+): MeshGatewayStatus {
+  const addresses = ownGatewayAddresses(view, gateway);
+  const mtus = reports.flatMap(({ report }) => report.status?.mtu ?? []);
+  const modes = [...new Set(reports.flatMap(({ report }) => report.status?.proxyMode ?? []))].sort();
+  const mtu = gateway.spec.mtu ?? (mtus.length === 0 ? undefined : Math.min(...mtus));
+  return {
+    ...(findings.key.ok ? { publicKey: findings.key.value } : {}),
+    ...(addresses.length === 0 ? {} : { addresses: [...addresses] }),
+    pool: [...view.pool],
+    endpoints: findings.endpoints.map((entry) => ({ ...entry })),
+    serviceCIDRs: findings.serviceCidrs.map((entry) => ({ ...entry })),
+    ...(findings.dnsServers.length === 0
+      ? {}
+      : { dns: { servers: [...findings.dnsServers], domain: gateway.spec.dns.domain } }),
+    ...(modes.length === 0 ? {} : { proxyMode: modes.join(', ') }),
+    ...(mtu === undefined ? {} : { mtu }),
+  };
+}
+
+interface Serving {
+  readonly selected: readonly string[];
+  readonly reports: readonly GatewayNode[];
+  readonly findings: GatewayFindings;
+}
+
+type GatewayVerdict = Verdict<'MeshGateway'>;
+
+function gatewayVerdicts(
+  gateway: MeshGateway,
+  violation: GatewayViolation | undefined,
+  serving: Serving,
+): readonly GatewayVerdict[] {
+  const accepted: GatewayVerdict =
+    violation === undefined
+      ? verdict('MeshGateway', 'Accepted', 'True', 'Accepted', 'Nothing speaks against serving this gateway.')
+      : { type: 'Accepted', status: 'False', ...violation };
+  const programmed = violation === undefined ? programming(serving) : notAccepted('Programmed');
+  const reachable = reachability(serving);
+  return [accepted, programmed, reachable, readiness(gateway, [accepted, programmed, reachable], serving)];
+}
+
+function notAccepted(type: 'Programmed'): GatewayVerdict {
+  return verdict(
+    'MeshGateway',
+    type,
+    'False',
+    'NotAccepted',
+    'The gateway is not accepted; see the Accepted condition. Nodes that already serve it go on as they are.',
+  );
+}
+
+function programming({ selected, reports }: Serving): GatewayVerdict {
+  const say = (
+    status: 'True' | 'False',
+    reason: Parameters<typeof verdict<'MeshGateway', 'Programmed'>>[3],
+    message: string,
+  ) => verdict('MeshGateway', 'Programmed', status, reason, message);
+  if (selected.length === 0)
+    return say(
+      'False',
+      'NoNodes',
+      'No Linux node matches spec.nodeSelector and spec.tolerations; label a node or change them.',
+    );
+  const alive = reports.filter((node) => node.alive);
+  const failed = alive.filter((node) => !isProgrammed(node));
+  if (failed.length > 0) return say('False', 'NodesFailed', nodeProblems(failed, 'Programmed'));
+  const missing = selected.filter((name) => !alive.some(({ report }) => report.spec.node === name));
+  if (missing.length > 0) {
+    return say(
+      'False',
+      'WaitingForNodes',
+      `No live agent on ${some(missing)} (${selected.length - missing.length} of ${selected.length} nodes are up); look at its pod: kubectl get pods -A -o wide -l sallyport.dev/gateway.`,
+    );
+  }
+  return say('True', 'Programmed', `All ${selected.length} nodes hold what the resources say.`);
+}
+
+function reachability({ reports }: Serving): GatewayVerdict {
+  const alive = reports.filter((node) => node.alive);
+  const failed = alive.filter((node) => statusOf(node, 'ServicesReachable') === 'False');
+  if (failed.length > 0)
+    return verdict(
+      'MeshGateway',
+      'ServicesReachable',
+      'False',
+      'ProbeFailed',
+      nodeProblems(failed, 'ServicesReachable'),
+    );
+  const proven = alive.filter((node) => statusOf(node, 'ServicesReachable') === 'True');
+  if (proven.length === 0) {
+    return verdict(
+      'MeshGateway',
+      'ServicesReachable',
+      'Unknown',
+      'NotProbed',
+      'No node has sent a probe through its own gateway yet.',
+    );
+  }
+  return verdict(
+    'MeshGateway',
+    'ServicesReachable',
+    'True',
+    'ProbeSucceeded',
+    `Probes reach Services through ${proven.length} of ${alive.length} live nodes.`,
+  );
+}
+
+/** Ready answers "can a device use it": accepted, a way in, and at least one node that was proven to work. */
+function readiness(
+  gateway: MeshGateway,
+  [accepted, programmed, reachable]: readonly GatewayVerdict[],
+  serving: Serving,
+): GatewayVerdict {
+  const say = (
+    status: 'True' | 'False',
+    reason: Parameters<typeof verdict<'MeshGateway', 'Ready'>>[3],
+    message: string,
+  ) => verdict('MeshGateway', 'Ready', status, reason, message);
+  if (gateway.metadata.deletionTimestamp !== undefined)
+    return say('False', 'CleaningUp', 'Being deleted: waiting for the nodes to remove what they made.');
+  if (accepted?.status !== 'True') return say('False', 'NotAccepted', accepted?.message ?? '');
+  if (serving.findings.endpoints.length === 0) {
+    return say(
+      'False',
+      'NoEndpoint',
+      'Devices have no way in: the Service has no address yet, or no node has one; set spec.endpoint.hosts, or see the Service of this gateway.',
+    );
+  }
+  const ready = serving.reports.filter(isReady).length;
+  if (ready > 0)
+    return say('True', 'Ready', `${ready} of ${serving.selected.length} nodes let devices reach Services.`);
+  const alive = serving.reports.some(isProgrammed);
+  return alive && reachable?.status !== 'True'
+    ? say('False', 'ServicesUnreachable', reachable?.message ?? '')
+    : say('False', 'NotProgrammed', programmed?.message ?? '');
+}
+
+function nodeProblems(nodes: readonly GatewayNode[], type: string): string {
+  const problems = nodes.map(({ report }) => {
+    const condition = findCondition(report.status?.conditions ?? [], type);
+    return `${report.spec.node}: ${condition === undefined ? 'has not reported yet' : condition.message}`;
+  });
+  return some(problems, 3);
+}
+
+function statusOf({ report }: GatewayNode, type: string): string | undefined {
+  const conditions = report.status?.conditions ?? [];
+  return isTrue(conditions, type) ? 'True' : findCondition(conditions, type)?.status;
+}

@@ -1,0 +1,180 @@
+import type { Reason } from '../api/conditions.ts';
+import type { MeshGateway } from '../api/meshgateway.ts';
+import type { MeshPeer } from '../api/meshpeer.ts';
+import { keyOf, type ObjectKey } from '../api/resource.ts';
+import { addressesIn, addressFamily, addressValue, type IpAddress } from '../net/address.ts';
+import { allocateAddress, isAllocatable } from '../net/allocate.ts';
+import { type Cidr, cidrContains, cidrFamily } from '../net/cidr.ts';
+import { type PublicKey, parsePublicKey } from '../net/key.ts';
+import { expiryOf } from './members.ts';
+import { selectorMatches } from './selectors.ts';
+import { type MeshView, some } from './view.ts';
+
+/** Why a peer is not let in: a reason for programs and a sentence with the remedy for people. */
+export interface PeerViolation {
+  readonly reason: Reason<'MeshPeer', 'Accepted'>;
+  readonly message: string;
+}
+
+/** What a peer is given when nothing speaks against it. */
+export interface Admission {
+  readonly publicKey: PublicKey;
+  readonly addresses: readonly IpAddress[];
+  readonly gateways: readonly MeshGateway[];
+  /** Gateways that the peer named and does not get, while it gets others. */
+  readonly refused: readonly PeerViolation[];
+}
+
+export type Verdicts<T> = { readonly value: T } | { readonly violation: PeerViolation };
+
+/** Everything about a peer that decides whether it is let in, in the order in which a person would mend it. */
+export function admission(view: MeshView, peer: MeshPeer, now: number): Verdicts<Admission> {
+  const revoked = isHeldBack(peer, now);
+  if (revoked !== undefined) return { violation: revoked };
+  const gateways = admittingGateways(view, peer);
+  if ('violation' in gateways) return gateways;
+  const key = ownKey(view, peer);
+  if ('violation' in key) return key;
+  const addresses = ownAddresses(view, peer);
+  if ('violation' in addresses) return addresses;
+  return { value: { publicKey: key.value, addresses: addresses.value, ...gateways.value } };
+}
+
+function isHeldBack(peer: MeshPeer, now: number): PeerViolation | undefined {
+  if (peer.spec.suspended)
+    return { reason: 'Suspended', message: 'spec.suspended is true; set it to false to let this device in again.' };
+  if (expiryOf(peer) > now) return undefined;
+  return {
+    reason: 'Expired',
+    message: `spec.expiresAt (${peer.spec.expiresAt}) has passed; set a later time, or delete this MeshPeer if the device is not coming back.`,
+  };
+}
+
+type Admitting = Pick<Admission, 'gateways' | 'refused'>;
+
+function admittingGateways(view: MeshView, peer: MeshPeer): Verdicts<Admitting> {
+  return peer.spec.gateways === undefined
+    ? everyAdmittingGateway(view, peer)
+    : namedGateways(view, peer, peer.spec.gateways);
+}
+
+function everyAdmittingGateway(view: MeshView, peer: MeshPeer): Verdicts<Admitting> {
+  const present = view.gateways.filter((gateway) => gateway.metadata.deletionTimestamp === undefined);
+  const gateways = present.filter((gateway) => admitsNamespace(view, gateway, peer));
+  if (gateways.length > 0) return { value: { gateways, refused: [] } };
+  if (present.length === 0) {
+    return {
+      violation: {
+        reason: 'NoGateway',
+        message: 'There is no MeshGateway in this cluster; create one (kubectl get meshgateways lists them).',
+      },
+    };
+  }
+  const names = some(present.map(({ metadata }) => metadata.name));
+  return { violation: notAdmitted(peer, `None of the MeshGateways (${names}) admits`, 'their') };
+}
+
+function namedGateways(view: MeshView, peer: MeshPeer, names: readonly string[]): Verdicts<Admitting> {
+  const gateways: MeshGateway[] = [];
+  const refused: PeerViolation[] = [];
+  for (const name of names) {
+    const gateway = view.gateways.find(
+      ({ metadata }) => metadata.name === name && metadata.deletionTimestamp === undefined,
+    );
+    if (gateway === undefined) refused.push(gatewayNotFound(view, name));
+    else if (admitsNamespace(view, gateway, peer)) gateways.push(gateway);
+    else refused.push(notAdmitted(peer, `MeshGateway ${name} does not admit`, 'its'));
+  }
+  const [first] = refused;
+  return gateways.length === 0 && first !== undefined ? { violation: first } : { value: { gateways, refused } };
+}
+
+function gatewayNotFound(view: MeshView, name: string): PeerViolation {
+  const names = view.gateways.map(({ metadata }) => metadata.name);
+  const known = names.length === 0 ? 'there is none in this cluster' : `there is ${some(names)}`;
+  return { reason: 'GatewayNotFound', message: `spec.gateways names ${name}, which does not exist; ${known}.` };
+}
+
+function notAdmitted(peer: MeshPeer, subject: string, whose: string): PeerViolation {
+  return {
+    reason: 'NamespaceNotAdmitted',
+    message: `${subject} MeshPeers from namespace ${peer.metadata.namespace}; create this MeshPeer in an admitted namespace, or ask a platform engineer to extend ${whose} spec.allowedPeers.namespaces.`,
+  };
+}
+
+function admitsNamespace(view: MeshView, gateway: MeshGateway, peer: MeshPeer): boolean {
+  const { from, selector } = gateway.spec.allowedPeers.namespaces;
+  if (from !== 'Selector') return from === 'All';
+  const namespace = view.namespace(peer.metadata.namespace ?? '');
+  return namespace !== undefined && selectorMatches(selector ?? {}, namespace.metadata.labels ?? {});
+}
+
+function ownKey(view: MeshView, peer: MeshPeer): Verdicts<PublicKey> {
+  const key = parsePublicKey(peer.spec.publicKey);
+  if (!key.ok) return { violation: { reason: 'InvalidKey', message: `spec.publicKey: ${key.problem}.` } };
+  const holder = view.claims.winnerOf(key.value);
+  if (holder === undefined || isSame(holder, peer)) return { value: key.value };
+  return {
+    violation: {
+      reason: 'DuplicateKey',
+      message: `spec.publicKey already belongs to MeshPeer ${keyOf(holder.metadata)}; every device needs a key of its own: make one with \`sallyport key\` on this device.`,
+    },
+  };
+}
+
+/** One address per family of the pool: the one wished for, else the one held, else a free one. */
+function ownAddresses(view: MeshView, peer: MeshPeer): Verdicts<readonly IpAddress[]> {
+  const outside = addressesIn(peer.spec.addresses ?? []).find((address) => !isInPool(view.pool, address));
+  if (outside !== undefined) return { violation: outsidePool(view, outside) };
+  const addresses: IpAddress[] = [];
+  for (const pool of view.pool) {
+    const address = ownAddress(view, peer, pool);
+    if ('violation' in address) return address;
+    addresses.push(address.value);
+  }
+  return { value: addresses };
+}
+
+function ownAddress(view: MeshView, peer: MeshPeer, pool: Cidr): Verdicts<IpAddress> {
+  const key = keyOf(peer.metadata);
+  const inFamily = (texts: readonly string[] = []) =>
+    addressesIn(texts).find((address) => addressFamily(address) === cidrFamily(pool));
+  const wish = inFamily(peer.spec.addresses);
+  if (wish !== undefined)
+    return view.claims.isTakenFrom(key, wish) ? { violation: addressTaken(view, wish) } : { value: wish };
+  const held = inFamily(peer.status?.addresses);
+  if (held !== undefined && isInPool(view.pool, held) && !view.claims.isTakenFrom(key, held)) return { value: held };
+  const free = allocateAddress(pool, key, (address) => view.claims.isTakenFrom(key, address));
+  return free === undefined ? { violation: poolExhausted(pool) } : { value: free };
+}
+
+function isInPool(pools: readonly Cidr[], address: IpAddress): boolean {
+  return pools.some((pool) => cidrContains(pool, address) && isAllocatable(pool, addressValue(address)));
+}
+
+function outsidePool(view: MeshView, address: IpAddress): PeerViolation {
+  return {
+    reason: 'AddressOutsidePool',
+    message: `spec.addresses wishes for ${address}, which is outside what peers may have of the mesh pool (${view.pool.join(', ')}, without its first 16 addresses and the broadcast address); wish for another, or leave spec.addresses out to be given one.`,
+  };
+}
+
+function addressTaken(view: MeshView, address: IpAddress): PeerViolation {
+  const holder = view.claims.winnerOf(address);
+  const whose = holder === undefined ? 'another MeshPeer' : `MeshPeer ${keyOf(holder.metadata)}`;
+  return {
+    reason: 'AddressTaken',
+    message: `spec.addresses wishes for ${address}, which ${whose} has; wish for another, or leave spec.addresses out to be given a free one.`,
+  };
+}
+
+function poolExhausted(pool: Cidr): PeerViolation {
+  return {
+    reason: 'PoolExhausted',
+    message: `Every address of the mesh pool ${pool} is taken; delete MeshPeers that are no longer used, or ask a platform engineer for a larger pool.cidrs in the chart's values.`,
+  };
+}
+
+function isSame(one: MeshPeer, other: MeshPeer): boolean {
+  return keyOf(one.metadata) === (keyOf(other.metadata) as ObjectKey);
+}

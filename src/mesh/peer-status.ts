@@ -1,0 +1,170 @@
+import { conditionsFrom, findCondition, isTrue, type Verdict, verdict } from '../api/conditions.ts';
+import type { Connection, MeshPeer, MeshPeerStatus } from '../api/meshpeer.ts';
+
+import { keyOf } from '../api/resource.ts';
+import { timestamp } from '../api/timestamp.ts';
+import type { Grant } from './claims.ts';
+import { planClient } from './client.ts';
+import { expiryOf } from './members.ts';
+import { type Admission, admission } from './peer-checks.ts';
+import { topology } from './topology.ts';
+import { type GatewayNode, isProgrammed, type MeshView, some } from './view.ts';
+
+/** What is decided about one peer at a moment. */
+export interface PeerJudgement {
+  readonly status: MeshPeerStatus;
+  /** What the peer was given, to be counted by the next decision; undefined when it is not let in. */
+  readonly grant: Grant | undefined;
+  /** When time alone changes this judgement, in milliseconds since the epoch; undefined for never. */
+  readonly until: number | undefined;
+}
+
+/** Decides one peer: whether it is let in, with what, and how far that has come. `now` is in milliseconds since the epoch. */
+export function judgePeer(view: MeshView, peer: MeshPeer, now: number): PeerJudgement {
+  const result = admission(view, peer, now);
+  const admitted = 'value' in result ? result.value : undefined;
+  const connections = admitted === undefined ? [] : view.connectionsOf(keyOf(peer.metadata));
+  const verdicts = [
+    'violation' in result ? refusal(result.violation) : acceptance(result.value),
+    programmed(view, peer, admitted),
+    connected(peer, admitted, connections),
+  ];
+  const expiry = expiryOf(peer);
+  return {
+    status: {
+      ...(peer.metadata.generation === undefined ? {} : { observedGeneration: peer.metadata.generation }),
+      ...(admitted === undefined ? keptAddresses(peer) : given(peer, admitted, connections)),
+      conditions: [
+        ...conditionsFrom(verdicts, peer.status?.conditions ?? [], peer.metadata.generation ?? 0, timestamp(now)),
+      ],
+    },
+    grant: admitted === undefined ? undefined : { publicKey: admitted.publicKey, addresses: admitted.addresses },
+    until: expiry > now && expiry < Number.POSITIVE_INFINITY ? expiry : undefined,
+  };
+}
+
+/** A suspended or expired peer keeps its addresses, so that it is the same device when it comes back. */
+function keptAddresses(peer: MeshPeer): MeshPeerStatus {
+  const held = peer.status?.addresses ?? [];
+  return held.length === 0 ? {} : { addresses: held };
+}
+
+function given(peer: MeshPeer, admitted: Admission, connections: readonly Connection[]): MeshPeerStatus {
+  const topologies = admitted.gateways.flatMap((gateway) => topology(gateway) ?? []);
+  const config = planClient(peer, admitted.addresses, topologies);
+  return {
+    publicKey: admitted.publicKey,
+    addresses: [...admitted.addresses],
+    gateways: admitted.gateways.map(({ metadata }) => metadata.name),
+    ...(connections.length === 0 ? {} : { connections: [...connections] }),
+    ...(config === undefined ? {} : { config }),
+  };
+}
+
+function refusal({
+  reason,
+  message,
+}: {
+  readonly reason: Verdict<'MeshPeer'>['reason'];
+  readonly message: string;
+}): Verdict<'MeshPeer'> {
+  return { type: 'Accepted', status: 'False', reason, message };
+}
+
+function acceptance({ gateways, addresses, refused }: Admission): Verdict<'MeshPeer'> {
+  const sentence = `Let in by ${gateways.map(({ metadata }) => metadata.name).join(', ')} as ${addresses.join(', ')}.`;
+  if (refused.length === 0) return verdict('MeshPeer', 'Accepted', 'True', 'Accepted', sentence);
+  const but = refused.map(({ message }) => message).join(' ');
+  return verdict('MeshPeer', 'Accepted', 'True', 'PartlyAccepted', `${sentence} But: ${but}`);
+}
+
+function programmed(view: MeshView, peer: MeshPeer, admitted: Admission | undefined): Verdict<'MeshPeer'> {
+  const say = (
+    status: 'True' | 'False',
+    reason: Parameters<typeof verdict<'MeshPeer', 'Programmed'>>[3],
+    message: string,
+  ) => verdict('MeshPeer', 'Programmed', status, reason, message);
+  if (admitted === undefined)
+    return say('False', 'NotAccepted', 'No gateway node has this peer, because it is not accepted.');
+  const waiting = admitted.gateways
+    .filter((gateway) => topology(gateway) === undefined)
+    .map(({ metadata }) => metadata.name);
+  if (waiting.length === admitted.gateways.length) {
+    return say(
+      'False',
+      'GatewayNotAccepted',
+      `MeshGateway ${some(waiting)} is not accepted itself; see kubectl describe meshgateway ${waiting[0]}.`,
+    );
+  }
+  const nodes = admitted.gateways.flatMap(({ metadata }) => view.nodesOf(metadata.name)).filter(isProgrammed);
+  if (nodes.length === 0) {
+    const names = some(admitted.gateways.map(({ metadata }) => metadata.name));
+    return say('False', 'NoReadyNode', `No node of MeshGateway ${names} is up; see its Programmed condition.`);
+  }
+  const behind = nodes.filter((node) => !holds(view, peer, admitted, node)).map(({ report }) => report.spec.node);
+  if (behind.length > 0)
+    return say(
+      'False',
+      'WaitingForNodes',
+      `Waiting for ${some(behind)} (${nodes.length - behind.length} of ${nodes.length} nodes have it).`,
+    );
+  return say('True', 'Programmed', `On ${nodes.length} of ${nodes.length} nodes.`);
+}
+
+/**
+ * Whether a node's report covers what this peer was given. The report says up to which resourceVersion the node has followed;
+ * what was given counts from the version that the API server answered when it was written. An operator that did not write it
+ * itself trusts an earlier Programmed for the same gift, and otherwise asks for the object's present version.
+ */
+function holds(view: MeshView, peer: MeshPeer, admitted: Admission, { report }: GatewayNode): boolean {
+  const applied = report.status?.appliedResourceVersion;
+  if (applied === undefined || !isStored(peer, admitted)) return false;
+  const since = view.acceptedAt(keyOf(peer.metadata));
+  if (since === undefined && isTrue(peer.status?.conditions ?? [], 'Programmed')) return true;
+  return BigInt(applied) >= (since ?? BigInt(peer.metadata.resourceVersion));
+}
+
+/** Whether the API server already holds what the peer is given now. */
+function isStored({ status }: MeshPeer, { publicKey, addresses, gateways }: Admission): boolean {
+  return (
+    isTrue(status?.conditions ?? [], 'Accepted') &&
+    status?.publicKey === publicKey &&
+    sameTexts(status.addresses ?? [], addresses) &&
+    sameTexts(
+      status.gateways ?? [],
+      gateways.map(({ metadata }) => metadata.name),
+    )
+  );
+}
+
+function sameTexts(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((text, index) => text === other[index]);
+}
+
+function connected(
+  peer: MeshPeer,
+  admitted: Admission | undefined,
+  connections: readonly Connection[],
+): Verdict<'MeshPeer'> {
+  const say = (
+    status: 'True' | 'False',
+    reason: Parameters<typeof verdict<'MeshPeer', 'Connected'>>[3],
+    message: string,
+  ) => verdict('MeshPeer', 'Connected', status, reason, message);
+  if (admitted === undefined)
+    return say('False', 'NotAccepted', 'The device cannot connect, because it is not accepted.');
+  const [first] = connections;
+  if (first !== undefined) {
+    const others = connections.length > 1 ? ` and ${connections.length - 1} more` : '';
+    return say('True', 'Connected', `Connected to node ${first.node}${others} from ${first.endpoint}.`);
+  }
+  const before = findCondition(peer.status?.conditions ?? [], 'Connected');
+  const wasConnected = before !== undefined && (before.status === 'True' || before.reason === 'Idle');
+  return wasConnected
+    ? say('False', 'Idle', 'No handshake for three minutes: the device is off, idle without keepalive, or cut off.')
+    : say(
+        'False',
+        'NeverConnected',
+        'No handshake from this device yet; bring its tunnel up with the configuration in status.config.',
+      );
+}

@@ -1,0 +1,48 @@
+import { isTrue } from '../api/conditions.ts';
+import type { Namespace, Node } from '../api/core.ts';
+import type { MeshGateway } from '../api/meshgateway.ts';
+import type { MeshGatewayNode } from '../api/meshgatewaynode.ts';
+import type { Connection } from '../api/meshpeer.ts';
+import type { ObjectKey } from '../api/resource.ts';
+import type { Cidr } from '../net/cidr.ts';
+import type { Claims } from './claims.ts';
+
+/** One node of a gateway as its agent reports it. */
+export interface GatewayNode {
+  readonly report: MeshGatewayNode;
+  /** Whether the agent's Lease was renewed in time. */
+  readonly alive: boolean;
+}
+
+/**
+ * All that a decision may look at. Lookups instead of lists where there may be ten thousand, so that deciding one peer costs the
+ * same among ten and among ten thousand.
+ */
+export interface MeshView {
+  readonly pool: readonly Cidr[];
+  /** Oldest first. */
+  readonly gateways: readonly MeshGateway[];
+  readonly nodes: readonly Node[];
+  readonly claims: Claims;
+  namespace(name: string): Namespace | undefined;
+  nodesOf(gateway: string): readonly GatewayNode[];
+  connectionsOf(peer: ObjectKey): readonly Connection[];
+  /** The resourceVersion from which on the API server holds what was accepted for this peer, where this operator wrote it. */
+  acceptedAt(peer: ObjectKey): bigint | undefined;
+}
+
+/** Whether the node's agent lives and holds in the kernel what the resources say. */
+export function isProgrammed({ alive, report }: GatewayNode): boolean {
+  return alive && isTrue(report.status?.conditions ?? [], 'Programmed');
+}
+
+/** Whether the node can serve peers: programmed, and its probe peer reaches Services. */
+export function isReady(node: GatewayNode): boolean {
+  return isProgrammed(node) && isTrue(node.report.status?.conditions ?? [], 'ServicesReachable');
+}
+
+/** A few names and how many more there are, for a sentence. */
+export function some(names: readonly string[], most = 5): string {
+  const shown = names.slice(0, most).join(', ');
+  return names.length > most ? `${shown} and ${names.length - most} more` : shown;
+}
