@@ -1,0 +1,12 @@
+import { join } from 'node:path';
+
+/** The project's top folder. */
+export const ROOT = join(import.meta.dirname, '..', '..');
+
+/** The Node that package.json pins; the one that runs us may be another. */
+export const NODE = join(ROOT, 'node_modules', '.bin', 'node');
+
+/** A file or folder of the project by its path from the top. */
+export function inProject(...path: readonly string[]): string {
+  return join(ROOT, ...path);
+}

@@ -1,0 +1,49 @@
+import { existsSync, globSync } from 'node:fs';
+import { labProblem, namespaceProblem } from './machine.ts';
+import { inProject } from './paths.ts';
+
+/** A set of tests that needs the same things of a machine. */
+export interface Ring {
+  readonly name: string;
+  readonly says: string;
+  /** Its vitest configuration from the project's top; the ring `check` has none. */
+  readonly config?: string;
+  /** Why it cannot run on this machine, and what would make it run. */
+  readonly problem: () => string | undefined;
+  /** The longest that its tests may take to clean up once interrupted, in milliseconds. */
+  readonly grace: number;
+}
+
+const RINGS: readonly Ring[] = [
+  { name: 'check', says: 'types, lint and format', problem: () => undefined, grace: 2_000 },
+  {
+    name: 'everyday',
+    says: 'pure code, stories and fakes; nothing outside this process',
+    config: 'vitest.config.ts',
+    problem: () => undefined,
+    grace: 5_000,
+  },
+  {
+    name: 'netns',
+    says: 'real packets through real WireGuard and nftables, in network namespaces',
+    config: 'test/netns/vitest.config.ts',
+    problem: namespaceProblem,
+    grace: 20_000,
+  },
+  {
+    name: 'lab',
+    says: 'a real Kubernetes cluster with several nodes on this machine',
+    config: 'test/lab/vitest.config.ts',
+    problem: labProblem,
+    grace: 90_000,
+  },
+];
+
+/** The rings in their order, the cheapest first. One whose folder holds no test is not a ring. */
+export function rings(): readonly Ring[] {
+  return RINGS.filter(({ name, config }) => {
+    if (config === undefined) return true;
+    const tests = name === 'everyday' ? 'test/**/*.test.ts' : `test/${name}/**/*.test.ts`;
+    return existsSync(inProject(config)) && globSync(tests, { cwd: inProject() }).length > 0;
+  });
+}

@@ -1,0 +1,102 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { runChecks } from './support/checks.ts';
+import { runChild } from './support/child.ts';
+import { interruption } from './support/interrupt.ts';
+import { inProject, NODE, ROOT } from './support/paths.ts';
+import { type Ring, rings } from './support/rings.ts';
+import { lastLine, type RingResult, skippedRing, table } from './support/tally.ts';
+import { countsOf } from './support/vitest-report.ts';
+
+const { values } = parseArgs({
+  options: {
+    ring: { type: 'string', multiple: true },
+    list: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+  },
+});
+const required = !['', '0', 'false'].includes(process.env.CI ?? '');
+
+if (values.help === true) console.log('npm test -- [--list] [--ring NAME]...   runs every ring, or those named');
+else if (values.list === true) list();
+else process.exitCode = await run(chosen(values.ring));
+
+function list(): void {
+  for (const ring of rings()) {
+    const problem = ring.problem();
+    console.log(
+      `${ring.name.padEnd(9)} ${ring.says}${problem === undefined ? '' : `\n          cannot run here: ${problem}`}`,
+    );
+  }
+}
+
+function chosen(names: readonly string[] | undefined): readonly Ring[] {
+  const all = rings();
+  const unknown = names?.find((name) => !all.some((ring) => ring.name === name));
+  if (unknown !== undefined) {
+    console.error(`there is no ring "${unknown}"; there are: ${all.map((ring) => ring.name).join(', ')}`);
+    process.exit(2);
+  }
+  return names === undefined ? all : all.filter((ring) => names.includes(ring.name));
+}
+
+/** Runs the rings one after the other, then says what they came to. Returns the exit status. */
+async function run(wanted: readonly Ring[]): Promise<number> {
+  const signal = interruption((name) => console.log(`\n${name}: ending; tests that hold something clean up first`));
+  const results: RingResult[] = [];
+  for (const ring of wanted) {
+    if (signal.aborted) break;
+    results.push(await runRing(ring, signal));
+  }
+  const failures = results.flatMap((result) => result.failures).map((failure) => failure.replace(`${ROOT}/`, ''));
+  if (failures.length > 0) console.log(`\nFailed:\n${failures.map((failure) => `  ${failure}`).join('\n')}`);
+  if (signal.aborted) console.log('\nInterrupted: the numbers below are not the whole.');
+  console.log(`\n${table(results)}\n\n${lastLine(results)}`);
+  return signal.aborted ? 130 : failures.length > 0 ? 1 : 0;
+}
+
+async function runRing(ring: Ring, signal: AbortSignal): Promise<RingResult> {
+  const problem = ring.problem();
+  if (problem !== undefined) {
+    console.log(`\nSKIPPED ${ring.name}: ${problem}`);
+    return skippedRing(ring.name, problem, required);
+  }
+  console.log(`\n=== ${ring.name}: ${ring.says}`);
+  return ring.config === undefined ? runChecks({ signal }) : runVitest(ring, ring.config, signal);
+}
+
+async function runVitest(ring: Ring, config: string, signal: AbortSignal): Promise<RingResult> {
+  const started = performance.now();
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
+  try {
+    const report = join(folder, 'report.json');
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const { code } = await runChild(
+      [
+        NODE,
+        inProject('node_modules/vitest/vitest.mjs'),
+        'run',
+        '--root',
+        ROOT,
+        '--config',
+        inProject(config),
+        ...reporters,
+      ],
+      { cwd: ROOT, signal, grace: ring.grace },
+    );
+    const counts = countsOf(readIfThere(report), code);
+    return { ring: ring.name, ...counts, seconds: (performance.now() - started) / 1000 };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
