@@ -9,10 +9,13 @@ export interface WantedPeer {
   readonly allowedIPs: readonly Cidr[];
 }
 
+/** Which WireGuard may serve the interface; `Auto` takes the kernel's where it exists. */
+export type DataplaneChoice = 'Auto' | 'Kernel' | 'Userspace';
+
 /** The WireGuard interface as it should be. The private key appears by its public half only, so a plan may be printed. */
 export interface WantedDevice {
   readonly name: string;
-  readonly dataplane: 'Auto' | 'Kernel' | 'Userspace';
+  readonly dataplane: DataplaneChoice;
   readonly listenPort: number;
   readonly mtu: number;
   /** The interface's own addresses, host prefixes only, sorted. */
@@ -40,8 +43,14 @@ export interface ObservedDevice {
   readonly name: string;
   readonly ifindex: number;
   readonly dataplane: 'Kernel' | 'Userspace';
+  /**
+   * True for a userspace interface that nobody serves: the link, its addresses and routes outlived wireguard-go, the key,
+   * the port and the peers did not.
+   */
+  readonly stopped?: boolean | undefined;
   readonly up: boolean;
   readonly mtu: number;
+  /** Host prefixes of global scope, sorted; anything else on the interface is not ours and stays. */
   readonly addresses: readonly Cidr[];
   readonly listenPort: number;
   /** Undefined while the interface has no private key. */

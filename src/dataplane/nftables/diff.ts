@@ -1,0 +1,24 @@
+import { structureDigest } from './render.ts';
+import type { ElementChange, NamedSet, ObservedRuleset, Ruleset } from './ruleset.ts';
+
+/** What brings an observed table to a wanted one: nothing, a change of elements, or a new table. */
+export type RulesetDifference =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'elements'; readonly changes: readonly ElementChange[] }
+  | { readonly kind: 'structure' };
+
+/** The smallest way from the observed table to the wanted one. */
+export function rulesetDifference(wanted: Ruleset, observed: ObservedRuleset | undefined): RulesetDifference {
+  if (observed === undefined || !observed.intact || observed.written !== structureDigest(wanted))
+    return { kind: 'structure' };
+  const changes = wanted.sets.flatMap((set) => elementChange(set, observed.elements.get(set.name) ?? []));
+  return changes.length === 0 ? { kind: 'none' } : { kind: 'elements', changes };
+}
+
+function elementChange(set: NamedSet, observed: readonly string[]): readonly ElementChange[] {
+  const wanted = new Set(set.elements);
+  const present = new Set(observed);
+  const added = set.elements.filter((element) => !present.has(element));
+  const removed = observed.filter((element) => !wanted.has(element));
+  return added.length + removed.length === 0 ? [] : [{ set: set.name, added, removed }];
+}

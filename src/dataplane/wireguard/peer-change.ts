@@ -1,0 +1,69 @@
+import type { Cidr } from '../../net/cidr.ts';
+import type { PublicKey } from '../../net/key.ts';
+import type { ObservedPeer, WantedPeer } from './device.ts';
+
+/** What happens to one peer of the interface; all other peers stay untouched, sessions included. */
+export type PeerChange =
+  | { readonly kind: 'remove'; readonly publicKey: PublicKey }
+  | { readonly kind: 'add'; readonly publicKey: PublicKey; readonly allowedIPs: readonly Cidr[] }
+  | {
+      readonly kind: 'change';
+      readonly publicKey: PublicKey;
+      /** All that it shall have in the end. */
+      readonly allowedIPs: readonly Cidr[];
+      readonly added: readonly Cidr[];
+      readonly removed: readonly Cidr[];
+      /** A preshared key that nobody asked for makes every handshake fail. */
+      readonly dropPresharedKey: boolean;
+    };
+
+/** The change for one key, or undefined when there is nothing to do. */
+export function peerChange(
+  publicKey: PublicKey,
+  wanted: WantedPeer | undefined,
+  observed: ObservedPeer | undefined,
+): PeerChange | undefined {
+  if (wanted === undefined) return observed === undefined ? undefined : { kind: 'remove', publicKey };
+  const { allowedIPs } = wanted;
+  if (observed === undefined) return { kind: 'add', publicKey, allowedIPs };
+  const dropPresharedKey = observed.hasPresharedKey;
+  if (!dropPresharedKey && sameCidrs(allowedIPs, observed.allowedIPs)) return undefined;
+  const added = without(allowedIPs, observed.allowedIPs);
+  const removed = without(observed.allowedIPs, allowedIPs);
+  if (added.length + removed.length === 0 && !dropPresharedKey) return undefined;
+  return { kind: 'change', publicKey, allowedIPs, added, removed, dropPresharedKey };
+}
+
+/**
+ * The order in which changes are safe in one go: who loses an address comes before who gets it, because an address belongs
+ * to one peer of an interface only and adding it takes it from whoever has it.
+ */
+export function orderPeerChanges(changes: readonly PeerChange[]): readonly PeerChange[] {
+  return [...changes].sort((one, other) => rank(one) - rank(other));
+}
+
+/** Prefixes that the changed peers no longer hold: what their old connections came from. */
+export function lostSources(
+  changes: readonly PeerChange[],
+  observed: ReadonlyMap<PublicKey, ObservedPeer>,
+): readonly Cidr[] {
+  return changes.flatMap((change) => {
+    if (change.kind === 'remove') return observed.get(change.publicKey)?.allowedIPs ?? [];
+    return change.kind === 'change' ? change.removed : [];
+  });
+}
+
+function rank(change: PeerChange): number {
+  if (change.kind === 'remove') return 0;
+  return change.kind === 'change' && change.removed.length > 0 ? 1 : 2;
+}
+
+function sameCidrs(one: readonly Cidr[], other: readonly Cidr[]): boolean {
+  return one.length === other.length && one.every((cidr, index) => cidr === other[index]);
+}
+
+function without(cidrs: readonly Cidr[], taken: readonly Cidr[]): readonly Cidr[] {
+  if (taken.length === 0) return cidrs;
+  const gone = new Set(taken);
+  return cidrs.filter((cidr) => !gone.has(cidr));
+}

@@ -1,0 +1,26 @@
+import type { LocalFacts } from '../dataplane/local-facts.ts';
+import type { Names, NodeState } from '../dataplane/node-plan.ts';
+import type { Operation } from '../dataplane/operation.ts';
+import type { ObservedPeer } from '../dataplane/wireguard/device.ts';
+import type { PublicKey } from '../net/key.ts';
+
+/** What is seen of a node in one look. */
+export interface Observation {
+  readonly facts: LocalFacts;
+  readonly state: NodeState;
+}
+
+/** The only door to a node's kernel. */
+export interface Host {
+  /** Local facts, and what is there under these names. Changes nothing. */
+  observe(names: Names): Promise<Observation>;
+  /** The peers alone, with their handshakes and counters; empty when there is no interface. */
+  observePeers(device: string): Promise<ReadonlyMap<PublicKey, ObservedPeer>>;
+  /** Does one step; doing it again, or when it is already done, is no error. */
+  apply(operation: Operation): Promise<void>;
+  /**
+   * Calls `onDrift` with a short reason whenever something under these names may have changed, our own steps included, until
+   * the signal aborts. The answer to it is to observe, to diff and to apply what differs.
+   */
+  watchDrift(names: Names, signal: AbortSignal, onDrift: (what: string) => void): void;
+}

@@ -1,0 +1,177 @@
+import type { ProxyMode } from '../dataplane/local-facts.ts';
+import { type Chain, cidrElement, type NamedSet, type Rule, type Ruleset } from '../dataplane/nftables/ruleset.ts';
+import { addressFamily, type Family, type IpAddress } from '../net/address.ts';
+import { type Cidr, cidrFamily, normalizeCidrs } from '../net/cidr.ts';
+
+/** What the firewall of a gateway is made from. */
+export interface FirewallInput {
+  readonly table: string;
+  readonly device: string;
+  /** The gateway's own mesh addresses: all of the node that a peer may ping. */
+  readonly gatewayAddresses: readonly IpAddress[];
+  readonly pool: readonly Cidr[];
+  readonly serviceCidrs: readonly Cidr[];
+  /** What else peers may route through the gateway. */
+  readonly routedCidrs: readonly Cidr[];
+  /** The cluster's DNS Services, which stay reachable when access is denied by default. */
+  readonly dnsServers: readonly IpAddress[];
+  readonly accessDefault: 'Allow' | 'Deny';
+  readonly peerToPeer: 'Allow' | 'Deny';
+  readonly proxyMode: ProxyMode;
+  readonly listenPort: number;
+}
+
+/** The table that stands between a gateway's mesh and the node and cluster behind it (./README.md has the packet's way). */
+export function firewall(input: FirewallInput): Ruleset {
+  return { table: input.table, sets: sets(input), chains: [...verdictChains(input), ...hookChains(input)] };
+}
+
+/** Each family has sets of its own; an empty one costs nothing and keeps the rules the same on every node. */
+function sets(input: FirewallInput): readonly NamedSet[] {
+  return [
+    ...prefixes('pool', input.pool),
+    ...prefixes('services', input.serviceCidrs),
+    ...prefixes('routed', input.routedCidrs),
+    ...addresses('gateway', input.gatewayAddresses),
+    ...addresses('dns', input.dnsServers),
+  ];
+}
+
+function verdictChains(input: FirewallInput): readonly Chain[] {
+  return [
+    chain('refuse', [
+      { text: 'counter', comment: 'packets refused' },
+      { text: 'meta l4proto tcp reject with tcp reset', comment: 'some stacks wait on ICMP' },
+      { text: 'reject with icmpx admin-prohibited' },
+    ]),
+    chain('access', access(input)),
+    chain('from_mesh', [
+      { text: 'ct state established,related accept' },
+      peerToPeer(input),
+      { text: 'jump access' },
+      ...bothFamilies(({ ip, n }) => ({
+        text: `${ip} daddr @services${n} goto refuse`,
+        comment: 'leak guard: no proxy translated it',
+      })),
+      ...routed(input),
+      { text: 'goto refuse' },
+    ]),
+    chain('into_mesh', [
+      { text: 'ct state established,related accept' },
+      { text: 'goto refuse', comment: 'nothing in the cluster opens connections into the mesh' },
+    ]),
+    chain('to_node', [
+      { text: 'ct state established,related accept' },
+      { text: 'ip daddr @gateway4 icmp type echo-request accept' },
+      { text: 'ip6 daddr @gateway6 icmpv6 type echo-request accept' },
+      { text: 'jump access', comment: 'Services whose endpoint is a host-network pod of this node' },
+      ...localServices(input),
+      { text: 'goto refuse', comment: 'host guard' },
+    ]),
+  ];
+}
+
+function hookChains({ device, listenPort }: FirewallInput): readonly Chain[] {
+  const from = `iifname "${device}"`;
+  const into = `oifname "${device}"`;
+  const elsewhere = `oifname != "${device}"`;
+  const clamp = 'tcp flags syn tcp option maxseg size set rt mtu';
+  return [
+    hook('on_forward', 'filter', 'forward', 'filter - 5', [
+      { text: `${from} jump from_mesh` },
+      { text: `${into} jump into_mesh` },
+    ]),
+    hook('on_input', 'filter', 'input', 'filter - 5', [{ text: `${from} jump to_node` }]),
+    hook('on_output', 'filter', 'output', 'filter - 5', [
+      { text: `${into} udp sport ${listenPort} drop`, comment: 'a tunnel must not run inside itself' },
+    ]),
+    hook('clamp_forward', 'filter', 'forward', 'mangle', [{ text: `${from} ${clamp}` }, { text: `${into} ${clamp}` }]),
+    hook('clamp_output', 'filter', 'output', 'mangle', [
+      ...bothFamilies(({ ip, n }) => ({ text: `${ip} saddr @pool${n} ${clamp}`, comment: 'what ipvs forwards' })),
+    ]),
+    hook('on_postrouting', 'nat', 'postrouting', 'srcnat - 5', [
+      { text: `${from} ${elsewhere} masquerade` },
+      ...bothFamilies(({ ip, n }) => ({
+        text: `${ip} saddr @pool${n} ${elsewhere} fib saddr type != local masquerade`,
+        comment: 'what ipvs forwards has no input interface',
+      })),
+    ]),
+  ];
+}
+
+/** What a peer may reach, by what it dialled before any proxy translated it: rules speak of Services, not of pods. */
+function access({ accessDefault }: FirewallInput): readonly Rule[] {
+  if (accessDefault === 'Allow')
+    return bothFamilies(({ ip, n }) => ({ text: `ct original ${ip} daddr @services${n} ct status dnat accept` }));
+  return bothFamilies(({ ip, n }) => ({
+    text: `meta l4proto { tcp, udp } ct original ${ip} daddr @dns${n} ct original proto-dst 53 ct status dnat accept`,
+  }));
+}
+
+function routed({ accessDefault }: FirewallInput): readonly Rule[] {
+  return accessDefault === 'Deny'
+    ? []
+    : bothFamilies(({ ip, n }) => ({ text: `ct original ${ip} daddr @routed${n} accept` }));
+}
+
+function peerToPeer({ device, peerToPeer }: FirewallInput): Rule {
+  return { text: `oifname "${device}" ${peerToPeer === 'Allow' ? 'accept' : 'goto refuse'}`, comment: 'peer to peer' };
+}
+
+/**
+ * Services whose address belongs to the node itself. ipvs gives it every ClusterIP and refuses the ports that no Service
+ * has; elsewhere only a DNS cache on the node does so, and behind its address every port of the node would be open.
+ */
+function localServices({ proxyMode, accessDefault }: FirewallInput): readonly Rule[] {
+  if (proxyMode === 'ipvs' && accessDefault === 'Allow')
+    return bothFamilies(({ ip, n }) => ({
+      text: `${ip} daddr @services${n} fib daddr type local accept`,
+      comment: 'ipvs',
+    }));
+  return bothFamilies(({ ip, n }) => ({
+    text: `${ip} daddr @dns${n} fib daddr type local meta l4proto { tcp, udp } th dport 53 accept`,
+    comment: 'DNS served on the node',
+  }));
+}
+
+function prefixes(name: string, cidrs: readonly Cidr[]): readonly NamedSet[] {
+  return eachFamily((family) => ({
+    ...namedSet(name, family),
+    interval: true,
+    elements: normalizeCidrs(cidrs.filter((cidr) => cidrFamily(cidr) === family)).map(cidrElement),
+  }));
+}
+
+function addresses(name: string, all: readonly IpAddress[]): readonly NamedSet[] {
+  return eachFamily((family) => ({
+    ...namedSet(name, family),
+    interval: false,
+    elements: [...new Set(all.filter((address) => addressFamily(address) === family))].sort(),
+  }));
+}
+
+function namedSet(name: string, family: Family): Pick<NamedSet, 'name' | 'type'> {
+  return { name: `${name}${family}`, type: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'] };
+}
+
+function eachFamily<T>(make: (family: Family) => T): readonly T[] {
+  return [make(4), make(6)];
+}
+
+function bothFamilies(make: (words: { readonly ip: 'ip' | 'ip6'; readonly n: Family }) => Rule): readonly Rule[] {
+  return eachFamily((n) => make({ ip: n === 4 ? 'ip' : 'ip6', n }));
+}
+
+function chain(name: string, rules: readonly Rule[]): Chain {
+  return { name, rules };
+}
+
+function hook(
+  name: string,
+  type: 'filter' | 'nat',
+  at: 'input' | 'forward' | 'output' | 'postrouting',
+  priority: string,
+  rules: readonly Rule[],
+): Chain {
+  return { name, hook: { type, hook: at, priority }, rules };
+}
