@@ -33,6 +33,8 @@ const REFUSALS_V4: readonly (readonly [type: number, code: number, refusal: Refu
   [3, 2, 'protocol'],
   [3, 3, 'port'],
   [3, 4, 'size'],
+  [3, 6, 'network'],
+  [3, 7, 'host'],
   [3, 9, 'prohibited'],
   [3, 10, 'prohibited'],
   [3, 13, 'prohibited'],

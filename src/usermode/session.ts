@@ -1,6 +1,6 @@
 import { initiate } from './session-initiate.ts';
 import { receiveDatagram } from './session-receive.ts';
-import { KEEPALIVE_TIMEOUT_MS, persistentAt, sendKeepalive, sendPacket } from './session-send.ts';
+import { persistentAt, sendKeepalive, sendPacket } from './session-send.ts';
 import { andThen, type Moment, quiet, type Session, type Step, withTimers } from './session-state.ts';
 
 /** What can happen to a session. `connect` asks for a new handshake even if a session stands. */
