@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import type { Family } from '../net/address.ts';
-import type { CelRule, PrinterColumn } from './fields.ts';
+import type { PrinterColumn } from './columns.ts';
+import type { CelRule } from './fields.ts';
 import { meshGatewayColumns, meshGatewayRules, meshGatewaySchema, meshGatewayType } from './meshgateway.ts';
 import { meshGatewayNodeColumns, meshGatewayNodeSchema, meshGatewayNodeType } from './meshgatewaynode.ts';
 import { meshPeerColumns, meshPeerSchema, meshPeerType } from './meshpeer.ts';
@@ -124,21 +125,23 @@ function names({ type, shortName }: Kind): CrdNames {
 }
 
 function objectSchema(kind: Kind, poolFamilies: readonly Family[]): StructuralSchema {
-  const own = structuralSchema(kind.schema.omit({ apiVersion: true, kind: true, metadata: true }));
-  const { type, required = [], properties } = own;
-  const schema = { type, required, properties: { ...IMPLIED, ...properties } };
-  const described =
-    kind.schema.description === undefined ? schema : { description: kind.schema.description, ...schema };
-  const whole = addRules(described, kind.rules);
-  if (kind.type !== meshPeerType) return whole;
-  return changeField(whole, ['spec', 'addresses'], (field) => addRules(field, familyRules(poolFamilies)));
+  const { required = [], properties } = structuralSchema(kind.schema.pick({ spec: true, status: true }));
+  const whole: StructuralSchema = {
+    ...(kind.schema.description !== undefined && { description: kind.schema.description }),
+    type: 'object',
+    ...(required.length > 0 && { required }),
+    properties: { ...IMPLIED, ...properties },
+  };
+  const ruled = addRules(whole, kind.rules);
+  if (kind.type !== meshPeerType) return ruled;
+  return changeField(ruled, ['spec', 'addresses'], (field) => addRules(field, familyRules(poolFamilies)));
 }
 
 /** What the API server itself checks; a CRD may not say more about it. */
 const IMPLIED: Readonly<Record<string, StructuralSchema>> = {
   apiVersion: { description: 'The version of this schema: sallyport.dev/v1alpha1.', type: 'string', maxLength: 253 },
   kind: { description: 'What this object is.', type: 'string', maxLength: 63 },
-  metadata: { description: 'Name, namespace, labels and annotations, as of every Kubernetes object.', type: 'object' },
+  metadata: { type: 'object' },
 };
 
 function familyRules(poolFamilies: readonly Family[]): readonly CelRule[] {

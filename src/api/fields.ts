@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { DNS_NAME_PATTERN, PORT_PATTERN } from '../net/endpoint.ts';
 import { LOW_ORDER_POINTS, PUBLIC_KEY_PATTERN } from '../net/key.ts';
 
 /** A CEL rule of a CRD; `message` names the field and the remedy, because `kubectl apply` shows nothing else. */
@@ -11,33 +12,6 @@ export interface CelRule {
 export function cel(...rules: readonly CelRule[]): { 'x-kubernetes-validations': readonly CelRule[] } {
   return { 'x-kubernetes-validations': rules };
 }
-
-/** A column of `kubectl get`; columns with a priority above 0 show with `-o wide` only. */
-export interface PrinterColumn {
-  readonly name: string;
-  readonly type: 'string' | 'integer' | 'date';
-  readonly description: string;
-  readonly jsonPath: string;
-  readonly priority?: number;
-}
-
-/** A column that shows one part of a condition. */
-export function conditionColumn(
-  name: string,
-  condition: string,
-  part: 'status' | 'reason' | 'message',
-  description: string,
-): PrinterColumn {
-  return { name, type: 'string', description, jsonPath: `.status.conditions[?(@.type=="${condition}")].${part}` };
-}
-
-/** The column that every kind ends with. */
-export const AGE_COLUMN: PrinterColumn = {
-  name: 'Age',
-  type: 'date',
-  description: 'Since when the object exists.',
-  jsonPath: '.metadata.creationTimestamp',
-};
 
 /** An address in its plain spelling: no leading zeros, no zone, no IPv4-mapped IPv6. */
 export function addressField(field: string, description: string) {
@@ -106,28 +80,117 @@ export function labelField(field: string, description: string) {
     .describe(description);
 }
 
-/** Kubernetes' own label selector, as far as selectors of Sallyport go. */
-export const labelSelectorSchema = z.object({
-  matchLabels: z
-    .record(z.string().max(317), z.string().max(63))
-    .meta({ maxProperties: 32 })
-    .optional()
-    .describe('Labels that must be there with these values.'),
-  matchExpressions: z
-    .array(
-      z
-        .object({
-          key: z.string().max(317).describe('The label.'),
-          operator: z
-            .enum(['In', 'NotIn', 'Exists', 'DoesNotExist'])
-            .describe('How the label is compared with the values.'),
-          values: z.array(z.string().max(63)).max(32).optional().describe('For In and NotIn: the values.'),
-        })
-        .describe('One requirement on a label.'),
+/** Where to dial: a host name or an address, with or without a port. Accepts what `parseEndpoint` accepts. */
+export function endpointField(field: string, description: string) {
+  const bracketed = `(self.matches(r'^\\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\\](:${PORT_PATTERN})?$') && isIP(self.substring(1, self.indexOf(']'))))`;
+  const numeric = `(self.matches(r'^[0-9.]+(:${PORT_PATTERN})?$') && isIP(self.split(':')[0]))`;
+  const named = `(self.matches(r'^${DNS_NAME_PATTERN}(:${PORT_PATTERN})?$') && !self.matches(r'^[0-9.]+(:|$)') && self.split(':')[0].size() <= 253)`;
+  return z
+    .string()
+    .max(260)
+    .meta(
+      cel({
+        rule: `isIP(self) || ${bracketed} || ${numeric} || ${named}`,
+        message: `${field} must be HOST, HOST:PORT, an IP address or [IPv6]:PORT, such as vpn.example.com:51840`,
+      }),
     )
-    .max(16)
-    .optional()
-    .describe('Requirements that must all hold.'),
-});
+    .describe(description);
+}
 
-export type LabelSelector = Readonly<z.infer<typeof labelSelectorSchema>>;
+/** A DNS name. It ends up in a file that root reads on people's devices, so nothing else may pass. */
+export function domainField(field: string, description: string) {
+  return z
+    .string()
+    .max(253)
+    .meta(
+      cel({
+        rule: `self.matches(r'^${DNS_NAME_PATTERN}$')`,
+        message: `${field} must be a DNS name, such as cluster.local`,
+      }),
+    )
+    .describe(description);
+}
+
+const TIME_PATTERN =
+  '^[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$';
+
+/**
+ * A moment in RFC 3339. Not `format: date-time`, with which the API server lets through what no JavaScript Date can read, and says
+ * nothing helpful about the rest.
+ */
+export function timeField(field: string, description: string) {
+  return z
+    .string()
+    .max(64)
+    .meta(
+      cel(
+        {
+          rule: `self.matches(r'${TIME_PATTERN}')`,
+          message: `${field} must be a time in RFC 3339 with a time zone, such as 2030-01-31T18:00:00Z`,
+        },
+        {
+          rule: `!self.matches(r'${TIME_PATTERN}') || timestamp(self) >= timestamp('1970-01-01T00:00:00Z')`,
+          message: `${field} must be a day of the calendar after 1970, such as 2030-01-31T18:00:00Z`,
+        },
+      ),
+    )
+    .describe(description);
+}
+
+const LABEL_KEY_PATTERN = '^([a-z0-9]([a-z0-9.-]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$';
+const LABEL_VALUE_PATTERN = '^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$';
+
+/** The rule that the keys of a map are what Kubernetes takes for labels and annotations. */
+function keyRule(field: string): CelRule {
+  return {
+    rule: `self.all(key, key.size() <= 317 && key.matches(r'${LABEL_KEY_PATTERN}'))`,
+    message: `${field} has a key that Kubernetes does not allow: write NAME or PREFIX/NAME, such as example.com/role, the name at most 63 letters, digits, "-", "_" and "."`,
+  };
+}
+
+/** A map of annotations. */
+export function annotationsField(field: string, description: string) {
+  return z
+    .record(z.string().max(317), z.string().max(4096))
+    .meta({ maxProperties: 32, ...cel(keyRule(field)) })
+    .describe(description);
+}
+
+/** A map of labels. */
+export function labelsField(field: string, description: string) {
+  const values: CelRule = {
+    rule: `self.all(key, self[key].matches(r'${LABEL_VALUE_PATTERN}'))`,
+    message: `${field} has a value that no label can have: at most 63 letters, digits, "-", "_" and ".", starting and ending with a letter or digit`,
+  };
+  return z
+    .record(z.string().max(317), z.string().max(63))
+    .meta({ maxProperties: 32, ...cel(keyRule(field), values) })
+    .describe(description);
+}
+
+const requirementSchema = z
+  .object({
+    key: z.string().min(1).max(317).describe('The label.'),
+    operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']).describe('How the label is compared with the values.'),
+    values: z.array(z.string().max(63)).max(32).optional().describe('For In and NotIn: the values.'),
+  })
+  .meta(
+    cel({
+      rule: "(self.operator in ['In', 'NotIn']) == (has(self.values) && self.values.size() > 0)",
+      message:
+        'matchExpressions[].values belongs to the operators In and NotIn: name at least one value there, none elsewhere',
+    }),
+  )
+  .describe('One requirement on a label.');
+
+/** Kubernetes' own label selector, as far as selectors of Sallyport go. */
+export function labelSelectorField(field: string, description: string) {
+  return z
+    .object({
+      matchLabels: labelsField(`${field}.matchLabels`, 'Labels that must be there with these values.').optional(),
+      matchExpressions: z.array(requirementSchema).max(16).optional().describe('Requirements that must all hold.'),
+    })
+    .describe(description);
+}
+
+export type LabelSelector = Readonly<z.infer<ReturnType<typeof labelSelectorField>>>;

@@ -1,13 +1,15 @@
 import { z } from 'zod';
+import { AGE_COLUMN, conditionColumn, type PrinterColumn } from './columns.ts';
 import {
-  AGE_COLUMN,
   addressField,
+  annotationsField,
   type CelRule,
   cel,
   cidrField,
-  conditionColumn,
-  labelSelectorSchema,
-  type PrinterColumn,
+  domainField,
+  endpointField,
+  labelSelectorField,
+  labelsField,
 } from './fields.ts';
 import { meshGatewayStatusSchema } from './meshgateway-status.ts';
 import { DEFAULT_LISTEN_PORT, GROUP, VERSION } from './names.ts';
@@ -29,20 +31,25 @@ const tolerationSchema = z
       .optional()
       .describe('For NoExecute: seconds to stay after the taint appears.'),
   })
-  .describe("A taint that the gateway's pods tolerate, as in a pod.");
-
-const endpointHostSchema = z
-  .string()
-  .min(1)
-  .max(260)
   .meta(
-    cel({
-      rule: "self.matches('^(\\\\[[0-9a-fA-F:.]+\\\\](:[0-9]{1,5})?|[0-9a-fA-F:]+|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[0-9]{1,5})?)$')",
-      message:
-        'spec.endpoint.hosts[] must be HOST, HOST:PORT, an IP address, or [IPv6]:PORT, such as vpn.example.com:51840',
-    }),
+    cel(
+      {
+        rule: "(has(self.key) && self.key != '') || (has(self.operator) && self.operator == 'Exists')",
+        message:
+          'spec.tolerations[] without a key tolerates every taint: say so with operator: Exists, or name the key',
+      },
+      {
+        rule: "!(has(self.operator) && self.operator == 'Exists' && has(self.value) && self.value != '')",
+        message: 'spec.tolerations[].value belongs to operator Equal: leave it out with Exists',
+      },
+      {
+        rule: "!has(self.tolerationSeconds) || (has(self.effect) && self.effect == 'NoExecute')",
+        message:
+          'spec.tolerations[].tolerationSeconds belongs to effect NoExecute: set that effect or leave the seconds out',
+      },
+    ),
   )
-  .describe('A host name or address, with a port where it differs from listenPort.');
+  .describe("A taint that the gateway's pods tolerate, as in a pod.");
 
 const endpointServiceSchema = z
   .object({
@@ -50,23 +57,29 @@ const endpointServiceSchema = z
       .enum(['LoadBalancer', 'NodePort'])
       .default('LoadBalancer')
       .describe('The type of the Service that the operator makes.'),
-    annotations: z
-      .record(z.string().max(317), z.string().max(4096))
-      .meta({ maxProperties: 32 })
-      .optional()
-      .describe("Annotations of the Service, such as your load balancer's."),
+    annotations: annotationsField(
+      'spec.endpoint.service.annotations',
+      "Annotations of the Service, such as your load balancer's.",
+    ).optional(),
     nodePort: z.int().min(1).max(65535).optional().describe('The NodePort; Kubernetes chooses one when left out.'),
   })
   .describe('A Service that the operator owns and through which devices dial in.');
 
+/** The rule that no prefix of a list holds another one, or itself twice. */
+function disjoint(field: string): CelRule {
+  return {
+    rule: 'self.all(a, !isCIDR(a) || self.filter(b, isCIDR(b) && cidr(a).containsCIDR(b)).size() == 1)',
+    message: `${field} must not overlap each other: keep the wider range and leave out the one inside it`,
+  };
+}
+
 /** What a platform engineer writes about one gateway. */
 export const meshGatewaySpecSchema = z
   .object({
-    nodeSelector: z
-      .record(z.string().max(317), z.string().max(63))
-      .meta({ maxProperties: 32 })
-      .default({})
-      .describe('Labels of the nodes that serve this gateway. Left out: every Linux node.'),
+    nodeSelector: labelsField(
+      'spec.nodeSelector',
+      'Labels of the nodes that serve this gateway. Left out: every Linux node.',
+    ).default({}),
     tolerations: z.array(tolerationSchema).max(32).default([]).describe("Taints that the gateway's pods tolerate."),
     listenPort: z
       .int()
@@ -79,8 +92,14 @@ export const meshGatewaySpecSchema = z
     endpoint: z
       .object({
         hosts: z
-          .array(endpointHostSchema)
+          .array(
+            endpointField(
+              'spec.endpoint.hosts[]',
+              'A host name or address, with a port where it differs from listenPort.',
+            ),
+          )
           .max(16)
+          .meta({ 'x-kubernetes-list-type': 'set' })
           .default([])
           .describe('Names or addresses under which devices reach the gateway, most preferred first.'),
         service: endpointServiceSchema.optional(),
@@ -104,6 +123,7 @@ export const meshGatewaySpecSchema = z
             cidrs: z
               .array(cidrField('spec.advertise.services.cidrs[]', 'A service CIDR.'))
               .max(16)
+              .meta(cel(disjoint('spec.advertise.services.cidrs')))
               .default([])
               .describe(
                 'The service CIDRs. Left out: detected (ServiceCIDR objects, then the kubeadm configuration) and followed as they change.',
@@ -114,13 +134,7 @@ export const meshGatewaySpecSchema = z
         cidrs: z
           .array(cidrField('spec.advertise.cidrs[]', 'A range that devices route through the gateway.'))
           .max(32)
-          .meta(
-            cel({
-              rule: 'self.all(a, !isCIDR(a) || self.filter(b, isCIDR(b) && cidr(a).containsCIDR(b)).size() == 1)',
-              message:
-                'spec.advertise.cidrs must not overlap each other: keep the wider range and leave out the one inside it',
-            }),
-          )
+          .meta(cel(disjoint('spec.advertise.cidrs')))
           .default([])
           .describe('What else devices route through the gateway, such as a database subnet or a pod CIDR.'),
       })
@@ -134,9 +148,10 @@ export const meshGatewaySpecSchema = z
               .enum(['All', 'Selector', 'None'])
               .default('All')
               .describe('From which namespaces MeshPeers may attach.'),
-            selector: labelSelectorSchema
-              .optional()
-              .describe('For Selector: labels of the namespaces, such as kubernetes.io/metadata.name In [team-a].'),
+            selector: labelSelectorField(
+              'spec.allowedPeers.namespaces.selector',
+              'For Selector: labels of the namespaces, such as kubernetes.io/metadata.name In [team-a].',
+            ).optional(),
           })
           .meta(
             cel({
@@ -176,9 +191,10 @@ export const meshGatewaySpecSchema = z
         servers: z
           .array(addressField('spec.dns.servers[]', 'A resolver.'))
           .max(3)
+          .meta({ 'x-kubernetes-list-type': 'set' })
           .default([])
           .describe('Resolvers inside what is advertised. Left out: the kube-dns Service of kube-system.'),
-        domain: z.string().min(1).max(253).default('cluster.local').describe("The cluster's domain."),
+        domain: domainField('spec.dns.domain', "The cluster's domain.").default('cluster.local'),
       })
       .default({ enabled: true, servers: [], domain: 'cluster.local' })
       .describe('Names on the device.'),

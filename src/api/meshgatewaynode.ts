@@ -1,6 +1,6 @@
 import { z } from 'zod';
+import { AGE_COLUMN, conditionColumn, type PrinterColumn } from './columns.ts';
 import { conditionsSchema } from './conditions.ts';
-import { AGE_COLUMN, conditionColumn, type PrinterColumn } from './fields.ts';
 import { GROUP, VERSION } from './names.ts';
 import { objectMetaSchema, type ResourceType } from './resource.ts';
 

@@ -1,14 +1,7 @@
 import { z } from 'zod';
+import { AGE_COLUMN, conditionColumn, type PrinterColumn } from './columns.ts';
 import { conditionsSchema } from './conditions.ts';
-import {
-  AGE_COLUMN,
-  addressField,
-  cel,
-  conditionColumn,
-  labelField,
-  type PrinterColumn,
-  publicKeyField,
-} from './fields.ts';
+import { addressField, cel, labelField, publicKeyField, timeField } from './fields.ts';
 import { GROUP, VERSION } from './names.ts';
 import { objectMetaSchema, type ResourceType } from './resource.ts';
 
@@ -42,14 +35,10 @@ export const meshPeerSpecSchema = z
       .describe(
         'Wished mesh addresses, at most one per family, inside the mesh pool. Left out: Sallyport chooses, stably by namespace and name.',
       ),
-    expiresAt: z
-      .string()
-      .max(64)
-      .meta({ format: 'date-time' })
-      .optional()
-      .describe(
-        'From this time on no gateway lets the device in, whether or not the operator runs. RFC 3339, such as 2030-01-31T18:00:00Z.',
-      ),
+    expiresAt: timeField(
+      'spec.expiresAt',
+      'From this time on no gateway lets the device in, whether or not the operator runs. RFC 3339, such as 2030-01-31T18:00:00Z.',
+    ).optional(),
     suspended: z
       .boolean()
       .default(false)
@@ -66,6 +55,12 @@ export const meshPeerSpecSchema = z
       .string()
       .min(1)
       .max(253)
+      .meta(
+        cel({
+          rule: "!self.matches(r'[[:cntrl:]]')",
+          message: 'spec.owner must be one line without control characters, such as an e-mail address',
+        }),
+      )
       .optional()
       .describe('Whose device this is, for people and audits, such as an e-mail address.'),
   })

@@ -4,7 +4,15 @@ import { type Parsed, parsed, refused } from './parsed.ts';
 /** `host:port` as WireGuard writes it; an IPv6 host stands in brackets. */
 export type Endpoint = string & { readonly __endpoint: never };
 
-const DNS_NAME = /^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*\.?$/i;
+const LABEL = '[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?';
+
+/** A DNS name but for its length (253 at most), without anchors, as a regular expression that CEL and JavaScript read alike. */
+export const DNS_NAME_PATTERN = `${LABEL}(\\.${LABEL})*\\.?`;
+
+/** A port from 1 to 65535 without leading zeros, without anchors, for CEL and JavaScript. */
+export const PORT_PATTERN = '([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])';
+
+const DNS_NAME = new RegExp(`^${DNS_NAME_PATTERN}$`);
 
 /** An endpoint from `host`, `host:port` or `[v6]:port`; `defaultPort` fills a missing port. */
 export function parseEndpoint(text: string, defaultPort?: number): Parsed<Endpoint> {
@@ -13,11 +21,11 @@ export function parseEndpoint(text: string, defaultPort?: number): Parsed<Endpoi
     return refused(`"${text}" is not HOST or HOST:PORT (write an IPv6 address with a port as [2001:db8::1]:51840)`);
   const port = split.port === undefined ? defaultPort : Number(split.port);
   if (port === undefined) return refused(`"${text}" has no port`);
-  if (!Number.isInteger(port) || port < 1 || port > 65535) return refused(`"${text}" has a port outside 1-65535`);
+  if (port < 1 || port > 65535) return refused(`"${text}" has a port outside 1-65535`);
   const address = parseAddress(split.host);
   if (address.ok) return parsed(endpointOf(address.value, port));
   if (split.bracketed || /^[\d.]+$/.test(split.host)) return refused(`"${text}": ${address.problem}`);
-  if (!DNS_NAME.test(split.host)) return refused(`"${text}" names no valid host`);
+  if (split.host.length > 253 || !DNS_NAME.test(split.host)) return refused(`"${text}" names no valid host`);
   return parsed(`${split.host.toLowerCase()}:${port}` as Endpoint);
 }
 
@@ -29,11 +37,11 @@ export function endpointOf(address: IpAddress, port: number): Endpoint {
 function splitHostPort(
   text: string,
 ): { readonly host: string; readonly port?: string; readonly bracketed: boolean } | undefined {
-  const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(text);
+  const bracketed = /^\[([^\]]*:[^\]]*)\](?::(0|[1-9]\d{0,4}))?$/.exec(text);
   if (bracketed !== null) return hostPort(bracketed, true);
   const bareV6 = parseAddress(text);
   if (bareV6.ok) return { host: text, bracketed: false };
-  const plain = /^([^:[\]\s]+)(?::(\d{1,5}))?$/.exec(text);
+  const plain = /^([^:[\]\s]+)(?::(0|[1-9]\d{0,4}))?$/.exec(text);
   return plain === null ? undefined : hostPort(plain, false);
 }
 
