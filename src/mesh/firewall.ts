@@ -21,6 +21,14 @@ export interface FirewallInput {
   readonly listenPort: number;
 }
 
+type Layer4 = 'tcp' | 'udp';
+
+/** How a rule names a family. */
+interface Words {
+  readonly ip: 'ip' | 'ip6';
+  readonly n: Family;
+}
+
 /** The table that stands between a gateway's mesh and the node and cluster behind it (./README.md has the packet's way). */
 export function firewall(input: FirewallInput): Ruleset {
   return { table: input.table, sets: sets(input), chains: [...verdictChains(input), ...hookChains(input)] };
@@ -33,7 +41,7 @@ function sets(input: FirewallInput): readonly NamedSet[] {
     ...prefixes('services', input.serviceCidrs),
     ...prefixes('routed', input.routedCidrs),
     ...addresses('gateway', input.gatewayAddresses),
-    ...addresses('dns', input.dnsServers),
+    ...bothProtocols((l4) => grants(l4, input.dnsServers)).flat(),
   ];
 }
 
@@ -99,13 +107,18 @@ function hookChains({ device, listenPort }: FirewallInput): readonly Chain[] {
   ];
 }
 
-/** What a peer may reach, by what it dialled before any proxy translated it: rules speak of Services, not of pods. */
+/**
+ * What a peer may reach, by what it dialled before any proxy translated it: rules speak of Services, not of pods. One rule
+ * per protocol, because nft 1.0.6 does not know what type a conntrack port has under a choice of protocols.
+ */
 function access({ accessDefault }: FirewallInput): readonly Rule[] {
-  if (accessDefault === 'Allow')
-    return bothFamilies(({ ip, n }) => ({ text: `ct original ${ip} daddr @services${n} ct status dnat accept` }));
-  return bothFamilies(({ ip, n }) => ({
-    text: `meta l4proto { tcp, udp } ct original ${ip} daddr @dns${n} ct original proto-dst 53 ct status dnat accept`,
-  }));
+  const all = ({ ip, n }: Words) => ({ text: `ct original ${ip} daddr @services${n} ct status dnat accept` });
+  const granted = bothFamilies(({ ip, n }) =>
+    bothProtocols((l4) => ({
+      text: `meta l4proto ${l4} ct original ${ip} daddr . ct original proto-dst @granted_${l4}${n} ct status dnat accept`,
+    })),
+  );
+  return accessDefault === 'Allow' ? bothFamilies(all) : granted.flat();
 }
 
 function routed({ accessDefault }: FirewallInput): readonly Rule[] {
@@ -120,7 +133,7 @@ function peerToPeer({ device, peerToPeer }: FirewallInput): Rule {
 
 /**
  * Services whose address belongs to the node itself. ipvs gives it every ClusterIP and refuses the ports that no Service
- * has; elsewhere only a DNS cache on the node does so, and behind its address every port of the node would be open.
+ * has; elsewhere a DNS cache on the node may do so, and behind its address every other port of the node would be open.
  */
 function localServices({ proxyMode, accessDefault }: FirewallInput): readonly Rule[] {
   if (proxyMode === 'ipvs' && accessDefault === 'Allow')
@@ -128,10 +141,12 @@ function localServices({ proxyMode, accessDefault }: FirewallInput): readonly Ru
       text: `${ip} daddr @services${n} fib daddr type local accept`,
       comment: 'ipvs',
     }));
-  return bothFamilies(({ ip, n }) => ({
-    text: `${ip} daddr @dns${n} fib daddr type local meta l4proto { tcp, udp } th dport 53 accept`,
-    comment: 'DNS served on the node',
-  }));
+  return bothFamilies(({ ip, n }) =>
+    bothProtocols((l4) => ({
+      text: `${ip} daddr . ${l4} dport @granted_${l4}${n} fib daddr type local accept`,
+      comment: 'Services on the node itself',
+    })),
+  ).flat();
 }
 
 function prefixes(name: string, cidrs: readonly Cidr[]): readonly NamedSet[] {
@@ -146,20 +161,42 @@ function addresses(name: string, all: readonly IpAddress[]): readonly NamedSet[]
   return eachFamily((family) => ({
     ...namedSet(name, family),
     interval: false,
-    elements: [...new Set(all.filter((address) => addressFamily(address) === family))].sort(),
+    elements: ofFamily(all, family),
   }));
 }
 
+/** Which port of which Service every peer may reach whatever the default: so far, the cluster's DNS. */
+function grants(l4: Layer4, dnsServers: readonly IpAddress[]): readonly NamedSet[] {
+  return eachFamily((family) => ({
+    name: `granted_${l4}${family}`,
+    type: [addressType(family), 'inet_service'],
+    interval: false,
+    elements: ofFamily(dnsServers, family).map((address) => `${address} . 53`),
+  }));
+}
+
+function ofFamily(all: readonly IpAddress[], family: Family): readonly IpAddress[] {
+  return [...new Set(all.filter((address) => addressFamily(address) === family))].sort();
+}
+
 function namedSet(name: string, family: Family): Pick<NamedSet, 'name' | 'type'> {
-  return { name: `${name}${family}`, type: [family === 4 ? 'ipv4_addr' : 'ipv6_addr'] };
+  return { name: `${name}${family}`, type: [addressType(family)] };
+}
+
+function addressType(family: Family): 'ipv4_addr' | 'ipv6_addr' {
+  return family === 4 ? 'ipv4_addr' : 'ipv6_addr';
 }
 
 function eachFamily<T>(make: (family: Family) => T): readonly T[] {
   return [make(4), make(6)];
 }
 
-function bothFamilies(make: (words: { readonly ip: 'ip' | 'ip6'; readonly n: Family }) => Rule): readonly Rule[] {
+function bothFamilies<T>(make: (words: Words) => T): readonly T[] {
   return eachFamily((n) => make({ ip: n === 4 ? 'ip' : 'ip6', n }));
+}
+
+function bothProtocols<T>(make: (l4: Layer4) => T): readonly T[] {
+  return [make('tcp'), make('udp')];
 }
 
 function chain(name: string, rules: readonly Rule[]): Chain {
