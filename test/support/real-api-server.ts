@@ -8,6 +8,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { labTools } from '../lab/binaries.ts';
+import { TOOL_MODULES } from '../lab/tool-list.ts';
 
 /** The commands that a control plane needs. */
 export interface ControlPlaneBinaries {
@@ -31,22 +33,22 @@ export interface RealApiServer {
   /** A kubeconfig file for kubectl and client libraries. */
   readonly kubeconfig: string;
   readonly kubectl: string;
-  /** One request; a body is sent as JSON. */
-  ask(method: string, path: string, body?: unknown, contentType?: string): Promise<Answer>;
+  /** One request; a body is sent as JSON, as application/json unless the headers say otherwise. */
+  ask(method: string, path: string, body?: unknown, headers?: Readonly<Record<string, string>>): Promise<Answer>;
   /** Ends both programs and removes their files. Safe to call twice. */
   stop(): Promise<void>;
 }
 
-/** The binaries in the directory that KUBEBUILDER_ASSETS names, as controller-runtime's envtest lays it out. */
-export function assetsFromEnvironment(): ControlPlaneBinaries | undefined {
+/** The binaries in the directory that KUBEBUILDER_ASSETS names, else the lab's own, which are built where they are missing. */
+export async function controlPlaneBinaries(): Promise<ControlPlaneBinaries> {
   const directory = process.env.KUBEBUILDER_ASSETS;
-  if (directory === undefined) return undefined;
-  const binaries = {
-    etcd: join(directory, 'etcd'),
-    kubeApiserver: join(directory, 'kube-apiserver'),
-    kubectl: join(directory, 'kubectl'),
-  };
-  return Object.values(binaries).every((file) => existsSync(file)) ? binaries : undefined;
+  if (directory !== undefined) return binariesAt((command) => join(directory, command));
+  const tools = await labTools(TOOL_MODULES.filter(({ folder }) => folder === 'etcd' || folder === 'kubernetes'));
+  return binariesAt((command) => tools.path(command));
+}
+
+function binariesAt(path: (command: string) => string): ControlPlaneBinaries {
+  return { etcd: path('etcd'), kubeApiserver: path('kube-apiserver'), kubectl: path('kubectl') };
 }
 
 /** Starts etcd and kube-apiserver from nothing and waits until /readyz says ok. @throws {Error} with the server's last words. */
@@ -70,8 +72,8 @@ export async function startRealApiServer(
     const ca = await waitUntilReady(apiserver, folder, url, token);
     const kubeconfig = join(folder, 'kubeconfig');
     await writeFile(kubeconfig, kubeconfigText(url, ca, token), { mode: 0o600 });
-    const ask: RealApiServer['ask'] = (method, path, body, contentType) =>
-      askOnce({ url, ca, token, method, path, body, contentType });
+    const ask: RealApiServer['ask'] = (method, path, body, headers) =>
+      askOnce({ url, ca, token, method, path, body, headers });
     return { url, token, ca, kubeconfig, kubectl: binaries.kubectl, ask, stop };
   } catch (cause) {
     await stop();
@@ -153,11 +155,11 @@ interface Question {
   readonly method: string;
   readonly path: string;
   readonly body?: unknown;
-  readonly contentType?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
 }
 
-function askOnce({ url, ca, token, method, path, body, contentType }: Question): Promise<Answer> {
-  const headers = { authorization: `Bearer ${token}`, 'content-type': contentType ?? 'application/json' };
+function askOnce({ url, ca, token, method, path, body, ...more }: Question): Promise<Answer> {
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', ...more.headers };
   return new Promise((resolve, reject) => {
     const outgoing = request(`${url}${path}`, { method, ca, headers }, (response) => {
       const parts: Buffer[] = [];

@@ -1,0 +1,205 @@
+import { meshGatewayType } from '../../src/api/meshgateway.ts';
+import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
+import { meshPeerType } from '../../src/api/meshpeer.ts';
+import { API_VERSION } from '../../src/api/names.ts';
+import type { KubernetesObject, ResourceType } from '../../src/api/resource.ts';
+import { LOW_ORDER_POINTS } from '../../src/net/key.ts';
+
+/** A public key that is as good as any. */
+export const KEY = 'HIgo9xNzJMWLKASShiTqIybxZ0U3wGLiUeJ1PKf8ykw=';
+
+/** An object and its kind. */
+export interface Subject {
+  readonly type: ResourceType<KubernetesObject>;
+  readonly object: object;
+}
+
+/** A MeshPeer that is right but for what the spec adds. */
+export function peer(spec: object = {}): Subject {
+  const object = { metadata: { name: 'laptop', namespace: 'default' }, spec: { publicKey: KEY, ...spec } };
+  return { type: meshPeerType, object: { apiVersion: API_VERSION, kind: 'MeshPeer', ...object } };
+}
+
+/** A MeshGateway; without a spec, one that leaves it out. */
+export function gateway(spec?: object, name = 'default'): Subject {
+  const object = { metadata: { name }, ...(spec !== undefined && { spec }) };
+  return { type: meshGatewayType, object: { apiVersion: API_VERSION, kind: 'MeshGateway', ...object } };
+}
+
+/** A MeshGatewayNode. */
+export function report(): Subject {
+  const object = { metadata: { name: 'default.n1', namespace: 'default' }, spec: { gateway: 'default', node: 'n1' } };
+  return { type: meshGatewayNodeType, object: { apiVersion: API_VERSION, kind: 'MeshGatewayNode', ...object } };
+}
+
+function namespaceSelector(namespaces: object): Subject {
+  return gateway({ allowedPeers: { namespaces } });
+}
+
+/** Each is refused, with an answer that holds these words: where it is wrong, and what to do. */
+export type Refusal = readonly [name: string, subject: Subject, ...says: string[]];
+
+export const REFUSED: readonly Refusal[] = [
+  ['no key', peer({ publicKey: undefined }), 'spec.publicKey: Required'],
+  ['a key that is no key', peer({ publicKey: 'secret' }), 'spec.publicKey must be', 'wg pubkey'],
+  ['a key whose last bits are not zero', peer({ publicKey: KEY.replace('w=', 'x=') }), 'spec.publicKey must be'],
+  ['a key that is too long', peer({ publicKey: `A${KEY}` }), 'spec.publicKey must be', '44 characters'],
+  ...LOW_ORDER_POINTS.map(
+    (point) =>
+      [`the low-order key ${point}`, peer({ publicKey: point }), 'spec.publicKey', 'low-order', 'wg genkey'] as const,
+  ),
+  ['leading zeros', peer({ addresses: ['10.213.0.020'] }), 'spec.addresses[0]', 'without leading zeros'],
+  ['a prefix for an address', peer({ addresses: ['10.213.0.20/32'] }), 'spec.addresses[0]', 'prefix length'],
+  ['a zone', peer({ addresses: ['fe80::1%eth0'] }), 'spec.addresses[0]', 'zone'],
+  ['two addresses of one family', peer({ addresses: ['10.213.0.20', '10.213.0.21'] }), 'spec.addresses', 'same family'],
+  ['the same address twice', peer({ addresses: ['10.213.0.20', '10.213.0.20'] }), 'spec.addresses'],
+  [
+    'IPv6 where the pool has none',
+    peer({ addresses: ['fd00::20'] }),
+    'spec.addresses',
+    'no IPv6 range',
+    'leave the IPv6',
+  ],
+  ['no address in the list', peer({ addresses: [] }), 'spec.addresses', 'at least 1'],
+  ['a gateway twice', peer({ gateways: ['a', 'a'] }), 'spec.gateways[1]', 'Duplicate'],
+  ['a gateway that no name can be', peer({ gateways: ['a.b'] }), 'spec.gateways[0]', 'lower-case letters'],
+  ['a day for a time', peer({ expiresAt: '2030-01-31' }), 'spec.expiresAt must be', '2030-01-31T18:00:00Z'],
+  ['a time without zone', peer({ expiresAt: '2030-01-31T18:00:00' }), 'spec.expiresAt must be', 'time zone'],
+  ['a decimal comma', peer({ expiresAt: '2030-01-31T18:00:00,5Z' }), 'spec.expiresAt must be'],
+  ['a zone of 25 hours', peer({ expiresAt: '2030-01-31T18:00:00+25:00' }), 'spec.expiresAt must be'],
+  ['31 February', peer({ expiresAt: '2030-02-31T18:00:00Z' }), 'spec.expiresAt must be a day of the calendar'],
+  ['a keepalive too long', peer({ persistentKeepalive: 70_000 }), 'spec.persistentKeepalive', '65535'],
+  ['an owner of two lines', peer({ owner: 'a\nPostUp = b' }), 'spec.owner must be one line'],
+  ['an unknown field', peer({ publickey: KEY }), 'unknown field "spec.publickey"'],
+  ['a name of 41 characters', gateway({}, 'a'.repeat(41)), 'metadata.name must be', '40 characters', 'choose'],
+  ['a name with dots', gateway({}, 'a.b'), 'metadata.name must be', 'no dots', 'choose'],
+  ['port 0', gateway({ listenPort: 0 }), 'spec.listenPort', 'greater than or equal to 1'],
+  ['port 70000', gateway({ listenPort: 70_000 }), 'spec.listenPort', 'less than or equal to 65535'],
+  ['host bits', gateway({ advertise: { cidrs: ['10.1.2.3/8'] } }), 'spec.advertise.cidrs[0]', 'first address'],
+  ['octal', gateway({ advertise: { cidrs: ['010.0.0.0/8'] } }), 'spec.advertise.cidrs[0]', 'leading zeros'],
+  [
+    'host bits of a service CIDR',
+    gateway({ advertise: { services: { cidrs: ['10.96.1.0/12'] } } }),
+    'services.cidrs[0]',
+  ],
+  [
+    'overlapping ranges',
+    gateway({ advertise: { cidrs: ['10.1.0.0/16', '10.0.0.0/8'] } }),
+    'spec.advertise.cidrs',
+    'keep',
+  ],
+  ['a range twice', gateway({ advertise: { cidrs: ['fd00::/8', 'fd00::/8'] } }), 'spec.advertise.cidrs', 'leave out'],
+  ['a selector without from', namespaceSelector({ selector: {} }), 'namespaces.selector belongs to from: Selector'],
+  ['from without selector', namespaceSelector({ from: 'Selector' }), 'namespaces.selector belongs to from: Selector'],
+  [
+    'In without values',
+    namespaceSelector({ from: 'Selector', selector: { matchExpressions: [{ key: 'team', operator: 'In' }] } }),
+    'matchExpressions[0]',
+    'name at least one value',
+  ],
+  ['a label that is none', gateway({ nodeSelector: { 'a b': 'c' } }), 'spec.nodeSelector has a key'],
+  ['a label value that is none', gateway({ nodeSelector: { a: 'b c' } }), 'spec.nodeSelector has a value'],
+  ['a toleration of nothing', gateway({ tolerations: [{ value: 'x' }] }), 'spec.tolerations[0]', 'operator: Exists'],
+  ['a host with a scheme', gateway({ endpoint: { hosts: ['udp://a'] } }), 'spec.endpoint.hosts[0]', 'HOST:PORT'],
+  ['a host twice', gateway({ endpoint: { hosts: ['a', 'a'] } }), 'spec.endpoint.hosts[1]', 'Duplicate'],
+  ['an MTU below what IPv6 needs', gateway({ mtu: 1200 }), 'spec.mtu', '1280'],
+  ['a domain of two lines', gateway({ dns: { domain: 'a\nPostUp = b' } }), 'spec.dns.domain must be a DNS name'],
+  ['an unknown field', gateway({ listenport: 1 }), 'unknown field "spec.listenport"'],
+];
+
+/** Each is accepted, with the defaults that zod fills in. */
+export const ACCEPTED: readonly (readonly [name: string, subject: Subject])[] = [
+  ['a peer with a key alone', peer()],
+  ['a peer that expired long ago', peer({ expiresAt: '2020-01-01T00:00:00Z' })],
+  [
+    'a peer with everything',
+    peer({
+      gateways: ['office', 'default'],
+      addresses: ['10.213.0.20'],
+      expiresAt: '2030-01-31T18:00:00.5+02:00',
+      suspended: true,
+      persistentKeepalive: 0,
+      owner: 'Zoë <zoe@example.com>',
+    }),
+  ],
+  ['a gateway without spec', gateway()],
+  ['a gateway with a name of 40 characters', gateway({}, 'a'.repeat(40))],
+  [
+    'a gateway with empty parts',
+    gateway({ endpoint: {}, advertise: { services: {} }, allowedPeers: {}, access: {}, dns: {} }),
+  ],
+  [
+    'a gateway with everything',
+    gateway({
+      nodeSelector: { 'node-role.kubernetes.io/gateway': '', zone: 'a' },
+      tolerations: [{ operator: 'Exists' }, { key: 'a', value: 'b', effect: 'NoExecute', tolerationSeconds: 60 }],
+      listenPort: 443,
+      endpoint: {
+        hosts: ['vpn.example.com', 'vpn.example.com:443', '192.0.2.1', '[2001:db8::1]:443', '2001:db8::1'],
+        service: { annotations: { 'example.com/type': 'nlb' }, nodePort: 30_000 },
+        nodeAddresses: true,
+      },
+      advertise: {
+        services: { enabled: false, cidrs: ['10.96.0.0/12', 'fd00:1::/108'] },
+        cidrs: ['10.0.0.0/12', '192.0.2.0/24'],
+      },
+      allowedPeers: {
+        namespaces: {
+          from: 'Selector',
+          selector: {
+            matchLabels: { team: 'a' },
+            matchExpressions: [
+              { key: 'a', operator: 'In', values: ['b'] },
+              { key: 'c', operator: 'Exists' },
+            ],
+          },
+        },
+      },
+      access: { default: 'Deny', peerToPeer: 'Allow' },
+      mtu: 1380,
+      dns: { enabled: false, servers: ['10.96.0.10', 'fd00:1::a'], domain: 'corp.example.com' },
+      dataplane: 'Userspace',
+    }),
+  ],
+  ['a report', report()],
+];
+
+/** Objects with a status, and what `kubectl get` makes of them, without the age. */
+export const SHOWN: readonly { readonly subject: Subject; readonly status: object; readonly line: string }[] = [
+  {
+    subject: gateway({}, 'office'),
+    status: {
+      conditions: [condition('Ready', 'True', 'Ready')],
+      nodes: { selected: 3, ready: 2 },
+      peers: { accepted: 12, connected: 5 },
+      endpoints: [{ endpoint: 'vpn.example.com:51840', source: 'Host' }],
+    },
+    line: 'NAME=office READY=True REASON=Ready NODES=3 SERVING=2 PEERS=12 CONNECTED=5 ENDPOINT=vpn.example.com:51840',
+  },
+  {
+    subject: peer({ expiresAt: '2030-01-31T18:00:00Z' }),
+    status: {
+      conditions: [
+        condition('Accepted', 'True', 'Accepted'),
+        condition('Programmed', 'True', 'Programmed'),
+        condition('Connected', 'False', 'Idle'),
+      ],
+      addresses: ['10.213.0.20'],
+    },
+    line: 'NAME=laptop ACCEPTED=True PROGRAMMED=True CONNECTED=False ADDRESS=10.213.0.20 REASON=Accepted EXPIRES=2030-01-31T18:00:00Z',
+  },
+  {
+    subject: report(),
+    status: {
+      conditions: [condition('ServicesReachable', 'False', 'DNSFailed')],
+      dataplane: 'Kernel',
+      peers: 12,
+      connected: 5,
+    },
+    line: 'NAME=default.n1 GATEWAY=default NODE=n1 DATAPLANE=Kernel SERVICES=False PEERS=12 CONNECTED=5',
+  },
+];
+
+function condition(type: string, status: string, reason: string): object {
+  return { type, status, reason, message: '', lastTransitionTime: '2026-01-01T00:00:00Z' };
+}
