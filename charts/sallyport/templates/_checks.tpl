@@ -1,0 +1,22 @@
+{{/* What a schema cannot say, or not in words. The operator checks the same and more at its start; here it is said before anything is installed. */}}
+{{- define "sallyport.checks" -}}
+{{- $families := dict -}}
+{{- range $index, $cidr := .Values.pool.cidrs -}}
+  {{- if not (regexMatch "^([0-9.]+|[0-9a-fA-F:]+:[0-9a-fA-F:.]*)/[0-9]+$" $cidr) -}}
+    {{- fail (printf "pool.cidrs[%d]: %q is not a CIDR such as 10.213.0.0/16" $index $cidr) -}}
+  {{- end -}}
+  {{- $length := regexFind "[0-9]+$" $cidr | int -}}
+  {{- $family := ternary "IPv6" "IPv4" (contains ":" $cidr) -}}
+  {{- $bounds := ternary (list 48 112) (list 8 24) (contains ":" $cidr) -}}
+  {{- if or (lt $length (first $bounds)) (gt $length (last $bounds)) -}}
+    {{- fail (printf "pool.cidrs[%d]: %q must have a prefix length from /%d to /%d" $index $cidr (first $bounds) (last $bounds)) -}}
+  {{- end -}}
+  {{- if hasKey $families $family -}}
+    {{- fail (printf "pool.cidrs has two %s CIDRs: keep at most one IPv4 and one IPv6 CIDR" $family) -}}
+  {{- end -}}
+  {{- $_ := set $families $family true -}}
+{{- end -}}
+{{- if not (regexMatch "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$" .Values.gateway.name) -}}
+  {{- fail (printf "gateway.name: %q must be lower-case letters, digits and \"-\", and start and end with a letter or digit" .Values.gateway.name) -}}
+{{- end -}}
+{{- end }}
