@@ -74,8 +74,9 @@ export interface Client {
   discover<T extends KubernetesObject>(type: ResourceType<T>): Promise<boolean>;
 }
 
-/** A client over a transport. */
-export function createClient(transport: Transport): Client {
+/** A client over a transport; `timeoutMs` is for each request, where the transport's own is too long. */
+export function createClient(over: Transport, options: { readonly timeoutMs?: number } = {}): Client {
+  const transport: Transport = { ...over, request: (request) => over.request({ ...options, ...request }) };
   const send = async <T extends KubernetesObject>(type: ResourceType<T>, request: TransportRequest) =>
     parseObject(type, await transport.request(request));
   return {

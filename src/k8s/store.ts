@@ -11,6 +11,7 @@ export interface Change<T> {
 export interface Store<T> {
   get(key: ObjectKey): T | undefined;
   values(): IterableIterator<T>;
+  entries(): IterableIterator<[ObjectKey, T]>;
   readonly size: number;
   /** Whether the whole collection has been seen once. */
   readonly synced: boolean;
@@ -42,6 +43,10 @@ export class Cache<T extends KubernetesObject> implements Store<T> {
 
   values(): IterableIterator<T> {
     return this.#objects.values();
+  }
+
+  entries(): IterableIterator<[ObjectKey, T]> {
+    return this.#objects.entries();
   }
 
   get size(): number {
