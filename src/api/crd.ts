@@ -152,7 +152,7 @@ function familyRules(poolFamilies: readonly Family[]): readonly CelRule[] {
   return [
     {
       rule: `self.all(a, !isIP(a) || ip(a).family() == ${only})`,
-      message: `spec.addresses may hold an IPv${only} address only, because the mesh pool has no IPv${missing} range: leave the IPv${missing} address out, or have an IPv${missing} range added to the mesh pool of this installation`,
+      message: `spec.addresses may hold an IPv${only} address only, because the mesh pool has no IPv${missing} range: leave the IPv${missing} address out, or have an IPv${missing} range added to pool.cidrs in the chart's values`,
     },
   ];
 }

@@ -1,0 +1,20 @@
+import { crds, DEFAULT_POOL_FAMILIES } from '../../src/api/crd.ts';
+import { apiReference } from './api-reference.ts';
+import { crdText } from './crd-text.ts';
+
+/** A committed file that is printed from the source. */
+export interface GeneratedFile {
+  /** From the project's top. */
+  readonly path: string;
+  /** The whole text, the same on every machine. */
+  render(): string | Promise<string>;
+}
+
+/** Every generated file of the project. `npm run update` writes them, a test compares them. */
+export const GENERATED_FILES: readonly GeneratedFile[] = [
+  ...crds(DEFAULT_POOL_FAMILIES).flatMap((crd) => {
+    const name = `${crd.spec.names.plural}.yaml`;
+    return [`crds/${name}`, `charts/sallyport/crds/${name}`].map((path) => ({ path, render: () => crdText(crd) }));
+  }),
+  { path: 'docs/reference/api.md', render: () => apiReference(crds(DEFAULT_POOL_FAMILIES)) },
+];

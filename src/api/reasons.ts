@@ -1,0 +1,147 @@
+import type { ConditionKind, ConditionType, Reason } from './conditions.ts';
+
+/** What a condition asks, and what each of its answers means. */
+export interface ConditionText<K extends ConditionKind, T extends ConditionType<K>> {
+  readonly question: string;
+  /** For each reason one sentence: what it means, and what to do about it where something must be done. */
+  readonly reasons: Readonly<Record<Reason<K, T>, string>>;
+}
+
+/** The explanation of every condition and reason. The compiler misses none: a new reason needs its sentence here. */
+export const REASON_TEXTS: {
+  readonly [K in ConditionKind]: { readonly [T in ConditionType<K>]: ConditionText<K, T> };
+} = {
+  MeshPeer: {
+    Accepted: {
+      question: 'Does some gateway let the device in?',
+      reasons: {
+        Accepted: 'Every gateway that it asks for lets it in.',
+        PartlyAccepted: 'Some of spec.gateways let it in; the message says which do not and why.',
+        Suspended: 'spec.suspended is true; set it to false to let the device in again, with the same address.',
+        Expired: 'spec.expiresAt has passed; set a later time, or delete the MeshPeer.',
+        InvalidKey: 'spec.publicKey is no usable key; print it again on the device with `wg pubkey`.',
+        DuplicateKey: 'An older MeshPeer has the same key; every device needs a key pair of its own.',
+        AddressTaken: 'Another MeshPeer has the wished address; wish for another, or leave spec.addresses out.',
+        AddressOutsidePool:
+          'The wished address is not in the mesh pool; wish for another, or leave spec.addresses out.',
+        PoolExhausted: 'No address is free; delete MeshPeers that nobody uses, or enlarge the pool.',
+        GatewayNotFound: 'spec.gateways names a MeshGateway that does not exist; mend the name, or create the gateway.',
+        NamespaceNotAdmitted:
+          'No gateway admits this namespace; use an admitted one, or have spec.allowedPeers.namespaces of the gateway extended.',
+        NoGateway: 'The cluster has no MeshGateway; create one.',
+      },
+    },
+    Programmed: {
+      question: 'Do the gateway nodes know the device?',
+      reasons: {
+        Programmed: 'Every node that serves its gateways has it.',
+        NotAccepted: 'It is not accepted, so no node has it; see Accepted.',
+        GatewayNotAccepted: 'Its gateway is not accepted itself; see the conditions of the MeshGateway.',
+        WaitingForNodes: 'Some nodes do not have it yet; usually over in less than a second.',
+        NoReadyNode: 'No node serves its gateway at the moment; see the Programmed condition of the MeshGateway.',
+      },
+    },
+    Connected: {
+      question: 'Does the device have a live session with some node?',
+      reasons: {
+        Connected: 'Yes; status.connections says where.',
+        NeverConnected: 'Not once yet; bring the tunnel up on the device with the configuration in status.config.',
+        Idle: 'Not now: the device is off, idle without keepalive, or cut off.',
+        NotAccepted: 'It is not accepted, so it cannot connect; see Accepted.',
+      },
+    },
+  },
+  MeshGateway: {
+    Accepted: {
+      question: 'Can this gateway be served as it is written?',
+      reasons: {
+        Accepted: 'Yes.',
+        PoolOverlap:
+          "The mesh pool overlaps the cluster's own ranges; choose an unused one as pool.cidrs in the chart's values.",
+        AdvertiseOverlap:
+          'spec.advertise.cidrs holds the mesh pool or an endpoint of the gateway, which would send the tunnel into itself; leave that part out.',
+        AddressesExhausted: 'The pool has no address left for another gateway; delete one.',
+        ServiceCIDRUnknown: 'The service CIDRs could not be detected; set spec.advertise.services.cidrs.',
+        NodesTaken:
+          'An older MeshGateway serves some of its nodes, and a node serves one; give the two different spec.nodeSelector.',
+        InvalidKey:
+          "The gateway's Secret holds no usable private key; mend its entry privateKey, or delete the Secret to have a new one made.",
+        InvalidEndpoint: 'spec.endpoint.hosts has an entry that is no HOST or HOST:PORT; mend it.',
+        InvalidSelector: 'A selector of the spec is not one that Kubernetes understands; mend it.',
+      },
+    },
+    Programmed: {
+      question: 'Do the selected nodes hold what the resources say?',
+      reasons: {
+        Programmed: 'All of them do.',
+        NotAccepted: 'It is not accepted; see Accepted. Nodes that served it before go on as they are.',
+        NoNodes: 'No Linux node matches spec.nodeSelector and spec.tolerations; label a node, or change them.',
+        WaitingForNodes: "Some nodes have no live agent; look at the gateway's pods on them.",
+        NodesFailed: 'Some nodes could not be brought there; the message says which and why.',
+      },
+    },
+    ServicesReachable: {
+      question: 'Do packets from the mesh reach Services and come back?',
+      reasons: {
+        ProbeSucceeded: 'Yes: a probe that takes the way of a device was answered.',
+        ProbeFailed: 'Not through some node; the message names the node and the step that failed.',
+        NotProbed: 'No node has probed yet.',
+      },
+    },
+    Ready: {
+      question: 'Can devices use this gateway?',
+      reasons: {
+        Ready: 'Yes, through at least one node.',
+        NotAccepted: 'No, because it is not accepted; see Accepted.',
+        NotProgrammed: 'No, because no node serves it; see Programmed.',
+        NoEndpoint:
+          'No, because devices have no way in; set spec.endpoint.hosts, or see why its Service has no address.',
+        ServicesUnreachable: 'No, because probes fail; see ServicesReachable.',
+        CleaningUp: 'No, it is being deleted, and the nodes remove what they made.',
+      },
+    },
+  },
+  MeshGatewayNode: {
+    InterfaceUp: {
+      question: 'Is the WireGuard interface there?',
+      reasons: {
+        KernelWireGuard: "Yes, the kernel's.",
+        UserspaceWireGuard:
+          'Yes, wireguard-go, because the kernel has no WireGuard or spec.dataplane says Userspace; it is slower.',
+        WireGuardUnavailable:
+          'Neither the kernel nor wireguard-go provides one; load the kernel module wireguard, or set spec.dataplane to Auto.',
+        KeyMismatch:
+          "The interface has another key than the gateway's Secret; the agent's pod must be restarted if this lasts.",
+        ApplyFailed: 'A command failed; the message holds its words.',
+      },
+    },
+    ForwardingEnabled: {
+      question: 'Does the node forward packets?',
+      reasons: {
+        Enabled: 'Yes.',
+        Disabled: 'No: net.ipv4.ip_forward (or its IPv6 counterpart) is 0 and could not be set; set it on the node.',
+      },
+    },
+    Programmed: {
+      question: 'Does the node hold what the resources say?',
+      reasons: {
+        Programmed: 'Yes.',
+        ApplyFailed: 'A command failed and is tried again; the message holds its words.',
+        WaitingForGateway: 'The MeshGateway is not accepted yet, so there is nothing to do.',
+        CleaningUp: 'The MeshGateway is being deleted; the node removes what it made.',
+      },
+    },
+    ServicesReachable: {
+      question: 'Did the probe through this node reach Services?',
+      reasons: {
+        ProbeSucceeded: 'Yes: handshake, DNS and TCP were answered.',
+        HandshakeFailed: "The node's own WireGuard did not answer; see InterfaceUp.",
+        DNSFailed:
+          'The cluster DNS did not answer; look at the DNS pods, at NetworkPolicies and at the service proxy of this node.',
+        TCPFailed:
+          'The Service kubernetes did not answer; look at the service proxy of this node and at firewalls between nodes.',
+        NotProbed: 'The agent has not probed yet.',
+      },
+    },
+  },
+};
