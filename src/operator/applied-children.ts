@@ -1,0 +1,35 @@
+import { createHash } from 'node:crypto';
+import { OPERATOR_MANAGER } from '../api/names.ts';
+import { type KubernetesObject, keyOf, type ResourceType } from '../api/resource.ts';
+import type { Client, Manifest } from '../k8s/client.ts';
+import type { Store } from '../k8s/store.ts';
+
+/**
+ * Server-side applies that are sent only when they may change something: when what is wanted differs from what was last applied,
+ * or when the object was changed or removed by somebody else since.
+ */
+export class AppliedChildren {
+  readonly #client: Client;
+  readonly #last = new Map<string, { readonly digest: string; readonly seen: string }>();
+
+  constructor(client: Client) {
+    this.#client = client;
+  }
+
+  async apply<T extends KubernetesObject>(type: ResourceType<T>, store: Store<T>, wanted: Manifest): Promise<void> {
+    const key = keyOf(wanted.metadata);
+    const slot = `${type.kind} ${key}`;
+    const digest = createHash('sha256').update(JSON.stringify(wanted)).digest('hex');
+    const last = this.#last.get(slot);
+    if (last?.digest === digest && last.seen === versionOf(store.get(key))) return;
+    const applied = await this.#client.apply(type, wanted, { fieldManager: OPERATOR_MANAGER });
+    this.#last.set(slot, { digest, seen: versionOf(applied) });
+  }
+}
+
+/** The generation where a kind has one, because status alone moves the resourceVersion of a DaemonSet all the time. */
+function versionOf(object: KubernetesObject | undefined): string {
+  if (object === undefined) return 'absent';
+  const { uid, generation, resourceVersion } = object.metadata;
+  return `${uid} ${generation ?? resourceVersion}`;
+}

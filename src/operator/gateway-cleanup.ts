@@ -1,0 +1,46 @@
+import { type MeshGateway, meshGatewayType } from '../api/meshgateway.ts';
+import { CLEANUP_FINALIZER, OPERATOR_MANAGER } from '../api/names.ts';
+import { milliseconds } from '../api/timestamp.ts';
+import type { Client } from '../k8s/client.ts';
+import { type Outcome, settled, waiting } from '../k8s/outcome.ts';
+import { type GatewayNode, some } from '../mesh/view.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { MeshState } from './mesh-state.ts';
+
+export interface GatewayCleanup {
+  readonly state: MeshState;
+  readonly client: Client;
+  readonly clock: Clock;
+}
+
+/** How long a deleted gateway waits for nodes whose agents still answer. */
+export const CLEANUP_DEADLINE_MS = 60_000;
+
+/**
+ * Lets a deleted gateway go once no node holds anything of it any more. A node says so by deleting its report; a node that is gone,
+ * or whose agent is dead, is not waited for, and nothing is waited for beyond the deadline.
+ */
+export async function cleanUp(gateway: MeshGateway, { state, client, clock }: GatewayCleanup): Promise<Outcome> {
+  if (!gateway.metadata.finalizers?.includes(CLEANUP_FINALIZER)) return settled;
+  const deadline = milliseconds(gateway.metadata.deletionTimestamp ?? '') + CLEANUP_DEADLINE_MS;
+  const left = deadline - clock.now();
+  const waitedFor = left > 0 ? nodesToWaitFor(gateway, state) : [];
+  if (waitedFor.length > 0) return waiting(Math.min(left, 2_000), `cleaning ${some(waitedFor)}`);
+  await letGo(client, gateway);
+  return settled;
+}
+
+function nodesToWaitFor(gateway: MeshGateway, state: MeshState): readonly string[] {
+  const present = new Set(state.nodes.map(({ metadata }) => metadata.name));
+  const isWaitedFor = ({ alive, report }: GatewayNode) => alive && present.has(report.spec.node);
+  return state
+    .nodesOf(gateway.metadata.name)
+    .filter(isWaitedFor)
+    .map(({ report }) => report.spec.node);
+}
+
+/** Gives up the finalizer. An apply without it takes away what this manager put there, and nothing else. */
+async function letGo(client: Client, gateway: MeshGateway): Promise<void> {
+  const metadata = { name: gateway.metadata.name, uid: gateway.metadata.uid };
+  await client.apply(meshGatewayType, { metadata }, { fieldManager: OPERATOR_MANAGER });
+}

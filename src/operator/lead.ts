@@ -1,0 +1,76 @@
+import type { Client } from '../k8s/client.ts';
+import { type ControllerRun, createController } from '../k8s/controller.ts';
+import type { EventRecorder } from '../k8s/events.ts';
+import type { ReflectorNotice } from '../k8s/reflector.ts';
+import type { Transport } from '../k8s/transport.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import { AppliedChildren } from './applied-children.ts';
+import { applyCrds } from './apply-crds.ts';
+import type { OperatorConfig } from './config.ts';
+import { KubeadmConfig } from './kubeadm-config.ts';
+import { MeshState } from './mesh-state.ts';
+import { reconcileGateway } from './meshgateway.ts';
+import { reconcilePeer } from './meshpeer.ts';
+import { startStores } from './stores.ts';
+import { connect } from './wiring.ts';
+
+/** What a leader works with. */
+export interface Leadership {
+  readonly transport: Transport;
+  readonly client: Client;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly config: OperatorConfig;
+  readonly namespace: string;
+  readonly randomBytes: (length: number) => Uint8Array;
+}
+
+/** Peers decided at once; the API server's answers, not this program, are what takes time. */
+const PEER_CONCURRENCY = 8;
+
+/** Whatever no watch tells (the kubeadm configuration, a missed thought) is looked at again this often. */
+const GATEWAY_RESYNC_MS = 5 * 60_000;
+
+/** Decides and writes until leadership ends. Every fact is read anew, so whoever leads next goes on where this one stopped. */
+export async function lead(leadership: Leadership, leading: AbortSignal): Promise<void> {
+  const { transport, client, clock, log, config, namespace } = leadership;
+  await applyCrds(client, config.pool);
+  const onNotice = (notice: ReflectorNotice) => log.warn({ ...notice }, 'watch');
+  const stores = await startStores({ transport, client }, namespace, { signal: leading, clock, onNotice });
+  const state = new MeshState(stores, config.pool, clock);
+  const gatewayContext = {
+    ...leadership,
+    stores,
+    state,
+    children: new AppliedChildren(client),
+    kubeadmConfig: new KubeadmConfig(client, clock),
+  };
+  const peerContext = { ...leadership, peers: stores.peers, state };
+  const gateways = createController({
+    reconcile: (key) => reconcileGateway(key, gatewayContext),
+    clock,
+    resyncEvery: GATEWAY_RESYNC_MS,
+    onRun: (run) => tell(log, 'MeshGateway', run),
+  });
+  const peers = createController({
+    reconcile: (key) => reconcilePeer(key, peerContext),
+    clock,
+    concurrency: PEER_CONCURRENCY,
+    onRun: (run) => tell(log, 'MeshPeer', run),
+  });
+  connect(stores, state, { peers, gateways }, clock);
+  gateways.watch(stores.gateways, ({ key }) => [key]);
+  log.info({ peers: stores.peers.size, gateways: stores.gateways.size }, 'leading');
+  await Promise.all([gateways.run(leading), peers.run(leading)]);
+}
+
+function tell(log: Log, kind: string, run: ControllerRun): void {
+  if (run.kind === 'failed') {
+    const { key, error, failures, retryInMs } = run;
+    log.warn({ kind, key, error, failures, retryInMs }, 'reconcile failed');
+    return;
+  }
+  log.debug({ kind, key: run.key, outcome: run.outcome, tookMs: Math.round(run.tookMs) }, 'reconciled');
+}

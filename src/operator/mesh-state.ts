@@ -1,0 +1,73 @@
+import type { Namespace, Node } from '../api/core.ts';
+import type { MeshGateway } from '../api/meshgateway.ts';
+import type { MeshGatewayNode } from '../api/meshgatewaynode.ts';
+import type { Connection, MeshPeer } from '../api/meshpeer.ts';
+import type { ObjectKey } from '../api/resource.ts';
+import type { Change } from '../k8s/store.ts';
+import { olderFirst } from '../mesh/age.ts';
+import { Claims } from '../mesh/claims.ts';
+import { Connections } from '../mesh/connections.ts';
+import type { GatewayNode, MeshView } from '../mesh/view.ts';
+import type { Cidr } from '../net/cidr.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { Liveness, leaseKeyOf } from './liveness.ts';
+import type { Stores } from './stores.ts';
+
+/** The view that decisions are made from, kept current by what the stores announce, so that a decision costs no listing. */
+export class MeshState implements MeshView {
+  readonly pool: readonly Cidr[];
+  readonly claims = new Claims();
+  readonly liveness: Liveness;
+  readonly #stores: Stores;
+  readonly #connections = new Connections();
+  readonly #written = new Map<ObjectKey, { readonly uid: string; readonly version: bigint }>();
+
+  constructor(stores: Stores, pool: readonly Cidr[], clock: Clock) {
+    this.pool = pool;
+    this.#stores = stores;
+    this.liveness = new Liveness(clock);
+  }
+
+  get gateways(): readonly MeshGateway[] {
+    return [...this.#stores.gateways.values()].sort(olderFirst);
+  }
+
+  get nodes(): readonly Node[] {
+    return [...this.#stores.nodes.values()];
+  }
+
+  namespace(name: string): Namespace | undefined {
+    return this.#stores.namespaces.get(name as ObjectKey);
+  }
+
+  nodesOf(gateway: string): readonly GatewayNode[] {
+    return [...this.#stores.reports.values()]
+      .filter((report) => report.spec.gateway === gateway)
+      .map((report) => ({ report, alive: this.liveness.isAlive(leaseKeyOf(report)) }));
+  }
+
+  connectionsOf(peer: ObjectKey): readonly Connection[] {
+    return this.#connections.of(peer);
+  }
+
+  acceptedAt(peer: ObjectKey): bigint | undefined {
+    const written = this.#written.get(peer);
+    return written?.uid === this.#stores.peers.get(peer)?.metadata.uid ? written?.version : undefined;
+  }
+
+  /** Remembers with which version the API server stored what a peer was given. */
+  noteAccepted(key: ObjectKey, { metadata }: MeshPeer): void {
+    this.#written.set(key, { uid: metadata.uid, version: BigInt(metadata.resourceVersion) });
+  }
+
+  /** Takes a peer's change into the indexes; returns the other peers that it may decide anew. */
+  peerChanged({ key, after }: Change<MeshPeer>): ReadonlySet<ObjectKey> {
+    if (after === undefined) this.#written.delete(key);
+    return this.claims.set(key, after);
+  }
+
+  /** Takes a report's change into the indexes; returns the peers whose connections changed. */
+  reportChanged({ key, after }: Change<MeshGatewayNode>): ReadonlySet<ObjectKey> {
+    return this.#connections.set(key, after);
+  }
+}

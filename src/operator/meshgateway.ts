@@ -1,0 +1,139 @@
+import { isDeepStrictEqual } from 'node:util';
+import { findCondition, isTrue } from '../api/conditions.ts';
+import { daemonSetType, serviceType } from '../api/core.ts';
+import { type MeshGateway, type MeshGatewayStatus, meshGatewayType } from '../api/meshgateway.ts';
+import { CLEANUP_FINALIZER, childName, OPERATOR_MANAGER } from '../api/names.ts';
+import { keyOf, type ObjectKey } from '../api/resource.ts';
+import type { Client } from '../k8s/client.ts';
+import type { EventRecorder } from '../k8s/events.ts';
+import { type Outcome, settled, waiting } from '../k8s/outcome.ts';
+import { findEndpoints } from '../mesh/endpoints.ts';
+import type { GatewayFindings } from '../mesh/gateway-checks.ts';
+import { judgeGateway } from '../mesh/gateway-status.ts';
+import { servingNodes } from '../mesh/selectors.ts';
+import { findServiceCidrs } from '../mesh/service-cidrs.ts';
+import { addressesIn } from '../net/address.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { AppliedChildren } from './applied-children.ts';
+import { gatewayDaemonSet, gatewayService } from './children.ts';
+import type { OperatorConfig } from './config.ts';
+import { cleanUp } from './gateway-cleanup.ts';
+import { gatewayKey } from './key-secret.ts';
+import type { KubeadmConfig } from './kubeadm-config.ts';
+import { leaseKeyOf } from './liveness.ts';
+import type { MeshState } from './mesh-state.ts';
+import type { Stores } from './stores.ts';
+
+export interface GatewayReconciler {
+  readonly stores: Stores;
+  readonly state: MeshState;
+  readonly client: Client;
+  readonly children: AppliedChildren;
+  readonly kubeadmConfig: KubeadmConfig;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  readonly config: OperatorConfig;
+  readonly namespace: string;
+  readonly randomBytes: (length: number) => Uint8Array;
+}
+
+/** Brings one gateway's children and status to what is decided about it now. */
+export async function reconcileGateway(key: ObjectKey, context: GatewayReconciler): Promise<Outcome> {
+  const { stores, state, client, clock } = context;
+  const gateway = stores.gateways.get(key);
+  if (gateway === undefined) return settled;
+  if (gateway.metadata.deletionTimestamp !== undefined) return cleanUp(gateway, context);
+  await holdForCleanup(client, gateway);
+  const findings = await gather(gateway, context);
+  const status = judgeGateway(state, gateway, findings, clock.now());
+  // A gateway that is not accepted keeps the children it has: its nodes go on as they are.
+  if (isTrue(status.conditions ?? [], 'Accepted')) await applyChildren(gateway, findings, context);
+  if (!isDeepStrictEqual(gateway.status, status)) {
+    await client.applyStatus(meshGatewayType, { name: gateway.metadata.name }, status, {
+      fieldManager: OPERATOR_MANAGER,
+    });
+    announce(context.events, gateway, status);
+  }
+  const leases = state.nodesOf(gateway.metadata.name).map(({ report }) => leaseKeyOf(report));
+  const next = state.liveness.nextExpiryIn(leases);
+  return next === undefined ? settled : waiting(next, 'an agent may miss its Lease');
+}
+
+/** Everything that is read for one decision about a gateway, and the key, which is made where there is none. */
+async function gather(gateway: MeshGateway, context: GatewayReconciler): Promise<GatewayFindings> {
+  const { stores, state, namespace } = context;
+  const serving = new Set(servingNodes(gateway, state.nodes));
+  const service = stores.services.get(`${namespace}/${childName(gateway.metadata.name)}` as ObjectKey);
+  const nodes = state.nodes.filter(({ metadata }) => serving.has(metadata.name));
+  const sources = {
+    serviceCidrs: [...(stores.serviceCidrs?.values() ?? [])],
+    kubeadmConfig: await context.kubeadmConfig.read(),
+  };
+  return {
+    serviceCidrs: findServiceCidrs(gateway, sources),
+    endpoints: findEndpoints(gateway, {
+      service,
+      nodes: nodes.sort((one, other) => (one.metadata.name < other.metadata.name ? -1 : 1)),
+    }),
+    dnsServers: dnsServers(gateway, stores),
+    key: await gatewayKey(gateway, { ...context, secrets: stores.secrets }),
+    peers: countPeers(gateway, context),
+  };
+}
+
+function dnsServers(gateway: MeshGateway, stores: Stores) {
+  const explicit = addressesIn(gateway.spec.dns.servers);
+  if (explicit.length > 0) return explicit;
+  const services = [...stores.dnsServices.values()].sort((one, other) =>
+    one.metadata.name < other.metadata.name ? -1 : 1,
+  );
+  return addressesIn(services.flatMap(({ spec }) => spec.clusterIPs)).slice(0, 2);
+}
+
+function countPeers(gateway: MeshGateway, { stores, state }: GatewayReconciler): GatewayFindings['peers'] {
+  let accepted = 0;
+  let connected = 0;
+  for (const { metadata, status } of stores.peers.values()) {
+    if (!status?.gateways?.includes(gateway.metadata.name) || !isTrue(status.conditions ?? [], 'Accepted')) continue;
+    accepted += 1;
+    if (state.connectionsOf(keyOf(metadata)).some((connection) => connection.gateway === gateway.metadata.name))
+      connected += 1;
+  }
+  return { accepted, connected };
+}
+
+async function applyChildren(
+  gateway: MeshGateway,
+  { key }: GatewayFindings,
+  context: GatewayReconciler,
+): Promise<void> {
+  const { children, client, stores, config, namespace } = context;
+  // The public key tells a changed private key without telling the private key.
+  const keyVersion = key.ok ? key.value : undefined;
+  await children.apply(daemonSetType, stores.daemonSets, gatewayDaemonSet(gateway, config, namespace, keyVersion));
+  const service = gatewayService(gateway, namespace);
+  const name = childName(gateway.metadata.name);
+  if (service !== undefined) await children.apply(serviceType, stores.services, service);
+  else if (stores.services.get(`${namespace}/${name}` as ObjectKey) !== undefined)
+    await client.delete(serviceType, { name, namespace });
+}
+
+/** The finalizer keeps a deleted gateway in sight until its nodes are clean. The uid keeps an apply from bringing a deleted one back. */
+async function holdForCleanup(client: Client, gateway: MeshGateway): Promise<void> {
+  if (gateway.metadata.finalizers?.includes(CLEANUP_FINALIZER)) return;
+  const metadata = { name: gateway.metadata.name, uid: gateway.metadata.uid, finalizers: [CLEANUP_FINALIZER] };
+  await client.apply(meshGatewayType, { metadata }, { fieldManager: OPERATOR_MANAGER });
+}
+
+/** An Event when a person should look: whenever a gateway begins or ceases to work, or the reason changes. */
+function announce(events: EventRecorder, gateway: MeshGateway, status: MeshGatewayStatus): void {
+  for (const type of ['Accepted', 'Ready']) {
+    const before = findCondition(gateway.status?.conditions ?? [], type);
+    const after = findCondition(status.conditions ?? [], type);
+    if (after === undefined || (before?.status === after.status && before.reason === after.reason)) continue;
+    // Ready follows Accepted; one Event is enough.
+    if (type === 'Ready' && after.reason === 'NotAccepted') continue;
+    const severity = after.status === 'True' ? 'Normal' : 'Warning';
+    events.record({ regarding: gateway, type: severity, reason: after.reason, action: 'Serve', note: after.message });
+  }
+}

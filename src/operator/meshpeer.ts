@@ -1,0 +1,68 @@
+import { isDeepStrictEqual } from 'node:util';
+import { findCondition, isTrue } from '../api/conditions.ts';
+import { type MeshPeer, type MeshPeerStatus, meshPeerType } from '../api/meshpeer.ts';
+import { OPERATOR_MANAGER } from '../api/names.ts';
+import type { ObjectKey } from '../api/resource.ts';
+import type { Client } from '../k8s/client.ts';
+import type { EventRecorder } from '../k8s/events.ts';
+import { type Outcome, rejected, settled, waiting } from '../k8s/outcome.ts';
+import type { Store } from '../k8s/store.ts';
+import { judgePeer } from '../mesh/peer-status.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { MeshState } from './mesh-state.ts';
+
+export interface PeerReconciler {
+  readonly peers: Store<MeshPeer>;
+  readonly state: MeshState;
+  readonly client: Client;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+}
+
+/** Brings one peer's status to what is decided about it now. Writes nothing when nothing changed. */
+export async function reconcilePeer(
+  key: ObjectKey,
+  { peers, state, client, events, clock }: PeerReconciler,
+): Promise<Outcome> {
+  const peer = peers.get(key);
+  if (peer === undefined || peer.metadata.deletionTimestamp !== undefined) return settled;
+  const { status, grant, until } = judgePeer(state, peer, clock.now());
+  // Before the write: the next decision must not give the same address away while this one is on its way.
+  if (grant === undefined) state.claims.withdraw(key);
+  else state.claims.grant(key, grant);
+  if (!isDeepStrictEqual(peer.status, status)) {
+    const written = await writeStatus(client, peer, status).catch((error: unknown) => {
+      state.claims.withdraw(key);
+      throw error;
+    });
+    if (!isSameGift(peer.status, status)) state.noteAccepted(key, written);
+    announce(events, peer, status);
+  }
+  if (until !== undefined) return waiting(Math.max(until - clock.now(), 0), 'the peer expires');
+  return grant === undefined ? rejected(findCondition(status.conditions ?? [], 'Accepted')?.reason ?? '') : settled;
+}
+
+function writeStatus(client: Client, peer: MeshPeer, status: MeshPeerStatus): Promise<MeshPeer> {
+  const { name, namespace } = peer.metadata;
+  return client.applyStatus(meshPeerType, { name, namespace }, status, { fieldManager: OPERATOR_MANAGER });
+}
+
+/** Whether both statuses let the same key in with the same addresses at the same gateways. */
+function isSameGift(before: MeshPeerStatus | undefined, after: MeshPeerStatus): boolean {
+  const gift = (status: MeshPeerStatus | undefined) => [
+    isTrue(status?.conditions ?? [], 'Accepted'),
+    status?.publicKey,
+    status?.addresses,
+    status?.gateways,
+  ];
+  return isDeepStrictEqual(gift(before), gift(after));
+}
+
+/** An Event when a person should look: whoever is let in or refused, whenever the reason changes. */
+function announce(events: EventRecorder, peer: MeshPeer, status: MeshPeerStatus): void {
+  const before = findCondition(peer.status?.conditions ?? [], 'Accepted');
+  const after = findCondition(status.conditions ?? [], 'Accepted');
+  if (after === undefined || (before?.status === after.status && before.reason === after.reason)) return;
+  const type = after.status === 'True' ? 'Normal' : 'Warning';
+  events.record({ regarding: peer, type, reason: after.reason, action: 'Admit', note: after.message });
+}

@@ -1,0 +1,83 @@
+import {
+  type DaemonSet,
+  daemonSetType,
+  type Lease,
+  leaseType,
+  type Namespace,
+  type Node,
+  namespaceType,
+  nodeType,
+  type Secret,
+  type Service,
+  type ServiceCIDR,
+  secretType,
+  serviceCidrBetaType,
+  serviceCidrType,
+  serviceType,
+} from '../api/core.ts';
+import { type MeshGateway, meshGatewayType } from '../api/meshgateway.ts';
+import { type MeshGatewayNode, meshGatewayNodeType } from '../api/meshgatewaynode.ts';
+import { type MeshPeer, meshPeerType } from '../api/meshpeer.ts';
+import { GATEWAY_LABEL } from '../api/names.ts';
+import type { KubernetesObject, ResourceType } from '../api/resource.ts';
+import type { Client } from '../k8s/client.ts';
+import { type ReflectorOptions, startReflector } from '../k8s/reflector.ts';
+import type { Store } from '../k8s/store.ts';
+import type { Transport } from '../k8s/transport.ts';
+
+/** All that the operator follows. What it makes itself, it follows in its own namespace only. */
+export interface Stores {
+  readonly gateways: Store<MeshGateway>;
+  readonly peers: Store<MeshPeer>;
+  readonly reports: Store<MeshGatewayNode>;
+  readonly leases: Store<Lease>;
+  readonly nodes: Store<Node>;
+  readonly namespaces: Store<Namespace>;
+  /** Undefined where the API server has no ServiceCIDR objects (before Kubernetes 1.31, or with the feature off). */
+  readonly serviceCidrs: Store<ServiceCIDR> | undefined;
+  /** The Services of cluster DNS in kube-system. */
+  readonly dnsServices: Store<Service>;
+  readonly secrets: Store<Secret>;
+  readonly services: Store<Service>;
+  readonly daemonSets: Store<DaemonSet>;
+}
+
+/** How every cluster that follows the conventions labels its DNS Service, whatever serves it. */
+const CLUSTER_DNS_SELECTOR = 'k8s-app=kube-dns';
+
+/** Starts following everything; resolves when each collection has been seen whole once. */
+export async function startStores(
+  { transport, client }: { readonly transport: Transport; readonly client: Client },
+  namespace: string,
+  options: Omit<ReflectorOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>,
+): Promise<Stores> {
+  const follow = <T extends KubernetesObject>(
+    type: ResourceType<T>,
+    selection: Pick<ReflectorOptions, 'namespace' | 'labelSelector'> = {},
+  ) => startReflector(transport, type, { ...options, ...selection }).store;
+  const own = { namespace, labelSelector: GATEWAY_LABEL };
+  const cidrType = await servedServiceCidrType(client);
+  const stores: Stores = {
+    gateways: follow(meshGatewayType),
+    peers: follow(meshPeerType),
+    reports: follow(meshGatewayNodeType, { namespace }),
+    leases: follow(leaseType, own),
+    nodes: follow(nodeType),
+    namespaces: follow(namespaceType),
+    serviceCidrs: cidrType === undefined ? undefined : follow(cidrType),
+    dnsServices: follow(serviceType, { namespace: 'kube-system', labelSelector: CLUSTER_DNS_SELECTOR }),
+    // A supplied Secret need not bear a label of ours.
+    secrets: follow(secretType, { namespace }),
+    services: follow(serviceType, own),
+    daemonSets: follow(daemonSetType, own),
+  };
+  await Promise.all(
+    Object.values(stores).map((store: Store<KubernetesObject> | undefined) => store?.whenSynced(options.signal)),
+  );
+  return stores;
+}
+
+async function servedServiceCidrType(client: Client) {
+  if (await client.discover(serviceCidrType)) return serviceCidrType;
+  return (await client.discover(serviceCidrBetaType)) ? serviceCidrBetaType : undefined;
+}

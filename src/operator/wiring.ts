@@ -1,0 +1,151 @@
+import { isDeepStrictEqual } from 'node:util';
+import { isTrue } from '../api/conditions.ts';
+import type { Namespace, Node } from '../api/core.ts';
+import type { MeshGateway } from '../api/meshgateway.ts';
+import type { MeshGatewayNode } from '../api/meshgatewaynode.ts';
+import type { MeshPeer } from '../api/meshpeer.ts';
+import { GATEWAY_LABEL } from '../api/names.ts';
+import { type KubernetesObject, keyOf, type ObjectKey } from '../api/resource.ts';
+import type { Change, Store } from '../k8s/store.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { MeshState } from './mesh-state.ts';
+import type { Stores } from './stores.ts';
+
+/** What a change may wake. */
+export interface Wakeable {
+  add(key: ObjectKey): void;
+}
+
+/** Counts of peers in a gateway's status may lag by this much, so that a thousand new peers cost one write and not a thousand. */
+const COUNT_LAG_MS = 1_000;
+
+/**
+ * Says which decisions each kind of change may turn, and brings the indexes up to date first. What the stores hold already counts
+ * as changed.
+ */
+export function connect(
+  stores: Stores,
+  state: MeshState,
+  controllers: { readonly peers: Wakeable; readonly gateways: Wakeable },
+  clock: Clock,
+): void {
+  const { peers, gateways } = controllers;
+  const addAll = (keys: Iterable<ObjectKey>, to: Wakeable) => {
+    for (const key of keys) to.add(key);
+  };
+  const allGateways = () =>
+    addAll(
+      [...stores.gateways.values()].map(({ metadata }) => keyOf(metadata)),
+      gateways,
+    );
+  const peersWhere = (wanted: (peer: MeshPeer) => boolean) =>
+    addAll(
+      [...stores.peers.values()].filter(wanted).map(({ metadata }) => keyOf(metadata)),
+      peers,
+    );
+  const countLater = lagging(clock, gateways);
+
+  follow(stores.peers, (change) => {
+    addAll(state.peerChanged(change), peers);
+    peers.add(change.key);
+    for (const name of gatewaysOf(change)) countLater(name as ObjectKey);
+  });
+  follow(stores.gateways, (change) => {
+    if (!sameFor(change, forPeers)) peersWhere(() => true);
+    if (!sameFor(change, forOtherGateways)) allGateways();
+  });
+  follow(stores.reports, (change) => {
+    const gateway = (change.after ?? change.before)?.spec.gateway ?? '';
+    addAll(state.reportChanged(change), peers);
+    gateways.add(gateway as ObjectKey);
+    if (!sameFor(change, forProgrammed))
+      peersWhere((peer) => uses(peer, gateway) && !isTrue(peer.status?.conditions ?? [], 'Programmed'));
+    if (!sameFor(change, isProgrammedReport)) peersWhere((peer) => uses(peer, gateway));
+  });
+  follow(stores.leases, ({ key, after, before }) => {
+    const gateway = (after ?? before)?.metadata.labels?.[GATEWAY_LABEL];
+    if (!state.liveness.set(key, after) || gateway === undefined) return;
+    gateways.add(gateway as ObjectKey);
+    peersWhere((peer) => uses(peer, gateway));
+  });
+  follow(stores.nodes, (change) => {
+    if (!sameFor(change, forGateways)) allGateways();
+  });
+  follow(stores.namespaces, (change) => {
+    if (!sameFor(change, labelsOf)) peersWhere((peer) => peer.metadata.namespace === change.key);
+  });
+  for (const store of [stores.serviceCidrs, stores.dnsServices, stores.secrets, stores.services, stores.daemonSets]) {
+    if (store !== undefined) follow(store as Store<KubernetesObject>, allGateways);
+  }
+}
+
+/** Everything that is there, then every change. */
+function follow<T extends KubernetesObject>(store: Store<T>, take: (change: Change<T>) => void): void {
+  store.subscribe(take);
+  for (const object of store.values()) take({ key: keyOf(object.metadata), after: object });
+}
+
+function sameFor<T>({ before, after }: Change<T>, read: (object: T) => unknown): boolean {
+  return before !== undefined && after !== undefined && isDeepStrictEqual(read(before), read(after));
+}
+
+/** Wakes a key once, some time after the first wish for it. */
+function lagging(clock: Clock, to: Wakeable): (key: ObjectKey) => void {
+  const due = new Set<ObjectKey>();
+  return (key) => {
+    if (due.has(key)) return;
+    due.add(key);
+    clock.timer(COUNT_LAG_MS, () => {
+      due.delete(key);
+      to.add(key);
+    });
+  };
+}
+
+function uses(peer: MeshPeer, gateway: string): boolean {
+  return peer.status?.gateways?.includes(gateway) ?? false;
+}
+
+function gatewaysOf({ before, after }: Change<MeshPeer>): ReadonlySet<string> {
+  return new Set([...(before?.status?.gateways ?? []), ...(after?.status?.gateways ?? [])]);
+}
+
+/** What of a gateway decides about peers and stands in their configurations. */
+function forPeers({ spec, status, metadata }: MeshGateway): unknown {
+  const { publicKey, addresses, endpoints, serviceCIDRs, dns, mtu } = status ?? {};
+  const accepted = isTrue(status?.conditions ?? [], 'Accepted');
+  const ready = isTrue(status?.conditions ?? [], 'Ready');
+  return [
+    spec,
+    accepted,
+    ready,
+    metadata.deletionTimestamp,
+    publicKey,
+    addresses,
+    endpoints?.[0],
+    serviceCIDRs,
+    dns,
+    mtu,
+  ];
+}
+
+/** What of a gateway decides about other gateways. */
+function forOtherGateways({ spec, status, metadata }: MeshGateway): unknown {
+  return [spec.nodeSelector, spec.tolerations, metadata.deletionTimestamp, status?.addresses];
+}
+
+function forProgrammed({ status }: MeshGatewayNode): unknown {
+  return status?.appliedResourceVersion;
+}
+
+function isProgrammedReport({ status }: MeshGatewayNode): unknown {
+  return isTrue(status?.conditions ?? [], 'Programmed');
+}
+
+function forGateways({ metadata, spec, status }: Node): unknown {
+  return [metadata.labels, spec, status.addresses];
+}
+
+function labelsOf({ metadata }: Namespace): unknown {
+  return metadata.labels;
+}
