@@ -15,10 +15,8 @@ const TUNNEL_OVERHEAD = 80;
 /** What a node's plan depends on besides the topology. */
 export interface NodeInput {
   readonly facts: LocalFacts;
-  /** The peers to let in, the node's own probe peer aside. */
+  /** The peers to let in, and the node's own probe peer. */
   readonly peers: ReadonlyMap<PublicKey, WantedPeer>;
-  /** The key of the node's probe peer. */
-  readonly probeKey?: PublicKey | undefined;
 }
 
 /** The names under which everything of a gateway stands on its nodes. */
@@ -26,8 +24,8 @@ export function nodeNames(gateway: string): Names {
   return { device: interfaceName(gateway), table: tableName(gateway) };
 }
 
-/** Everything that a gateway makes on one node. Nodes with equal facts get equal plans, but for the probe peer. */
-export function planNode(topology: Topology, { facts, peers, probeKey }: NodeInput): NodePlan {
+/** Everything that a gateway makes on one node. Nodes with equal facts and peers get equal plans. */
+export function planNode(topology: Topology, { facts, peers }: NodeInput): NodePlan {
   const { gateway } = topology;
   const names = nodeNames(gateway.metadata.name);
   const pool = topology.pool.filter((cidr) => facts.ipv6 || cidrFamily(cidr) === 4);
@@ -40,7 +38,7 @@ export function planNode(topology: Topology, { facts, peers, probeKey }: NodeInp
       mtu: gateway.spec.mtu ?? Math.max(1280, facts.underlayMtu - TUNNEL_OVERHEAD),
       addresses: addresses.map(hostCidr).sort(),
       publicKey: topology.publicKey,
-      peers: probeKey === undefined ? peers : withProbe(peers, probeKey, pool),
+      peers,
     },
     ruleset: firewall({
       ...names,
@@ -61,9 +59,4 @@ export function planNode(topology: Topology, { facts, peers, probeKey }: NodeInp
 /** The probe peer of a node: a peer like any other, at the pool's reserved address. */
 export function probePeer(publicKey: PublicKey, pool: readonly Cidr[]): WantedPeer {
   return { publicKey, allowedIPs: pool.map((cidr) => hostCidr(probeAddress(cidr))).sort() };
-}
-
-/** The peers and the probe peer; a plan owns its map, so that later changes of the table do not change it. */
-function withProbe(peers: ReadonlyMap<PublicKey, WantedPeer>, key: PublicKey, pool: readonly Cidr[]) {
-  return new Map(peers).set(key, probePeer(key, pool));
 }

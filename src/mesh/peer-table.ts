@@ -28,6 +28,11 @@ export class PeerTable {
     this.wanted = this.#wanted;
   }
 
+  /** Puts in a peer of the node's own, which no resource stands for: its probe peer. */
+  pin(peer: WantedPeer): void {
+    this.#wanted.set(peer.publicKey, peer);
+  }
+
   /** Takes a peer's present state, or its absence, into account; returns the keys whose entries may have changed. */
   set(key: ObjectKey, peer: MeshPeer | undefined, now: number): ReadonlySet<PublicKey> {
     const before = this.#members.get(key);

@@ -1,0 +1,51 @@
+import type { ReportedConnection } from '../api/meshgatewaynode.ts';
+import { keyOf } from '../api/resource.ts';
+import { milliseconds, timestamp } from '../api/timestamp.ts';
+import type { ObservedPeer } from '../dataplane/wireguard/device.ts';
+import type { PublicKey } from '../net/key.ts';
+import type { PeerTable } from './peer-table.ts';
+
+/** A session's keys are rejected after 180 seconds (WireGuard's REJECT_AFTER_TIME); one younger than that can carry packets. */
+const SESSION_MS = 180_000;
+
+/** A reported handshake may be this much older than the real one: reports tell of sessions, not of each handshake. */
+export const HANDSHAKE_LAG_MS = 5 * 60_000;
+
+/**
+ * The live sessions among a node's peers, as its report tells them. What was reported before keeps its `since` while the session
+ * lasts, and its `lastHandshake` until that is minutes old, so that a handshake alone changes nothing.
+ */
+export function liveSessions(
+  observed: Iterable<ObservedPeer>,
+  table: Pick<PeerTable, 'memberWith'>,
+  before: readonly ReportedConnection[],
+  now: number,
+): readonly ReportedConnection[] {
+  const reported = new Map(before.map((connection) => [connection.peer, connection]));
+  const live: ReportedConnection[] = [];
+  for (const peer of observed) {
+    const session = liveSession(peer, table, reported, now);
+    if (session !== undefined) live.push(session);
+  }
+  return live.sort((one, other) => (one.peer < other.peer ? -1 : 1));
+}
+
+function liveSession(
+  { publicKey, endpoint, latestHandshake }: ObservedPeer,
+  table: Pick<PeerTable, 'memberWith'>,
+  reported: ReadonlyMap<string, ReportedConnection>,
+  now: number,
+): ReportedConnection | undefined {
+  const handshake = latestHandshake * 1000;
+  const member = table.memberWith(publicKey as PublicKey);
+  if (member === undefined || endpoint === undefined || handshake < now - SESSION_MS) return undefined;
+  const peer = keyOf(member.peer.metadata);
+  const before = reported.get(peer);
+  const isFresh = before !== undefined && handshake - milliseconds(before.lastHandshake) < HANDSHAKE_LAG_MS;
+  return {
+    peer,
+    endpoint,
+    lastHandshake: isFresh && before.endpoint === endpoint ? before.lastHandshake : timestamp(handshake),
+    since: before?.since ?? timestamp(handshake),
+  };
+}
