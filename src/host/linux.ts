@@ -1,0 +1,148 @@
+import type { ProxyMode } from '../dataplane/local-facts.ts';
+import type { Operation } from '../dataplane/operation.ts';
+import type { Family } from '../net/address.ts';
+import { forgetFlows } from './conntrack.ts';
+import { watchKernel } from './drift.ts';
+import { type Commands, createCommands } from './exec.ts';
+import type { Host, Observation } from './host.ts';
+import { createNftables } from './nftables.ts';
+import { type Eyes, observeLinks, observeState, observeUnderlayMtu } from './observe.ts';
+import { watchPeers } from './peer-drift.ts';
+import { type AskProxyMode, askKubeProxy, detectProxyMode } from './proxy-mode.ts';
+import { addAddress, addRoute, removeAddress, removeRoute } from './routes.ts';
+import { createSysctls, ownFiles, type SmallFiles } from './sysctls.ts';
+import { WireGuard } from './wireguard.ts';
+
+export interface LinuxHostOptions {
+  /** The node's name, for the local facts. */
+  readonly node: string;
+  readonly privateKeyFile: string;
+  /** Where the node's /proc/sys/net is writable. */
+  readonly procSys: string;
+  /** The wireguard-go program. */
+  readonly wireguardGo: string;
+  /** For files that only we may read; best on a tmpfs. */
+  readonly runDir: string;
+  readonly commands?: Commands | undefined;
+  readonly files?: SmallFiles | undefined;
+  readonly askProxyMode?: AskProxyMode | undefined;
+  /** How often peers are looked at for drift; 3 s unless given. */
+  readonly peersEveryMs?: number | undefined;
+}
+
+/** A Host with processes of its own. */
+export interface LinuxHost extends Host {
+  /** Ends wireguard-go, where it runs. Everything in the kernel stays. */
+  close(): Promise<void>;
+}
+
+const BOOT_ID = '/proc/sys/kernel/random/boot_id';
+/** kube-proxy's mode changes with its restart at most, and asking costs an HTTP request or a listing of chains. */
+const PROXY_MODE_MS = 60_000;
+/** On a node that has just come up, kube-proxy may follow soon. */
+const NO_PROXY_MS = 5000;
+
+/** The node that this process runs on (or that `commands` and `files` lead to). */
+export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
+  const commands = options.commands ?? createCommands();
+  const files = options.files ?? ownFiles;
+  const wireguard = new WireGuard(commands, options);
+  const nftables = createNftables(commands, options.runDir);
+  const eyes: Eyes = { commands, wireguard, nftables, sysctls: createSysctls(options.procSys, files) };
+  const turnedOn = new Set<Family>();
+  const proxyMode = remember((mode: ProxyMode) => (mode === 'unknown' ? NO_PROXY_MS : PROXY_MODE_MS));
+
+  return {
+    async observe(names): Promise<Observation> {
+      const links = await observeLinks(eyes);
+      const state = await observeState(eyes, names, links, turnedOn);
+      const ipv6 = state.sysctls.forwarding6 !== undefined;
+      const [mtu, mode, bootId] = await Promise.all([
+        observeUnderlayMtu(
+          eyes,
+          links.filter(({ name }) => name !== names.device),
+          ipv6,
+        ),
+        proxyMode(() => detectProxyMode(options.askProxyMode ?? askKubeProxy, links, commands)),
+        files.read(BOOT_ID),
+      ]);
+      const facts = { node: options.node, underlayMtu: mtu, proxyMode: mode, ipv6, bootId: bootId?.trim() };
+      return { facts, state };
+    },
+    observePeers: async (device) => (await wireguard.dump(device))?.peers ?? new Map(),
+    apply: (operation) => perform(eyes, turnedOn, operation),
+    watchDrift(names, signal, onDrift) {
+      watchKernel(commands, names, signal, onDrift);
+      wireguard.onEnd(onDrift, signal);
+      void watchPeers(wireguard, names.device, options.peersEveryMs ?? 3000, signal, onDrift);
+    },
+    close: () => wireguard.close(),
+  };
+}
+
+async function perform(eyes: Eyes, turnedOn: Set<Family>, step: Operation): Promise<void> {
+  const { commands, wireguard, nftables, sysctls } = eyes;
+  switch (step.kind) {
+    case 'replace-table':
+      return nftables.replace(step.ruleset, step.turnedOn);
+    case 'change-elements':
+      return nftables.change(step.table, step.changes);
+    case 'create-link':
+      return wireguard.create(step.device, step.dataplane);
+    case 'start-link':
+      return wireguard.start(step.device);
+    case 'set-device':
+      return wireguard.set(step.device, step.publicKey, step.listenPort);
+    case 'add-address':
+      return addAddress(commands, step.device, step.address);
+    case 'remove-address':
+      return removeAddress(commands, step.device, step.address);
+    case 'set-rp-filter':
+      return sysctls.setRpFilter(step.device, step.value);
+    case 'set-link':
+      return setLink(commands, step);
+    case 'turn-on-forwarding':
+      return turnOnForwarding(eyes, turnedOn, step.family, step.table);
+    case 'set-peers':
+      return wireguard.setPeers(step.device, step.changes);
+    case 'forget-flows':
+      return forgetFlows(commands, step.sources);
+    case 'add-route':
+      return addRoute(commands, step.route);
+    case 'remove-route':
+      return removeRoute(commands, step.route);
+    case 'delete-link':
+      return wireguard.remove(step.device);
+    case 'restore-forwarding':
+      await sysctls.setForwarding(step.family, false);
+      await nftables.forgetTurnedOn(step.table, step.family);
+      turnedOn.delete(step.family);
+      return;
+    case 'delete-table':
+      return nftables.remove(step.table);
+  }
+}
+
+async function setLink(commands: Commands, step: Operation & { readonly kind: 'set-link' }): Promise<void> {
+  const mtu = step.mtu === undefined ? [] : ['mtu', String(step.mtu)];
+  await commands.run(['ip', 'link', 'set', 'dev', step.device, ...mtu, ...(step.up === true ? ['up'] : [])]);
+}
+
+/** Recorded in the table before it is done: a switch that nobody remembers would never be turned back. */
+async function turnOnForwarding(eyes: Eyes, turnedOn: Set<Family>, family: Family, table: string): Promise<void> {
+  if ((await eyes.sysctls.forwarding(family)) !== false) return;
+  await eyes.nftables.recordTurnedOn(table, family);
+  turnedOn.add(family);
+  await eyes.sysctls.setForwarding(family, true);
+}
+
+/** Asks again only when the last answer is older than `lifetime` says it may get. */
+function remember<T>(lifetime: (answer: T) => number): (ask: () => Promise<T>) => Promise<T> {
+  let kept: { readonly answer: T; readonly until: number } | undefined;
+  return async (ask) => {
+    if (kept !== undefined && performance.now() < kept.until) return kept.answer;
+    const answer = await ask();
+    kept = { answer, until: performance.now() + lifetime(answer) };
+    return answer;
+  };
+}

@@ -1,0 +1,60 @@
+import { type ListedTable, parseTable } from '../dataplane/nftables/parse.ts';
+import { renderElementChanges, renderReplacement, renderSeal, turnedOnChain } from '../dataplane/nftables/render.ts';
+import type { ElementChange, Ruleset } from '../dataplane/nftables/ruleset.ts';
+import type { Family } from '../net/address.ts';
+import type { Commands } from './exec.ts';
+import { failedSaying } from './exec-error.ts';
+import { writeScratch } from './scratch.ts';
+
+const ABSENT = /No such file or directory/;
+
+/** Our one table, by way of nft. */
+export interface Nftables {
+  /** Undefined when there is no such table. */
+  list(table: string): Promise<ListedTable | undefined>;
+  replace(ruleset: Ruleset, turnedOn: readonly Family[]): Promise<void>;
+  change(table: string, changes: readonly ElementChange[]): Promise<void>;
+  remove(table: string): Promise<void>;
+  /** Records in the table that forwarding of the family was off before us. */
+  recordTurnedOn(table: string, family: Family): Promise<void>;
+  forgetTurnedOn(table: string, family: Family): Promise<void>;
+}
+
+/** Scripts go through a file in `runDir`: a child's standard input is a socket here, which `nft -f` cannot open. */
+export function createNftables(commands: Commands, runDir: string): Nftables {
+  const script = async (table: string, text: string) => {
+    await commands.run(['nft', '-f', await writeScratch(runDir, `${table}.nft`, text)]);
+  };
+  const list = async (table: string) => {
+    const text = await unlessAbsent(commands.run(['nft', '-j', '-s', 'list', 'table', 'inet', table]));
+    return text === undefined ? undefined : parseTable(text, table);
+  };
+  return {
+    list,
+    async replace(ruleset, turnedOn) {
+      const { table } = ruleset;
+      await script(table, renderReplacement(ruleset, turnedOn));
+      const listed = await list(table);
+      if (listed !== undefined) await script(table, renderSeal(table, listed.fingerprint));
+    },
+    change: (table, changes) => script(table, renderElementChanges(table, changes)),
+    async remove(table) {
+      await unlessAbsent(commands.run(['nft', 'delete', 'table', 'inet', table]));
+    },
+    async recordTurnedOn(table, family) {
+      await commands.run(['nft', 'add', 'chain', 'inet', table, turnedOnChain(family)]);
+    },
+    async forgetTurnedOn(table, family) {
+      await unlessAbsent(commands.run(['nft', 'delete', 'chain', 'inet', table, turnedOnChain(family)]));
+    },
+  };
+}
+
+async function unlessAbsent(output: Promise<string>): Promise<string | undefined> {
+  try {
+    return await output;
+  } catch (error) {
+    if (failedSaying(error, ABSENT)) return undefined;
+    throw error;
+  }
+}

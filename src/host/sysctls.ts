@@ -1,0 +1,60 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Family } from '../net/address.ts';
+
+/** Reads and writes small files; a test gives one that works in another network namespace. */
+export interface SmallFiles {
+  /** Undefined when there is no such file. */
+  read(path: string): Promise<string | undefined>;
+  write(path: string, text: string): Promise<void>;
+}
+
+/** The files of this process's own network namespace. */
+export const ownFiles: SmallFiles = {
+  async read(path) {
+    try {
+      return await readFile(path, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  },
+  write: (path, text) => writeFile(path, text, { flag: 'r+' }),
+};
+
+/** The few kernel switches of a gateway, below a directory that shows /proc/sys/net. */
+export interface Sysctls {
+  /** Undefined where the kernel does not know the family. */
+  forwarding(family: Family): Promise<boolean | undefined>;
+  setForwarding(family: Family, on: boolean): Promise<void>;
+  /** Undefined while there is no such interface. */
+  rpFilter(device: string): Promise<number | undefined>;
+  setRpFilter(device: string, value: number): Promise<void>;
+}
+
+/** IPv6 has no switch of its own that forwards, only the one for all interfaces; ip_forward is IPv4's. */
+const FORWARDING = { 4: 'ipv4/ip_forward', 6: 'ipv6/conf/all/forwarding' } as const;
+
+/** Switches below `root`: inside a container that is /proc/sys/net of the node mounted elsewhere, because /proc/sys is read-only there. */
+export function createSysctls(root: string, files: SmallFiles = ownFiles): Sysctls {
+  const rpFilter = (device: string) => join(root, 'ipv4/conf', device, 'rp_filter');
+  const write = async (path: string, value: number) => {
+    try {
+      await files.write(path, `${value}\n`);
+    } catch (error) {
+      throw new Error(`write ${value} to ${path}`, { cause: error });
+    }
+  };
+  return {
+    async forwarding(family) {
+      const text = await files.read(join(root, FORWARDING[family]));
+      return text === undefined ? undefined : text.trim() !== '0';
+    },
+    setForwarding: (family, on) => write(join(root, FORWARDING[family]), on ? 1 : 0),
+    async rpFilter(device) {
+      const text = await files.read(rpFilter(device));
+      return text === undefined ? undefined : Number(text);
+    },
+    setRpFilter: (device, value) => write(rpFilter(device), value),
+  };
+}

@@ -1,0 +1,165 @@
+import { release } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { parseLinks } from '../dataplane/link/parse.ts';
+import type { DataplaneChoice, ObservedDevice } from '../dataplane/wireguard/device.ts';
+import { parseDump } from '../dataplane/wireguard/parse.ts';
+import type { PeerChange } from '../dataplane/wireguard/peer-change.ts';
+import { type PeerSyntax, peerCommands, peerSyntax } from '../dataplane/wireguard/render.ts';
+import type { PublicKey } from '../net/key.ts';
+import type { Commands, Running } from './exec.ts';
+import { ExecError, failedSaying } from './exec-error.ts';
+import { KeyMismatch, mountedPublicKey } from './keys.ts';
+import { writeScratch } from './scratch.ts';
+
+export interface WireGuardOptions {
+  readonly privateKeyFile: string;
+  /** The wireguard-go program. */
+  readonly wireguardGo: string;
+  readonly runDir: string;
+}
+
+/** A userspace interface's process ended by itself. */
+export type OnEnd = (what: string) => void;
+
+export type OnTouch = (key: PublicKey) => void;
+
+const NOT_THERE =
+  /Protocol not supported|Operation not supported|No such device|No such file or directory|Cannot find device/;
+const START_MS = 5000;
+const POLL_MS = 20;
+
+/** WireGuard interfaces, by way of `ip`, `wg` and, where the kernel has none, wireguard-go as our child. */
+export class WireGuard {
+  readonly #commands: Commands;
+  readonly #options: WireGuardOptions;
+  readonly #children = new Map<string, Running>();
+  readonly #ended = new Set<OnEnd>();
+  readonly #touched = new Set<OnTouch>();
+  #syntax: PeerSyntax | undefined;
+
+  constructor(commands: Commands, options: WireGuardOptions) {
+    this.#commands = commands;
+    this.#options = options;
+  }
+
+  /** What `wg` tells of the device; undefined when nobody serves it. */
+  async dump(device: string): Promise<Pick<ObservedDevice, 'publicKey' | 'listenPort' | 'peers'> | undefined> {
+    try {
+      return parseDump(await this.#commands.run(['wg', 'show', device, 'dump']));
+    } catch (error) {
+      if (failedSaying(error, NOT_THERE)) return undefined;
+      throw error;
+    }
+  }
+
+  /** Makes the interface, the kernel's where the choice and the kernel allow it. */
+  async create(device: string, choice: DataplaneChoice): Promise<void> {
+    if (choice === 'Userspace') return this.#createTun(device);
+    try {
+      await this.#commands.run(['ip', 'link', 'add', 'dev', device, 'type', 'wireguard']);
+    } catch (error) {
+      if (failedSaying(error, /File exists/)) return;
+      if (choice === 'Kernel') throw error;
+      await this.#createTun(device);
+    }
+  }
+
+  /** Starts wireguard-go on the interface and waits until it answers. */
+  async start(device: string): Promise<void> {
+    if ((await this.dump(device)) !== undefined) return;
+    await this.#stopChild(device);
+    const child = this.#commands.start([this.#options.wireguardGo, '-f', device]);
+    this.#children.set(device, child);
+    const exited = child.exited.then((exit) => {
+      if (this.#children.get(device) !== child) return exit;
+      this.#children.delete(device);
+      for (const listener of this.#ended) listener(`wireguard-go of ${device} ended`);
+      return exit;
+    });
+    for (let waited = 0; (await this.dump(device)) === undefined; waited += POLL_MS) {
+      const exit = await Promise.race([exited, delay(POLL_MS)]);
+      if (exit === undefined && waited < START_MS) continue;
+      await this.#stopChild(device);
+      const facts = { argv: ['wireguard-go', '-f', device], stderr: '', ...exit, timedOut: exit === undefined };
+      throw new ExecError(facts);
+    }
+  }
+
+  /** Loads the private key, when `publicKey` says which, and the port. @throws {KeyMismatch} when the mounted key is another. */
+  async set(device: string, publicKey: PublicKey | undefined, listenPort: number | undefined): Promise<void> {
+    const words = listenPort === undefined ? [] : ['listen-port', String(listenPort)];
+    if (publicKey !== undefined) {
+      const { privateKeyFile } = this.#options;
+      const mounted = await mountedPublicKey(privateKeyFile);
+      if (!mounted.ok || mounted.value !== publicKey) throw new KeyMismatch(publicKey, mounted);
+      words.push('private-key', privateKeyFile);
+    }
+    if (words.length > 0) await this.#commands.run(['wg', 'set', device, ...words], { secret: true });
+  }
+
+  async setPeers(device: string, changes: readonly PeerChange[]): Promise<void> {
+    this.#syntax ??= await this.#detectSyntax(device);
+    this.#touch(changes);
+    for (const argv of peerCommands(device, changes, this.#syntax)) await this.#commands.run(argv);
+    this.#touch(changes);
+  }
+
+  /** Takes the interface away, its peers first: each one still there would cost the deletion of the link 17 ms. */
+  async remove(device: string): Promise<void> {
+    if ((await this.dump(device))?.peers.size) {
+      const empty = await writeScratch(this.#options.runDir, `${device}.conf`, '[Interface]\n');
+      await this.#commands.run(['wg', 'setconf', device, empty]);
+    }
+    await this.#stopChild(device);
+    try {
+      await this.#commands.run(['ip', 'link', 'delete', 'dev', device]);
+    } catch (error) {
+      if (!failedSaying(error, NOT_THERE)) throw error;
+    }
+  }
+
+  onEnd(listener: OnEnd, signal: AbortSignal): void {
+    this.#ended.add(listener);
+    signal.addEventListener('abort', () => this.#ended.delete(listener), { once: true });
+  }
+
+  /** Tells of every peer that we are about to change and have changed. */
+  onTouch(listener: OnTouch, signal: AbortSignal): void {
+    this.#touched.add(listener);
+    signal.addEventListener('abort', () => this.#touched.delete(listener), { once: true });
+  }
+
+  /** Ends the processes of userspace interfaces; the interfaces stay, without service. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#children.keys()].map((device) => this.#stopChild(device)));
+  }
+
+  /**
+   * A persistent TUN of our own making: wireguard-go attaches to it (it asks for IFF_VNET_HDR, which the kernel then switches
+   * on; not for multiple queues), and link, ifindex, addresses and routes survive it.
+   */
+  async #createTun(device: string): Promise<void> {
+    try {
+      await this.#commands.run(['ip', 'tuntap', 'add', 'dev', device, 'mode', 'tun']);
+    } catch (error) {
+      if (!failedSaying(error, /busy|File exists/)) throw error;
+    }
+    await this.start(device);
+  }
+
+  #touch(changes: readonly PeerChange[]): void {
+    for (const listener of this.#touched) for (const { publicKey } of changes) listener(publicKey);
+  }
+
+  async #stopChild(device: string): Promise<void> {
+    const child = this.#children.get(device);
+    this.#children.delete(device);
+    await child?.stop();
+  }
+
+  async #detectSyntax(device: string): Promise<PeerSyntax> {
+    const version = await this.#commands.run(['wg', '--version']);
+    const [link] = parseLinks(await this.#commands.run(['ip', '-json', '-details', 'link', 'show', 'dev', device]));
+    return peerSyntax(version, release(), link?.kind === 'wireguard' ? 'Kernel' : 'Userspace');
+  }
+}
