@@ -1,0 +1,137 @@
+import { CONTROL_PLANE_ADDRESS, nodeAddress, nodePodCidr, UNDERLAY_PREFIX } from './addresses.ts';
+import { labTools, type Tools } from './binaries.ts';
+import { createGroup, labGroup } from './cgroups.ts';
+import { issueNodeCredentials, startControlPlane } from './control-plane.ts';
+import { coreDnsImage, coreDnsManifests } from './coredns.ts';
+import { ipBatch } from './network.ts';
+import type { KubeProxyMode } from './node.ts';
+import { type Ownership, removeKept, takeOwnership } from './ownership.ts';
+import { pauseImage } from './pause-image.ts';
+import { step } from './progress.ts';
+import { isAlive, type LabRecord, type ProcessId, readRecord, writeRecord } from './record.ts';
+import { Cluster } from './running-cluster.ts';
+import { type OwnedSandbox, openLab } from './sandbox.ts';
+
+export type { Cluster } from './running-cluster.ts';
+
+/** What a cluster shall be like. */
+export interface ClusterOptions {
+  /** Labs with different names may run at the same time. Default: lab. */
+  readonly name?: string;
+  /** Default: 2. */
+  readonly nodes?: number;
+  /** Default: nftables. */
+  readonly kubeProxyMode?: KubeProxyMode;
+  /** Image archives that all nodes have from the beginning. */
+  readonly images?: readonly string[];
+  /** Default: 2. */
+  readonly dnsReplicas?: number;
+  /** True: the lab outlives this process, until somebody removes it. */
+  readonly keep?: boolean;
+}
+
+/**
+ * Starts a cluster and waits until its nodes are Ready and its DNS answers. Unless it is kept, it is removed by `stop`
+ * or, at the latest, when this process ends in whatever way. @throws Error that names the part that failed.
+ */
+export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
+  const name = options.name ?? 'lab';
+  const tools = await labTools();
+  const ownership = await takeOwnership(name);
+  try {
+    const members = Array.from({ length: options.nodes ?? 2 }, (_, at) => ({ name: `node-${at + 1}`, index: at + 1 }));
+    const kubeProxyMode = options.kubeProxyMode ?? 'nftables';
+    const plan: LabRecord = { name, kept: false, kubeProxyMode, nodes: members, laptops: [] };
+    writeRecord(plan);
+    await createGroup(`${labGroup(name)}/system`);
+    const sandbox = await openLab(name, `${CONTROL_PLANE_ADDRESS}/${UNDERLAY_PREFIX}`);
+    const record = { ...plan, init: sandbox.init };
+    writeRecord(record);
+    return await bringUp({ record, sandbox, tools, ownership, options });
+  } catch (error) {
+    await ownership.remove();
+    throw error;
+  }
+}
+
+/** A handle on a kept cluster; undefined if there is none with this name. */
+export async function attachCluster(name = 'lab'): Promise<Cluster | undefined> {
+  const record = readRecord(name);
+  if (!record?.init || !record.kept || !isAlive(record.init)) return undefined;
+  const tools = await labTools();
+  return new Cluster({
+    record: { ...record, init: record.init },
+    tools,
+    images: () => baseImages(tools),
+    credentials: (node) => issueNodeCredentials(name, node),
+    remove: () => removeKept(name),
+  });
+}
+
+interface Beginning {
+  readonly record: LabRecord & { readonly init: ProcessId };
+  readonly sandbox: OwnedSandbox;
+  readonly tools: Tools;
+  readonly ownership: Ownership;
+  readonly options: ClusterOptions;
+}
+
+async function bringUp({ record, sandbox, tools, ownership, options }: Beginning): Promise<Cluster> {
+  const { name, nodes } = record;
+  const ready = Promise.withResolvers<void>();
+  // Nodes wait for it; if the control plane fails, its own error is the one to tell.
+  ready.promise.catch(() => undefined);
+  const images = (async () => [...(await baseImages(tools)), ...(options.images ?? [])])();
+  const cluster = new Cluster({
+    record,
+    tools,
+    images: () => images,
+    credentials: (node) => ready.promise.then(() => issueNodeCredentials(name, node)),
+    remove: options.keep ? () => removeKept(name) : ownership.remove,
+  });
+  await ipBatch(
+    sandbox,
+    nodes.map(({ index }) => `route add ${nodePodCidr(index)} via ${nodeAddress(index)}`),
+  );
+  const controlPlane = async () => {
+    const started = await startControlPlane(sandbox, tools);
+    await started.ready();
+    await cluster.kubectl(['create', '--validate=false', '-f', '-'], asList(nodes.map(nodeObject)));
+    ready.resolve();
+    await cluster.kubectl(
+      ['create', '--validate=false', '-f', '-'],
+      asList(coreDnsManifests(options.dnsReplicas ?? 2)),
+    );
+  };
+  const controlPlaneStarted = controlPlane();
+  controlPlaneStarted.catch(ready.reject);
+  await Promise.all([controlPlaneStarted, ...cluster.nodes.map((node) => step(`starting ${node.name}`, node.start()))]);
+  await waitUntilUsable(cluster);
+  if (options.keep) {
+    cluster.keep();
+    sandbox.keep();
+    await ownership.keep();
+  }
+  return cluster;
+}
+
+async function waitUntilUsable(cluster: Cluster): Promise<void> {
+  const nodes = cluster.kubectl(['wait', '--for=condition=Ready', 'node', '--all', '--timeout=120s']);
+  const dns = cluster.kubectl(['-n', 'kube-system', 'rollout', 'status', 'deployment/coredns', '--timeout=120s']);
+  await step('waiting for the nodes to be Ready', nodes);
+  await step('waiting for cluster DNS', dns);
+}
+
+async function baseImages(tools: Tools): Promise<readonly string[]> {
+  return Promise.all([pauseImage(), coreDnsImage(tools)]);
+}
+
+/** Made before the kubelet registers itself, so that the pod range is the one the underlay routes. */
+function nodeObject({ name, index }: { readonly name: string; readonly index: number }): object {
+  const podCIDR = nodePodCidr(index);
+  return { apiVersion: 'v1', kind: 'Node', metadata: { name }, spec: { podCIDR, podCIDRs: [podCIDR] } };
+}
+
+function asList(items: readonly object[]): string {
+  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+}

@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import { mkdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { groupDirectories, labGroup } from './cgroups.ts';
+import { lastLines } from './log.ts';
+import { enter, execInside, type Sandbox } from './sandbox.ts';
+
+/** A long-running program of the lab. */
+export interface ComponentSpec {
+  readonly sandbox: Sandbox;
+  /** Unique in its sandbox. */
+  readonly name: string;
+  readonly argv: readonly string[];
+  /** Its output's file, as the machine sees it. */
+  readonly log: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A started program of the lab. */
+export interface Component {
+  readonly name: string;
+  /** Waits for work, unless the program ends before. @throws Error with the last lines of the program's log. */
+  until<T>(work: Promise<T>): Promise<T>;
+}
+
+/** Starts a program inside a sandbox. It survives this process, but never its sandbox. */
+export async function startComponent(spec: ComponentSpec): Promise<Component> {
+  await mkdir(dirname(spec.log), { recursive: true });
+  const log = openSync(spec.log, 'a');
+  const groups = groupDirectories(`${labGroup(spec.sandbox.lab)}/system`);
+  const child = spawn(
+    'nsenter',
+    [
+      ...enter(spec.sandbox),
+      'sh',
+      '-c',
+      BECOME,
+      'component',
+      pidFile(spec.sandbox, spec.name),
+      ...groups,
+      '--',
+      ...spec.argv,
+    ],
+    { detached: true, stdio: ['ignore', log, log], env: { ...process.env, ...spec.env } },
+  );
+  closeSync(log);
+  child.unref();
+  const ended = new Promise<never>((_, reject) => {
+    child.on('error', reject);
+    child.on('exit', (code, signal) => reject(new ComponentEnded(spec, code ?? signal ?? 'unknown')));
+  });
+  // Only those who wait for something mind that it ended.
+  ended.catch(() => undefined);
+  return { name: spec.name, until: (work) => Promise.race([work, ended]) };
+}
+
+/** Ends a program of the lab and waits for its end; one that does not run is no error. */
+export async function stopComponent(sandbox: Sandbox, name: string): Promise<void> {
+  await execInside(sandbox, ['bash', '-c', STOP, 'stop', pidFile(sandbox, name)], { timeout: 30_000 });
+}
+
+/** A program of the lab ended though it should run. */
+export class ComponentEnded extends Error {
+  constructor({ name, log }: ComponentSpec, outcome: number | string) {
+    super(`${name} ended (${outcome}). The end of its log:\n${lastLines(log)}`);
+    this.name = 'ComponentEnded';
+  }
+}
+
+/** Joins the control groups, notes its process id in this PID namespace, and becomes the program. */
+const BECOME = `pidfile=$1; shift
+while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs"; shift; done
+shift
+echo $$ >"$pidfile"
+exec "$@"`;
+
+/** Asks politely for two seconds, then kills. */
+const STOP = `pid=$(cat "$1") || exit 0
+rm -f "$1"
+kill -TERM "$pid" || exit 0
+for i in {1..40}; do kill -0 "$pid" || exit 0; sleep 0.05; done
+kill -KILL "$pid"
+while kill -0 "$pid"; do sleep 0.02; done`;
+
+function pidFile(sandbox: Sandbox, name: string): string {
+  return `${sandbox.pids}/${name}.pid`;
+}

@@ -1,0 +1,59 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { CONTROL_PLANE_ADDRESS } from './addresses.ts';
+import type { Tools } from './binaries.ts';
+import type { ExecOptions, ExecResult } from './exec.ts';
+import { plugIn } from './network.ts';
+import { resolvconfFolders } from './openresolv.ts';
+import { execInside, insidePath, killNamespace, openMember, type Sandbox } from './sandbox.ts';
+
+/**
+ * Somebody's computer on the underlay, outside of the cluster. It has its own /etc (resolv.conf, wireguard), /run and
+ * /var, a stock wg-quick that falls back to wireguard-go, and a working resolvconf.
+ */
+export class Laptop {
+  readonly name: string;
+  readonly address: string;
+  readonly sandbox: Sandbox;
+  readonly #tools: Tools;
+
+  constructor(name: string, address: string, sandbox: Sandbox, tools: Tools) {
+    this.name = name;
+    this.address = address;
+    this.sandbox = sandbox;
+    this.#tools = tools;
+  }
+
+  /** Runs a command on it, as root. */
+  exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    return execInside(this.sandbox, argv, { ...options, env: { ...this.environment, ...options.env } });
+  }
+
+  /** Writes a file on it; nobody but root may read it unless `mode` says otherwise. */
+  async writeFile(path: string, content: string, mode = 0o600): Promise<void> {
+    const file = insidePath(this.sandbox, path);
+    await mkdir(dirname(file), { recursive: true });
+    await writeFile(file, content, { mode });
+  }
+
+  /** Ends it, as a power failure does. */
+  kill(): Promise<void> {
+    return killNamespace(this.sandbox.init);
+  }
+
+  /** What its commands find in their environment. */
+  get environment(): Readonly<Record<string, string>> {
+    return { PATH: this.#tools.searchPath, WG_QUICK_USERSPACE_IMPLEMENTATION: 'wireguard-go' };
+  }
+}
+
+/** Starts a laptop and plugs it in. */
+export async function startLaptop(
+  lab: Sandbox,
+  tools: Tools,
+  { name, index, address }: { readonly name: string; readonly index: number; readonly address: string },
+): Promise<Laptop> {
+  const sandbox = await openMember({ parent: lab, name, overUsr: await resolvconfFolders() });
+  await plugIn({ lab, member: sandbox, port: `laptop${index}`, address, gateway: CONTROL_PLANE_ADDRESS });
+  return new Laptop(name, address, sandbox, tools);
+}

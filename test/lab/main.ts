@@ -1,0 +1,108 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { parseArgs } from 'node:util';
+import { attachCluster, type Cluster, startCluster } from './cluster.ts';
+import type { KubeProxyMode } from './node.ts';
+import { removeKept } from './ownership.ts';
+import { labNames, readRecord } from './record.ts';
+import { enter } from './sandbox.ts';
+
+const USAGE = `node test/lab/main.ts COMMAND [--name NAME]
+
+  up [--nodes N] [--kube-proxy nftables|iptables]   start a cluster that stays until "down"
+  down                                              remove it, completely
+  status                                            all labs and their nodes
+  shell [NODE|LAPTOP]                               a shell with kubectl and helm; or on a node or laptop
+  laptop LAPTOP                                     add a laptop to the underlay`;
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    name: { type: 'string', default: 'lab' },
+    nodes: { type: 'string', default: '2' },
+    'kube-proxy': { type: 'string', default: 'nftables' },
+  },
+});
+const [command = '', member] = positionals;
+
+try {
+  process.exitCode = await dispatch();
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
+
+async function dispatch(): Promise<number> {
+  switch (command) {
+    case 'up':
+      return up();
+    case 'down':
+      await removeKept(values.name);
+      return 0;
+    case 'status':
+      return status();
+    case 'shell':
+      return shell(await attached());
+    case 'laptop':
+      if (member === undefined) throw new Error(USAGE);
+      await (await attached()).addLaptop(member);
+      return 0;
+    default:
+      throw new Error(USAGE);
+  }
+}
+
+async function up(): Promise<number> {
+  const kubeProxyMode = values['kube-proxy'];
+  if (kubeProxyMode !== 'nftables' && kubeProxyMode !== 'iptables') throw new Error(USAGE);
+  const began = performance.now();
+  const options = { name: values.name, nodes: Number(values.nodes), kubeProxyMode: kubeProxyMode as KubeProxyMode };
+  const cluster = await startCluster({ ...options, keep: true });
+  console.log(`up after ${((performance.now() - began) / 1000).toFixed(1)} s`);
+  console.log(`
+  export KUBECONFIG=${cluster.kubeconfig}
+  ${cluster.tools.path('kubectl')} get nodes
+  ${cluster.tools.path('helm')} list
+  node test/lab/main.ts shell            a shell with both in PATH
+  node test/lab/main.ts shell node-1     a shell on a node
+  node test/lab/main.ts down             remove everything
+`);
+  return 0;
+}
+
+async function status(): Promise<number> {
+  const names = await labNames();
+  if (names.length === 0) console.log('no lab is up');
+  for (const name of names) {
+    const cluster = await attachCluster(name);
+    const state = cluster ? 'up' : 'owned by a running command, or left behind by a crash';
+    console.log(`${name}: ${state}; kube-proxy ${readRecord(name)?.kubeProxyMode ?? 'unknown'}`);
+    if (cluster) console.log(await cluster.kubectl(['get', 'nodes', '-o', 'wide']));
+    for (const laptop of cluster?.laptops ?? []) console.log(`laptop ${laptop.name} ${laptop.address}`);
+  }
+  return 0;
+}
+
+async function shell(cluster: Cluster): Promise<number> {
+  const bash = process.env.SHELL ?? 'bash';
+  const sandboxed = member === undefined ? undefined : memberInit(cluster, member);
+  const [program = '', ...args] = sandboxed ? ['nsenter', ...enter(sandboxed), 'bash'] : [bash];
+  const isLaptop = cluster.laptops.some(({ name }) => name === member);
+  const env = { ...process.env, ...(isLaptop ? cluster.laptop(member ?? '').environment : cluster.environment) };
+  const child = spawn(program, args, { stdio: 'inherit', env });
+  const [code] = await once(child, 'exit');
+  return (code as number | null) ?? 1;
+}
+
+function memberInit(cluster: Cluster, name: string) {
+  const record = readRecord(cluster.name);
+  const init = [...(record?.nodes ?? []), ...(record?.laptops ?? [])].find((each) => each.name === name)?.init;
+  if (!init) throw new Error(`no ${name} is switched on`);
+  return { ...cluster.sandbox, init };
+}
+
+async function attached(): Promise<Cluster> {
+  const cluster = await attachCluster(values.name);
+  if (!cluster) throw new Error(`no lab ${values.name} is up; start it with: node test/lab/main.ts up`);
+  return cluster;
+}

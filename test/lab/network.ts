@@ -1,0 +1,34 @@
+import { UNDERLAY_PREFIX } from './addresses.ts';
+import { output } from './exec.ts';
+import type { Sandbox } from './sandbox.ts';
+
+/** A network namespace below the lab's, to be plugged into the lab's bridge. */
+export interface Plug {
+  readonly lab: Sandbox;
+  readonly member: Sandbox;
+  /** The bridge's end of the cable; at most 15 characters. */
+  readonly port: string;
+  readonly address: string;
+  /** Where everything goes that has no other route. */
+  readonly gateway: string;
+}
+
+/** Lays a cable from the lab's bridge to eth0 of a node or laptop. */
+export async function plugIn({ lab, member, port, address, gateway }: Plug): Promise<void> {
+  await ipBatch(lab, [
+    `link add ${port} type veth peer name eth0 netns ${member.init.pid}`,
+    `link set ${port} master br0 up`,
+  ]);
+  await ipBatch(member, [
+    `address add ${address}/${UNDERLAY_PREFIX} dev eth0`,
+    'link set eth0 up',
+    `route add default via ${gateway}`,
+  ]);
+}
+
+/** Runs lines of `ip` in a sandbox's network. Only that namespace is entered, so process ids are the machine's. */
+export async function ipBatch({ init }: Sandbox, lines: readonly string[]): Promise<void> {
+  await output(['nsenter', '--target', String(init.pid), '--net', 'ip', '-batch', '-'], {
+    input: `${lines.join('\n')}\n`,
+  });
+}

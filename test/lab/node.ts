@@ -1,0 +1,24 @@
+import type { ExecOptions, ExecResult } from './exec.ts';
+
+/** How kube-proxy brings a Service's address to its pods. */
+export type KubeProxyMode = 'nftables' | 'iptables';
+
+/** One node of the lab's cluster, whatever kind of machine it is. */
+export interface LabNode {
+  readonly name: string;
+  /** Its address on the underlay, which is its InternalIP. */
+  readonly address: string;
+  readonly podCidr: string;
+  /** The folder with the logs of kubelet, containerd, kube-proxy and its pods. */
+  readonly logs: string;
+  /** Switches it on, for the first time or after `kill`. Resolves when its programs are started; Ready comes later. */
+  start(): Promise<void>;
+  /** Ends it as a power failure does: no process sees it coming. Its disk survives, its kernel state does not. */
+  kill(): Promise<void>;
+  /** Runs a command on it, outside of any pod, as root. Rejects only if that is impossible. */
+  exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>;
+  /** Makes the images of an OCI image archive available to its pods. */
+  loadImage(tar: string): Promise<void>;
+  /** Restarts kube-proxy in this mode, with nothing left of the former mode's rules. */
+  setKubeProxyMode(mode: KubeProxyMode): Promise<void>;
+}

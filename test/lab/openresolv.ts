@@ -1,0 +1,32 @@
+import { existsSync, readdirSync } from 'node:fs';
+import { mkdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cacheDirectory } from './binaries.ts';
+import { output } from './exec.ts';
+
+/**
+ * The folders that, laid over /usr, give a laptop the `resolvconf` that wg-quick's DNS lines need: Debian's openresolv,
+ * unpacked into the cache and never installed. None where the machine has one already.
+ */
+export async function resolvconfFolders(): Promise<readonly string[]> {
+  if (existsSync('/usr/sbin/resolvconf') || existsSync('/usr/bin/resolvconf')) return [];
+  const target = join(cacheDirectory(), 'openresolv');
+  if (!existsSync(target)) await fetchPackage(target);
+  // Packages from before the merge of /usr have /sbin and /lib at their top.
+  return [join(target, 'usr'), target];
+}
+
+async function fetchPackage(target: string): Promise<void> {
+  const unfinished = `${target}.${process.pid}`;
+  await mkdir(unfinished, { recursive: true });
+  try {
+    await output(['apt-get', 'download', 'openresolv'], { cwd: unfinished });
+    const [file = ''] = readdirSync(unfinished);
+    await output(['dpkg', '-x', join(unfinished, file), join(unfinished, 'root')]);
+    await rename(join(unfinished, 'root'), target);
+  } catch (cause) {
+    throw new Error('a laptop needs resolvconf: apt-get install -y openresolv, or let apt-get download it', { cause });
+  } finally {
+    await rm(unfinished, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,182 @@
+import { CONTROL_PLANE_ADDRESS, laptopAddress, nodeAddress, nodePodCidr } from './addresses.ts';
+import type { Tools } from './binaries.ts';
+import { ExecError, type ExecOptions, type ExecResult, run, TIED } from './exec.ts';
+import { Laptop, startLaptop } from './laptop.ts';
+import { NamespacedNode, type NodeCredentials } from './namespaced-node.ts';
+import type { KubeProxyMode, LabNode } from './node.ts';
+import { type LabRecord, labDirectory, type MemberRecord, type ProcessId, writeRecord } from './record.ts';
+import { labSandbox, memberSandbox, type Sandbox } from './sandbox.ts';
+
+/** What a cluster's handle is made of. */
+export interface ClusterParts {
+  readonly record: LabRecord & { readonly init: ProcessId };
+  readonly tools: Tools;
+  /** Image archives every node has from the beginning. */
+  readonly images: () => Promise<readonly string[]>;
+  /** Resolves once nodes may join. */
+  readonly credentials: (node: string) => Promise<NodeCredentials>;
+  readonly remove: () => Promise<void>;
+}
+
+/** A handle on a running cluster. */
+export class Cluster {
+  readonly name: string;
+  readonly nodes: readonly LabNode[];
+  readonly sandbox: Sandbox;
+  readonly tools: Tools;
+  /** The administrator's kubeconfig, for programs of the machine. */
+  readonly kubeconfig: string;
+  readonly #parts: ClusterParts;
+  readonly #laptops: Laptop[];
+  #record: ClusterParts['record'];
+
+  constructor(parts: ClusterParts) {
+    const { record, tools } = parts;
+    this.name = record.name;
+    this.sandbox = labSandbox(record.name, record.init);
+    this.tools = tools;
+    this.kubeconfig = `${labDirectory(record.name)}/admin.kubeconfig`;
+    this.#parts = parts;
+    this.#record = record;
+    this.nodes = record.nodes.map((node) => this.#node(node));
+    this.#laptops = record.laptops.flatMap(({ name, index, init }) =>
+      init ? [new Laptop(name, laptopAddress(index), memberSandbox(record.name, init), tools)] : [],
+    );
+  }
+
+  /** Runs kubectl as administrator and returns what it prints. @throws ExecError */
+  kubectl(argv: readonly string[], input?: string): Promise<string> {
+    return this.#must([this.tools.path('kubectl'), ...argv], input);
+  }
+
+  /** Runs kubectl as administrator, for calls that may be refused. */
+  tryKubectl(argv: readonly string[], input?: string): Promise<ExecResult> {
+    return this.#run([this.tools.path('kubectl'), ...argv], input);
+  }
+
+  /** Runs helm as administrator and returns what it prints. @throws ExecError */
+  helm(argv: readonly string[], input?: string): Promise<string> {
+    return this.#must([this.tools.path('helm'), ...argv], input);
+  }
+
+  /** The node with this name. @throws Error if there is none. */
+  node(name: string): LabNode {
+    return found(this.nodes, name);
+  }
+
+  /** The laptops so far. */
+  get laptops(): readonly Laptop[] {
+    return this.#laptops;
+  }
+
+  /** The laptop with this name. @throws Error if there is none. */
+  laptop(name: string): Laptop {
+    return found(this.#laptops, name);
+  }
+
+  /** Puts a computer on the underlay that is no part of the cluster. */
+  async addLaptop(name: string): Promise<Laptop> {
+    const index = Math.max(0, ...this.#record.laptops.map((laptop) => laptop.index)) + 1;
+    this.#save({ laptops: [...this.#record.laptops, { name, index }] });
+    const laptop = await startLaptop(this.sandbox, this.tools, { name, index, address: laptopAddress(index) });
+    this.#save({ laptops: withInit(this.#record.laptops, name, laptop.sandbox.init) });
+    this.#laptops.push(laptop);
+    return laptop;
+  }
+
+  /** Makes the images of an archive available on every node that is switched on. */
+  async loadImage(tar: string): Promise<void> {
+    const running = this.#record.nodes.filter(({ init }) => init).map(({ name }) => this.node(name));
+    await Promise.all(running.map((node) => node.loadImage(tar)));
+  }
+
+  /** The mode kube-proxy runs in, on nodes that start from now on too. */
+  get kubeProxyMode(): KubeProxyMode {
+    return this.#record.kubeProxyMode;
+  }
+
+  /** Restarts kube-proxy in another mode on all nodes that are switched on. */
+  async setKubeProxyMode(mode: KubeProxyMode): Promise<void> {
+    this.#save({ kubeProxyMode: mode });
+    const running = this.#record.nodes.filter(({ init }) => init).map(({ name }) => this.node(name));
+    await Promise.all(running.map((node) => node.setKubeProxyMode(mode)));
+  }
+
+  /** What programs of the machine need in their environment to use this cluster, and to leave no file elsewhere. */
+  get environment(): Readonly<Record<string, string>> {
+    const folder = labDirectory(this.name);
+    return {
+      PATH: this.tools.searchPath,
+      KUBECONFIG: this.kubeconfig,
+      KUBECACHEDIR: `${folder}/kubectl`,
+      HELM_CACHE_HOME: `${folder}/helm/cache`,
+      HELM_CONFIG_HOME: `${folder}/helm/config`,
+      HELM_DATA_HOME: `${folder}/helm/data`,
+    };
+  }
+
+  /** Removes the cluster and everything that came with it. */
+  stop(): Promise<void> {
+    return this.#parts.remove();
+  }
+
+  /** Notes that the cluster shall outlive its owner. */
+  keep(): void {
+    this.#save({ kept: true });
+  }
+
+  #node({ name, index, init }: MemberRecord): LabNode {
+    const { images, credentials, tools } = this.#parts;
+    const others = this.#record.nodes.filter((node) => node.index !== index);
+    return new NamespacedNode(
+      {
+        lab: this.sandbox,
+        tools,
+        name,
+        index,
+        address: nodeAddress(index),
+        podCidr: nodePodCidr(index),
+        images,
+        routes: others.map((other) => `route add ${nodePodCidr(other.index)} via ${nodeAddress(other.index)}`),
+        gateway: CONTROL_PLANE_ADDRESS,
+        kubeProxyMode: () => this.#record.kubeProxyMode,
+        credentials: () => credentials(name),
+        onInit: (process) => this.#save({ nodes: withInit(this.#record.nodes, name, process) }),
+      },
+      init,
+    );
+  }
+
+  #save(change: Partial<LabRecord>): void {
+    this.#record = { ...this.#record, ...change, init: this.#record.init };
+    writeRecord(this.#record);
+  }
+
+  #run(argv: readonly string[], input?: string): Promise<ExecResult> {
+    const options: ExecOptions = { env: this.environment, ...(input === undefined ? {} : { input }) };
+    return run([...TIED, ...argv], options);
+  }
+
+  async #must(argv: readonly string[], input?: string): Promise<string> {
+    const result = await this.#run(argv, input);
+    if (result.code !== 0) throw new ExecError(argv, result);
+    return result.stdout;
+  }
+}
+
+function found<T extends { readonly name: string }>(list: readonly T[], name: string): T {
+  const one = list.find((each) => each.name === name);
+  if (!one) throw new Error(`no ${name} here, only ${list.map((each) => each.name).join(', ')}`);
+  return one;
+}
+
+function withInit(
+  members: readonly MemberRecord[],
+  name: string,
+  init: ProcessId | undefined,
+): readonly MemberRecord[] {
+  return members.map((each) => {
+    if (each.name !== name) return each;
+    return { name, index: each.index, ...(init ? { init } : {}) };
+  });
+}
