@@ -38,10 +38,13 @@ export function gatewayNodeName(gateway: string, node: string): string {
   return `${gateway}.${node}`;
 }
 
-/** Linux allows 15 bytes for an interface's name (IFNAMSIZ - 1); longer ones end in a hash of the gateway's name. */
+/**
+ * Linux allows 15 bytes for an interface's name (IFNAMSIZ - 1); longer ones end in a hash of the gateway's name, after an
+ * underscore, which no gateway's name has, so that a hashed name is never another gateway's plain one.
+ */
 export function interfaceName(gateway: string): string {
   const plain = `wg-${gateway}`;
-  return plain.length <= 15 ? plain : `wg-${gateway.slice(0, 7)}-${shortHash(gateway)}`;
+  return plain.length <= 15 ? plain : `wg-${gateway.slice(0, 7)}_${shortHash(gateway)}`;
 }
 
 /** The gateway's nftables table in the inet family. DNS labels have no underscore, so this is unambiguous. */

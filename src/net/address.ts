@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { type Parsed, parsed, refused } from './parsed.ts';
+import { type Parsed, parsed, quoted, refused } from './parsed.ts';
 
 /** An IPv4 or IPv6 address in its one canonical spelling (RFC 5952 for IPv6), so that equal addresses are equal strings. */
 export type IpAddress = string & { readonly __ipAddress: never };
@@ -14,11 +14,12 @@ export function addressBits(family: Family): 32 | 128 {
 /** An address, refusing leading zeros, zones (`%eth0`) and IPv4-mapped IPv6, which other tools read differently. */
 export function parseAddress(text: string): Parsed<IpAddress> {
   const family = isIP(text);
-  if (family === 0) return refused(`"${text}" is not an IP address`);
-  if (text.includes('%')) return refused(`"${text}" has a zone; leave out everything from "%" on`);
+  if (family === 0) return refused(`${quoted(text)} is not an IP address`);
+  if (text.includes('%')) return refused(`${quoted(text)} has a zone; leave out everything from "%" on`);
   if (family === 4) return parsed(text as IpAddress);
   const value = ipv6Value(text);
-  if (value >> 32n === 0xffffn) return refused(`"${text}" is an IPv4-mapped IPv6 address; write the IPv4 address`);
+  if (value >> 32n === 0xffffn)
+    return refused(`${quoted(text)} is an IPv4-mapped IPv6 address; write the IPv4 address`);
   return parsed(addressFromValue(6, value));
 }
 

@@ -8,8 +8,9 @@ export const RESERVED_ADDRESSES = 16n;
 /** How many gateways a pool has addresses for. */
 export const MAX_GATEWAYS = 14;
 
-/** The mesh address of the n-th gateway of a pool, counted from 0. */
+/** The mesh address of the n-th gateway of a pool, counted from 0. @throws {RangeError} from MAX_GATEWAYS on. */
 export function gatewayAddress(pool: Cidr, index: number): IpAddress {
+  if (!(index >= 0 && index < MAX_GATEWAYS)) throw new RangeError(`a pool has no address for gateway number ${index}`);
   return nthAddress(pool, 1n + BigInt(index));
 }
 

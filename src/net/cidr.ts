@@ -7,7 +7,7 @@ import {
   type IpAddress,
   parseAddress,
 } from './address.ts';
-import { type Parsed, parsed, refused } from './parsed.ts';
+import { type Parsed, parsed, quoted, refused } from './parsed.ts';
 
 /** A prefix in canonical spelling with no host bits set, such as `10.96.0.0/12`. Equal prefixes are equal strings. */
 export type Cidr = string & { readonly __cidr: never };
@@ -22,15 +22,17 @@ export interface AddressRange {
 /** A prefix; host bits and a missing or odd length are refused with the spelling that was probably meant. */
 export function parseCidr(text: string): Parsed<Cidr> {
   const match = /^([^/]+)\/(0|[1-9]\d{0,2})$/.exec(text);
-  if (match === null) return refused(`"${text}" is not a CIDR such as 10.96.0.0/12`);
+  if (match === null) return refused(`${quoted(text)} is not a CIDR such as 10.96.0.0/12`);
   const address = parseAddress(match[1] ?? '');
   if (!address.ok) return address;
   const family = addressFamily(address.value);
   const length = Number(match[2]);
-  if (length > addressBits(family)) return refused(`"${text}" has a prefix longer than ${addressBits(family)} bits`);
+  if (length > addressBits(family))
+    return refused(`${quoted(text)} has a prefix longer than ${addressBits(family)} bits`);
   const value = addressValue(address.value);
   const base = clearHostBits(family, value, length);
-  if (base !== value) return refused(`"${text}" has host bits set; write ${addressFromValue(family, base)}/${length}`);
+  if (base !== value)
+    return refused(`${quoted(text)} has host bits set; write ${addressFromValue(family, base)}/${length}`);
   return parsed(`${address.value}/${length}` as Cidr);
 }
 

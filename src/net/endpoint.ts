@@ -1,5 +1,5 @@
 import { type IpAddress, parseAddress } from './address.ts';
-import { type Parsed, parsed, refused } from './parsed.ts';
+import { type Parsed, parsed, quoted, refused } from './parsed.ts';
 
 /** `host:port` as WireGuard writes it; an IPv6 host stands in brackets. */
 export type Endpoint = string & { readonly __endpoint: never };
@@ -18,14 +18,16 @@ const DNS_NAME = new RegExp(`^${DNS_NAME_PATTERN}$`);
 export function parseEndpoint(text: string, defaultPort?: number): Parsed<Endpoint> {
   const split = splitHostPort(text);
   if (split === undefined)
-    return refused(`"${text}" is not HOST or HOST:PORT (write an IPv6 address with a port as [2001:db8::1]:51840)`);
+    return refused(
+      `${quoted(text)} is not HOST or HOST:PORT (write an IPv6 address with a port as [2001:db8::1]:51840)`,
+    );
   const port = split.port === undefined ? defaultPort : Number(split.port);
-  if (port === undefined) return refused(`"${text}" has no port`);
-  if (port < 1 || port > 65535) return refused(`"${text}" has a port outside 1-65535`);
+  if (port === undefined) return refused(`${quoted(text)} has no port`);
+  if (port < 1 || port > 65535) return refused(`${quoted(text)} has a port outside 1-65535`);
   const address = parseAddress(split.host);
   if (address.ok) return parsed(endpointOf(address.value, port));
-  if (split.bracketed || /^[\d.]+$/.test(split.host)) return refused(`"${text}": ${address.problem}`);
-  if (split.host.length > 253 || !DNS_NAME.test(split.host)) return refused(`"${text}" names no valid host`);
+  if (split.bracketed || /^[\d.]+$/.test(split.host)) return refused(`${quoted(text)}: ${address.problem}`);
+  if (split.host.length > 253 || !DNS_NAME.test(split.host)) return refused(`${quoted(text)} names no valid host`);
   return parsed(`${split.host.toLowerCase()}:${port}` as Endpoint);
 }
 

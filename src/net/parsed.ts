@@ -10,3 +10,8 @@ export function parsed<T>(value: T): Parsed<T> {
 export function refused(problem: string): Parsed<never> {
   return { ok: false, problem };
 }
+
+/** Text as a problem quotes it: a long one is cut, because problems end up in conditions and logs. */
+export function quoted(text: string): string {
+  return text.length <= 80 ? `"${text}"` : `"${text.slice(0, 77)}..."`;
+}
