@@ -153,7 +153,6 @@ function agentPod(gateway: MeshGateway, agent: AgentConfig) {
       // Capabilities of a container are effective for root only; NET_ADMIN is the one it has.
       runAsUser: 0,
       runAsGroup: 0,
-      runAsNonRoot: false,
       seccompProfile: { type: 'RuntimeDefault' },
     },
     containers: [agentContainer(gateway, agent)],

@@ -21,7 +21,7 @@ const NOT_UNICAST = [
   'ff00::/8',
 ] as readonly string[] as readonly Cidr[];
 
-const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 
 const poolEntrySchema = z.string().transform((text, context) => {
   const pool = parsePool(text);

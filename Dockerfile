@@ -1,0 +1,24 @@
+# What is in the image, and why: image/README.md.
+# A release passes the base with its digest: --build-arg NODE_IMAGE=node:24-trixie-slim@sha256:…
+ARG NODE_IMAGE=node:24-trixie-slim
+
+FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS bundles
+WORKDIR /source
+COPY package.json package-lock.json .npmrc ./
+# Without scripts: the bundler needs none, and nobody else's code runs here.
+RUN npm ci --ignore-scripts
+COPY tsconfig.json ./
+COPY scripts/build.ts scripts/
+COPY src src
+RUN node scripts/build.ts operator agent
+
+FROM ${NODE_IMAGE}
+RUN --mount=type=bind,source=image/packages.txt,target=/packages.txt \
+    apt-get update \
+    && xargs --arg-file=/packages.txt apt-get install --yes --no-install-recommends \
+    && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
+COPY --from=bundles /source/dist/operator.mjs /source/dist/agent.mjs /app/
+ENV NODE_ENV=production
+USER 65532:65532
+WORKDIR /app
+CMD ["node", "/app/operator.mjs", "run"]

@@ -1,0 +1,63 @@
+import { chmod, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build as bundle } from 'esbuild';
+
+/**
+ * Makes one file of each program: `node scripts/build.ts [PROGRAM…]`, into dist/. The image holds the operator and the agent, the
+ * npm package holds the command line.
+ */
+
+/** The programs, each with its entry point below the repository's root. */
+export const PROGRAMS = {
+  operator: { entry: 'src/operator/main.ts', forPeople: false },
+  agent: { entry: 'src/agent/main.ts', forPeople: false },
+  cli: { entry: 'src/cli/main.ts', forPeople: true },
+} as const;
+
+export type Program = keyof typeof PROGRAMS;
+
+export interface Bundle {
+  readonly file: string;
+  readonly bytes: number;
+}
+
+const ROOT = join(import.meta.dirname, '..');
+
+/** Some dependencies are CommonJS and call require() for Node's own modules, which an ES module does not have. */
+const REQUIRE =
+  "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
+
+/** Bundles one program, with every dependency, into `<folder>/<program>.mjs`. */
+export async function buildProgram(program: Program, folder: string, root: string = ROOT): Promise<Bundle> {
+  const { entry, forPeople } = PROGRAMS[program];
+  const file = join(folder, `${program}.mjs`);
+  await bundle({
+    entryPoints: [join(root, entry)],
+    outfile: file,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node22',
+    // Names stay, for the stack traces in logs.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    banner: { js: forPeople ? `#!/usr/bin/env node\n${REQUIRE}` : REQUIRE },
+    logLevel: 'warning',
+  });
+  if (forPeople) await chmod(file, 0o755);
+  return { file, bytes: (await stat(file)).size };
+}
+
+async function main(names: readonly string[]): Promise<void> {
+  const unknown = names.filter((name) => !Object.hasOwn(PROGRAMS, name));
+  if (unknown.length > 0)
+    throw new Error(`no program is called ${unknown.join(', ')}; there are ${Object.keys(PROGRAMS).join(', ')}`);
+  const wanted = (names.length > 0 ? names : Object.keys(PROGRAMS)) as readonly Program[];
+  for (const program of wanted) {
+    const { file, bytes } = await buildProgram(program, join(ROOT, 'dist'));
+    console.log(`${file.slice(ROOT.length + 1)}  ${Math.round(bytes / 1024)} KiB`);
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main(process.argv.slice(2));

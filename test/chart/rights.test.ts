@@ -1,0 +1,109 @@
+import { beforeAll, describe, expect, test } from 'vitest';
+import { HELM, NEEDS_HELM, RELEASE_NAMESPACE, type Rendered, render } from './helm.ts';
+
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+  readonly resourceNames?: readonly string[];
+}
+
+interface Reference {
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace?: string;
+}
+
+describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM}`, () => {
+  let objects: readonly Rendered[];
+  beforeAll(async () => {
+    objects = await render();
+  });
+
+  const rolesOf = (kind: 'ClusterRole' | 'Role') => objects.filter((object) => object.kind === kind);
+  const rulesOf = (role: Rendered) => role.rules as readonly Rule[];
+  const lines = (roles: readonly Rendered[]) =>
+    roles.flatMap((role) =>
+      rulesOf(role).flatMap(({ apiGroups, resources, verbs, resourceNames = [] }) =>
+        resources.map(
+          (resource) =>
+            `${role.metadata.name}${role.metadata.namespace === undefined ? '' : ` in ${role.metadata.namespace}`}: ${verbs.join(' ')} ${[resource, ...apiGroups.filter(Boolean)].join('.')}${resourceNames.map((name) => ` ${name}`).join('')}`,
+        ),
+      ),
+    );
+
+  test('are these in the whole cluster', () => {
+    expect(lines(rolesOf('ClusterRole')).sort()).toEqual([
+      'sallyport-agent: create patch events.events.k8s.io',
+      'sallyport-agent: get list watch meshgateways.sallyport.dev',
+      'sallyport-agent: get list watch meshpeers.sallyport.dev',
+      'sallyport-cleanup: get list watch delete patch meshgateways.sallyport.dev',
+      'sallyport-operator: create get patch customresourcedefinitions.apiextensions.k8s.io meshgatewaynodes.sallyport.dev meshgateways.sallyport.dev meshpeers.sallyport.dev',
+      'sallyport-operator: create patch events.events.k8s.io',
+      'sallyport-operator: get list watch meshgateways.sallyport.dev',
+      'sallyport-operator: get list watch meshpeers.sallyport.dev',
+      'sallyport-operator: get list watch namespaces',
+      'sallyport-operator: get list watch nodes',
+      'sallyport-operator: get list watch servicecidrs.networking.k8s.io',
+      'sallyport-operator: patch meshgateways.sallyport.dev',
+      'sallyport-operator: patch update meshgateways/status.sallyport.dev',
+      'sallyport-operator: patch update meshpeers/status.sallyport.dev',
+      'sallyport-operator: update meshgateways/finalizers.sallyport.dev',
+    ]);
+  });
+
+  test('are these in one namespace', () => {
+    expect(lines(rolesOf('Role')).sort()).toEqual([
+      'sallyport-agent in sallyport-system: get create patch update leases.coordination.k8s.io',
+      'sallyport-agent in sallyport-system: get list watch create patch update meshgatewaynodes.sallyport.dev',
+      'sallyport-agent in sallyport-system: patch meshgatewaynodes/status.sallyport.dev',
+      'sallyport-operator in kube-system: get configmaps kubeadm-config',
+      'sallyport-operator in kube-system: get list watch services',
+      'sallyport-operator in sallyport-system: get list watch create patch daemonsets.apps',
+      'sallyport-operator in sallyport-system: get list watch create patch delete services',
+      'sallyport-operator in sallyport-system: get list watch create patch update leases.coordination.k8s.io',
+      'sallyport-operator in sallyport-system: get list watch create secrets',
+      'sallyport-operator in sallyport-system: get list watch delete meshgatewaynodes.sallyport.dev',
+    ]);
+  });
+
+  test('have no wildcard', () => {
+    const words = [...rolesOf('ClusterRole'), ...rolesOf('Role')].flatMap((role) =>
+      rulesOf(role).flatMap((rule) => [...rule.apiGroups, ...rule.resources, ...rule.verbs]),
+    );
+    expect(words.length).toBeGreaterThan(0);
+    expect(words.filter((word) => word.includes('*'))).toEqual([]);
+  });
+
+  test('never reach a Secret outside the own namespace, and never from an agent', () => {
+    const withSecrets = [...rolesOf('ClusterRole'), ...rolesOf('Role')].filter((role) =>
+      rulesOf(role).some(({ resources }) => resources.includes('secrets')),
+    );
+    expect(withSecrets.map(({ kind, metadata }) => [kind, metadata.namespace, metadata.name])).toEqual([
+      ['Role', RELEASE_NAMESPACE, 'sallyport-operator'],
+    ]);
+  });
+
+  test('go to our own accounts only, each role to the account of its name', () => {
+    const bindings = objects.filter(({ kind }) => kind.endsWith('RoleBinding'));
+    for (const { kind, metadata, roleRef, subjects } of bindings) {
+      expect(roleRef).toMatchObject({ kind: kind.replace('Binding', ''), name: metadata.name });
+      expect(subjects as readonly Reference[]).toEqual([
+        { kind: 'ServiceAccount', name: metadata.name, namespace: RELEASE_NAMESPACE },
+      ]);
+    }
+    expect(bindings.length).toBe(rolesOf('ClusterRole').length + rolesOf('Role').length);
+  });
+
+  test('to delete gateways exist only while the clean-up runs', () => {
+    const deleting = [...rolesOf('ClusterRole'), ...rolesOf('Role')].filter((role) =>
+      rulesOf(role).some(({ resources, verbs }) => resources.includes('meshgateways') && verbs.includes('delete')),
+    );
+    expect(deleting.map(({ metadata }) => metadata.name)).toEqual(['sallyport-cleanup']);
+    for (const { metadata } of deleting)
+      expect(metadata.annotations).toMatchObject({
+        'helm.sh/hook': 'pre-delete',
+        'helm.sh/hook-delete-policy': 'before-hook-creation,hook-succeeded',
+      });
+  });
+});
