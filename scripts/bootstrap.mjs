@@ -86,10 +86,19 @@ function prepareMachine(required) {
     if (!dockerAnswers()) settle(required, 'a Linux machine, or a Docker engine that answers `docker info`, is needed');
     return;
   }
+  if (script === 'scripts/demo.ts' && dockerAnswers()) return prepareKind(required);
   const packages = missingPackages();
   if (packages.length > 0) installSystemPackages(packages, required);
   const problem = goProblem();
   if (problem !== undefined) settle(required, problem);
+}
+
+/** With Docker the demo runs on kind, which needs nothing of the machine but three programs, or Go to build those that are missing. */
+function prepareKind(required) {
+  const missing = ['kind', 'kubectl', 'helm'].filter((command) => find(command) === undefined);
+  const problem = goProblem();
+  if (missing.length > 0 && problem !== undefined)
+    settle(required, `${missing.join(', ')} must be installed, or be built by Go. ${problem}`);
 }
 
 function missingPackages() {
@@ -114,19 +123,17 @@ function installSystemPackages(packages, required) {
   }
 }
 
-/** What is wrong with this machine's Go. From 1.21 on, Go fetches the release that a module asks for unless GOTOOLCHAIN forbids it. */
+/** What is wrong with this machine's Go. From 1.21 on, any Go can fetch the release that the lab builds with. */
 function goProblem() {
   const wanted = `1.${NEEDS.go.minor}`;
-  const remedy =
-    `Unpack Go ${wanted} from go.dev/dl into /usr/local (how: go.dev/doc/install); ${NEEDS.go.folder} is searched even when PATH lacks it.\n` +
-    '  It builds Kubernetes and its parts from source, once.';
+  const remedy = `Unpack Go ${wanted} from go.dev/dl into /usr/local (how: go.dev/doc/install); ${NEEDS.go.folder} is searched even where PATH lacks it.
+  It builds Kubernetes and its parts from source, once.`;
   const command = find('go');
   if (command === undefined) return `Go ${wanted} is needed and there is none. ${remedy}`;
-  const version = spawnSync(command, ['env', 'GOVERSION', 'GOTOOLCHAIN'], { cwd: '/', encoding: 'utf8' }).stdout ?? '';
-  const [, minor] = /go1\.(\d+)/.exec(version) ?? [];
-  const fetches = Number(minor) >= 21 && !/\blocal\b/.test(version);
-  if (Number(minor) >= NEEDS.go.minor || fetches) return undefined;
-  return `Go ${wanted} is needed, ${command} is ${version.split('\n')[0] || 'too old to say its version'} (distributions' packages often are too old). ${remedy}`;
+  const version = (spawnSync(command, ['env', 'GOVERSION'], { cwd: '/', encoding: 'utf8' }).stdout ?? '').trim();
+  const [, minor] = /^go1\.(\d+)/.exec(version) ?? [];
+  if (Number(minor) >= NEEDS.go.oldestMinor) return undefined;
+  return `Go ${wanted} is needed, and ${command} is ${version || 'too old to say its version'}, as distributions' packages often are. ${remedy}`;
 }
 
 /** Says what is missing: the end for a script that cannot do without, a notice for one that skips what it cannot run. */

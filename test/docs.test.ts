@@ -1,0 +1,86 @@
+import { globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { CLUSTER_COMMANDS, LAPTOP_COMMANDS } from '../scripts/demo/commands.ts';
+import { meshGatewayType } from '../src/api/meshgateway.ts';
+import { meshPeerType } from '../src/api/meshpeer.ts';
+import { API_VERSION } from '../src/api/names.ts';
+import { parsePublicKey } from '../src/net/key.ts';
+import { commandsIn, documents, missingPaths } from './scripts/markdown.ts';
+
+const ROOT = join(import.meta.dirname, '..');
+const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
+
+describe('documents', () => {
+  const readme = commandsIn(read('README.md'), 'sh test=demo');
+  const demo: readonly string[] = [...Object.values(CLUSTER_COMMANDS), ...Object.values(LAPTOP_COMMANDS)];
+
+  test('the README has commands that are marked as run by the demo', () => {
+    expect(readme.length).toBeGreaterThan(10);
+  });
+
+  test.each(readme)('the demo runs what the README shows: %s', (command) => {
+    expect(demo).toContain(command);
+  });
+
+  test.each(documents())('every path that $file names is there', (document) => {
+    expect(missingPaths(document)).toEqual([]);
+  });
+
+  test.each(documents())('every npm script that $file names is there', ({ text }) => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+    const named = [...text.matchAll(/npm run ([a-z-]+)/g)].map(([, name = '']) => name);
+    expect(named.filter((name) => !(name in scripts))).toEqual([]);
+  });
+
+  test('CONTRIBUTING.md fits on a screen or two', () => {
+    expect(read('CONTRIBUTING.md').split('\n').length).toBeLessThanOrEqual(61);
+  });
+
+  test.each(globSync('docs/design/*.md', { cwd: ROOT }).sort())(
+    '%s has the parts of a decision, on one page',
+    (file) => {
+      const text = read(file);
+      const number = /(\d{4})-/.exec(file)?.[1];
+      expect(text).toMatch(new RegExp(`^# ${number} `));
+      expect(text.match(/^## .*$/gm)).toEqual(['## Context', '## Decision', '## Alternatives', '## Consequences']);
+      expect(text.split('\n').length).toBeLessThan(60);
+    },
+  );
+});
+
+describe('samples', () => {
+  const objects = globSync('manifests/samples/*.yaml', { cwd: ROOT })
+    .sort()
+    .flatMap((file) => parseAllDocuments(read(file)).map((document) => ({ file, raw: document.toJS() as RawObject })));
+  const ours = objects.filter(({ raw }) => raw.apiVersion === API_VERSION);
+
+  test('there are some of both kinds that people write', () => {
+    expect(new Set(ours.map(({ raw }) => raw.kind))).toEqual(new Set(['MeshGateway', 'MeshPeer']));
+  });
+
+  test.each(ours)('$file is valid, and every field in it is known', ({ raw }) => {
+    const { parse } = raw.kind === 'MeshPeer' ? meshPeerType : meshGatewayType;
+    expect(parse(stored(raw)).spec).toMatchObject(raw.spec);
+  });
+
+  test('every sample has a key of its own, which WireGuard accepts', () => {
+    const keys = ours.flatMap(({ raw }) => (raw.kind === 'MeshPeer' ? [String(raw.spec.publicKey)] : []));
+    expect(keys.map((key) => parsePublicKey(key).ok)).toEqual(keys.map(() => true));
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+});
+
+interface RawObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: Readonly<Record<string, unknown>>;
+  readonly spec: Readonly<Record<string, unknown>>;
+}
+
+/** The object as the API server would answer it. */
+function stored(raw: RawObject): RawObject {
+  const metadata = { uid: '0', resourceVersion: '1', creationTimestamp: '2026-01-01T00:00:00Z', ...raw.metadata };
+  return { ...raw, metadata };
+}
