@@ -37,10 +37,13 @@ export function derivedKeys(chain: Uint8Array, input: Uint8Array, count: 1 | 2 |
   return keys;
 }
 
-/** The state before the first message: names of the construction and the protocol, and whom the initiator wants to reach. */
-export function firstTranscript(responderPublicKey: Uint8Array): Transcript {
+/**
+ * The state before the first message: names of the construction and the protocol (Noise's prologue), and whom the
+ * initiator wants to reach.
+ */
+export function firstTranscript(responderPublicKey: Uint8Array, prologue: Uint8Array = IDENTIFIER): Transcript {
   const chain = hash(CONSTRUCTION);
-  return { chain, hash: hash(hash(chain, IDENTIFIER), responderPublicKey) };
+  return { chain, hash: hash(hash(chain, prologue), responderPublicKey) };
 }
 
 /** Noise's MixHash: what was sent in clear. */

@@ -19,14 +19,14 @@ import {
 import type { ProbeResult } from './probe-result.ts';
 import { reflexTo } from './reflex.ts';
 import { SESSION_DEFAULTS } from './session-state.ts';
-import { type Clocks, type TunnelEvent, UdpTunnel } from './udp-tunnel.ts';
+import { type TunnelClock, type TunnelEvent, UdpTunnel } from './udp-tunnel.ts';
 
 /** Who probes: its own key and mesh address, which no peer may have, and how patient it is. */
 export interface ProberOptions {
   readonly privateKey: PrivateKey;
   readonly source: IpAddress;
   readonly timeouts: ProbeTimeouts;
-  readonly clocks: Clocks;
+  readonly clock: TunnelClock;
   readonly randomBytes: (length: number) => Uint8Array;
 }
 
@@ -52,7 +52,7 @@ interface Run {
   probe: Probe;
   readonly finish: (result: ProbeResult) => void;
   readonly abandon: (reason: unknown) => void;
-  timer: NodeJS.Timeout | undefined;
+  cancelTimer: () => void;
 }
 
 /** One run with a session of its own. See Prober.run. */
@@ -143,7 +143,7 @@ export class Prober {
         presharedKey: presharedKey === undefined ? new Uint8Array(KEY_LENGTH) : keyBytes(presharedKey),
       },
       endpoint,
-      clocks: this.#options.clocks,
+      clock: this.#options.clock,
       randomBytes: this.#options.randomBytes,
       onEvent: (event) => this.#hear(event),
     });
@@ -162,19 +162,20 @@ export class Prober {
     const abort = () => reject(signal?.reason);
     signal?.addEventListener('abort', abort, { once: true });
     const standing = udp.isUp ? { handshakeMs: this.#handshakeMs } : undefined;
-    const first = startProbe(plan, standing, this.#options.clocks.monotonicMs());
-    this.#run = { probe: first.probe, finish: resolve, abandon: reject, timer: undefined };
+    const first = startProbe(plan, standing, this.#options.clock.monotonic());
+    this.#run = { probe: first.probe, finish: resolve, abandon: reject, cancelTimer: () => {} };
     this.#carryOut(first);
     return promise.finally(() => {
       signal?.removeEventListener('abort', abort);
-      clearTimeout(this.#run?.timer);
+      this.#run?.cancelTimer();
       this.#run = undefined;
     });
   }
 
   #hear(event: TunnelEvent): void {
     if (event.kind === 'receive') this.#receive(event.packet);
-    else if (event.kind !== 'unanswered') this.#advance(event);
+    else if (event.kind === 'established' || event.kind === 'undeliverable') this.#advance(event);
+    else if (event.kind === 'refused' && event.ofHandshake) this.#advance(event);
   }
 
   #receive(packet: Uint8Array): void {
@@ -188,7 +189,7 @@ export class Prober {
 
   #advance(event: ProbeEvent): void {
     if (this.#run === undefined) return;
-    const turn = advanceProbe(this.#run.probe, event, this.#options.clocks.monotonicMs());
+    const turn = advanceProbe(this.#run.probe, event, this.#options.clock.monotonic());
     this.#run.probe = turn.probe;
     this.#carryOut(turn);
   }
@@ -205,10 +206,10 @@ export class Prober {
   #arm(): void {
     const run = this.#run;
     if (run === undefined) return;
-    clearTimeout(run.timer);
+    run.cancelTimer();
     const due = nextProbeTick(run.probe);
     if (due === undefined) return;
-    const delay = Math.max(0, Math.ceil(due - this.#options.clocks.monotonicMs()));
-    run.timer = setTimeout(() => this.#advance({ kind: 'tick' }), delay);
+    const delay = Math.max(0, Math.ceil(due - this.#options.clock.monotonic()));
+    run.cancelTimer = this.#options.clock.timer(delay, () => this.#advance({ kind: 'tick' }));
   }
 }

@@ -131,7 +131,7 @@ export function concerns(probe: Probe, packet: Uint8Array): boolean {
 
 /** When the run wants its next tick; undefined once it is done. */
 export function nextProbeTick(probe: Probe): number | undefined {
-  return probe.step === 'done' ? undefined : Math.min(deadlineOf(probe), probe.repeatAt);
+  return probe.step === 'done' ? undefined : Math.min(deadlineOf(probe), doubtAt(probe), probe.repeatAt);
 }
 
 function connect(probe: Probe, now: number): ProbeTurn {
@@ -173,10 +173,16 @@ function answered(probe: Probe, asked: Question, tookMs: number, now: number): P
 
 function tick(probe: Probe, now: number): ProbeTurn {
   const asked = probe.plan.questions[probe.asking];
+  if (now >= doubtAt(probe)) return revive(probe, now);
   if (now >= deadlineOf(probe)) return fail(probe, timeoutProblem(probe));
   if (asked === undefined || probe.step === 'handshake' || now < probe.repeatAt) return { probe, effects: [] };
-  const isDoubtful = probe.isOld && !probe.revived && now - probe.since >= DOUBT_AFTER_MS;
-  return isDoubtful ? revive(probe, now) : put(probe, asked, now);
+  return put(probe, asked, now);
+}
+
+/** When an old session that brings no answer is replaced: always before the step is called failed. */
+function doubtAt(probe: Probe): number {
+  if (!probe.isOld || probe.revived || probe.step === 'handshake') return Number.POSITIVE_INFINITY;
+  return Math.min(probe.since + DOUBT_AFTER_MS, deadlineOf(probe));
 }
 
 /** A gateway that restarted has forgotten the session, so only a new handshake tells a lost tunnel from a lost Service. */

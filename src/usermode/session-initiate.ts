@@ -16,7 +16,7 @@ export function initiate(session: Session, at: Moment): Step {
     return quiet(withTimers(session, { retry: session.timers.retry ?? lastInitiationAt + config.retryMs }));
   const timestamp = timestampAt(at.unixMs, session.lastTimestamp);
   const created = createInitiation(config, { ...freshness(session, at), timestamp });
-  if (!created.ok) return refusal(session, created.problem);
+  if (!created.ok) return refusal(session, created.problem, true);
   const datagram = withMacs(encodeMessage(created.value.message), config.peerPublicKey, usableCookie(session, at.now));
   const sent = {
     ...session,

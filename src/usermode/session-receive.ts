@@ -26,7 +26,7 @@ export function receiveDatagram(session: Session, datagram: Uint8Array, at: Mome
     case 'initiation':
     case 'response': {
       const known = mac1IsValid(datagram, session.config.local.publicKey);
-      if (!known) return refusal(session, 'a handshake message for another public key');
+      if (!known) return refusal(session, 'a handshake message for another public key', session.pending !== undefined);
       return message.value.kind === 'initiation'
         ? answer(session, message.value, at)
         : complete(session, message.value, at);
@@ -61,9 +61,10 @@ function answer(session: Session, message: Initiation, at: Moment): Step {
 }
 
 function complete(session: Session, message: Response, at: Moment): Step {
-  if (session.pending === undefined) return refusal(session, 'a response to no initiation');
-  const keys = consumeResponse(session.pending.sent, session.config, message);
-  if (!keys.ok) return refusal(session, keys.problem);
+  const { pending } = session;
+  if (message.receiver !== pending?.sent.index) return refusal(session, 'a response to no initiation of ours');
+  const keys = consumeResponse(pending.sent, session.config, message);
+  if (!keys.ok) return refusal(session, keys.problem, true);
   const opened: Step = {
     session: heard(withSession(session, keys.value, at.now), at, true),
     effects: [{ kind: 'established', initiator: true }],

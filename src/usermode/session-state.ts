@@ -72,13 +72,16 @@ export interface Session {
   readonly timers: Timers;
 }
 
-/** What a step wants done, in order. */
+/**
+ * What a step wants done, in order. `refused` is a datagram that changed nothing; with `ofHandshake` it was to open the
+ * session that we asked for, so its problem tells why there is none.
+ */
 export type SessionEffect =
   | { readonly kind: 'send'; readonly datagram: Uint8Array }
   | { readonly kind: 'receive'; readonly packet: Uint8Array }
   | { readonly kind: 'established'; readonly initiator: boolean }
   | { readonly kind: 'unanswered' }
-  | { readonly kind: 'refused'; readonly problem: string };
+  | { readonly kind: 'refused'; readonly problem: string; readonly ofHandshake: boolean };
 
 export interface Step {
   readonly session: Session;
@@ -91,8 +94,8 @@ export function quiet(session: Session): Step {
 }
 
 /** A step whose only effect is a datagram that was not acted on. */
-export function refusal(session: Session, problem: string): Step {
-  return { session, effects: [{ kind: 'refused', problem }] };
+export function refusal(session: Session, problem: string, ofHandshake = false): Step {
+  return { session, effects: [{ kind: 'refused', problem, ofHandshake }] };
 }
 
 /** The first step, and then another from where it ended. */

@@ -4,16 +4,20 @@ import { nextTick, type SessionEvent, step } from './session.ts';
 import { newSession, type Session, type SessionConfig, type SessionEffect } from './session-state.ts';
 import { isUsable } from './transport.ts';
 
-/** Both clocks in milliseconds: one that never jumps, and the wall clock. */
-export interface Clocks {
-  readonly monotonicMs: () => number;
-  readonly unixMs: () => number;
+/** The time, as a tunnel needs it; the program's own clock fits. */
+export interface TunnelClock {
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** Milliseconds that only grow. */
+  monotonic(): number;
+  /** Calls back once after `ms`; the answer cancels it. */
+  timer(ms: number, callback: () => void): () => void;
 }
 
 export interface TunnelOptions {
   readonly config: SessionConfig;
   readonly endpoint: { readonly address: string; readonly port: number };
-  readonly clocks: Clocks;
+  readonly clock: TunnelClock;
   readonly randomBytes: (length: number) => Uint8Array;
   readonly onEvent: (event: TunnelEvent) => void;
 }
@@ -28,14 +32,14 @@ export class UdpTunnel {
   readonly #options: TunnelOptions;
   readonly #socket: Socket;
   #session: Session;
-  #timer: NodeJS.Timeout | undefined;
+  #cancelTimer: () => void = () => {};
   #closed = false;
 
   private constructor(options: TunnelOptions, socket: Socket) {
     this.#options = options;
     this.#socket = socket;
     this.#session = newSession(options.config);
-    socket.on('message', (datagram) => this.#take({ kind: 'datagram', datagram }));
+    socket.on('message', (datagram) => this.#take({ kind: 'datagram', datagram: plain(datagram) }));
     socket.on('error', (error) => this.#undeliverable(error));
   }
 
@@ -56,7 +60,7 @@ export class UdpTunnel {
   /** True while packets can be sent without a handshake. Whether the peer still knows the session shows only its answer. */
   get isUp(): boolean {
     const { current } = this.#session;
-    return current !== undefined && isUsable(current, this.#options.clocks.monotonicMs());
+    return current !== undefined && isUsable(current, this.#options.clock.monotonic());
   }
 
   /** Sends an IP packet; it waits for a handshake if there is no session. */
@@ -73,7 +77,7 @@ export class UdpTunnel {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#timer);
+    this.#cancelTimer();
     const closed = once(this.#socket, 'close');
     this.#socket.close();
     await closed;
@@ -81,8 +85,8 @@ export class UdpTunnel {
 
   #take(event: SessionEvent): void {
     if (this.#closed) return;
-    const { clocks, randomBytes } = this.#options;
-    const next = step(this.#session, event, { now: clocks.monotonicMs(), unixMs: clocks.unixMs(), randomBytes });
+    const { clock, randomBytes } = this.#options;
+    const next = step(this.#session, event, { now: clock.monotonic(), unixMs: clock.now(), randomBytes });
     this.#session = next.session;
     this.#arm();
     for (const effect of next.effects) this.#carryOut(effect);
@@ -92,7 +96,7 @@ export class UdpTunnel {
     if (this.#closed) return;
     if (effect.kind === 'send')
       this.#socket.send(effect.datagram, (error) => {
-        if (error !== null) this.#undeliverable(error);
+        if (error) this.#undeliverable(error);
       });
     else this.#options.onEvent(effect);
   }
@@ -102,10 +106,15 @@ export class UdpTunnel {
   }
 
   #arm(): void {
-    clearTimeout(this.#timer);
+    this.#cancelTimer();
     const due = nextTick(this.#session);
     if (due === undefined) return;
-    const delay = Math.max(0, Math.ceil(due - this.#options.clocks.monotonicMs()));
-    this.#timer = setTimeout(() => this.#take({ kind: 'tick' }), delay);
+    const delay = Math.max(0, Math.ceil(due - this.#options.clock.monotonic()));
+    this.#cancelTimer = this.#options.clock.timer(delay, () => this.#take({ kind: 'tick' }));
   }
+}
+
+/** Without Buffer's own slice, which shares memory where Uint8Array's copies. */
+function plain(buffer: Buffer): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.length);
 }
