@@ -12,7 +12,7 @@ export function proxyFor(server: URL, env: Environment, configured?: string | un
   const text = configured || (isExcepted(server, env) ? undefined : fromEnvironment(server, env));
   if (text === undefined || text === '') return undefined;
   const url = text.includes('://') ? text : `http://${text}`;
-  if (!URL.canParse(url)) throw new Error(`the proxy is not a URL: ${text.replace(/\/\/.*@/, '//')}`);
+  if (!URL.canParse(url)) throw new Error(`the proxy is not a URL: ${text.replace(/^.*@/, '')}`);
   const proxy = new URL(url);
   if (proxy.protocol === 'http:' || proxy.protocol === 'https:') return proxy;
   throw new Error(`the proxy ${proxy.protocol}//${proxy.host} is not supported: use an http or https proxy`);
@@ -72,8 +72,8 @@ function matches(rule: string, host: string, port: string): boolean {
   const hasPort = colon > 0 && isIP(bare(rule)) === 0 && /^\d+$/.test(rule.slice(colon + 1));
   if (hasPort && rule.slice(colon + 1) !== port) return false;
   const name = bare(hasPort ? rule.slice(0, colon) : rule).replace(/^\*?\./, '.');
-  if (name.startsWith('.')) return host.endsWith(name);
-  return host === name || (isIP(name) === 0 && host.endsWith(`.${name}`));
+  if (host === name) return true;
+  return isIP(host) === 0 && host.endsWith(name.startsWith('.') ? name : `.${name}`);
 }
 
 function inRange(rule: string, host: string): boolean {

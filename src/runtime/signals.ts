@@ -1,5 +1,3 @@
-import { setMaxListeners } from 'node:events';
-
 /** What of a process this needs; the real one is `process`. */
 export interface SignalSource {
   on(signal: 'SIGTERM' | 'SIGINT', listener: () => void): unknown;
@@ -21,8 +19,6 @@ export function interruptSignal(source: SignalSource = process): {
   readonly release: () => void;
 } {
   const controller = new AbortController();
-  // Every open request and wait listens; many are normal.
-  setMaxListeners(0, controller.signal);
   const listen = (name: 'SIGTERM' | 'SIGINT') => {
     const listener = () => {
       if (controller.signal.aborted) source.exit(130);

@@ -14,7 +14,7 @@ export type FaultAction =
   /** A watch begins, sends this ERROR object and ends. */
   | { readonly kind: 'error-in-stream'; readonly object: Json }
   /** A watch sends so many lines as it should; then it is ended, cut, cut inside a line, or silent for ever. */
-  | { readonly kind: 'after-lines'; readonly lines: number; readonly then: WatchEnd }
+  | { readonly kind: 'after-lines'; readonly lines: number; readonly end: WatchEnd }
   /** A watch sends so many lines as it should, then this text, and goes on. */
   | { readonly kind: 'insert'; readonly afterLines: number; readonly text: string };
 

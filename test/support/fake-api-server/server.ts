@@ -49,6 +49,7 @@ export class FakeApiServer {
   readonly certificate: Certificate | undefined;
   readonly #collections = new Map<string, Collection>();
   readonly #sockets = new Set<Socket>();
+  readonly #observers = new Set<() => void>();
   readonly #server: Server;
   #version = 1000;
 
@@ -157,6 +158,24 @@ export class FakeApiServer {
     return this.requests.filter((seen) => seen.path.includes(path) && (method === undefined || seen.method === method));
   }
 
+  /** Resolves once this holds; looked at whenever a request comes and whenever a watch begins or ends. */
+  until(holds: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const look = () => {
+        if (!holds()) return;
+        this.#observers.delete(look);
+        resolve();
+      };
+      this.#observers.add(look);
+      look();
+    });
+  }
+
+  /** What `until` waits for may have come about. */
+  happened(): void {
+    for (const look of [...this.#observers]) look();
+  }
+
   /** Cuts every connection, idle ones too. */
   cutConnections(): void {
     for (const socket of [...this.#sockets]) socket.destroy();
@@ -177,6 +196,7 @@ export class FakeApiServer {
       headers: request.headers,
     };
     this.requests.push(seen);
+    this.happened();
     response.on('error', () => undefined);
     const body = await readBody(request);
     const action = this.faults.strike(seen);

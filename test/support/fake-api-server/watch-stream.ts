@@ -20,7 +20,7 @@ export class WatchStream {
   send(event: { readonly type: string; readonly object: Json }): void {
     if (this.#silent || this.#response.writableEnded) return;
     const line = `${JSON.stringify(event)}\n`;
-    if (this.#fault?.kind === 'after-lines' && this.#fault.then === 'truncate' && this.#lines === this.#fault.lines) {
+    if (this.#fault?.kind === 'after-lines' && this.#fault.end === 'truncate' && this.#lines === this.#fault.lines) {
       this.raw(line.slice(0, Math.floor(line.length / 2)));
       this.finish('end');
       return;
@@ -50,6 +50,6 @@ export class WatchStream {
   #consider(): void {
     if (this.#fault?.kind === 'insert' && this.#lines === this.#fault.afterLines) this.raw(this.#fault.text);
     if (this.#fault?.kind !== 'after-lines' || this.#lines !== this.#fault.lines) return;
-    if (this.#fault.then !== 'truncate') this.finish(this.#fault.then);
+    if (this.#fault.end !== 'truncate') this.finish(this.#fault.end);
   }
 }

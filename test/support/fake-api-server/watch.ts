@@ -23,6 +23,7 @@ export function watch(
   }
   const stream = new WatchStream(response, asked.fault);
   server.watches.add(stream);
+  server.happened();
   const matches = selects(query, namespace);
   const unlisten = collection.onEvent((event) => relay(stream, event, matches));
   const seconds = Number(query.get('timeoutSeconds') ?? 3600);
@@ -31,6 +32,7 @@ export function watch(
     clearTimeout(timer);
     unlisten();
     server.watches.delete(stream);
+    server.happened();
   });
   if (asked.fault?.kind === 'error-in-stream') {
     stream.send({ type: 'ERROR', object: asked.fault.object });
