@@ -21,7 +21,8 @@ export class PeerTable {
   readonly #members = new Map<ObjectKey, Member>();
   readonly #byKey = new Map<PublicKey, Set<ObjectKey>>();
   readonly #byAddress = new Map<Cidr, Set<ObjectKey>>();
-  readonly #expiring = new Map<ObjectKey, MeshPeer>();
+  /** Everyone who has a last moment, also those who are past it: a clock that ran ahead may be set back. */
+  readonly #timed = new Map<ObjectKey, { readonly peer: MeshPeer; readonly expiry: number }>();
 
   constructor(gateway: string) {
     this.#gateway = gateway;
@@ -37,8 +38,9 @@ export class PeerTable {
   set(key: ObjectKey, peer: MeshPeer | undefined, now: number): ReadonlySet<PublicKey> {
     const before = this.#members.get(key);
     const after = peer === undefined ? undefined : memberOf(this.#gateway, peer, now);
-    if (after !== undefined && expiryOf(after.peer) < Number.POSITIVE_INFINITY) this.#expiring.set(key, after.peer);
-    else this.#expiring.delete(key);
+    const expiry = peer === undefined ? Number.POSITIVE_INFINITY : expiryOf(peer);
+    if (peer !== undefined && expiry < Number.POSITIVE_INFINITY) this.#timed.set(key, { peer, expiry });
+    else this.#timed.delete(key);
     if (before !== undefined && after !== undefined && sameMember(before, after)) {
       this.#members.set(key, after);
       return new Set();
@@ -50,11 +52,12 @@ export class PeerTable {
     return touched;
   }
 
-  /** Takes out whoever has expired by now; returns the keys whose entries may have changed. */
+  /** Takes out whoever has expired by now; returns the keys whose entries may have changed. The clock may have been set back. */
   expire(now: number): ReadonlySet<PublicKey> {
     const touched = new Set<PublicKey>();
-    for (const [key, peer] of [...this.#expiring]) {
-      if (expiryOf(peer) <= now) for (const publicKey of this.set(key, peer, now)) touched.add(publicKey);
+    for (const [key, { peer, expiry }] of this.#timed) {
+      if (this.#members.has(key) === expiry > now) continue;
+      for (const publicKey of this.set(key, peer, now)) touched.add(publicKey);
     }
     return touched;
   }
@@ -62,8 +65,13 @@ export class PeerTable {
   /** When the next member expires, in milliseconds since the epoch; infinity for never. */
   nextExpiry(): number {
     let next = Number.POSITIVE_INFINITY;
-    for (const peer of this.#expiring.values()) next = Math.min(next, expiryOf(peer));
+    for (const [key, { expiry }] of this.#timed) if (expiry < next && this.#members.has(key)) next = expiry;
     return next;
+  }
+
+  /** How many peers are let in. */
+  get memberCount(): number {
+    return this.#members.size;
   }
 
   /** The member that an entry of the interface stands for. */

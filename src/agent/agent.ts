@@ -1,0 +1,271 @@
+import { leaseType } from '../api/core.ts';
+import type { MeshGateway } from '../api/meshgateway.ts';
+import type { MeshGatewayNodeStatus } from '../api/meshgatewaynode.ts';
+import type { MeshPeer } from '../api/meshpeer.ts';
+import { AGENT_MANAGER, GATEWAY_LABEL, gatewayNodeName } from '../api/names.ts';
+import { describeOperation, type Operation } from '../dataplane/operation.ts';
+import type { Host } from '../host/host.ts';
+import type { Client } from '../k8s/client.ts';
+import { delay } from '../k8s/clock.ts';
+import type { EventRecorder } from '../k8s/events.ts';
+import { heartbeat } from '../k8s/lease.ts';
+import type { Store } from '../k8s/store.ts';
+import { judgeNode, type NodeFailure, type ProbeVerdict } from '../mesh/node-status.ts';
+import { liveSessions } from '../mesh/sessions.ts';
+import { type Topology, topology } from '../mesh/topology.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import { failureOf } from './failure.ts';
+import { NodeSync, type Turn } from './node-sync.ts';
+import { Reporter } from './reporter.ts';
+import type { ServiceProbe } from './service-probe.ts';
+import { type Look, Wake } from './wake.ts';
+
+export interface AgentOptions {
+  readonly gateway: string;
+  readonly node: string;
+  readonly namespace: string;
+  readonly identity: string;
+  readonly gateways: Store<MeshGateway>;
+  readonly peers: Store<MeshPeer>;
+  readonly client: Client;
+  readonly host: Host;
+  readonly probe: ServiceProbe;
+  readonly probeKey: ConstructorParameters<typeof NodeSync>[0]['probeKey'];
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** Everything is observed anew this often, whatever the monitors say. */
+const RESYNC_MS = 60_000;
+/** The interface's peers are looked at this often for handshakes and changes by another hand; rarer where the dump is long. */
+const PEERS_MS = 3_000;
+const PEERS_MS_PER_PEER = 2;
+const PROBE_MS = 10_000;
+/** Until there is something to probe. */
+const NO_PLAN_MS = 200;
+/** Versions of MeshPeers that changed nothing on the node are reported this often at most. */
+const VERSION_MS = 60_000;
+const RETRY_MS = [1_000, 2_000, 5_000, 10_000, 30_000] as const;
+
+/**
+ * Serves one gateway on one node: keeps the kernel where the resources say, probes it as a laptop would, and reports what it
+ * found. It holds no state that it could not find again, so it may be killed at any moment.
+ */
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #sync: NodeSync;
+  readonly #wake = new Wake();
+  readonly #reporter: Reporter;
+  #failure: NodeFailure | undefined;
+  #failures = 0;
+  #verdict: ProbeVerdict | undefined;
+  #cancelExpiry: () => void = () => undefined;
+  #cleaned = false;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#sync = new NodeSync({ ...options, onOperation: (operation) => this.#logOperation(operation) });
+    this.#reporter = new Reporter({
+      ...options,
+      status: (before) => this.#status(before),
+      owner: () => this.#sync.gateway,
+      onFailure: (error) => options.log.warn({ error }, 'report not written'),
+    });
+  }
+
+  /** Why the agent does not serve; undefined when it does. */
+  notReady(): string | undefined {
+    if (this.#failure !== undefined) return this.#failure.message;
+    return this.#sync.appliedResourceVersion === undefined ? 'the first plan has not been applied yet' : undefined;
+  }
+
+  /** Works until the signal is aborted. The kernel keeps what it has then. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { gateways, peers } = this.#options;
+    await Promise.all([gateways.whenSynced(signal), peers.whenSynced(signal), this.#reporter.start()]);
+    this.#watch(signal);
+    const living = new AbortController();
+    const alive = AbortSignal.any([signal, living.signal]);
+    const beating = this.#beat(alive);
+    const probing = this.#probeForever(alive);
+    await this.#turnForever(signal, () => living.abort());
+    await Promise.all([beating, probing]);
+    await this.#options.probe.close();
+    if (!this.#cleaned) await this.#reporter.stop();
+  }
+
+  /** Takes everything off the node and the report out of the API. */
+  async cleanUp(): Promise<void> {
+    await this.#sync.cleanUp();
+    this.#cleaned = true;
+    await this.#reporter.stop();
+    await this.#reporter.remove();
+    const { client, namespace, gateway, node, log } = this.#options;
+    await client.delete(leaseType, { name: gatewayNodeName(gateway, node), namespace });
+    log.info({}, 'the node is clean');
+  }
+
+  #watch(signal: AbortSignal): void {
+    const { gateways, peers, host } = this.#options;
+    const takePeer: Parameters<typeof peers.subscribe>[0] = (change) => {
+      this.#sync.takePeer(change);
+      this.#armExpiry();
+      if (this.#sync.hasTouched) this.#wake.wish('touched');
+    };
+    peers.subscribe(takePeer);
+    for (const [key, after] of peers.entries()) takePeer({ key, after });
+    gateways.subscribe(() => this.#wake.wish('all'));
+    host.watchDrift(this.#sync.names, signal, () => this.#wake.wish('all'));
+    this.#wake.wish('all');
+    void this.#every(
+      () => RESYNC_MS,
+      signal,
+      () => this.#wake.wish('all'),
+    );
+    void this.#every(
+      () => Math.max(PEERS_MS, this.#sync.table.wanted.size * PEERS_MS_PER_PEER),
+      signal,
+      () => this.#wake.wish('peers'),
+    );
+    void this.#every(
+      () => VERSION_MS,
+      signal,
+      () => this.#wake.wish('touched'),
+    );
+  }
+
+  async #every(ms: () => number, signal: AbortSignal, act: () => void): Promise<void> {
+    while (!signal.aborted) {
+      await delay(this.#options.clock, ms(), signal);
+      act();
+    }
+  }
+
+  async #turnForever(signal: AbortSignal, onCleaned: () => void): Promise<void> {
+    for (let look = await this.#wake.next(signal); look !== undefined; look = await this.#wake.next(signal)) {
+      if (this.#cleaned) continue;
+      try {
+        if (this.#sync.gateway?.metadata.deletionTimestamp !== undefined) {
+          onCleaned();
+          await this.cleanUp();
+          continue;
+        }
+        await this.#turn(this.#failure === undefined ? look : 'all');
+      } catch (error) {
+        await this.#fail(error, signal);
+      }
+      this.#reporter.changed();
+    }
+  }
+
+  async #turn(look: Look): Promise<void> {
+    const turn = await this.#look(look);
+    if (turn.mended) this.#tellMended(turn);
+    if (this.#failure !== undefined) this.#options.log.info({}, 'recovered');
+    this.#failure = undefined;
+    this.#failures = 0;
+  }
+
+  #look(look: Look): Promise<Turn> {
+    if (look === 'all') return this.#sync.syncAll();
+    return look === 'peers' ? this.#sync.syncPeers() : this.#sync.syncTouched();
+  }
+
+  /** Tells what is wrong and comes back later; the data plane stays as it is meanwhile. */
+  async #fail(error: unknown, signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options;
+    this.#failure = failureOf(error);
+    const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)] ?? RETRY_MS[0];
+    this.#failures += 1;
+    log.error({ error, failures: this.#failures, retryInMs: wait }, 'the node is not where it should be');
+    this.#reporter.changed();
+    await delay(clock, wait, signal);
+    this.#wake.wish('all');
+  }
+
+  /** One timer for the next expiry: revocation must not depend on anybody telling. */
+  #armExpiry(): void {
+    const { clock } = this.#options;
+    this.#cancelExpiry();
+    const next = this.#sync.table.nextExpiry();
+    if (next === Number.POSITIVE_INFINITY) return;
+    this.#cancelExpiry = clock.timer(next - clock.now(), () => {
+      this.#sync.takeExpiry();
+      this.#wake.wish('touched');
+      this.#armExpiry();
+    });
+  }
+
+  async #probeForever(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      const gateway = this.#sync.gateway;
+      const plan = gateway === undefined ? undefined : topology(gateway);
+      if (plan !== undefined && this.#sync.appliedResourceVersion !== undefined) await this.#probe(plan, signal);
+      await delay(this.#options.clock, this.#verdict === undefined ? NO_PLAN_MS : PROBE_MS, signal);
+    }
+  }
+
+  async #probe(plan: Topology, signal: AbortSignal): Promise<void> {
+    const { probe, log } = this.#options;
+    try {
+      const before = this.#verdict;
+      this.#verdict = await probe.run(plan, signal);
+      if (before?.reason !== this.#verdict.reason) log.info({ ...this.#verdict }, 'probe');
+      this.#reporter.changed();
+    } catch (error) {
+      if (!signal.aborted) log.error({ error }, 'probe not sent');
+    }
+  }
+
+  async #beat(signal: AbortSignal): Promise<void> {
+    const { client, clock, namespace, identity, gateway, node, log } = this.#options;
+    await heartbeat(client, {
+      name: gatewayNodeName(gateway, node),
+      namespace,
+      labels: { [GATEWAY_LABEL]: gateway },
+      identity,
+      fieldManager: AGENT_MANAGER,
+      clock,
+      signal,
+      onFailure: (error) => log.warn({ error }, 'Lease not renewed'),
+    });
+  }
+
+  #status(before: MeshGatewayNodeStatus | undefined): MeshGatewayNodeStatus | undefined {
+    const { gateway, facts, state, appliedResourceVersion, observedPeers, table } = this.#sync;
+    if (gateway === undefined || this.#cleaned) return undefined;
+    const now = this.#options.clock.now();
+    const findings = {
+      gateway,
+      hasPlan: topology(gateway) !== undefined,
+      facts,
+      state,
+      failure: this.#failure,
+      probe: this.#verdict,
+      appliedResourceVersion,
+      peers: table.memberCount,
+      connections: liveSessions(observedPeers.values(), table, before?.connections ?? [], now),
+    };
+    return judgeNode(findings, before, now);
+  }
+
+  #logOperation(operation: Operation): void {
+    this.#options.log.info({ operation: describeOperation(operation) }, 'apply');
+  }
+
+  #tellMended({ operations }: Turn): void {
+    const { events, node } = this.#options;
+    const gateway = this.#sync.gateway;
+    if (gateway === undefined) return;
+    const steps = operations.map(describeOperation).join('; ');
+    events.record({
+      regarding: gateway,
+      type: 'Warning',
+      reason: 'DriftMended',
+      action: 'Mend',
+      note: `On node ${node} somebody changed what this gateway had made; mended: ${steps}.`,
+    });
+  }
+}

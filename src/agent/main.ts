@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto';
+import { nodeType } from '../api/core.ts';
+import { meshGatewayType } from '../api/meshgateway.ts';
+import { meshPeerType } from '../api/meshpeer.ts';
+import { PRIVATE_KEY_ENTRY } from '../api/names.ts';
+import { createLinuxHost } from '../host/linux.ts';
+import { createClient } from '../k8s/client.ts';
+import { createEventRecorder } from '../k8s/events.ts';
+import { loadConnection } from '../k8s/kubeconfig.ts';
+import { type ReflectorNotice, startReflector } from '../k8s/reflector.ts';
+import { createTransport } from '../k8s/transport.ts';
+import { servingNodes } from '../mesh/selectors.ts';
+import { parseAddress } from '../net/address.ts';
+import { keyPairFrom } from '../net/key.ts';
+import { systemClock } from '../runtime/clock.ts';
+import { serveHealth } from '../runtime/health.ts';
+import { createLog, type LogLevel } from '../runtime/log.ts';
+import { interruptSignal } from '../runtime/signals.ts';
+import { Agent } from './agent.ts';
+import { type ProbedService, ServiceProbe } from './service-probe.ts';
+
+/** What the DaemonSet's pod tells its program; `../operator/children.ts` writes the pod. */
+interface Settings {
+  readonly node: string;
+  readonly pod: string;
+  readonly namespace: string;
+  readonly gateway: string;
+  readonly logLevel: LogLevel;
+  readonly service: ProbedService;
+}
+
+const HEALTH = { host: '127.0.0.1', port: 9841 };
+const HOST_PATHS = {
+  privateKeyFile: `/etc/sallyport/key/${PRIVATE_KEY_ENTRY}`,
+  procSys: '/host/proc/sys/net',
+  runDir: '/run/sallyport',
+  wireguardGo: 'wireguard-go',
+};
+
+async function main(settings: Settings): Promise<void> {
+  const { node, pod, namespace, gateway } = settings;
+  const log = createLog({ level: settings.logLevel, bindings: { program: 'agent', node, gateway } });
+  const { signal } = interruptSignal();
+  const transport = createTransport(await loadConnection({ env: process.env }), { userAgent: 'sallyport-agent' });
+  const client = createClient(transport);
+  const following = {
+    signal,
+    clock: systemClock,
+    onNotice: (notice: ReflectorNotice) => log.warn({ ...notice }, 'watch'),
+  };
+  const gateways = startReflector(transport, meshGatewayType, {
+    ...following,
+    fieldSelector: `metadata.name=${gateway}`,
+  }).store;
+  const peers = startReflector(transport, meshPeerType, following).store;
+  const events = createEventRecorder(client, {
+    controller: 'sallyport.dev/agent',
+    instance: pod,
+    clock: systemClock,
+    onFailure: (error) => log.warn({ error }, 'event not recorded'),
+  });
+  const keys = keyPairFrom(randomBytes(32));
+  const host = createLinuxHost({ node, ...HOST_PATHS });
+  const probe = new ServiceProbe({ keys, service: settings.service, clock: systemClock, randomBytes });
+  const context = { gateway, node, namespace, identity: pod, gateways, peers, client, host, probe, events };
+  const agent = new Agent({ ...context, probeKey: keys.publicKey, clock: systemClock, log });
+  await serveHealth({ ...HEALTH, notReady: () => agent.notReady(), signal });
+  await agent.run(signal);
+  await leaveIfDeselected();
+  await events.flush();
+  await host.close();
+
+  /** A pod that ends because its node no longer serves the gateway leaves the node as it was before. */
+  async function leaveIfDeselected(): Promise<void> {
+    const served = [...gateways.values()][0];
+    const self = served === undefined ? undefined : await client.get(nodeType, node);
+    if (served === undefined || self === undefined || servingNodes(served, [self]).length > 0) return;
+    log.info({}, 'this node no longer serves the gateway');
+    await agent.cleanUp();
+  }
+}
+
+/** @throws naming the variable that is missing or wrong: nothing of this is written by hand. */
+function readSettings(env: NodeJS.ProcessEnv): Settings {
+  const required = (name: string): string => {
+    const value = env[name];
+    if (value === undefined || value === '')
+      throw new Error(`the environment lacks ${name}; the operator's DaemonSet sets it`);
+    return value;
+  };
+  const address = parseAddress(required('KUBERNETES_SERVICE_HOST'));
+  if (!address.ok) throw new Error(`KUBERNETES_SERVICE_HOST: ${address.problem}`);
+  return {
+    node: required('NODE_NAME'),
+    pod: required('POD_NAME'),
+    namespace: required('POD_NAMESPACE'),
+    gateway: required('SALLYPORT_GATEWAY'),
+    logLevel: (env.SALLYPORT_LOG_LEVEL ?? 'info') as LogLevel,
+    service: { address: address.value, port: Number(env.KUBERNETES_SERVICE_PORT ?? '443') },
+  };
+}
+
+try {
+  await main(readSettings(process.env));
+  process.exit(0);
+} catch (error) {
+  createLog({ level: 'error' }).error({ error }, 'the agent ends');
+  process.exit(1);
+}

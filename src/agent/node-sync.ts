@@ -1,0 +1,189 @@
+import type { MeshGateway } from '../api/meshgateway.ts';
+import type { MeshPeer } from '../api/meshpeer.ts';
+import type { LocalFacts } from '../dataplane/local-facts.ts';
+import type { Names, NodePlan, NodeState } from '../dataplane/node-plan.ts';
+import { cleanup, diff, diffPeers, type Operation } from '../dataplane/operation.ts';
+import type { ObservedPeer, WantedPeer } from '../dataplane/wireguard/device.ts';
+import type { Host } from '../host/host.ts';
+import type { Change, Store } from '../k8s/store.ts';
+import { nodeNames, planNode, probePeer } from '../mesh/node.ts';
+import { PeerTable } from '../mesh/peer-table.ts';
+import { type Topology, topology } from '../mesh/topology.ts';
+import type { PublicKey } from '../net/key.ts';
+import type { Clock } from '../runtime/clock.ts';
+
+export interface NodeSyncOptions {
+  readonly gateway: string;
+  readonly gateways: Store<MeshGateway>;
+  readonly peers: Store<MeshPeer>;
+  readonly host: Host;
+  readonly clock: Clock;
+  readonly probeKey: PublicKey;
+  /** Called for every step before it is done. */
+  readonly onOperation: (operation: Operation) => void;
+}
+
+/** What one turn did. */
+export interface Turn {
+  readonly operations: readonly Operation[];
+  /** Whether the steps mended what somebody else had changed, and did not follow a change of the resources. */
+  readonly mended: boolean;
+}
+
+const NOTHING: Turn = { operations: [], mended: false };
+
+/**
+ * Keeps one node where its gateway's resources say it should be.
+ *
+ * Three ways of looking, from dear to cheap: `syncAll` observes everything; `syncPeers` dumps the interface's peers;
+ * `syncTouched` trusts what was last seen and costs one command for one changed peer, however many peers there are. Each ends
+ * with the same state of the kernel, so any of them may be left out or repeated. Callers run one at a time, and after one that
+ * threw the next is `syncAll`.
+ */
+export class NodeSync {
+  readonly names: Names;
+  readonly table: PeerTable;
+  facts: LocalFacts | undefined;
+  state: NodeState | undefined;
+  /** Every MeshPeer as of this version of the collection is in the interface; undefined before the first time. */
+  appliedResourceVersion: string | undefined;
+  readonly #options: NodeSyncOptions;
+  readonly #touched = new Set<PublicKey>();
+  #observed = new Map<PublicKey, ObservedPeer>();
+  /** The last plan that was carried out whole, peers aside: what differs from it again was changed by another hand. */
+  #carriedOut: string | undefined;
+
+  constructor(options: NodeSyncOptions) {
+    this.#options = options;
+    this.names = nodeNames(options.gateway);
+    this.table = new PeerTable(options.gateway);
+  }
+
+  /** The gateway as the API server last told it. */
+  get gateway(): MeshGateway | undefined {
+    for (const gateway of this.#options.gateways.values()) return gateway;
+    return undefined;
+  }
+
+  get hasTouched(): boolean {
+    return this.#touched.size > 0;
+  }
+
+  /** The peers as last seen in the interface. */
+  get observedPeers(): ReadonlyMap<PublicKey, ObservedPeer> {
+    return this.#observed;
+  }
+
+  /** Takes a peer's change in; the next sync carries it out. */
+  takePeer({ key, after }: Change<MeshPeer>): void {
+    for (const publicKey of this.table.set(key, after, this.#options.clock.now())) this.#touched.add(publicKey);
+  }
+
+  /** Takes out whoever has expired; the next sync carries it out. */
+  takeExpiry(): void {
+    for (const publicKey of this.table.expire(this.#options.clock.now())) this.#touched.add(publicKey);
+  }
+
+  /** Observes everything and mends whatever differs. */
+  async syncAll(): Promise<Turn> {
+    const { host } = this.#options;
+    const { facts, state } = await host.observe(this.names);
+    this.facts = facts;
+    this.state = state;
+    this.#observed = new Map(state.device?.peers);
+    const current = this.#topology();
+    if (current === undefined) return this.#revoke(this.#observed.keys());
+    const version = this.#options.peers.lastResourceVersion;
+    const hadTouched = this.hasTouched;
+    this.table.pin(probePeer(this.#options.probeKey, current.pool));
+    const plan = planNode(current, { facts, peers: this.table.wanted });
+    const operations = diff(plan, state);
+    this.#touched.clear();
+    await this.#carryOut(operations);
+    if (operations.length > 0) await this.#lookAgain();
+    const mended = operations.length > 0 && !hadTouched && this.#carriedOut === fixedPart(plan);
+    this.#carriedOut = fixedPart(plan);
+    this.appliedResourceVersion = version;
+    return { operations, mended };
+  }
+
+  /** Looks at the interface's peers alone, for handshakes and for changes by another hand. */
+  async syncPeers(): Promise<Turn> {
+    if (this.state?.device === undefined) return NOTHING;
+    this.#observed = new Map(await this.#options.host.observePeers(this.names.device));
+    const hadTouched = this.hasTouched;
+    const { operations } = await this.#syncKeys(new Set([...this.table.wanted.keys(), ...this.#observed.keys()]));
+    return { operations, mended: operations.length > 0 && !hadTouched };
+  }
+
+  /** Carries out what changed among the peers since the last sync. */
+  async syncTouched(): Promise<Turn> {
+    if (this.state?.device === undefined) return NOTHING;
+    return this.#syncKeys(new Set(this.#touched));
+  }
+
+  /** Takes everything of the gateway off the node. */
+  async cleanUp(): Promise<Turn> {
+    const { state } = await this.#options.host.observe(this.names);
+    const operations = cleanup(this.names, state);
+    await this.#carryOut(operations);
+    this.state = undefined;
+    this.appliedResourceVersion = undefined;
+    return { operations, mended: false };
+  }
+
+  async #syncKeys(keys: ReadonlySet<PublicKey>): Promise<Turn> {
+    if (this.#topology() === undefined) return this.#revoke(keys);
+    const version = this.#options.peers.lastResourceVersion;
+    const operations = await this.#carryOutPeers(this.table.wanted, keys);
+    this.appliedResourceVersion = version;
+    return { operations, mended: false };
+  }
+
+  /** Without an accepted gateway there is no plan, and the node stays as it is; but who is revoked must be out all the same. */
+  async #revoke(keys: Iterable<PublicKey>): Promise<Turn> {
+    const revoked = new Set([...keys].filter((key) => key !== this.#options.probeKey && !this.table.wanted.has(key)));
+    return { operations: await this.#carryOutPeers(new Map(), revoked), mended: false };
+  }
+
+  /** The resources may change while the steps are under way, so what is remembered afterwards is what was carried out. */
+  async #carryOutPeers(
+    peers: ReadonlyMap<PublicKey, WantedPeer>,
+    keys: ReadonlySet<PublicKey>,
+  ): Promise<readonly Operation[]> {
+    const wanted = [...keys].map((key) => [key, peers.get(key)] as const);
+    const operations = diffPeers({ name: this.names.device, peers }, this.#observed, keys);
+    for (const key of keys) this.#touched.delete(key);
+    await this.#carryOut(operations);
+    for (const [key, peer] of wanted) {
+      if (peer === undefined) this.#observed.delete(key);
+      else this.#observed.set(key, { ...UNSEEN, ...this.#observed.get(key), ...peer });
+    }
+    return operations;
+  }
+
+  async #carryOut(operations: readonly Operation[]): Promise<void> {
+    for (const operation of operations) {
+      this.#options.onOperation(operation);
+      await this.#options.host.apply(operation);
+    }
+  }
+
+  async #lookAgain(): Promise<void> {
+    const { state } = await this.#options.host.observe(this.names);
+    this.state = state;
+    this.#observed = new Map(state.device?.peers);
+  }
+
+  #topology(): Topology | undefined {
+    const { gateway } = this;
+    return gateway === undefined ? undefined : topology(gateway);
+  }
+}
+
+const UNSEEN = { latestHandshake: 0, receivedBytes: 0, sentBytes: 0, hasPresharedKey: false };
+
+/** A plan without its peers, which follow the resources from moment to moment. */
+function fixedPart({ device, ruleset, routes }: NodePlan): string {
+  return JSON.stringify({ device: { ...device, peers: [] }, ruleset, routes });
+}

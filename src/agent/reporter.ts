@@ -1,0 +1,103 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { MeshGateway } from '../api/meshgateway.ts';
+import { type MeshGatewayNodeStatus, meshGatewayNodeType } from '../api/meshgatewaynode.ts';
+import { AGENT_MANAGER, GATEWAY_LABEL, gatewayNodeName } from '../api/names.ts';
+import { ownerReferenceOf } from '../api/owner.ts';
+import type { ObjectMeta } from '../api/resource.ts';
+import type { Client } from '../k8s/client.ts';
+import { WorkQueue } from '../k8s/queue.ts';
+import type { Clock } from '../runtime/clock.ts';
+
+export interface ReporterOptions {
+  readonly client: Client;
+  readonly clock: Clock;
+  readonly gateway: string;
+  readonly node: string;
+  readonly namespace: string;
+  /** The node's report as of now; undefined while there is nothing to report on. */
+  readonly status: (before: MeshGatewayNodeStatus | undefined) => MeshGatewayNodeStatus | undefined;
+  readonly owner: () => MeshGateway | undefined;
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** Changes within this time become one write. */
+const GATHER_MS = 100;
+
+/** Writes the agent's MeshGatewayNode when what it says has changed, and never otherwise. */
+export class Reporter {
+  readonly #options: ReporterOptions;
+  readonly #queue: WorkQueue<'report'>;
+  #written: MeshGatewayNodeStatus | undefined;
+  #exists = false;
+
+  constructor(options: ReporterOptions) {
+    this.#options = options;
+    this.#queue = new WorkQueue({ work: () => this.#write(), clock: options.clock });
+  }
+
+  /** What was written last, by this agent or by the one before it. */
+  get written(): MeshGatewayNodeStatus | undefined {
+    return this.#written;
+  }
+
+  /** Takes up the report of an earlier agent on this node, so that sessions keep their beginning. */
+  async start(): Promise<void> {
+    const { client, namespace } = this.#options;
+    const report = await client.get(meshGatewayNodeType, this.#name, namespace);
+    this.#written = report?.status;
+    this.#queue.start();
+  }
+
+  /** Something may have changed. */
+  changed(): void {
+    this.#queue.addAfter('report', GATHER_MS);
+  }
+
+  /** Writes nothing any more; resolves when the last write has ended. */
+  async stop(): Promise<void> {
+    await this.#queue.stop();
+  }
+
+  /** Takes the report away: the node holds nothing of the gateway any more. Call it after `stop`. */
+  async remove(): Promise<void> {
+    const { client, namespace } = this.#options;
+    await client.delete(meshGatewayNodeType, { name: this.#name, namespace });
+  }
+
+  get #name(): string {
+    return gatewayNodeName(this.#options.gateway, this.#options.node);
+  }
+
+  async #write(): Promise<void> {
+    const { client, status, onFailure } = this.#options;
+    const next = status(this.#written);
+    if (next === undefined || (this.#exists && isDeepStrictEqual(next, this.#written))) return;
+    try {
+      const metadata = this.#metadata();
+      if (metadata === undefined) return;
+      const spec = { gateway: this.#options.gateway, node: this.#options.node };
+      if (!this.#exists) await client.apply(meshGatewayNodeType, { metadata, spec }, { fieldManager: AGENT_MANAGER });
+      this.#exists = true;
+      await client.applyStatus(meshGatewayNodeType, metadata, next, { fieldManager: AGENT_MANAGER });
+      this.#written = next;
+    } catch (error) {
+      // Somebody may have deleted it; the retry makes it anew.
+      this.#exists = false;
+      onFailure(error);
+      throw error;
+    }
+  }
+
+  #metadata():
+    | (Pick<ObjectMeta, 'name' | 'namespace' | 'labels' | 'ownerReferences'> & { readonly name: string })
+    | undefined {
+    const gateway = this.#options.owner();
+    if (gateway === undefined) return undefined;
+    return {
+      name: this.#name,
+      namespace: this.#options.namespace,
+      labels: { [GATEWAY_LABEL]: this.#options.gateway },
+      ownerReferences: [ownerReferenceOf(gateway)],
+    };
+  }
+}

@@ -1,0 +1,91 @@
+import type { ProbeVerdict } from '../mesh/node-status.ts';
+import type { Topology } from '../mesh/topology.ts';
+import { addressFamily, type IpAddress } from '../net/address.ts';
+import { probeAddress } from '../net/allocate.ts';
+import { cidrFamily } from '../net/cidr.ts';
+import type { KeyPair } from '../net/key.ts';
+import type { ProbeResult } from '../usermode/probe-result.ts';
+import { PROBE_TIMEOUTS, Prober, type ProberOptions, type ProbeTarget } from '../usermode/probe-socket.ts';
+
+/** The Service that every cluster has, as a pod knows it. */
+export interface ProbedService {
+  readonly address: IpAddress;
+  readonly port: number;
+}
+
+export interface ServiceProbeOptions extends Pick<ProberOptions, 'clock' | 'randomBytes'> {
+  readonly keys: KeyPair;
+  readonly service: ProbedService;
+}
+
+/**
+ * Asks through the node's own gateway, as a laptop would, whether Services answer: a user-mode WireGuard peer shakes hands with
+ * the node's interface over loopback, asks cluster DNS for a name and opens a TCP connection to the `kubernetes` Service.
+ */
+export class ServiceProbe {
+  readonly #options: ServiceProbeOptions;
+  #prober: { readonly source: IpAddress; readonly prober: Prober } | undefined;
+
+  constructor(options: ServiceProbeOptions) {
+    this.#options = options;
+  }
+
+  /** Probes once. Whatever is wrong is told in the verdict; only an aborted signal throws. */
+  async run(topology: Topology, signal: AbortSignal): Promise<ProbeVerdict> {
+    if (!topology.gateway.spec.advertise.services.enabled) {
+      return {
+        reason: 'NotProbed',
+        message: 'spec.advertise.services.enabled is false, so there are no Services to probe.',
+      };
+    }
+    const family = addressFamily(this.#options.service.address);
+    const pool = topology.pool.find((cidr) => cidrFamily(cidr) === family);
+    if (pool === undefined) {
+      return {
+        reason: 'NotProbed',
+        message: `The kubernetes Service has an IPv${family} address and the mesh pool has none of that family; add one to pool.cidrs.`,
+      };
+    }
+    const prober = await this.#proberAt(probeAddress(pool));
+    return probeVerdict(await prober.run(this.#target(topology), signal));
+  }
+
+  /** Ends the probe's session. */
+  async close(): Promise<void> {
+    await this.#prober?.prober.close();
+  }
+
+  async #proberAt(source: IpAddress): Promise<Prober> {
+    if (this.#prober?.source === source) return this.#prober.prober;
+    await this.close();
+    const { keys, clock, randomBytes } = this.#options;
+    const prober = new Prober({ privateKey: keys.privateKey, source, timeouts: PROBE_TIMEOUTS, clock, randomBytes });
+    this.#prober = { source, prober };
+    return prober;
+  }
+
+  #target(topology: Topology): ProbeTarget {
+    const { service } = this.#options;
+    const server = topology.dnsServers.find((address) => addressFamily(address) === addressFamily(service.address));
+    return {
+      peerPublicKey: topology.publicKey,
+      endpoint: { address: LOOPBACK, port: topology.gateway.spec.listenPort },
+      ...(server === undefined ? {} : { dns: { server, name: `kubernetes.default.svc.${topology.domain}` } }),
+      tcp: service,
+    };
+  }
+}
+
+const LOOPBACK = '127.0.0.1' as IpAddress;
+
+const STEP_REASONS = { handshake: 'HandshakeFailed', dns: 'DNSFailed', tcp: 'TCPFailed' } as const;
+
+/** What a probe's result says about the node. */
+export function probeVerdict(result: ProbeResult): ProbeVerdict {
+  if (!result.ok) return { reason: STEP_REASONS[result.step], message: result.problem };
+  return {
+    reason: 'ProbeSucceeded',
+    message:
+      'A probe shook hands with this gateway, asked cluster DNS, and opened a TCP connection to the kubernetes Service.',
+  };
+}
