@@ -1,9 +1,17 @@
+import { findCondition, type Reason } from '../api/conditions.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
 import { keyOf, type ObjectKey } from '../api/resource.ts';
-import { olderFirst } from './age.ts';
+import { addressesIn } from '../net/address.ts';
+import { oldest } from './age.ts';
 
 /** What a peer asks for or holds that no other peer may have: public keys and mesh addresses. */
 type Claim = string;
+
+/** Reasons to refuse a peer that a change of another peer may mend. */
+const CONFLICTS: readonly string[] = ['DuplicateKey', 'AddressTaken', 'PoolExhausted'] satisfies readonly Reason<
+  'MeshPeer',
+  'Accepted'
+>[];
 
 /** What the operator has just decided to give a peer, before the API server has told it back. */
 export interface Grant {
@@ -12,9 +20,10 @@ export interface Grant {
 }
 
 /**
- * Who claims which public key and which mesh address. Whoever holds a claim by its status keeps it for as long as it asks for it;
+ * Who claims which public key and which mesh address. Whoever holds a claim by its status keeps it for as long as it stands there;
  * a claim that nobody holds goes to the oldest who asks. So nobody can take a key or an address away from the peer that has it,
- * whatever is edited later, and a tie is decided alike by every replica.
+ * whatever is edited later, and a tie is decided alike by every replica. A peer that is refused for a reason of its own does not
+ * ask: it could otherwise keep others from a key or an address without ever being let in.
  */
 export class Claims {
   readonly #peers = new Map<ObjectKey, MeshPeer>();
@@ -48,8 +57,7 @@ export class Claims {
   /** Who has the key or address; undefined while nobody asks for it. */
   winnerOf(claim: Claim): MeshPeer | undefined {
     const asking = [...(this.#claimants.get(claim) ?? [])].flatMap((key) => this.#peers.get(key) ?? []);
-    const holding = asking.filter((peer) => this.#holds(peer, claim));
-    return (holding.length > 0 ? holding : asking).sort(olderFirst)[0];
+    return oldest(asking.filter((peer) => this.#holds(peer, claim))) ?? oldest(asking);
   }
 
   /** Whether somebody other than this peer has the key or address. */
@@ -67,7 +75,7 @@ export class Claims {
     const peer = this.#peers.get(key);
     const grant = this.#grants.get(key);
     const granted = grant === undefined ? [] : [grant.publicKey, ...grant.addresses];
-    return new Set(peer === undefined ? granted : [...asked(peer), ...granted]);
+    return new Set(peer === undefined ? granted : [...claimed(peer), ...granted]);
   }
 
   #reindex(key: ObjectKey, before: ReadonlySet<Claim>): ReadonlySet<ObjectKey> {
@@ -83,17 +91,13 @@ export class Claims {
   }
 }
 
-/** A wish replaces what the peer holds in the same family; a peer that is being deleted keeps all it holds until it is gone. */
-function asked(peer: MeshPeer): readonly Claim[] {
-  const wished = peer.spec.addresses ?? [];
-  const isKept = (address: Claim) => wished.includes(address) || !wished.some((wish) => sameFamily(wish, address));
-  const held = (peer.status?.addresses ?? []).filter(isKept);
-  const heldKey = peer.status?.publicKey;
-  return [peer.spec.publicKey, ...(heldKey === undefined ? [] : [heldKey]), ...wished, ...held];
-}
-
-function sameFamily(one: Claim, other: Claim): boolean {
-  return one.includes(':') === other.includes(':');
+/** What stands in the status counts in any case, for as long as it stands there: nodes may still let the peer in with it. */
+function claimed({ metadata, spec, status }: MeshPeer): readonly Claim[] {
+  const held = [...(status?.publicKey === undefined ? [] : [status.publicKey]), ...(status?.addresses ?? [])];
+  const accepted = findCondition(status?.conditions ?? [], 'Accepted');
+  const isCurrent = accepted?.observedGeneration === metadata.generation;
+  const isHopeless = accepted?.status === 'False' && isCurrent && !CONFLICTS.includes(accepted.reason);
+  return isHopeless ? held : [...held, spec.publicKey, ...addressesIn(spec.addresses ?? [])];
 }
 
 function isToldBack(grant: Grant, peer: MeshPeer): boolean {

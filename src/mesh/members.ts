@@ -3,7 +3,7 @@ import type { MeshPeer } from '../api/meshpeer.ts';
 import { milliseconds } from '../api/timestamp.ts';
 import { addressesIn } from '../net/address.ts';
 import { type Cidr, hostCidr } from '../net/cidr.ts';
-import type { PublicKey } from '../net/key.ts';
+import { type PublicKey, parsePublicKey } from '../net/key.ts';
 
 /** A peer that a gateway lets in, reduced to what its nodes need. */
 export interface Member {
@@ -16,17 +16,17 @@ export interface Member {
  * The peer as a member of a gateway at a moment, or undefined when the gateway's nodes must not let it in.
  *
  * Entry takes the operator's word: Accepted, with a key, addresses and this gateway in status. Exit does not: deletion,
- * suspension and expiry are read from the object itself, so revocation works while the operator is down.
+ * suspension, expiry, another key and a list without this gateway are read from the object itself, so revocation works while
+ * the operator is down. What cannot be read in a status counts as absent, because one bad key fails a whole `wg` command.
  */
 export function memberOf(gateway: string, peer: MeshPeer, now: number): Member | undefined {
-  const status = peer.status;
-  if (status?.publicKey === undefined || !status.gateways?.includes(gateway)) return undefined;
+  const { spec, status } = peer;
+  if (status?.publicKey !== spec.publicKey || !status.gateways?.includes(gateway)) return undefined;
   if (!isTrue(status.conditions ?? [], 'Accepted') || isRevoked(peer, now)) return undefined;
-  return {
-    peer,
-    publicKey: status.publicKey as PublicKey,
-    addresses: addressesIn(status.addresses ?? []).map(hostCidr),
-  };
+  if (spec.gateways?.includes(gateway) === false) return undefined;
+  const key = parsePublicKey(spec.publicKey);
+  const addresses = [...new Set(addressesIn(status.addresses ?? []))].map(hostCidr);
+  return key.ok && addresses.length > 0 ? { peer, publicKey: key.value, addresses } : undefined;
 }
 
 /** Whether the object itself says that the device must be out, whatever its status. `now` is in milliseconds since the epoch. */
@@ -34,7 +34,9 @@ export function isRevoked(peer: MeshPeer, now: number): boolean {
   return peer.metadata.deletionTimestamp !== undefined || peer.spec.suspended || expiryOf(peer) <= now;
 }
 
-/** When the peer expires, in milliseconds since the epoch; infinity for never. */
+/** When the peer expires, in milliseconds since the epoch; infinity for never, and long ago for a time that nobody can read. */
 export function expiryOf(peer: MeshPeer): number {
-  return peer.spec.expiresAt === undefined ? Number.POSITIVE_INFINITY : milliseconds(peer.spec.expiresAt);
+  if (peer.spec.expiresAt === undefined) return Number.POSITIVE_INFINITY;
+  const expiry = milliseconds(peer.spec.expiresAt);
+  return Number.isNaN(expiry) ? Number.NEGATIVE_INFINITY : expiry;
 }

@@ -1,0 +1,241 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { MeshPeer } from '../../src/api/meshpeer.ts';
+import { keyOf, type ObjectKey } from '../../src/api/resource.ts';
+import { PeerTable, peerTable } from '../../src/mesh/peer-table.ts';
+import { aKey, aMember, NOW, type PeerParts } from '../support/builders.ts';
+
+const KEY = 'team-a/ada' as ObjectKey;
+
+function member(name: string, parts: PeerParts & { readonly address?: string; readonly key?: string } = {}): MeshPeer {
+  const publicKey = aKey(parts.key ?? name);
+  return aMember({ name, ...parts, spec: { publicKey, ...parts.spec } });
+}
+
+function entriesOf(table: PeerTable): Record<string, readonly string[]> {
+  return Object.fromEntries([...table.wanted.values()].map(({ publicKey, allowedIPs }) => [publicKey, allowedIPs]));
+}
+
+function tableOf(...peers: readonly MeshPeer[]): PeerTable {
+  return peerTable('default', peers, NOW);
+}
+
+describe('a table of peers', () => {
+  test('holds members and nobody else, their addresses sorted', () => {
+    const dual = member('dual', { status: { addresses: ['fd5a:11:22::9', '10.213.0.9'] } });
+    const table = tableOf(dual, member('out', { spec: { suspended: true } }));
+    expect(entriesOf(table)).toEqual({ [aKey('dual')]: ['10.213.0.9/32', 'fd5a:11:22::9/128'] });
+    expect(table.memberWith(aKey('dual'))?.peer).toBe(dual);
+    expect(table.memberWith(aKey('out'))).toBeUndefined();
+  });
+
+  test('does not touch anything when a peer changes in what no node needs', () => {
+    const table = tableOf(member('ada'));
+    const renewed = member('ada', { metadata: { resourceVersion: '101' }, spec: { owner: 'ada@example.com' } });
+    expect(table.set(KEY, renewed, NOW)).toEqual(new Set());
+    expect(table.memberWith(aKey('ada'))?.peer).toBe(renewed);
+  });
+
+  test('touches the old and the new key when a peer gets another', () => {
+    const table = tableOf(member('ada', { key: 'old' }));
+    expect(table.set(KEY, member('ada', { key: 'new' }), NOW)).toEqual(new Set([aKey('old'), aKey('new')]));
+    expect(Object.keys(entriesOf(table))).toEqual([aKey('new')]);
+  });
+
+  test('does not know a peer of another gateway', () => {
+    expect(peerTable('office', [member('ada')], NOW).wanted.size).toBe(0);
+  });
+});
+
+describe('two members that cannot both be honoured', () => {
+  const older = member('old', { created: '2026-01-01T00:00:00Z', address: '10.213.0.20' });
+  const younger = member('young', { created: '2026-02-01T00:00:00Z', address: '10.213.0.20' });
+
+  test('with one address: the older has it, in whatever order they come', () => {
+    const expected = { [aKey('old')]: ['10.213.0.20/32'], [aKey('young')]: [] };
+    expect(entriesOf(tableOf(older, younger))).toEqual(expected);
+    expect(entriesOf(tableOf(younger, older))).toEqual(expected);
+  });
+
+  test('with one address: the younger gets it when the older goes, and its key is touched', () => {
+    const table = tableOf(older, younger);
+    expect(table.set(keyOf(older.metadata), undefined, NOW)).toEqual(new Set([aKey('old'), aKey('young')]));
+    expect(entriesOf(table)).toEqual({ [aKey('young')]: ['10.213.0.20/32'] });
+  });
+
+  test('with one address: an older that arrives takes it, and the younger key is touched', () => {
+    const table = tableOf(younger);
+    expect(table.set(keyOf(older.metadata), older, NOW)).toEqual(new Set([aKey('old'), aKey('young')]));
+    expect(entriesOf(table)).toEqual({ [aKey('old')]: ['10.213.0.20/32'], [aKey('young')]: [] });
+  });
+
+  test('with one key: the older has the entry, and hands it over when it goes', () => {
+    const first = member('first', { key: 'same', created: '2026-01-01T00:00:00Z', address: '10.213.0.21' });
+    const second = member('second', { key: 'same', created: '2026-02-01T00:00:00Z', address: '10.213.0.22' });
+    const table = tableOf(second, first);
+    expect(entriesOf(table)).toEqual({ [aKey('same')]: ['10.213.0.21/32'] });
+    expect(table.memberWith(aKey('same'))?.peer).toBe(first);
+    expect(table.set(keyOf(first.metadata), undefined, NOW)).toEqual(new Set([aKey('same')]));
+    expect(entriesOf(table)).toEqual({ [aKey('same')]: ['10.213.0.22/32'] });
+  });
+
+  test('a peer that was deleted and made again is younger than its rival', () => {
+    const table = tableOf(older, younger);
+    const again = member('old', {
+      created: '2026-03-01T00:00:00Z',
+      address: '10.213.0.20',
+      metadata: { uid: 'uid-again' },
+    });
+    expect(table.set(keyOf(older.metadata), again, NOW)).toContain(aKey('young'));
+    expect(entriesOf(table)).toEqual({ [aKey('old')]: [], [aKey('young')]: ['10.213.0.20/32'] });
+  });
+});
+
+describe('expiry', () => {
+  const soon = member('soon', { spec: { expiresAt: '2026-08-01T12:00:10Z' }, address: '10.213.0.31' });
+  const later = member('later', { spec: { expiresAt: '2026-08-01T12:01:00Z' }, address: '10.213.0.32' });
+  const never = member('never', { address: '10.213.0.33' });
+
+  test('takes out whoever has expired, and names the next', () => {
+    const table = tableOf(soon, later, never);
+    expect(table.nextExpiry()).toBe(NOW + 10_000);
+    expect(table.expire(NOW + 9_999)).toEqual(new Set());
+    expect(table.expire(NOW + 10_000)).toEqual(new Set([aKey('soon')]));
+    expect(table.nextExpiry()).toBe(NOW + 60_000);
+    expect(table.expire(NOW + 1e12)).toEqual(new Set([aKey('later')]));
+    expect(table.nextExpiry()).toBe(Number.POSITIVE_INFINITY);
+    expect(Object.keys(entriesOf(table))).toEqual([aKey('never')]);
+  });
+
+  test('hands an address over to the rival of whoever expires', () => {
+    const rival = member('rival', { created: '2026-07-02T00:00:00Z', address: '10.213.0.31' });
+    const table = tableOf(soon, rival);
+    expect(table.expire(NOW + 10_000)).toEqual(new Set([aKey('soon'), aKey('rival')]));
+    expect(entriesOf(table)).toEqual({ [aKey('rival')]: ['10.213.0.31/32'] });
+  });
+
+  test('is undone when the clock had run ahead and was set back', () => {
+    const table = tableOf(soon);
+    table.expire(NOW + 1e12);
+    expect(table.wanted.size).toBe(0);
+    expect(table.expire(NOW)).toEqual(new Set([aKey('soon')]));
+    expect(entriesOf(table)).toEqual({ [aKey('soon')]: ['10.213.0.31/32'] });
+    expect(table.nextExpiry()).toBe(NOW + 10_000);
+  });
+
+  test('moves when expiresAt is edited', () => {
+    const table = tableOf(soon);
+    table.set(keyOf(soon.metadata), member('soon', { address: '10.213.0.31' }), NOW);
+    expect(table.nextExpiry()).toBe(Number.POSITIVE_INFINITY);
+    expect(table.expire(NOW + 1e12)).toEqual(new Set());
+  });
+
+  test('does not count peers that are out for another reason', () => {
+    const table = tableOf(member('held', { spec: { expiresAt: '2026-08-01T12:00:10Z', suspended: true } }));
+    expect(table.nextExpiry()).toBe(Number.POSITIVE_INFINITY);
+    expect(table.expire(NOW)).toEqual(new Set());
+  });
+});
+
+/** Few names, keys and addresses, so that random sequences collide all the time. */
+const somePeer = fc
+  .record({
+    name: fc.constantFrom('a', 'b', 'c', 'd'),
+    key: fc.constantFrom('k1', 'k2', 'k3'),
+    addresses: fc.uniqueArray(fc.constantFrom('10.213.0.20', '10.213.0.21', '10.213.0.22', 'fd5a:11:22::20'), {
+      minLength: 1,
+      maxLength: 2,
+    }),
+    incarnation: fc.constantFrom(1, 2),
+    expires: fc.constantFrom(undefined, 5, 10),
+    suspended: fc.boolean(),
+    accepted: fc.constantFrom('True' as const, 'True' as const, 'False' as const),
+  })
+  .map(({ name, key, addresses, incarnation, expires, suspended, accepted }) =>
+    member(name, {
+      key,
+      created: `2026-0${incarnation}-01T00:00:00Z`,
+      metadata: { uid: `${name}-${incarnation}` },
+      spec: {
+        suspended,
+        ...(expires === undefined ? {} : { expiresAt: new Date(NOW + expires * 1000).toISOString() }),
+      },
+      status: {
+        addresses: [...addresses],
+        conditions: [{ ...conditionOf(accepted) }],
+      },
+    }),
+  );
+
+function conditionOf(status: 'True' | 'False') {
+  return { type: 'Accepted', status, reason: 'Accepted', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' };
+}
+
+type Step = { readonly peer: MeshPeer } | { readonly gone: string } | { readonly time: number };
+
+const steps = fc.array(
+  fc.oneof(
+    { weight: 6, arbitrary: somePeer.map((peer): Step => ({ peer })) },
+    { weight: 2, arbitrary: fc.constantFrom('a', 'b', 'c', 'd').map((gone): Step => ({ gone })) },
+    { weight: 2, arbitrary: fc.constantFrom(-3600, 0, 4, 5, 7, 10, 1e6).map((time): Step => ({ time })) },
+  ),
+  { maxLength: 24 },
+);
+
+describe('after any sequence of changes, with a clock that may jump either way', () => {
+  test('the table is what a node makes from scratch, and no entry changed without its key being named', () => {
+    fc.assert(
+      fc.property(steps, (sequence) => {
+        const table = new PeerTable('default');
+        const present = new Map<ObjectKey, MeshPeer>();
+        let now = NOW;
+        for (const step of sequence) {
+          const before = entriesOf(table);
+          const touched = new Set<string>();
+          if ('time' in step) now = NOW + step.time * 1000;
+          else take(step, present, (key, peer) => add(touched, table.set(key, peer, now)));
+          add(touched, table.expire(now));
+          expect(entriesOf(table)).toEqual(entriesOf(peerTable('default', present.values(), now)));
+          expect(changedKeys(before, entriesOf(table)).filter((key) => !touched.has(key))).toEqual([]);
+          expect(table.nextExpiry()).toBe(peerTable('default', present.values(), now).nextExpiry());
+        }
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('no address is in two entries', () => {
+    fc.assert(
+      fc.property(fc.array(somePeer), (peers) => {
+        const latest = new Map(peers.map((peer) => [keyOf(peer.metadata), peer]));
+        const all = Object.values(entriesOf(peerTable('default', latest.values(), NOW))).flat();
+        expect(new Set(all).size).toBe(all.length);
+      }),
+    );
+  });
+});
+
+function take(
+  step: Exclude<Step, { readonly time: number }>,
+  present: Map<ObjectKey, MeshPeer>,
+  set: (key: ObjectKey, peer: MeshPeer | undefined) => void,
+): void {
+  if ('peer' in step) {
+    present.set(keyOf(step.peer.metadata), step.peer);
+    set(keyOf(step.peer.metadata), step.peer);
+  } else {
+    const key = `team-a/${step.gone}` as ObjectKey;
+    present.delete(key);
+    set(key, undefined);
+  }
+}
+
+function add(all: Set<string>, some: Iterable<string>): void {
+  for (const text of some) all.add(text);
+}
+
+function changedKeys(before: Record<string, readonly string[]>, after: Record<string, readonly string[]>): string[] {
+  return [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
+    (key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]),
+  );
+}
