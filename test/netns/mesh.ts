@@ -1,0 +1,109 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { NodePlan } from '../../src/dataplane/node-plan.ts';
+import { diff, type Operation } from '../../src/dataplane/operation.ts';
+import type { Commands, Running } from '../../src/host/exec.ts';
+import { createLinuxHost, type LinuxHost } from '../../src/host/linux.ts';
+import { type KeyPair, keyPairFrom } from '../../src/net/key.ts';
+import { PLAN_NAMES } from '../support/node-plans.ts';
+import { Namespace } from './namespace.ts';
+import { wireguardGo } from './support-usermode.ts';
+
+const PROGRAMS = join(import.meta.dirname, 'programs');
+
+/** The answer of a program of ours that ran in a namespace. */
+export interface Answer {
+  readonly answer: unknown;
+  readonly ms: number;
+}
+
+/** A fresh random key pair. */
+export function newKeys(): KeyPair {
+  return keyPairFrom(randomBytes(32));
+}
+
+/** A node as a LinuxHost sees it, in a namespace of its own. */
+export class TestNode {
+  readonly namespace: Namespace;
+  readonly keys: KeyPair;
+  readonly folder: string;
+  #host: LinuxHost;
+
+  private constructor(namespace: Namespace, keys: KeyPair, folder: string, host: LinuxHost) {
+    this.namespace = namespace;
+    this.keys = keys;
+    this.folder = folder;
+    this.#host = host;
+  }
+
+  static async create(): Promise<TestNode> {
+    const namespace = await Namespace.create();
+    const folder = await mkdtemp(join(tmpdir(), 'sallyport-node-'));
+    const keys = newKeys();
+    await writeFile(join(folder, 'privateKey'), `${keys.privateKey}\n`, { mode: 0o600 });
+    return new TestNode(namespace, keys, folder, await linuxHost(namespace, folder));
+  }
+
+  get host(): LinuxHost {
+    return this.#host;
+  }
+
+  /** Another host object on the same kernel, as after a restart of the agent; `kill` leaves wireguard-go to itself. */
+  async restartHost(): Promise<void> {
+    await this.#host.close();
+    this.#host = await linuxHost(this.namespace, this.folder);
+  }
+
+  /** Brings the node to the plan; says which steps that took. */
+  async sync(plan: NodePlan): Promise<readonly Operation[]> {
+    const { state } = await this.#host.observe(PLAN_NAMES);
+    const steps = diff(plan, state);
+    for (const step of steps) await this.#host.apply(step);
+    return steps;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#host.close();
+    await this.namespace.dispose();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+}
+
+/** Asks one question from inside a namespace (programs/ask.ts). */
+export async function ask({ commands }: Namespace, question: string): Promise<Answer> {
+  const words = [process.execPath, join(PROGRAMS, 'ask.ts'), ...question.split(' ')];
+  return JSON.parse(await commands.run(words, { timeoutMs: 20_000 }));
+}
+
+/** Starts a program of ours in the namespace and waits for its first line; further lines go to `onLine`. */
+export async function startProgram(
+  commands: Commands,
+  line: string,
+  onLine: (line: string) => void = () => undefined,
+): Promise<Running> {
+  const [program = '', ...args] = line.split(' ');
+  const started = Promise.withResolvers<void>();
+  const running = commands.start([process.execPath, join(PROGRAMS, program), ...args], (text) => {
+    started.resolve();
+    onLine(text);
+  });
+  void running.exited.then(({ stderr }) => started.reject(new Error(`${line} ended: ${stderr}`)));
+  await started.promise;
+  return running;
+}
+
+async function linuxHost({ commands, files }: Namespace, folder: string): Promise<LinuxHost> {
+  return createLinuxHost({
+    node: 'node-a',
+    privateKeyFile: join(folder, 'privateKey'),
+    procSys: '/proc/sys/net',
+    wireguardGo: await wireguardGo(),
+    runDir: folder,
+    commands,
+    files,
+    askProxyMode: async () => undefined,
+    peersEveryMs: 200,
+  });
+}

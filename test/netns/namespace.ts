@@ -1,0 +1,84 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type Commands, createCommands } from '../../src/host/exec.ts';
+import type { SmallFiles } from '../../src/host/sysctls.ts';
+
+const SET_UP =
+  'mount -t tmpfs tmpfs /run && mkdir /run/wireguard && ip link set lo up && echo ready && exec sleep infinity';
+
+/**
+ * A network namespace with a mount namespace of its own, where /run is empty: so WireGuard's sockets of two namespaces do not
+ * meet. It ends with this process, whatever ends that.
+ */
+export class Namespace {
+  readonly commands: Commands;
+  readonly pid: number;
+  readonly #anchor: ChildProcess;
+
+  private constructor(anchor: ChildProcess, pid: number) {
+    this.#anchor = anchor;
+    this.pid = pid;
+    const enter = ['nsenter', '-t', String(pid), '-m', '-n', '--'];
+    this.commands = createCommands([...enter, 'setpriv', '--pdeathsig', 'KILL', '--']);
+  }
+
+  static async create(): Promise<Namespace> {
+    const words = ['--pdeathsig', 'KILL', 'unshare', '-mn', '--propagation', 'private', 'sh', '-c', SET_UP];
+    const anchor = spawn('setpriv', words, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(anchor, 'exit').then(() => {
+      throw new Error('a network namespace could not be made');
+    });
+    ended.catch(() => undefined);
+    await Promise.race([once(anchor.stdout ?? anchor, 'data'), ended]);
+    return new Namespace(anchor, anchor.pid ?? 0);
+  }
+
+  /** Runs the words of one line as a command. */
+  run(line: string): Promise<string> {
+    return this.commands.run(line.split(' '));
+  }
+
+  /** Runs a command per line. */
+  async runAll(lines: string): Promise<void> {
+    for (const line of lines.split('\n').map((text) => text.trim())) if (line !== '') await this.run(line);
+  }
+
+  /** What the command prints, or the empty text when it fails. */
+  async tries(line: string): Promise<string> {
+    return this.run(line).catch(() => '');
+  }
+
+  /** Small files as the namespace sees them: /proc/sys/net shows the namespace of whoever reads it. */
+  get files(): SmallFiles {
+    const { commands } = this;
+    return {
+      read: (path) => commands.run(['cat', path]).catch(() => undefined),
+      write: async (path, text) => {
+        await commands.run(['sh', '-c', 'printf %s "$1" > "$2"', 'sh', text.trim(), path]);
+      },
+    };
+  }
+
+  /** Connects two namespaces by a veth pair; each end gets its addresses and is brought up. */
+  async link(name: string, addresses: readonly string[], peer: Namespace, peerName: string, theirs: readonly string[]) {
+    await this.run(`ip link add ${name} type veth peer name ${peerName} netns ${peer.pid}`);
+    await end(this, name, addresses);
+    await end(peer, peerName, theirs);
+  }
+
+  /** Takes the namespace away; whatever still runs in it keeps it alive, so stop that first. */
+  async dispose(): Promise<void> {
+    if (this.#anchor.exitCode !== null) return;
+    const gone = once(this.#anchor, 'exit');
+    this.#anchor.kill('SIGKILL');
+    await gone;
+  }
+}
+
+async function end(namespace: Namespace, name: string, addresses: readonly string[]): Promise<void> {
+  for (const address of addresses) {
+    const nodad = address.includes(':') ? ' nodad' : '';
+    await namespace.run(`ip address add ${address} dev ${name}${nodad}`);
+  }
+  await namespace.run(`ip link set ${name} up`);
+}

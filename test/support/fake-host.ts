@@ -1,0 +1,216 @@
+import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
+import { structureDigest } from '../../src/dataplane/nftables/render.ts';
+import type { ElementChange, ObservedRuleset } from '../../src/dataplane/nftables/ruleset.ts';
+import type { Names, NodeState } from '../../src/dataplane/node-plan.ts';
+import type { Operation } from '../../src/dataplane/operation.ts';
+import { sameRoute } from '../../src/dataplane/routes/route.ts';
+import type { ObservedDevice, ObservedPeer } from '../../src/dataplane/wireguard/device.ts';
+import type { PeerChange } from '../../src/dataplane/wireguard/peer-change.ts';
+import type { Host, Observation } from '../../src/host/host.ts';
+import type { Cidr } from '../../src/net/cidr.ts';
+import type { PublicKey } from '../../src/net/key.ts';
+
+/** A node on which nothing of ours is, forwarding included. */
+export const BARE_NODE: NodeState = {
+  routes: [],
+  sysctls: { forwarding4: false, forwarding6: false, turnedOn: [] },
+};
+
+export const FACTS: LocalFacts = {
+  node: 'node-a',
+  underlayMtu: 1500,
+  proxyMode: 'nftables',
+  ipv6: true,
+  bootId: 'boot-1',
+};
+
+/** A node in memory, with one gateway's names on it. The contract of a Host holds for it as for the real one. */
+export class FakeHost implements Host {
+  facts: LocalFacts = FACTS;
+  state: NodeState;
+  /** Every operation that was asked for, in order. */
+  readonly applied: Operation[] = [];
+  /** Prefixes whose connections were ended. */
+  readonly forgotten: Cidr[] = [];
+  /** What the next operations of a kind fail with. */
+  readonly failures = new Map<Operation['kind'], Error>();
+  readonly #watchers = new Set<(what: string) => void>();
+
+  constructor(state: NodeState = BARE_NODE) {
+    this.state = state;
+  }
+
+  async observe(_names: Names): Promise<Observation> {
+    return { facts: this.facts, state: this.state };
+  }
+
+  async observePeers(_device: string): Promise<ReadonlyMap<PublicKey, ObservedPeer>> {
+    return this.state.device?.peers ?? new Map();
+  }
+
+  async apply(operation: Operation): Promise<void> {
+    const failure = this.failures.get(operation.kind);
+    if (failure !== undefined) throw failure;
+    this.applied.push(operation);
+    if (operation.kind === 'forget-flows') this.forgotten.push(...operation.sources);
+    this.state = afterOperation(this.state, operation);
+  }
+
+  watchDrift(_names: Names, signal: AbortSignal, onDrift: (what: string) => void): void {
+    this.#watchers.add(onDrift);
+    signal.addEventListener('abort', () => this.#watchers.delete(onDrift), { once: true });
+  }
+
+  /** Somebody else changes the node, and it is announced. */
+  drift(what: string, change: (state: NodeState) => NodeState): void {
+    this.state = change(this.state);
+    for (const onDrift of this.#watchers) onDrift(what);
+  }
+
+  /** A peer is seen to have had a handshake. */
+  handshake(publicKey: PublicKey, seen: Partial<ObservedPeer>): void {
+    this.state = withDevice(this.state, (device) => {
+      const peer = device.peers.get(publicKey);
+      return peer === undefined
+        ? device
+        : { ...device, peers: new Map(device.peers).set(publicKey, { ...peer, ...seen }) };
+    });
+  }
+}
+
+/** What an operation makes of a node. */
+export function afterOperation(state: NodeState, step: Operation): NodeState {
+  switch (step.kind) {
+    case 'replace-table':
+    case 'change-elements':
+    case 'delete-table':
+      return { ...state, ruleset: afterTableStep(state.ruleset, step) };
+    case 'create-link':
+      return state.device === undefined ? created(state, step.device, step.dataplane) : state;
+    case 'delete-link':
+      return {
+        ...state,
+        device: undefined,
+        routes: state.routes.filter((route) => route.device !== step.device),
+        sysctls: { ...state.sysctls, rpFilter: undefined },
+      };
+    case 'set-rp-filter':
+      return { ...state, sysctls: { ...state.sysctls, rpFilter: step.value } };
+    case 'turn-on-forwarding':
+    case 'restore-forwarding':
+      return afterForwardingStep(state, step);
+    case 'add-route':
+      return { ...state, routes: [...withoutRoute(state, step.route), step.route] };
+    case 'remove-route':
+      return { ...state, routes: withoutRoute(state, step.route) };
+    case 'forget-flows':
+      return state;
+    default:
+      return withDevice(state, (device) => afterDeviceStep(device, step));
+  }
+}
+
+type DeviceStep = Operation & {
+  readonly kind: 'start-link' | 'set-device' | 'add-address' | 'remove-address' | 'set-link' | 'set-peers';
+};
+
+function afterDeviceStep(device: ObservedDevice, step: DeviceStep): ObservedDevice {
+  switch (step.kind) {
+    case 'start-link':
+      return device.stopped === true ? { ...device, stopped: undefined, mtu: 1420 } : device;
+    case 'set-device':
+      return {
+        ...device,
+        publicKey: step.publicKey ?? device.publicKey,
+        listenPort: step.listenPort ?? device.listenPort,
+      };
+    case 'add-address':
+      return { ...device, addresses: [...new Set([...device.addresses, step.address])].sort() };
+    case 'remove-address':
+      return { ...device, addresses: device.addresses.filter((address) => address !== step.address) };
+    case 'set-link':
+      return { ...device, mtu: step.mtu ?? device.mtu, up: step.up ?? device.up };
+    case 'set-peers':
+      return { ...device, peers: step.changes.reduce(afterPeerChange, device.peers) };
+  }
+}
+
+/** An address belongs to one peer of an interface: whoever gets it takes it from whoever has it. */
+function afterPeerChange(
+  peers: ReadonlyMap<PublicKey, ObservedPeer>,
+  change: PeerChange,
+): ReadonlyMap<PublicKey, ObservedPeer> {
+  const next = new Map(peers);
+  if (change.kind === 'remove') {
+    next.delete(change.publicKey);
+    return next;
+  }
+  const { publicKey, allowedIPs } = change;
+  for (const [key, peer] of next)
+    next.set(key, { ...peer, allowedIPs: peer.allowedIPs.filter((cidr) => !allowedIPs.includes(cidr)) });
+  const known = next.get(publicKey) ?? { latestHandshake: 0, receivedBytes: 0, sentBytes: 0, hasPresharedKey: false };
+  const drop = change.kind === 'change' && change.dropPresharedKey ? { hasPresharedKey: false } : {};
+  return next.set(publicKey, { ...known, ...drop, publicKey, allowedIPs });
+}
+
+function created(state: NodeState, name: string, dataplane: 'Auto' | 'Kernel' | 'Userspace'): NodeState {
+  const device: ObservedDevice = {
+    name,
+    ifindex: 7,
+    dataplane: dataplane === 'Userspace' ? 'Userspace' : 'Kernel',
+    up: false,
+    mtu: 1420,
+    addresses: [],
+    listenPort: 0,
+    peers: new Map(),
+  };
+  return { ...state, device, sysctls: { ...state.sysctls, rpFilter: 0 } };
+}
+
+function afterTableStep(
+  table: ObservedRuleset | undefined,
+  step: Operation & { readonly kind: 'replace-table' | 'change-elements' | 'delete-table' },
+): ObservedRuleset | undefined {
+  if (step.kind === 'delete-table') return undefined;
+  if (step.kind === 'change-elements') return table && { ...table, elements: afterElements(table, step.changes) };
+  return {
+    table: step.ruleset.table,
+    written: structureDigest(step.ruleset),
+    intact: true,
+    elements: new Map(step.ruleset.sets.map((set) => [set.name, set.elements])),
+    turnedOn: step.turnedOn,
+  };
+}
+
+function afterElements(table: ObservedRuleset, changes: readonly ElementChange[]): ObservedRuleset['elements'] {
+  const elements = new Map(table.elements);
+  for (const { set, added, removed } of changes) {
+    const kept = (elements.get(set) ?? []).filter((element) => !removed.includes(element));
+    elements.set(set, [...new Set([...kept, ...added])].sort());
+  }
+  return elements;
+}
+
+function afterForwardingStep(
+  state: NodeState,
+  step: Operation & { readonly kind: 'turn-on-forwarding' | 'restore-forwarding' },
+): NodeState {
+  const on = step.kind === 'turn-on-forwarding';
+  const name = step.family === 4 ? 'forwarding4' : 'forwarding6';
+  if (on && state.sysctls[name] !== false) return state;
+  const others = state.sysctls.turnedOn.filter((family) => family !== step.family);
+  const turnedOn = on ? [...others, step.family].sort() : others;
+  return {
+    ...state,
+    ruleset: state.ruleset && { ...state.ruleset, turnedOn },
+    sysctls: { ...state.sysctls, [name]: on, turnedOn },
+  };
+}
+
+function withDevice(state: NodeState, change: (device: ObservedDevice) => ObservedDevice): NodeState {
+  return state.device === undefined ? state : { ...state, device: change(state.device) };
+}
+
+function withoutRoute(state: NodeState, route: NodeState['routes'][number]): NodeState['routes'] {
+  return state.routes.filter((other) => !sameRoute(route, other));
+}

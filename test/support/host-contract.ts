@@ -1,0 +1,143 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { NodePlan } from '../../src/dataplane/node-plan.ts';
+import { cleanup, diff, diffPeers, type Operation } from '../../src/dataplane/operation.ts';
+import type { Host } from '../../src/host/host.ts';
+import type { PublicKey } from '../../src/net/key.ts';
+import { aNodePlan, aPublicKey, type NodePlanWishes, PLAN_NAMES } from './node-plans.ts';
+
+/** A host on a bare node, and how to take it away. */
+export interface HostUnderTest {
+  readonly host: Host;
+  /** The public half of the private key that is mounted there. */
+  readonly publicKey: PublicKey;
+  /** Somebody else takes the table, the routes or the interface away. */
+  readonly break: (what: 'table' | 'route' | 'link') => Promise<void>;
+  readonly dispose: () => Promise<void>;
+}
+
+const ALICE = aPublicKey(1);
+const BOB = aPublicKey(2);
+const CAROL = aPublicKey(3);
+
+/** What every Host promises; the fake one and the real one run the same suite, so the fake cannot drift away. */
+export function describeHost(name: string, makeHost: () => Promise<HostUnderTest>): void {
+  describe(`${name} keeps the contract of a Host`, () => {
+    let under: HostUnderTest;
+    beforeEach(async () => {
+      under = await makeHost();
+    });
+    afterEach(() => under.dispose());
+
+    const plan = (wishes: NodePlanWishes = {}) => aNodePlan({ publicKey: under.publicKey, ...wishes });
+    const observe = async () => (await under.host.observe(PLAN_NAMES)).state;
+    const perform = async (steps: readonly Operation[]) => {
+      for (const step of steps) await under.host.apply(step);
+      return steps;
+    };
+    const sync = async (wanted: NodePlan) => perform(diff(wanted, await observe()));
+    const kinds = (steps: readonly Operation[]) => steps.map((step) => step.kind);
+
+    test('a bare node has nothing of ours', async () => {
+      const { facts, state } = await under.host.observe(PLAN_NAMES);
+      expect(facts.node).not.toBe('');
+      expect(facts.underlayMtu).toBeGreaterThan(0);
+      expect(state.device).toBeUndefined();
+      expect(state.ruleset).toBeUndefined();
+      expect(state.routes).toEqual([]);
+      expect(await under.host.observePeers(PLAN_NAMES.device)).toEqual(new Map());
+    });
+
+    test('what is applied is observed, and then nothing differs', async () => {
+      const wanted = plan({ peers: { [ALICE]: ['10.213.0.16/32'], [BOB]: ['10.213.0.17/32', '10.213.1.0/24'] } });
+      await sync(wanted);
+      expect(diff(wanted, await observe())).toEqual([]);
+      const { device, routes, sysctls } = await observe();
+      expect(device).toMatchObject({ up: true, mtu: wanted.device.mtu, publicKey: under.publicKey });
+      expect(device?.addresses).toEqual(wanted.device.addresses);
+      expect(routes).toEqual(wanted.routes);
+      expect(sysctls).toMatchObject({ forwarding4: true, rpFilter: 2 });
+      expect(await under.host.observePeers(PLAN_NAMES.device)).toEqual(device?.peers);
+    });
+
+    test('every step may be repeated', async () => {
+      const first = await sync(plan({ peers: { [ALICE]: ['10.213.0.16/32'] } }));
+      await perform(first);
+      const other = plan({ peers: { [BOB]: ['10.213.0.16/32'] }, serviceCidrs: ['10.43.0.0/16'], routes: [] });
+      await perform(await sync(other));
+      expect(diff(other, await observe())).toEqual([]);
+      const away = await perform(cleanup(PLAN_NAMES, await observe()));
+      await perform(away);
+      expect((await observe()).device).toBeUndefined();
+    });
+
+    test('one changed peer is one step', async () => {
+      const before = plan({ peers: { [ALICE]: ['10.213.0.16/32'], [BOB]: ['10.213.0.17/32'] } });
+      await sync(before);
+      const after = plan({
+        peers: { [ALICE]: ['10.213.0.16/32'], [BOB]: ['10.213.0.17/32'], [CAROL]: ['10.213.0.18/32'] },
+      });
+      const steps = diffPeers(after.device, await under.host.observePeers(PLAN_NAMES.device), [CAROL]);
+      expect(kinds(steps)).toEqual(['set-peers']);
+      await perform(steps);
+      expect(diff(after, await observe())).toEqual([]);
+    });
+
+    test('an address moves from one peer to another', async () => {
+      await sync(plan({ peers: { [ALICE]: ['10.213.0.16/32'], [BOB]: ['10.213.0.17/32'] } }));
+      const swapped = plan({ peers: { [ALICE]: ['10.213.0.17/32'], [BOB]: ['10.213.0.16/32'] } });
+      await sync(swapped);
+      expect(diff(swapped, await observe())).toEqual([]);
+      const moved = plan({ peers: { [CAROL]: ['10.213.0.16/32', '10.213.0.17/32'] } });
+      await sync(moved);
+      expect(diff(moved, await observe())).toEqual([]);
+    });
+
+    test('a new prefix in a set is a change of elements', async () => {
+      await sync(plan());
+      const wider = plan({ serviceCidrs: ['10.96.0.0/12', '10.43.0.0/16'] });
+      expect(kinds(await sync(wider))).toEqual(['change-elements']);
+      expect(diff(wider, await observe())).toEqual([]);
+      const overlapping = plan({ serviceCidrs: ['10.96.0.0/16', '10.43.0.0/17', '10.43.128.0/17'] });
+      expect(kinds(await sync(overlapping))).toEqual(['change-elements']);
+      expect(diff(overlapping, await observe())).toEqual([]);
+    });
+
+    test('other rules are a new table, and what it remembers is carried over', async () => {
+      await sync(plan());
+      const { turnedOn } = (await observe()).sysctls;
+      expect(kinds(await sync(plan({ accessDefault: 'Deny' })))).toEqual(['replace-table']);
+      expect((await observe()).ruleset?.turnedOn).toEqual(turnedOn);
+      expect(turnedOn).toContain(4);
+    });
+
+    test('addresses, port and MTU follow the plan', async () => {
+      await sync(plan());
+      const other = plan({ addresses: ['10.213.0.2/32'], listenPort: 51841, mtu: 1380 });
+      await sync(other);
+      expect(diff(other, await observe())).toEqual([]);
+      expect((await observe()).device).toMatchObject({ listenPort: 51841, mtu: 1380 });
+    });
+
+    test.each(['table', 'route', 'link'] as const)('a lost %s is seen and mended', async (what) => {
+      const wanted = plan({ peers: { [ALICE]: ['10.213.0.16/32'] } });
+      await sync(wanted);
+      const watching = new AbortController();
+      const seen = new Promise<string>((resolve) => under.host.watchDrift(PLAN_NAMES, watching.signal, resolve));
+      await under.break(what);
+      expect(await seen).toMatch(/\S/);
+      watching.abort();
+      expect((await sync(wanted)).length).toBeGreaterThan(0);
+      expect(diff(wanted, await observe())).toEqual([]);
+    });
+
+    test('cleanup leaves nothing, forwarding as it was', async () => {
+      await sync(plan({ peers: { [ALICE]: ['10.213.0.16/32'] } }));
+      await perform(cleanup(PLAN_NAMES, await observe()));
+      const state = await observe();
+      expect(state).toMatchObject({ routes: [], sysctls: { forwarding4: false, turnedOn: [] } });
+      expect(state.device).toBeUndefined();
+      expect(state.ruleset).toBeUndefined();
+      expect(cleanup(PLAN_NAMES, state)).toEqual([]);
+    });
+  });
+}

@@ -1,0 +1,67 @@
+import type { Names, NodePlan } from '../../src/dataplane/node-plan.ts';
+import { type FirewallInput, firewall } from '../../src/mesh/firewall.ts';
+import type { IpAddress } from '../../src/net/address.ts';
+import { type Cidr, cidrBase } from '../../src/net/cidr.ts';
+import { keyPairFrom, type PublicKey } from '../../src/net/key.ts';
+
+export const PLAN_NAMES: Names = { device: 'wg-default', table: 'sallyport_default' };
+
+/** What a test cares about in a plan; the rest is as usual. */
+export interface NodePlanWishes {
+  readonly publicKey?: PublicKey;
+  readonly peers?: Readonly<Record<string, readonly string[]>>;
+  readonly addresses?: readonly string[];
+  readonly listenPort?: number;
+  readonly mtu?: number;
+  readonly dataplane?: NodePlan['device']['dataplane'];
+  readonly routes?: readonly string[];
+  readonly serviceCidrs?: readonly string[];
+  readonly routedCidrs?: readonly string[];
+  readonly accessDefault?: FirewallInput['accessDefault'];
+  readonly peerToPeer?: FirewallInput['peerToPeer'];
+  readonly proxyMode?: FirewallInput['proxyMode'];
+}
+
+/** A public key, always the same one for a number. */
+export function aPublicKey(number: number): PublicKey {
+  return keyPairFrom(new Uint8Array(32).fill(number)).publicKey;
+}
+
+/** The plan of a node with both families in the pool, as the planner would make it. */
+export function aNodePlan(wishes: NodePlanWishes = {}): NodePlan {
+  const device = PLAN_NAMES.device;
+  const addresses = cidrs(wishes.addresses ?? ['10.213.0.1/32', 'fd5a:213::1/128']);
+  const listenPort = wishes.listenPort ?? 51840;
+  const peers = Object.entries(wishes.peers ?? {}).map(([key, ips]) => {
+    const publicKey = key as PublicKey;
+    return [publicKey, { publicKey, allowedIPs: cidrs(ips) }] as const;
+  });
+  return {
+    device: {
+      name: device,
+      dataplane: wishes.dataplane ?? 'Auto',
+      listenPort,
+      mtu: wishes.mtu ?? 1420,
+      addresses,
+      publicKey: wishes.publicKey ?? aPublicKey(99),
+      peers: new Map(peers),
+    },
+    ruleset: firewall({
+      ...PLAN_NAMES,
+      gatewayAddresses: addresses.map(cidrBase),
+      pool: cidrs(['10.213.0.0/16', 'fd5a:213::/64']),
+      serviceCidrs: cidrs(wishes.serviceCidrs ?? ['10.96.0.0/12', 'fd5a:96::/112']),
+      routedCidrs: cidrs(wishes.routedCidrs ?? []),
+      dnsServers: ['10.96.0.10', 'fd5a:96::a'] as IpAddress[],
+      accessDefault: wishes.accessDefault ?? 'Allow',
+      peerToPeer: wishes.peerToPeer ?? 'Deny',
+      proxyMode: wishes.proxyMode ?? 'nftables',
+      listenPort,
+    }),
+    routes: cidrs(wishes.routes ?? ['10.213.0.0/16', 'fd5a:213::/64']).map((destination) => ({ destination, device })),
+  };
+}
+
+function cidrs(texts: readonly string[]): readonly Cidr[] {
+  return texts as readonly string[] as readonly Cidr[];
+}
