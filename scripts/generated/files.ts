@@ -1,4 +1,5 @@
 import { crds, DEFAULT_POOL_FAMILIES } from '../../src/api/crd.ts';
+import { findHelm, INSTALL_MANIFEST, renderInstallManifest } from '../render-manifests.ts';
 import { apiReference } from './api-reference.ts';
 import { crdText } from './crd-text.ts';
 
@@ -6,15 +7,21 @@ import { crdText } from './crd-text.ts';
 export interface GeneratedFile {
   /** From the project's top. */
   readonly path: string;
-  /** The whole text, the same on every machine. */
-  render(): string | Promise<string>;
+  /** The whole text, the same on every machine; undefined on one that lacks a program for it. */
+  render(): string | undefined | Promise<string | undefined>;
 }
 
-/** Every generated file of the project. `npm run update` writes them, a test compares them. */
+/** Every generated file of the project, what others are made of first. `npm run update` writes them, a test compares them. */
 export const GENERATED_FILES: readonly GeneratedFile[] = [
   ...crds(DEFAULT_POOL_FAMILIES).flatMap((crd) => {
     const name = `${crd.spec.names.plural}.yaml`;
     return [`crds/${name}`, `charts/sallyport/crds/${name}`].map((path) => ({ path, render: () => crdText(crd) }));
   }),
   { path: 'docs/reference/api.md', render: () => apiReference(crds(DEFAULT_POOL_FAMILIES)) },
+  { path: INSTALL_MANIFEST, render: installManifest },
 ];
+
+async function installManifest(): Promise<string | undefined> {
+  const helm = findHelm();
+  return helm === undefined ? undefined : renderInstallManifest(helm);
+}
