@@ -1,16 +1,10 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { GENERATED_FILES } from './generated/files.ts';
-import { findHelm, INSTALL_MANIFEST, renderInstallManifest } from './render-manifests.ts';
 import { inProject } from './support/paths.ts';
 
-const helm = findHelm();
-if (helm === undefined)
-  console.log(`skipped: ${INSTALL_MANIFEST}, because there is no helm on PATH; the lab ring builds one`);
-const manifests = helm === undefined ? [] : [{ path: INSTALL_MANIFEST, render: () => renderInstallManifest(helm) }];
-
-/** Writes every generated file that is not as the source prints it now; the manifests last, since they hold the chart's CRDs. */
-for (const file of [...GENERATED_FILES, ...manifests]) {
+/** Writes every generated file that is not as the source prints it now. */
+for (const file of GENERATED_FILES) {
   const path = inProject(file.path);
   const text = await file.render();
   const before = await readFile(path, 'utf8').catch(() => undefined);

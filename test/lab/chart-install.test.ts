@@ -1,0 +1,206 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { INSTALL_MANIFEST } from '../../scripts/render-manifests.ts';
+import { inProject } from '../../scripts/support/paths.ts';
+import { crds, DEFAULT_POOL_FAMILIES } from '../../src/api/crd.ts';
+import { meshGatewayType } from '../../src/api/meshgateway.ts';
+import { OPERATOR_MANAGER } from '../../src/api/names.ts';
+import { gatewayDaemonSet, gatewayKeySecret, gatewayService } from '../../src/operator/children.ts';
+import { type OperatorConfig, parseOperatorConfig } from '../../src/operator/config.ts';
+import { controlPlaneBinaries, type RealApiServer, startRealApiServer } from '../support/real-api-server.ts';
+import { labTools } from './binaries.ts';
+import { TOOL_MODULES } from './tool-list.ts';
+
+const NAMESPACE = 'sallyport-system';
+const OPERATOR = `system:serviceaccount:${NAMESPACE}:sallyport-operator`;
+const AGENT = `system:serviceaccount:${NAMESPACE}:sallyport-agent`;
+const APPLY = { 'content-type': 'application/apply-patch+yaml' };
+const MERGE = { 'content-type': 'application/merge-patch+json' };
+const GATEWAYS = '/apis/sallyport.dev/v1alpha1/meshgateways';
+
+interface Stored {
+  readonly metadata: { readonly resourceVersion: string; readonly generation?: number };
+  readonly message?: string;
+}
+
+interface PodTemplate {
+  readonly spec: { readonly template: { readonly spec: object } };
+}
+
+describe('the chart on a real kube-apiserver', () => {
+  let server: RealApiServer;
+  let helmHome: string;
+  let helm: (...words: string[]) => Promise<string>;
+
+  beforeAll(async () => {
+    const tools = await labTools(TOOL_MODULES.filter(({ folder }) => folder === 'helm'));
+    server = await startRealApiServer(await controlPlaneBinaries());
+    helmHome = await mkdtemp(join(tmpdir(), 'sallyport-helm-'));
+    const folders = { HELM_CACHE_HOME: helmHome, HELM_CONFIG_HOME: helmHome, HELM_DATA_HOME: helmHome };
+    const env = { ...process.env, ...folders, KUBECONFIG: server.kubeconfig };
+    helm = async (...words) => (await promisify(execFile)(tools.path('helm'), words, { env })).stdout;
+    await helm('install', 'sallyport', inProject('charts/sallyport'), '-n', NAMESPACE, '--create-namespace');
+  });
+
+  afterAll(async () => {
+    await server?.stop();
+    await rm(helmHome, { recursive: true, force: true });
+  });
+
+  const apply = (user: string, path: string, object: object) =>
+    server.ask('PATCH', `${path}?fieldManager=${OPERATOR_MANAGER}&force=true`, object, {
+      ...APPLY,
+      'impersonate-user': user,
+    });
+
+  const may = async (user: string, verb: string, resource: string, group: string, namespace?: string) => {
+    const resourceAttributes = { verb, resource, group, ...(namespace === undefined ? {} : { namespace }) };
+    const path = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews';
+    const review = {
+      apiVersion: 'authorization.k8s.io/v1',
+      kind: 'SelfSubjectAccessReview',
+      spec: { resourceAttributes },
+    };
+    const { body } = await server.ask('POST', path, review, { 'impersonate-user': user });
+    return (body as { readonly status: { readonly allowed: boolean } }).status.allowed;
+  };
+
+  const enforce = (level: string) =>
+    server.ask(
+      'PATCH',
+      `/api/v1/namespaces/${NAMESPACE}`,
+      { metadata: { labels: { 'pod-security.kubernetes.io/enforce': level } } },
+      MERGE,
+    );
+
+  const tryPod = async (spec: object) => {
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'tried' }, spec };
+    const { status, body } = await server.ask('POST', `/api/v1/namespaces/${NAMESPACE}/pods?dryRun=All`, pod);
+    return { status, message: (body as Stored).message ?? '' };
+  };
+
+  const gateway = async () => meshGatewayType.parse((await server.ask('GET', `${GATEWAYS}/default`)).body);
+
+  test('an installation gives a gateway', async () => {
+    expect(await gateway()).toMatchObject({ spec: { listenPort: 51840, advertise: { services: { enabled: true } } } });
+  });
+
+  test('a second installation is refused', async () => {
+    const second = helm('install', 'other', inProject('charts/sallyport'), '-n', 'other', '--create-namespace');
+    await expect(second).rejects.toThrow(/cannot be imported into the current release/);
+  });
+
+  test('the operator may write its own definitions, also where somebody deleted one, and no others', async () => {
+    const path = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+    await server.ask('DELETE', `${path}/meshgatewaynodes.sallyport.dev`);
+    await expect.poll(async () => (await server.ask('GET', `${path}/meshgatewaynodes.sallyport.dev`)).status).toBe(404);
+    for (const crd of crds(DEFAULT_POOL_FAMILIES))
+      expect((await apply(OPERATOR, `${path}/${crd.metadata.name}`, crd)).status).toBeLessThan(300);
+    const foreign = JSON.parse(
+      JSON.stringify(crds(DEFAULT_POOL_FAMILIES)[0]).replaceAll('sallyport.dev', 'example.com'),
+    );
+    expect((await apply(OPERATOR, `${path}/${foreign.metadata.name}`, foreign)).status).toBe(403);
+  });
+
+  test('the operator may make what a gateway needs, and making it again changes nothing', async () => {
+    const { metadata, ...rest } = await gateway();
+    const wanted = {
+      metadata,
+      ...rest,
+      spec: { ...rest.spec, endpoint: { hosts: [], service: { type: 'NodePort' as const } } },
+    };
+    const core = `/api/v1/namespaces/${NAMESPACE}`;
+    const secret = gatewayKeySecret(wanted, NAMESPACE, 'text');
+    expect((await server.ask('POST', `${core}/secrets`, secret, { 'impersonate-user': OPERATOR })).status).toBe(201);
+    const children = [
+      [`/apis/apps/v1/namespaces/${NAMESPACE}/daemonsets`, gatewayDaemonSet(wanted, config(), NAMESPACE, 'key')],
+      [`${core}/services`, gatewayService(wanted, NAMESPACE) ?? {}],
+    ] as const;
+    for (const [path, child] of children) {
+      const first = await apply(OPERATOR, `${path}/sallyport-default`, child);
+      const again = await apply(OPERATOR, `${path}/sallyport-default`, child);
+      expect([first.status, again.status], JSON.stringify(first.body)).toEqual([201, 200]);
+      expect((again.body as Stored).metadata.resourceVersion).toBe((first.body as Stored).metadata.resourceVersion);
+    }
+  });
+
+  test('a Secret elsewhere is out of reach, and every Secret for the agents', async () => {
+    expect(await may(OPERATOR, 'get', 'secrets', '', NAMESPACE)).toBe(true);
+    for (const namespace of ['default', 'kube-system', undefined])
+      expect(await may(OPERATOR, 'get', 'secrets', '', namespace)).toBe(false);
+    for (const verb of ['get', 'list', 'watch']) expect(await may(AGENT, verb, 'secrets', '', NAMESPACE)).toBe(false);
+  });
+
+  test('an agent may report on itself and change nothing else', async () => {
+    expect(await may(AGENT, 'patch', 'meshgatewaynodes', 'sallyport.dev', NAMESPACE)).toBe(true);
+    expect(await may(AGENT, 'list', 'meshpeers', 'sallyport.dev')).toBe(true);
+    expect(await may(AGENT, 'patch', 'meshpeers', 'sallyport.dev', 'default')).toBe(false);
+    expect(await may(AGENT, 'patch', 'meshgateways', 'sallyport.dev')).toBe(false);
+    expect(await may(AGENT, 'create', 'pods', '', NAMESPACE)).toBe(false);
+    expect(await may(AGENT, 'delete', 'daemonsets', 'apps', NAMESPACE)).toBe(false);
+  });
+
+  test('the agents need a privileged namespace, for these reasons and no others', async () => {
+    const { spec } = gatewayDaemonSet(await gateway(), config(), NAMESPACE).spec.template;
+    await enforce('baseline');
+    const { status, message } = await tryPod(spec);
+    expect(status).toBe(403);
+    expect(message.replace(/^.*violates PodSecurity "baseline:latest": /, '').split(/\), /)).toEqual([
+      expect.stringMatching(/^non-default capabilities .*"NET_ADMIN"/),
+      expect.stringMatching(/^host namespaces \(hostNetwork=true/),
+      expect.stringMatching(/^hostPath volumes \(volumes "sysctls", "tun"/),
+      expect.stringMatching(/^hostPort .* 51840, 9841/),
+      expect.stringMatching(/^probe or lifecycle host .*"127\.0\.0\.1"/),
+    ]);
+    await enforce('privileged');
+    expect(await tryPod(spec)).toEqual({ status: 201, message: '' });
+  });
+
+  test('the operator passes the strictest level', async () => {
+    const path = `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/sallyport-operator`;
+    const deployment = (await server.ask('GET', path)).body as PodTemplate;
+    await enforce('restricted');
+    expect(await tryPod(deployment.spec.template.spec)).toEqual({ status: 201, message: '' });
+    await enforce('privileged');
+  });
+
+  test('the plain manifests say the same', async () => {
+    const objects = parseAllDocuments(readFileSync(inProject(INSTALL_MANIFEST), 'utf8'));
+    const applying = promisify(execFile)(
+      server.kubectl,
+      [
+        '--kubeconfig',
+        server.kubeconfig,
+        'apply',
+        '--server-side',
+        '--force-conflicts',
+        '-f',
+        inProject(INSTALL_MANIFEST),
+      ],
+      { env: { ...process.env, KUBECACHEDIR: helmHome } },
+    );
+    const lines = (await applying).stdout.trim().split('\n');
+    expect(lines).toHaveLength(objects.length);
+  });
+
+  test('an uninstallation without its clean-up leaves the definitions', async () => {
+    await helm('uninstall', 'sallyport', '-n', NAMESPACE, '--no-hooks');
+    expect((await server.ask('GET', GATEWAYS)).status).toBe(200);
+    expect(
+      (await server.ask('GET', `/apis/apps/v1/namespaces/${NAMESPACE}/deployments/sallyport-operator`)).status,
+    ).toBe(404);
+  });
+});
+
+/** Without a priority class: the quota that admits it is counted by the controller manager, which this server has not. */
+function config(): OperatorConfig {
+  const parsed = parseOperatorConfig('agent: {image: "sallyport:0.1.0", priorityClassName: ""}');
+  if (!parsed.ok) throw new Error(parsed.problem);
+  return parsed.value;
+}
