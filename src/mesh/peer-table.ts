@@ -3,7 +3,7 @@ import { keyOf, type ObjectKey } from '../api/resource.ts';
 import type { WantedPeer } from '../dataplane/wireguard/device.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
-import { oldest } from './age.ts';
+import { olderFirst } from './age.ts';
 import { expiryOf, type Member, memberOf } from './members.ts';
 
 /**
@@ -24,14 +24,27 @@ export class PeerTable {
   /** Everyone who has a last moment, also those who are past it: a clock that ran ahead may be set back. */
   readonly #timed = new Map<ObjectKey, { readonly peer: MeshPeer; readonly expiry: number }>();
 
+  readonly #pinned = new Map<PublicKey, WantedPeer>();
+
   constructor(gateway: string) {
     this.#gateway = gateway;
     this.wanted = this.#wanted;
   }
 
-  /** Puts in a peer of the node's own, which no resource stands for: its probe peer. */
-  pin(peer: WantedPeer): void {
-    this.#wanted.set(peer.publicKey, peer);
+  /**
+   * Puts in a peer of the node's own, which no resource stands for: its probe peer. Its key and its addresses are its own,
+   * whatever members say. Returns the keys whose entries may have changed.
+   */
+  pin(peer: WantedPeer): ReadonlySet<PublicKey> {
+    const before = this.#pinned.get(peer.publicKey)?.allowedIPs ?? [];
+    if (this.#pinned.has(peer.publicKey) && sameCidrs(before, peer.allowedIPs)) return new Set();
+    this.#pinned.set(peer.publicKey, peer);
+    const touched = new Set([peer.publicKey]);
+    for (const address of [...before, ...peer.allowedIPs]) {
+      for (const rival of this.#holders(this.#byAddress.get(address))) touched.add(rival.publicKey);
+    }
+    for (const publicKey of touched) this.#say(publicKey);
+    return touched;
   }
 
   /** Takes a peer's present state, or its absence, into account; returns the keys whose entries may have changed. */
@@ -76,7 +89,7 @@ export class PeerTable {
 
   /** The member that an entry of the interface stands for. */
   memberWith(publicKey: PublicKey): Member | undefined {
-    return oldestMember(this.#holders(this.#byKey.get(publicKey)));
+    return this.#pinned.has(publicKey) ? undefined : oldestMember(this.#holders(this.#byKey.get(publicKey)));
   }
 
   /** Both members' own keys, and the keys of everyone who shares an address with either. */
@@ -105,14 +118,18 @@ export class PeerTable {
   }
 
   #say(publicKey: PublicKey): void {
+    const pinned = this.#pinned.get(publicKey);
     const member = this.memberWith(publicKey);
-    if (member === undefined) this.#wanted.delete(publicKey);
+    if (pinned !== undefined) this.#wanted.set(publicKey, pinned);
+    else if (member === undefined) this.#wanted.delete(publicKey);
     else this.#wanted.set(publicKey, { publicKey, allowedIPs: this.#addressesWonBy(member) });
   }
 
   #addressesWonBy(member: Member): readonly Cidr[] {
     const won = member.addresses.filter(
-      (address) => oldestMember(this.#holders(this.#byAddress.get(address))) === member,
+      (address) =>
+        oldestMember(this.#holders(this.#byAddress.get(address))) === member &&
+        ![...this.#pinned.values()].some(({ allowedIPs }) => allowedIPs.includes(address)),
     );
     return won.sort();
   }
@@ -136,15 +153,18 @@ function sameMember(one: Member, other: Member): boolean {
   return (
     one.publicKey === other.publicKey &&
     one.peer.metadata.uid === other.peer.metadata.uid &&
-    one.addresses.length === other.addresses.length &&
-    one.addresses.every((address, index) => address === other.addresses[index])
+    sameCidrs(one.addresses, other.addresses)
   );
 }
 
+function sameCidrs(one: readonly Cidr[], other: readonly Cidr[]): boolean {
+  return one.length === other.length && one.every((cidr, index) => cidr === other[index]);
+}
+
 function oldestMember(members: Iterable<Member>): Member | undefined {
-  const byPeer = new Map([...members].map((member) => [member.peer, member]));
-  const first = oldest(byPeer.keys());
-  return first === undefined ? undefined : byPeer.get(first);
+  let best: Member | undefined;
+  for (const member of members) if (best === undefined || olderFirst(member.peer, best.peer) < 0) best = member;
+  return best;
 }
 
 function add<K>(index: Map<K, Set<ObjectKey>>, entry: K, key: ObjectKey): void {

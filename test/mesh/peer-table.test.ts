@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import { keyOf, type ObjectKey } from '../../src/api/resource.ts';
 import { PeerTable, peerTable } from '../../src/mesh/peer-table.ts';
+import type { Cidr } from '../../src/net/cidr.ts';
 import { aKey, aMember, NOW, type PeerParts } from '../support/builders.ts';
 
 const KEY = 'team-a/ada' as ObjectKey;
@@ -88,6 +89,38 @@ describe('two members that cannot both be honoured', () => {
     });
     expect(table.set(keyOf(older.metadata), again, NOW)).toContain(aKey('young'));
     expect(entriesOf(table)).toEqual({ [aKey('old')]: [], [aKey('young')]: ['10.213.0.20/32'] });
+  });
+});
+
+describe("a pinned peer, the node's own probe", () => {
+  const probe = { publicKey: aKey('probe'), allowedIPs: ['10.213.0.15/32' as Cidr] };
+
+  test('is in the table and stands for no member', () => {
+    const table = tableOf(member('ada'));
+    table.pin(probe);
+    expect(table.wanted.get(probe.publicKey)).toEqual(probe);
+    expect(table.memberWith(probe.publicKey)).toBeUndefined();
+    expect(table.memberCount).toBe(1);
+  });
+
+  test('cannot be replaced or removed by a MeshPeer with its key', () => {
+    const thief = member('thief', { key: 'probe' });
+    const table = tableOf();
+    table.pin(probe);
+    table.set(keyOf(thief.metadata), thief, NOW);
+    expect(entriesOf(table)).toEqual({ [probe.publicKey]: ['10.213.0.15/32'] });
+    table.set(keyOf(thief.metadata), undefined, NOW);
+    expect(entriesOf(table)).toEqual({ [probe.publicKey]: ['10.213.0.15/32'] });
+  });
+
+  test('has its address alone, also where the pool moved under a member', () => {
+    const stale = member('stale', { address: '10.213.0.15' });
+    const table = tableOf(stale);
+    expect(table.pin(probe)).toEqual(new Set([probe.publicKey, aKey('stale')]));
+    expect(entriesOf(table)).toEqual({ [probe.publicKey]: ['10.213.0.15/32'], [aKey('stale')]: [] });
+    expect(table.pin(probe)).toEqual(new Set());
+    expect(table.pin({ ...probe, allowedIPs: ['10.213.4.15/32' as Cidr] })).toContain(aKey('stale'));
+    expect(entriesOf(table)).toEqual({ [probe.publicKey]: ['10.213.4.15/32'], [aKey('stale')]: ['10.213.0.15/32'] });
   });
 });
 
