@@ -59,16 +59,20 @@ export function coreDnsManifests(replicas: number): readonly object[] {
   ];
 }
 
-/** Nothing beyond the cluster can be resolved from inside the lab, and no question may hang. */
-const COREFILE = `.:53 {
+/**
+ * Nothing beyond the cluster can be resolved from inside the lab, and no question may hang. Two blocks, because within one
+ * CoreDNS asks `template` before `kubernetes`, whatever their order here.
+ */
+const COREFILE = `${CLUSTER_DOMAIN} in-addr.arpa ip6.arpa {
   errors
-  health
-  ready
   kubernetes ${CLUSTER_DOMAIN} in-addr.arpa ip6.arpa {
     pods insecure
-    fallthrough in-addr.arpa ip6.arpa
     ttl 5
   }
+}
+. {
+  health
+  ready
   template ANY ANY {
     rcode NXDOMAIN
   }
