@@ -45,9 +45,11 @@ function serviceEndpoints({ service, nodes }: EndpointSources): readonly FoundEn
   return nodeEndpoints(nodes, port.nodePort).map(({ endpoint }) => ({ endpoint, source: 'Service' as const }));
 }
 
+/** By node name, so that the order, and with it every configuration, stays the same from one decision to the next. */
 function nodeEndpoints(nodes: readonly Node[], port: number): readonly FoundEndpoint[] {
+  const named = [...nodes].sort((one, other) => (one.metadata.name < other.metadata.name ? -1 : 1));
   return ['ExternalIP', 'InternalIP'].flatMap((type) =>
-    nodes.flatMap((node) =>
+    named.flatMap((node) =>
       node.status.addresses
         .filter((entry) => entry.type === type)
         .flatMap((entry) => {

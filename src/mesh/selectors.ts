@@ -21,7 +21,7 @@ export function servingNodes(gateway: MeshGateway, nodes: Iterable<Node>): reado
 type Requirement = NonNullable<LabelSelector['matchExpressions']>[number];
 
 function requirementHolds({ key, operator, values = [] }: Requirement, labels: Labels): boolean {
-  const value = labels[key];
+  const value = Object.hasOwn(labels, key) ? labels[key] : undefined;
   switch (operator) {
     case 'In':
       return value !== undefined && values.includes(value);

@@ -24,9 +24,15 @@ export function findServiceCidrs(gateway: MeshGateway, sources: ServiceCidrSourc
   const objects = sources.serviceCidrs.flatMap((object) =>
     found(object.spec.cidrs, `ServiceCIDR ${object.metadata.name}`),
   );
-  return objects.length > 0
-    ? objects.sort((one, other) => compareCidrs(one.cidr, other.cidr))
-    : fromKubeadm(sources.kubeadmConfig);
+  return objects.length > 0 ? unique(objects) : fromKubeadm(sources.kubeadmConfig);
+}
+
+/** In one order, whatever the order of the objects, and each once: two ServiceCIDRs may hold the same range. */
+function unique(all: readonly FoundServiceCidr[]): readonly FoundServiceCidr[] {
+  const sorted = [...all].sort(
+    (one, other) => compareCidrs(one.cidr, other.cidr) || (one.source < other.source ? -1 : 1),
+  );
+  return sorted.filter(({ cidr }, index) => cidr !== sorted[index - 1]?.cidr);
 }
 
 /** `networking.serviceSubnet` of ClusterConfiguration: one line in a YAML document that kubeadm itself wrote. */
