@@ -1,6 +1,5 @@
 import type { MeshGateway } from '../api/meshgateway.ts';
 import {
-  API_VERSION,
   COMPONENT_LABEL,
   childName,
   GATEWAY_LABEL,
@@ -10,7 +9,7 @@ import {
   OPERATOR_MANAGER,
   PRIVATE_KEY_ENTRY,
 } from '../api/names.ts';
-import type { OwnerReference } from '../api/resource.ts';
+import { ownerReferenceOf } from '../api/owner.ts';
 import type { AgentConfig, OperatorConfig } from './config.ts';
 
 /**
@@ -35,18 +34,6 @@ export const AGENT_FOLDERS = {
   /** The node's /proc/sys/net. Below /proc it would be read-only, whatever the capabilities. */
   sysctls: '/host/proc/sys/net',
 } as const;
-
-/** Makes the garbage collector delete a child with its MeshGateway. */
-export function ownerReferenceOf(gateway: MeshGateway): OwnerReference {
-  return {
-    apiVersion: API_VERSION,
-    kind: 'MeshGateway',
-    name: gateway.metadata.name,
-    uid: gateway.metadata.uid,
-    controller: true,
-    blockOwnerDeletion: true,
-  };
-}
 
 /** The agents of a gateway, one pod on each of its nodes. `keyVersion` changes when the key does, and must not tell the key. */
 export function gatewayDaemonSet(gateway: MeshGateway, config: OperatorConfig, namespace: string, keyVersion?: string) {
@@ -147,8 +134,8 @@ function agentPod(gateway: MeshGateway, agent: AgentConfig) {
     ...(agent.imagePullSecrets.length === 0
       ? {}
       : { imagePullSecrets: agent.imagePullSecrets.map((name) => ({ name })) }),
-    // The kernel keeps forwarding without the agent, so there is nothing to drain.
-    terminationGracePeriodSeconds: 10,
+    // Nothing to drain, since the kernel forwards on without the agent; but a node that is no longer selected is cleaned in this time.
+    terminationGracePeriodSeconds: 30,
     securityContext: {
       // Capabilities of a container are effective for root only; NET_ADMIN is the one it has.
       runAsUser: 0,

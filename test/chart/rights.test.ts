@@ -37,6 +37,8 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       'sallyport-agent: create patch events.events.k8s.io',
       'sallyport-agent: get list watch meshgateways.sallyport.dev',
       'sallyport-agent: get list watch meshpeers.sallyport.dev',
+      'sallyport-agent: get nodes',
+      'sallyport-agent: update meshgateways/finalizers.sallyport.dev',
       'sallyport-cleanup: get list watch delete patch meshgateways.sallyport.dev',
       'sallyport-operator: create get patch customresourcedefinitions.apiextensions.k8s.io meshgatewaynodes.sallyport.dev meshgateways.sallyport.dev meshpeers.sallyport.dev',
       'sallyport-operator: create patch events.events.k8s.io',
@@ -54,15 +56,15 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
 
   test('are these in one namespace', () => {
     expect(lines(rolesOf('Role')).sort()).toEqual([
-      'sallyport-agent in sallyport-system: get create patch update leases.coordination.k8s.io',
-      'sallyport-agent in sallyport-system: get list watch create patch update meshgatewaynodes.sallyport.dev',
+      'sallyport-agent in sallyport-system: get create patch delete leases.coordination.k8s.io',
+      'sallyport-agent in sallyport-system: get create patch delete meshgatewaynodes.sallyport.dev',
       'sallyport-agent in sallyport-system: patch meshgatewaynodes/status.sallyport.dev',
       'sallyport-operator in kube-system: get configmaps kubeadm-config',
       'sallyport-operator in kube-system: get list watch services',
       'sallyport-operator in sallyport-system: get list watch create patch daemonsets.apps',
       'sallyport-operator in sallyport-system: get list watch create patch delete services',
-      'sallyport-operator in sallyport-system: get list watch create patch update leases.coordination.k8s.io',
       'sallyport-operator in sallyport-system: get list watch create secrets',
+      'sallyport-operator in sallyport-system: get list watch create update leases.coordination.k8s.io',
       'sallyport-operator in sallyport-system: get list watch delete meshgatewaynodes.sallyport.dev',
     ]);
   });

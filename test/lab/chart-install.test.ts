@@ -143,6 +143,7 @@ describe('the chart on a real kube-apiserver', () => {
     expect(await may(AGENT, 'patch', 'meshpeers', 'sallyport.dev', 'default')).toBe(false);
     expect(await may(AGENT, 'patch', 'meshgateways', 'sallyport.dev')).toBe(false);
     expect(await may(AGENT, 'create', 'pods', '', NAMESPACE)).toBe(false);
+    expect(await may(AGENT, 'list', 'nodes', '')).toBe(false);
     expect(await may(AGENT, 'delete', 'daemonsets', 'apps', NAMESPACE)).toBe(false);
   });
 
