@@ -39,7 +39,7 @@ export class Collection {
   readonly #entries = new Map<string, Entry>();
   readonly #listeners = new Set<(event: StoredEvent) => void>();
   #history: StoredEvent[] = [];
-  #compacted = 0;
+  #compacted = 1000;
 
   constructor(resource: FakeResource, nextVersion: () => number) {
     this.resource = resource;
@@ -232,10 +232,9 @@ function desired(object: Json): Json {
 function owned(object: Json): Json {
   const { labels, annotations, finalizers: ends, ownerReferences } = field(object, 'metadata');
   const metadata = Object.entries({ labels, annotations, finalizers: ends, ownerReferences });
-  return {
-    ...without(object, 'apiVersion', 'kind', 'metadata'),
-    metadata: Object.fromEntries(metadata.filter(([, value]) => value !== undefined)),
-  };
+  const given = metadata.filter(([, value]) => value !== undefined);
+  const rest = without(object, 'apiVersion', 'kind', 'metadata');
+  return given.length === 0 ? rest : { ...rest, metadata: Object.fromEntries(given) };
 }
 
 function withoutOwners(object: Json): Json {

@@ -1,0 +1,7 @@
+import { describeCluster, widgetType } from '../support/cluster-contract.ts';
+import { FakeApiServer } from '../support/fake-api-server/server.ts';
+
+describeCluster('the fake API server', async () => {
+  const server = await FakeApiServer.start({ resources: [widgetType] });
+  return { connection: server.connection(), stop: () => server.stop() };
+});
