@@ -1,34 +1,31 @@
 import type { MeshPeer } from '../api/meshpeer.ts';
 import { addressBits, addressFamily, type IpAddress } from '../net/address.ts';
-import { type Cidr, cidrsOverlap, hostCidr, normalizeCidrs } from '../net/cidr.ts';
+import { type Cidr, cidrBase, cidrContains, cidrFamily, cidrLength, hostCidr, normalizeCidrs } from '../net/cidr.ts';
 import type { Topology } from './topology.ts';
 
 /** The [Peer] section for one gateway, as a value. */
 interface ClientPeer {
   readonly topology: Topology;
   readonly allowedIPs: readonly Cidr[];
-  readonly endpoint: string | undefined;
+  readonly endpoint: string;
 }
 
 /**
  * A complete wg-quick file for a peer, but for the private key: PostUp reads it from `/etc/wireguard/INTERFACE.key` on the device,
- * so that this text may stand in a status. Undefined while the peer has no addresses or no gateway has an endpoint.
+ * so that this text may stand in a status. Undefined while the peer has no addresses or no gateway has an endpoint; a gateway
+ * without one is left out until it has one.
  *
- * AllowedIPs are exclusive per interface: where two gateways advertise one range, the more preferred gateway gets it.
+ * AllowedIPs are exclusive per interface: where two gateways advertise one range, the more preferred gateway gets it. Where one
+ * range holds the other, WireGuard takes the longest prefix, so only what a preferred gateway has whole is kept from the others.
  */
 export function planClient(
   peer: MeshPeer,
   addresses: readonly IpAddress[],
   gateways: readonly Topology[],
 ): string | undefined {
-  const peers = clientPeers(gateways);
-  const first = peers[0];
-  if (first === undefined || addresses.length === 0 || peers.some(({ endpoint }) => endpoint === undefined))
-    return undefined;
-  return [
-    ...interfaceLines(peer, addresses, first.topology, peers),
-    ...peers.flatMap((entry) => ['', ...peerLines(peer, entry)]),
-  ]
+  const peers = clientPeers(gateways, addresses);
+  if (peers.length === 0 || addresses.length === 0) return undefined;
+  return [...interfaceLines(peer, addresses, peers), ...peers.flatMap((entry) => ['', ...peerLines(peer, entry)])]
     .map((line) => `${line}\n`)
     .join('');
 }
@@ -36,7 +33,6 @@ export function planClient(
 function interfaceLines(
   peer: MeshPeer,
   addresses: readonly IpAddress[],
-  first: Topology,
   peers: readonly ClientPeer[],
 ): readonly string[] {
   const mtus = peers.flatMap(({ topology }) => topology.gateway.status?.mtu ?? []);
@@ -46,15 +42,27 @@ function interfaceLines(
     '[Interface]',
     `Address = ${addresses.map((address) => `${address}/${addressBits(addressFamily(address))}`).join(', ')}`,
     ...(mtus.length === 0 ? [] : [`MTU = ${Math.min(...mtus)}`]),
-    ...dnsLines(first),
+    ...dnsLines(peers),
     'PostUp = wg set %i private-key /etc/wireguard/%i.key',
   ];
 }
 
 /** Search domains make `hello.demo` work as in a pod; the resolvers come first, as wg-quick wants it. */
-function dnsLines({ gateway, dnsServers, domain }: Topology): readonly string[] {
-  if (!gateway.spec.dns.enabled || dnsServers.length === 0) return [];
-  return [`DNS = ${[...dnsServers, `svc.${domain}`, domain].join(', ')}`];
+function dnsLines(peers: readonly ClientPeer[]): readonly string[] {
+  for (const { topology } of peers) {
+    const servers = resolvers(topology, peers);
+    const { domain } = topology;
+    if (servers.length > 0) return [`DNS = ${[...servers, `svc.${domain}`, domain].join(', ')}`];
+  }
+  return [];
+}
+
+/** A resolver that was found and that the tunnel does not lead to would leave the device without any name. */
+function resolvers({ gateway, dnsServers }: Topology, peers: readonly ClientPeer[]): readonly IpAddress[] {
+  if (!gateway.spec.dns.enabled) return [];
+  if (gateway.spec.dns.servers.length > 0) return dnsServers;
+  const routed = peers.flatMap(({ allowedIPs }) => allowedIPs);
+  return dnsServers.filter((server) => routed.some((cidr) => cidrContains(cidr, server)));
 }
 
 function peerLines(peer: MeshPeer, { topology, allowedIPs, endpoint }: ClientPeer): readonly string[] {
@@ -68,12 +76,20 @@ function peerLines(peer: MeshPeer, { topology, allowedIPs, endpoint }: ClientPee
   ];
 }
 
-function clientPeers(gateways: readonly Topology[]): readonly ClientPeer[] {
+/** A family in which the device has no address would only lead its packets nowhere. */
+function clientPeers(gateways: readonly Topology[], addresses: readonly IpAddress[]): readonly ClientPeer[] {
+  const families = new Set(addresses.map(addressFamily));
   const taken: Cidr[] = [];
-  return gateways.map((topology) => {
+  return gateways.flatMap((topology) => {
+    const endpoint = topology.gateway.status?.endpoints?.[0]?.endpoint;
+    if (endpoint === undefined) return [];
     const wanted = normalizeCidrs([...topology.addresses.map(hostCidr), ...topology.serviceCidrs, ...topology.cidrs]);
-    const allowedIPs = wanted.filter((cidr) => !taken.some((other) => cidrsOverlap(cidr, other)));
+    const allowedIPs = wanted.filter((cidr) => families.has(cidrFamily(cidr)) && !taken.some(isWithin(cidr)));
     taken.push(...allowedIPs);
-    return { topology, allowedIPs, endpoint: topology.gateway.status?.endpoints?.[0]?.endpoint };
+    return allowedIPs.length === 0 ? [] : [{ topology, allowedIPs, endpoint }];
   });
+}
+
+function isWithin(inner: Cidr): (outer: Cidr) => boolean {
+  return (outer) => cidrLength(outer) <= cidrLength(inner) && cidrContains(outer, cidrBase(inner));
 }

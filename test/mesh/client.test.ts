@@ -1,0 +1,188 @@
+import { describe, expect, test } from 'vitest';
+import { planClient } from '../../src/mesh/client.ts';
+import { type Topology, topology } from '../../src/mesh/topology.ts';
+import type { IpAddress } from '../../src/net/address.ts';
+import { aKey, aPeer, aServedGateway, type GatewayParts } from '../support/builders.ts';
+
+const ADDRESS = ['10.213.0.20' as IpAddress];
+const DUAL = [...ADDRESS, 'fd5a:11:22::20' as IpAddress];
+
+function served(parts: GatewayParts = {}): Topology {
+  const result = topology(aServedGateway(parts));
+  if (result === undefined) throw new Error('the gateway is not served');
+  return result;
+}
+
+/** A gateway that takes the n-th address, and no Services unless it is told to. */
+function gateway(name: string, n: number, parts: GatewayParts = {}): Topology {
+  return served({ name, ...parts, status: { addresses: [`10.213.0.${n}`], serviceCIDRs: [], ...parts.status } });
+}
+
+/** Sections of a wg-quick file, as wg-quick reads them: comments dropped, keys of a section gathered. */
+function parse(text: string | undefined): readonly Record<string, string>[] {
+  const sections: Record<string, string>[] = [];
+  for (const line of (text ?? '').split('\n').map((line) => line.replace(/#.*/, '').trim())) {
+    const [, key, value] = /^(\w+)\s*=\s*(.+)$/.exec(line) ?? [];
+    if (/^\[\w+\]$/.test(line)) sections.push({ section: line });
+    else if (key !== undefined && value !== undefined) Object.assign(sections.at(-1) ?? {}, { [key]: value });
+    else if (line !== '') throw new Error(`wg-quick cannot read: ${line}`);
+  }
+  return sections;
+}
+
+function routesOf(text: string | undefined): readonly (string | undefined)[] {
+  return parse(text)
+    .slice(1)
+    .map(({ AllowedIPs }) => AllowedIPs);
+}
+
+describe('the configuration of a device', () => {
+  test('is a complete wg-quick file but for the private key', () => {
+    const status = { mtu: 1420, dns: { servers: ['10.96.0.10'], domain: 'cluster.local' } };
+    expect(planClient(aPeer(), ADDRESS, [served({ status })])).toBe(
+      `# team-a/ada
+# The private key is not in this file. Keep it in /etc/wireguard/INTERFACE.key, readable by root alone.
+[Interface]
+Address = 10.213.0.20/32
+MTU = 1420
+DNS = 10.96.0.10, svc.cluster.local, cluster.local
+PostUp = wg set %i private-key /etc/wireguard/%i.key
+
+# MeshGateway default
+[Peer]
+PublicKey = ${aKey('gateway default')}
+AllowedIPs = 10.96.0.0/12, 10.213.0.1/32
+Endpoint = default.example.com:51840
+PersistentKeepalive = 25
+`,
+    );
+  });
+
+  test('never holds a private key', () => {
+    const text = planClient(aPeer(), DUAL, [served()]) ?? '';
+    expect(parse(text).flatMap(Object.keys)).not.toContain('PrivateKey');
+  });
+
+  test('has an address per family, a keepalive only where one is wished, and an MTU only where one is known', () => {
+    const [own, peer] = parse(planClient(aPeer({ spec: { persistentKeepalive: 0 } }), DUAL, [served()]));
+    expect(own).toEqual({
+      section: '[Interface]',
+      Address: '10.213.0.20/32, fd5a:11:22::20/128',
+      PostUp: 'wg set %i private-key /etc/wireguard/%i.key',
+    });
+    expect(Object.keys(peer ?? {})).toEqual(['section', 'PublicKey', 'AllowedIPs', 'Endpoint']);
+  });
+
+  test.each([
+    ['it has no address', [], [served()]],
+    ['no gateway lets it in', ADDRESS, []],
+    ['no gateway has an endpoint yet', ADDRESS, [served({ status: { endpoints: [] } })]],
+  ])('is not there while %s', (_why, addresses, gateways) => {
+    expect(planClient(aPeer(), addresses, gateways)).toBeUndefined();
+  });
+
+  test('routes nothing of a family in which the device has no address', () => {
+    const dual = served({
+      status: {
+        addresses: ['10.213.0.1', 'fd5a:11:22::1'],
+        serviceCIDRs: [
+          { cidr: '10.96.0.0/12', source: '' },
+          { cidr: 'fd00:1::/108', source: '' },
+        ],
+        dns: { servers: ['10.96.0.10', 'fd00:1::a'], domain: 'cluster.local' },
+      },
+    });
+    const [own, peer] = parse(planClient(aPeer(), ADDRESS, [dual]));
+    expect(peer?.AllowedIPs).toBe('10.96.0.0/12, 10.213.0.1/32');
+    expect(own?.DNS).toBe('10.96.0.10, svc.cluster.local, cluster.local');
+    expect(routesOf(planClient(aPeer(), DUAL, [dual]))).toEqual([
+      '10.96.0.0/12, 10.213.0.1/32, fd00:1::/108, fd5a:11:22::1/128',
+    ]);
+  });
+});
+
+describe('a device of several gateways', () => {
+  const services = [{ cidr: '10.96.0.0/12', source: '' }];
+
+  test('reaches a range that two advertise through the one that it prefers', () => {
+    const one = gateway('one', 1, { status: { serviceCIDRs: services } });
+    const two = gateway('two', 2, {
+      status: { serviceCIDRs: services },
+      spec: { advertise: { cidrs: ['192.0.2.0/24'] } },
+    });
+    expect(routesOf(planClient(aPeer(), ADDRESS, [one, two]))).toEqual([
+      '10.96.0.0/12, 10.213.0.1/32',
+      '10.213.0.2/32, 192.0.2.0/24',
+    ]);
+    expect(routesOf(planClient(aPeer(), ADDRESS, [two, one]))).toEqual([
+      '10.96.0.0/12, 10.213.0.2/32, 192.0.2.0/24',
+      '10.213.0.1/32',
+    ]);
+  });
+
+  test('keeps a wider range of the less preferred one, because the longest prefix wins', () => {
+    const narrow = gateway('narrow', 1, { spec: { advertise: { cidrs: ['172.20.0.0/16'] } } });
+    const wide = gateway('wide', 2, { spec: { advertise: { cidrs: ['172.16.0.0/12'] } } });
+    expect(routesOf(planClient(aPeer(), ADDRESS, [narrow, wide]))).toEqual([
+      '10.213.0.1/32, 172.20.0.0/16',
+      '10.213.0.2/32, 172.16.0.0/12',
+    ]);
+  });
+
+  test('gives a part of a range to the less preferred one only when the preferred one does not have the whole', () => {
+    const wide = gateway('wide', 1, { spec: { advertise: { cidrs: ['172.16.0.0/12'] } } });
+    const narrow = gateway('narrow', 2, { spec: { advertise: { cidrs: ['172.20.0.0/16'] } } });
+    expect(routesOf(planClient(aPeer(), ADDRESS, [wide, narrow]))).toEqual([
+      '10.213.0.1/32, 172.16.0.0/12',
+      '10.213.0.2/32',
+    ]);
+  });
+
+  test('has the configuration of those that have an endpoint while another waits for its load balancer', () => {
+    const waiting = gateway('waiting', 1, { status: { endpoints: [], serviceCIDRs: services, mtu: 1280 } });
+    const ready = gateway('ready', 2, { status: { serviceCIDRs: services, mtu: 1400 } });
+    const text = planClient(aPeer(), ADDRESS, [waiting, ready]);
+    expect(routesOf(text)).toEqual(['10.96.0.0/12, 10.213.0.2/32']);
+    expect(parse(text)[0]?.MTU).toBe('1400');
+  });
+
+  test('has the smallest MTU of them', () => {
+    const one = gateway('one', 1, { status: { mtu: 1420 } });
+    const two = gateway('two', 2, { status: { mtu: 1340 } });
+    expect(parse(planClient(aPeer(), ADDRESS, [one, two]))[0]?.MTU).toBe('1340');
+  });
+});
+
+describe('the resolver', () => {
+  const dns = { servers: ['10.96.0.10'], domain: 'example.internal' };
+  const services = [{ cidr: '10.96.0.0/12', source: '' }];
+  const lookup = (...gateways: readonly Topology[]) => parse(planClient(aPeer(), ADDRESS, gateways))[0]?.DNS;
+
+  test('is not named where it is turned off', () => {
+    expect(
+      lookup(gateway('one', 1, { spec: { dns: { enabled: false } }, status: { dns, serviceCIDRs: services } })),
+    ).toBeUndefined();
+  });
+
+  test('is not named where the tunnel does not lead to it, because the device would resolve nothing any more', () => {
+    const cidrsOnly = gateway('one', 1, {
+      spec: { advertise: { services: { enabled: false } } },
+      status: { dns, serviceCIDRs: services },
+    });
+    expect(lookup(cidrsOnly)).toBeUndefined();
+  });
+
+  test('is named all the same where a person named it', () => {
+    const own = gateway('one', 1, {
+      spec: { dns: { servers: ['192.0.2.53'] } },
+      status: { dns: { servers: ['192.0.2.53'], domain: 'cluster.local' } },
+    });
+    expect(lookup(own)).toBe('192.0.2.53, svc.cluster.local, cluster.local');
+  });
+
+  test('is that of the most preferred gateway that has one', () => {
+    const none = gateway('none', 1, { spec: { dns: { enabled: false } } });
+    const one = gateway('one', 2, { status: { dns, serviceCIDRs: services } });
+    expect(lookup(none, one)).toBe('10.96.0.10, svc.example.internal, example.internal');
+  });
+});
