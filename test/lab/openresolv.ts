@@ -10,10 +10,9 @@ import { output } from './exec.ts';
  */
 export async function resolvconfFolders(): Promise<readonly string[]> {
   if (existsSync('/usr/sbin/resolvconf') || existsSync('/usr/bin/resolvconf')) return [];
-  const target = join(cacheDirectory(), 'openresolv');
+  const target = join(cacheDirectory(), 'openresolv-usr');
   if (!existsSync(target)) await fetchPackage(target);
-  // Packages from before the merge of /usr have /sbin and /lib at their top.
-  return [join(target, 'usr'), target];
+  return [target];
 }
 
 async function fetchPackage(target: string): Promise<void> {
@@ -23,7 +22,9 @@ async function fetchPackage(target: string): Promise<void> {
     await output(['apt-get', 'download', 'openresolv'], { cwd: unfinished });
     const [file = ''] = readdirSync(unfinished);
     await output(['dpkg', '-x', join(unfinished, file), join(unfinished, 'root')]);
-    await rename(join(unfinished, 'root'), target);
+    // The package is from before the merge of /usr: its /sbin and /lib belong below /usr now.
+    for (const top of ['sbin', 'lib']) await rename(join(unfinished, 'root', top), join(unfinished, 'root/usr', top));
+    await rename(join(unfinished, 'root/usr'), target);
   } catch (cause) {
     throw new Error('a laptop needs resolvconf: apt-get install -y openresolv, or let apt-get download it', { cause });
   } finally {

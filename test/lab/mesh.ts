@@ -1,0 +1,187 @@
+import { randomBytes } from 'node:crypto';
+import { inProject } from '../../scripts/support/paths.ts';
+import type { Condition } from '../../src/api/conditions.ts';
+import { type MeshGateway, meshGatewayType } from '../../src/api/meshgateway.ts';
+import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
+import type { KubernetesObject, ResourceType } from '../../src/api/resource.ts';
+import { type KeyPair, keyPairFrom } from '../../src/net/key.ts';
+import type { Cluster } from './cluster.ts';
+import type { ExecResult } from './exec.ts';
+import type { Laptop } from './laptop.ts';
+import { SALLYPORT_IMAGE, sallyportImage } from './sallyport-image.ts';
+import { workload, workloadImage } from './workload.ts';
+
+/** Where the release and everything it makes stands in the lab. */
+export const RELEASE = { name: 'sallyport', namespace: 'sallyport-system' } as const;
+
+/** A MeshPeer of the lab with the private key of its device. */
+export interface Device {
+  readonly namespace: string;
+  readonly name: string;
+  readonly keys: KeyPair;
+}
+
+/** Sallyport on a lab cluster: installed by Helm, used by kubectl and by laptops with nothing but stock tools. */
+export class Mesh {
+  readonly cluster: Cluster;
+
+  constructor(cluster: Cluster) {
+    this.cluster = cluster;
+  }
+
+  /** `helm install` of the chart as it is, with the image of the sources as they are; resolves when the gateway is Ready. */
+  async install(values: readonly string[] = []): Promise<void> {
+    await this.cluster.loadImage(await sallyportImage(this.cluster.tools));
+    const image = [`image.repository=${SALLYPORT_IMAGE.repository}`, `image.tag=${SALLYPORT_IMAGE.tag}`];
+    const set = [...image, ...values].flatMap((value) => ['--set', value]);
+    const place = ['-n', RELEASE.namespace, '--create-namespace'];
+    await this.cluster.helm(['install', RELEASE.name, inProject('charts/sallyport'), ...place, ...set]);
+    await this.untilGateway('default', 'Ready');
+  }
+
+  /** Deployments `hello-<node>` in namespace demo, one pod on each named node, behind Services of the same name. */
+  async addWorkloads(nodes: readonly string[]): Promise<void> {
+    await this.cluster.loadImage(await workloadImage());
+    await this.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'demo' } });
+    const names = nodes.map((node) => `hello-${node}`);
+    const items = nodes.flatMap((node) => workload({ name: `hello-${node}`, namespace: 'demo', node }));
+    await this.apply({ apiVersion: 'v1', kind: 'List', items });
+    for (const name of names)
+      await this.cluster.kubectl(['-n', 'demo', 'rollout', 'status', `deployment/${name}`, '--timeout=90s']);
+  }
+
+  /** Creates a MeshPeer with a new key; `spec` may add to it or override it. */
+  async addDevice(name: string, spec: object = {}, namespace = 'demo'): Promise<Device> {
+    const device = { namespace, name, keys: keyPairFrom(randomBytes(32)) };
+    await this.applyDevice(device, spec);
+    return device;
+  }
+
+  /** Applies the MeshPeer of a device. */
+  async applyDevice({ namespace, name, keys }: Device, spec: object = {}): Promise<void> {
+    const { group, version, kind } = meshPeerType;
+    await this.apply({
+      apiVersion: `${group}/${version}`,
+      kind,
+      metadata: { namespace, name },
+      spec: { publicKey: keys.publicKey, ...spec },
+    });
+  }
+
+  /** `kubectl apply` of one object. @throws with what kubectl said. */
+  apply(object: object): Promise<string> {
+    return this.cluster.kubectl(['apply', '-f', '-'], JSON.stringify(object));
+  }
+
+  peer({ namespace, name }: Pick<Device, 'namespace' | 'name'>): Promise<MeshPeer> {
+    return this.#get(meshPeerType, name, namespace);
+  }
+
+  gateway(name = 'default'): Promise<MeshGateway> {
+    return this.#get(meshGatewayType, name);
+  }
+
+  /** Waits until the MeshPeer has this condition with this status; `reason` too when given. */
+  untilPeer(
+    device: Pick<Device, 'namespace' | 'name'>,
+    type: string,
+    status = 'True',
+    reason?: string,
+  ): Promise<MeshPeer> {
+    return until(
+      `${type}=${status} of MeshPeer ${device.name}`,
+      () => this.peer(device),
+      (peer) => holds(peer.status?.conditions, type, status, reason),
+    );
+  }
+
+  /** Waits until the MeshGateway has this condition with this status. */
+  untilGateway(name: string, type: string, status = 'True'): Promise<MeshGateway> {
+    return until(
+      `${type}=${status} of MeshGateway ${name}`,
+      () => this.gateway(name),
+      (gateway) => holds(gateway.status?.conditions, type, status),
+    );
+  }
+
+  /** Brings the tunnel up on a laptop with the stock wg-quick and the configuration of the MeshPeer's status. */
+  async join(laptop: Laptop, device: Device, endpoint?: string): Promise<void> {
+    const { status } = await this.untilPeer(device, 'Programmed');
+    const config = status?.config ?? '';
+    await laptop.writeFile(
+      '/etc/wireguard/mesh.conf',
+      endpoint === undefined ? config : config.replace(/^Endpoint = .*$/m, `Endpoint = ${endpoint}:51840`),
+    );
+    await laptop.writeFile('/etc/wireguard/mesh.key', device.keys.privateKey);
+    must(await laptop.exec(['wg-quick', 'up', 'mesh']));
+  }
+
+  async leave(laptop: Laptop): Promise<void> {
+    must(await laptop.exec(['wg-quick', 'down', 'mesh']));
+  }
+
+  async #get<T extends KubernetesObject>(type: ResourceType<T>, name: string, namespace?: string): Promise<T> {
+    const place = namespace === undefined ? [] : ['-n', namespace];
+    return type.parse(
+      JSON.parse(await this.cluster.kubectl([...place, 'get', `${type.plural}.${type.group}`, name, '-o', 'json'])),
+    );
+  }
+}
+
+/** What curl on a laptop got; `status` is 0 when there was no answer. */
+export interface Answer {
+  readonly status: number;
+  readonly seconds: number;
+  readonly body: string;
+  readonly error: string;
+}
+
+/** One request by curl, by name or address; waits at most `seconds` for all of it. */
+export async function curl(laptop: Laptop, url: string, seconds = 5): Promise<Answer> {
+  const result = await laptop.exec([
+    'curl',
+    '-sSk',
+    '--max-time',
+    String(seconds),
+    '-w',
+    '\n%{http_code} %{time_total}',
+    url,
+  ]);
+  const lines = result.stdout.split('\n');
+  const [status = '0', time = '0'] = (lines.pop() ?? '').split(' ');
+  return { status: Number(status), seconds: Number(time), body: lines.join('\n'), error: result.stderr.trim() };
+}
+
+/** Looks again and again until what was looked at is right. @throws with what was seen last. */
+export async function until<T>(
+  what: string,
+  look: () => Promise<T>,
+  right: (seen: T) => boolean,
+  seconds = 60,
+): Promise<T> {
+  const end = performance.now() + seconds * 1000;
+  let seen: unknown;
+  while (performance.now() < end) {
+    try {
+      const current = await look();
+      seen = current;
+      if (right(current)) return current;
+    } catch (error) {
+      seen = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  const last = seen instanceof Error ? seen.message : JSON.stringify(seen, null, 1);
+  throw new Error(`waited ${seconds} s in vain for ${what}; last seen: ${last.slice(0, 4000)}`);
+}
+
+/** The standard output of a command that must have succeeded. */
+export function must(result: ExecResult): string {
+  if (result.code !== 0) throw new Error(`exit ${result.code}: ${result.stderr || result.stdout}`);
+  return result.stdout;
+}
+
+function holds(conditions: readonly Condition[] | undefined, type: string, status: string, reason?: string): boolean {
+  const found = conditions?.find((condition) => condition.type === type);
+  return found?.status === status && (reason === undefined || found.reason === reason);
+}
