@@ -1,0 +1,53 @@
+import { join } from 'node:path';
+import { imageContents } from '../../image/contents.ts';
+import { buildProgram, PROGRAMS, type Program } from '../../scripts/build.ts';
+import { cacheDirectory, type Tools } from './binaries.ts';
+import { output } from './exec.ts';
+import { imageArchive } from './image.ts';
+import { nodeLayer } from './workload.ts';
+
+/** The image's name in the lab, as the chart's values `image.repository` and `image.tag`. */
+export const SALLYPORT_IMAGE = { repository: 'localhost/lab/sallyport', tag: 'lab' } as const;
+
+/**
+ * Bundles the programs as they are now and makes the archive of their image, with the same contents as the Dockerfile's but
+ * with this machine's programs instead of Debian packages. A few seconds; the layers are made again only when they changed.
+ */
+export async function sallyportImage(tools: Tools): Promise<string> {
+  const { executables, files, links, user } = imageContents();
+  const folder = join(cacheDirectory(), 'bundles');
+  const built = new Map<string, string>();
+  for (const program of Object.keys(PROGRAMS) as readonly Program[]) {
+    if (!files.some(({ source }) => source === `dist/${program}.mjs`)) continue;
+    built.set(`dist/${program}.mjs`, (await buildProgram(program, folder)).file);
+  }
+  const programs = executables.filter((executable) => executable.package !== null);
+  return imageArchive({
+    name: `${SALLYPORT_IMAGE.repository}:${SALLYPORT_IMAGE.tag}`,
+    layers: [
+      nodeLayer(),
+      {
+        executables: await Promise.all(
+          programs.map(async ({ name }) => [await located(name, tools), `/usr/bin/${name}`] as const),
+        ),
+      },
+      {
+        entries: [
+          ...files.map(({ source, target }) => ({
+            path: target,
+            file: built.get(source) ?? join(import.meta.dirname, '../..', source),
+          })),
+          ...links.map(({ path, target }) => ({ path, link: target })),
+        ],
+      },
+    ],
+    entrypoint: ['/usr/bin/node', '/app/operator.mjs', 'run'],
+    env: { NODE_ENV: 'production' },
+    user,
+  });
+}
+
+async function located(name: string, tools: Tools): Promise<string> {
+  const found = await output(['sh', '-c', `command -v ${name}`], { env: { PATH: tools.searchPath } });
+  return found.trim();
+}
