@@ -3,6 +3,7 @@ import type { MeshGateway } from '../api/meshgateway.ts';
 import type { MeshGatewayNodeStatus } from '../api/meshgatewaynode.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
 import { AGENT_MANAGER, GATEWAY_LABEL, gatewayNodeName } from '../api/names.ts';
+import { ownerReferenceOf } from '../api/owner.ts';
 import { describeOperation, type Operation } from '../dataplane/operation.ts';
 import type { Host } from '../host/host.ts';
 import type { Client } from '../k8s/client.ts';
@@ -221,7 +222,9 @@ export class Agent {
 
   async #beat(signal: AbortSignal): Promise<void> {
     const { client, clock, namespace, identity, gateway, node, log } = this.#options;
+    const owner = this.#sync.gateway;
     await heartbeat(client, {
+      ...(owner === undefined ? {} : { owner: ownerReferenceOf(owner) }),
       name: gatewayNodeName(gateway, node),
       namespace,
       labels: { [GATEWAY_LABEL]: gateway },
