@@ -41,7 +41,7 @@ export interface ProbeTarget {
   readonly tcp: { readonly address: IpAddress; readonly port: number };
 }
 
-/** Patience for a gateway on the same node: five to six packets per step, so that a few lost ones change nothing. */
+/** Patience for a gateway on the same node: five initiations, nine packets per question, so that a few lost ones change nothing. */
 export const PROBE_TIMEOUTS: ProbeTimeouts = { handshakeMs: 5_000, dnsMs: 4_000, tcpMs: 4_000 };
 
 /** An initiation is repeated sooner than the protocol's five seconds: the probe must come to a verdict. */
@@ -51,7 +51,6 @@ const QUESTION_RANDOM_BYTES = 10;
 interface Run {
   probe: Probe;
   readonly finish: (result: ProbeResult) => void;
-  readonly abandon: (reason: unknown) => void;
   cancelTimer: () => void;
 }
 
@@ -78,7 +77,10 @@ export class Prober {
   readonly #source: Uint8Array;
   #tunnel: { readonly name: string; readonly udp: UdpTunnel } | undefined;
   #handshakeMs = 0;
+  #lastTimestamp: Uint8Array | undefined;
   #run: Run | undefined;
+  /** Set while a run is under way, from its very first moment. */
+  #closing: AbortController | undefined;
 
   constructor(options: ProberOptions) {
     this.#options = options;
@@ -90,20 +92,35 @@ export class Prober {
    * aborted signal, a target of another address family than the source, and a run while another is under way.
    */
   async run(target: ProbeTarget, signal?: AbortSignal): Promise<ProbeResult> {
-    signal?.throwIfAborted();
-    if (this.#run !== undefined) throw new Error('a probe is already running');
-    const plan = this.#planOf(target);
-    const udp = await this.#tunnelTo(target);
-    const result = await this.#outcome(plan, udp, signal);
-    if (result.handshakeMs !== undefined) this.#handshakeMs = result.handshakeMs;
-    if (!result.ok && result.step === 'handshake') await this.#closeTunnel();
-    return result;
+    if (this.#closing !== undefined) throw new Error('a probe is already running');
+    const closing = new AbortController();
+    this.#closing = closing;
+    try {
+      return await this.#runUntil(
+        signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]),
+        target,
+      );
+    } finally {
+      this.#closing = undefined;
+      if (closing.signal.aborted) await this.#closeTunnel();
+    }
   }
 
   /** Ends the session, and a run under way with an error. The prober may be used again afterwards. */
   async close(): Promise<void> {
-    this.#run?.abandon(new Error('the prober was closed'));
+    this.#closing?.abort(new Error('the prober was closed'));
     await this.#closeTunnel();
+  }
+
+  async #runUntil(end: AbortSignal, target: ProbeTarget): Promise<ProbeResult> {
+    end.throwIfAborted();
+    const plan = this.#planOf(target);
+    const udp = await this.#tunnelTo(target);
+    end.throwIfAborted();
+    const result = await this.#outcome(plan, udp, end);
+    if (result.handshakeMs !== undefined) this.#handshakeMs = result.handshakeMs;
+    if (!result.ok && result.step === 'handshake') await this.#closeTunnel();
+    return result;
   }
 
   #planOf(target: ProbeTarget): ProbePlan {
@@ -143,6 +160,7 @@ export class Prober {
         presharedKey: presharedKey === undefined ? new Uint8Array(KEY_LENGTH) : keyBytes(presharedKey),
       },
       endpoint,
+      lastTimestamp: this.#lastTimestamp,
       clock: this.#options.clock,
       randomBytes: this.#options.randomBytes,
       onEvent: (event) => this.#hear(event),
@@ -154,19 +172,20 @@ export class Prober {
   async #closeTunnel(): Promise<void> {
     const tunnel = this.#tunnel;
     this.#tunnel = undefined;
+    this.#lastTimestamp = tunnel?.udp.lastTimestamp ?? this.#lastTimestamp;
     await tunnel?.udp.close();
   }
 
-  #outcome(plan: ProbePlan, udp: UdpTunnel, signal: AbortSignal | undefined): Promise<ProbeResult> {
+  #outcome(plan: ProbePlan, udp: UdpTunnel, end: AbortSignal): Promise<ProbeResult> {
     const { promise, resolve, reject } = Promise.withResolvers<ProbeResult>();
-    const abort = () => reject(signal?.reason);
-    signal?.addEventListener('abort', abort, { once: true });
+    const abort = () => reject(end.reason);
+    end.addEventListener('abort', abort, { once: true });
     const standing = udp.isUp ? { handshakeMs: this.#handshakeMs } : undefined;
     const first = startProbe(plan, standing, this.#options.clock.monotonic());
-    this.#run = { probe: first.probe, finish: resolve, abandon: reject, cancelTimer: () => {} };
+    this.#run = { probe: first.probe, finish: resolve, cancelTimer: () => {} };
     this.#carryOut(first);
     return promise.finally(() => {
-      signal?.removeEventListener('abort', abort);
+      end.removeEventListener('abort', abort);
       this.#run?.cancelTimer();
       this.#run = undefined;
     });

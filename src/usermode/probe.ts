@@ -68,7 +68,7 @@ export interface ProbeTurn {
 }
 
 const FIRST_REPEAT_MS = 250;
-const LAST_REPEAT_MS = 1_000;
+const LAST_REPEAT_MS = 500;
 /** After this long without an answer through an old session, the session itself is doubted. */
 const DOUBT_AFTER_MS = 1_000;
 

@@ -109,8 +109,11 @@ export function withTimers(session: Session, timers: Partial<Timers>): Session {
   return { ...session, timers: { ...session.timers, ...timers } };
 }
 
-/** A session that knows nothing of its peer yet. */
-export function newSession(config: SessionConfig): Session {
+/**
+ * A session that knows nothing of its peer yet. `lastTimestamp` is that of an earlier session with the same peer: the
+ * peer refuses everything up to it, which matters when the clock has been set back.
+ */
+export function newSession(config: SessionConfig, lastTimestamp?: Uint8Array): Session {
   return {
     config,
     pending: undefined,
@@ -120,7 +123,7 @@ export function newSession(config: SessionConfig): Session {
     waiting: [],
     cookie: undefined,
     lastInitiationAt: undefined,
-    lastTimestamp: undefined,
+    lastTimestamp,
     peerInitiation: undefined,
     renewedLate: false,
     timers: { retry: undefined, keepalive: undefined, silence: undefined, persistent: undefined, forget: undefined },

@@ -17,6 +17,8 @@ export interface TunnelClock {
 export interface TunnelOptions {
   readonly config: SessionConfig;
   readonly endpoint: { readonly address: string; readonly port: number };
+  /** That of an earlier tunnel with the same keys. */
+  readonly lastTimestamp?: Uint8Array | undefined;
   readonly clock: TunnelClock;
   readonly randomBytes: (length: number) => Uint8Array;
   readonly onEvent: (event: TunnelEvent) => void;
@@ -38,7 +40,7 @@ export class UdpTunnel {
   private constructor(options: TunnelOptions, socket: Socket) {
     this.#options = options;
     this.#socket = socket;
-    this.#session = newSession(options.config);
+    this.#session = newSession(options.config, options.lastTimestamp);
     socket.on('message', (datagram) => this.#take({ kind: 'datagram', datagram: plain(datagram) }));
     socket.on('error', (error) => this.#undeliverable(error));
   }
@@ -61,6 +63,11 @@ export class UdpTunnel {
   get isUp(): boolean {
     const { current } = this.#session;
     return current !== undefined && isUsable(current, this.#options.clock.monotonic());
+  }
+
+  /** The newest handshake timestamp that was used, for the next tunnel with the same keys. */
+  get lastTimestamp(): Uint8Array | undefined {
+    return this.#session.lastTimestamp;
   }
 
   /** Sends an IP packet; it waits for a handshake if there is no session. */

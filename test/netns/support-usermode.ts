@@ -134,10 +134,10 @@ export class Gateway {
     return execFileSync('ip', ['netns', 'exec', this.name, ...command], { encoding: 'utf8' });
   }
 
-  /** A prober in the namespace; it lives, with its session, until the gateway is disposed. */
-  prober(timeouts: ProbeTimeouts): (target: ProbeTarget) => Promise<ProbeResult> {
+  /** A prober in the namespace; it lives until the gateway is disposed, as does its session unless it is to forget it. */
+  prober(timeouts: ProbeTimeouts, session: 'keep' | 'forget' = 'keep'): (target: ProbeTarget) => Promise<ProbeResult> {
     const options = { privateKey: this.probeKeys.privateKey, source: this.addresses.probe, timeouts };
-    const child = this.#spawn([process.execPath, join(PROGRAMS, 'prober.ts'), JSON.stringify(options)]);
+    const child = this.#spawn([process.execPath, join(PROGRAMS, 'prober.ts'), JSON.stringify(options), session]);
     const lines = linesOf(child);
     return async (target) => {
       child.stdin?.write(`${JSON.stringify(target)}\n`);

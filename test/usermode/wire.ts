@@ -4,8 +4,7 @@ import type { Session, SessionEffect } from '../../src/usermode/session-state.ts
 import { at, identities, seeded, sessionOf } from './builders.ts';
 
 export type Side = 'laptop' | 'gateway';
-/** The other end of the wire. */
-export const other = { laptop: 'gateway', gateway: 'laptop' } as const;
+const other = { laptop: 'gateway', gateway: 'laptop' } as const;
 
 /** Two sessions, the wire between them, and a clock that moves only when told. */
 export class Wire {
@@ -41,6 +40,13 @@ export class Wire {
       this.kinds.push(`${side} ${message.ok ? describeKind(message.value.kind, effect.datagram.length) : '?'}`);
       this.sent.push({ from: side, datagram: effect.datagram });
     }
+  }
+
+  /** Takes any one of the datagrams under way, and delivers it as often as told: not at all, once, or twice. */
+  deliverOne(choice: number, times: number): void {
+    const [picked] = this.sent.splice(choice % Math.max(1, this.sent.length), 1);
+    for (let copy = 0; copy < times && picked !== undefined; copy++)
+      this.only(other[picked.from], { kind: 'datagram', datagram: picked.datagram });
   }
 
   /** Lets time pass, with every tick that the sessions ask for. */
