@@ -1,6 +1,6 @@
 import { viewOf } from './bytes.ts';
 
-export const TIMESTAMP_LENGTH = 12;
+const TIMESTAMP_LENGTH = 12;
 
 /** TAI64's label of 1970, plus the ten leap seconds that the other implementations use as well. */
 const BASE = 0x400000000000000an;
