@@ -33,12 +33,11 @@ export async function takeOwnership(name: string): Promise<Ownership> {
     await reap(name);
   }
   const guard = await startGuard(name);
-  const dismiss = async (word: string) => {
-    const gone = once(guard, 'exit');
-    guard.ref();
-    guard.stdin?.end(word);
-    await gone;
-    lock.close();
+  let dismissed: Promise<void> | undefined;
+  // Asked twice, it waits for the same end.
+  const dismiss = (word: string) => {
+    dismissed ??= dismissGuard(guard, word).then(() => void lock.close());
+    return dismissed;
   };
   return { keep: () => dismiss('keep\n'), remove: () => step('removing the lab', dismiss('')) };
 }
@@ -76,4 +75,11 @@ async function startGuard(name: string): Promise<ChildProcess> {
   guard.unref();
   (guard.stdin as Socket).unref();
   return guard;
+}
+
+async function dismissGuard(guard: ChildProcess, word: string): Promise<void> {
+  const gone = once(guard, 'exit');
+  guard.ref();
+  guard.stdin?.end(word);
+  if (guard.exitCode === null && guard.signalCode === null) await gone;
 }

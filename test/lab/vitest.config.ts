@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config';
+
+/** The ring of a real cluster: one file at a time, since a cluster wants the machine for itself. */
+// biome-ignore lint/style/noDefaultExport: vitest reads the default export.
+export default defineConfig({
+  test: {
+    root: import.meta.dirname,
+    include: ['**/*.test.ts'],
+    pool: 'forks',
+    fileParallelism: false,
+    testTimeout: 120_000,
+    // The first start of all builds Kubernetes.
+    hookTimeout: 45 * 60_000,
+    restoreMocks: true,
+  },
+});
