@@ -1,4 +1,4 @@
-import type { Reason } from '../api/conditions.ts';
+import { findCondition, isTrue, type Reason } from '../api/conditions.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
 import { addressesIn, type IpAddress, parseAddress } from '../net/address.ts';
 import { gatewayAddress, MAX_GATEWAYS } from '../net/allocate.ts';
@@ -76,14 +76,32 @@ function endpointIsMalformed(_view: MeshView, gateway: MeshGateway): string | un
 /** Two gateways on one node would need two routes to one pool and, by default, one UDP port. */
 function nodesAreTaken(view: MeshView, gateway: MeshGateway): string | undefined {
   const own = new Set(servingNodes(gateway, view.nodes));
-  for (const older of view.gateways) {
-    if (olderFirst(older, gateway) >= 0 || older.metadata.deletionTimestamp !== undefined) continue;
-    const shared = servingNodes(older, view.nodes).filter((node) => own.has(node));
-    if (shared.length > 0) {
-      return `MeshGateway ${older.metadata.name}, which is older, already serves node ${some(shared)}, and a node serves one gateway; give the two different spec.nodeSelector.`;
-    }
+  for (const rival of view.gateways) {
+    if (!goesFirst(view, rival, gateway)) continue;
+    const shared = servingNodes(rival, view.nodes).filter((node) => own.has(node));
+    if (shared.length === 0) continue;
+    const how = serves(view, rival) ? 'already serves' : 'is older and selects';
+    return `MeshGateway ${rival.metadata.name} ${how} node ${some(shared)}, and a node serves one gateway; give the two different spec.nodeSelector.`;
   }
   return undefined;
+}
+
+/** Whoever serves keeps its nodes; where both or neither do, the older goes first. A refused gateway keeps nothing from others. */
+function goesFirst(view: MeshView, rival: MeshGateway, gateway: MeshGateway): boolean {
+  if (rival.metadata.name === gateway.metadata.name || rival.metadata.deletionTimestamp !== undefined) return false;
+  const rivalServes = serves(view, rival);
+  if (rivalServes !== serves(view, gateway)) return rivalServes;
+  return (rivalServes || !isRefused(rival)) && olderFirst(rival, gateway) < 0;
+}
+
+/** Nodes go on serving a gateway that is refused after it had been accepted, and their reports tell. */
+function serves(view: MeshView, { metadata, status }: MeshGateway): boolean {
+  return isTrue(status?.conditions ?? [], 'Accepted') || view.nodesOf(metadata.name).length > 0;
+}
+
+function isRefused({ metadata, status }: MeshGateway): boolean {
+  const accepted = findCondition(status?.conditions ?? [], 'Accepted');
+  return accepted?.status === 'False' && accepted.observedGeneration === metadata.generation;
 }
 
 function poolOverlapsCluster(
@@ -150,6 +168,17 @@ function addressesAreExhausted(view: MeshView, gateway: MeshGateway): string | u
   return `The mesh pool has addresses for ${MAX_GATEWAYS} gateways and all are taken; delete a MeshGateway that is no longer used.`;
 }
 
-function keyIsInvalid(_view: MeshView, _gateway: MeshGateway, { key }: GatewayFindings): string | undefined {
-  return key.ok ? undefined : `${key.problem}.`;
+/** Devices tell their gateways apart by key, so a key belongs to one gateway: to the one that has it, else to the older. */
+function keyIsInvalid(view: MeshView, gateway: MeshGateway, { key }: GatewayFindings): string | undefined {
+  if (!key.ok) return `${key.problem}.`;
+  const has = ({ status }: MeshGateway) => status?.publicKey === key.value;
+  const owner = view.gateways.find(
+    (other) =>
+      other.metadata.name !== gateway.metadata.name &&
+      other.metadata.deletionTimestamp === undefined &&
+      has(other) &&
+      (!has(gateway) || olderFirst(other, gateway) < 0),
+  );
+  if (owner === undefined) return undefined;
+  return `The key in this gateway's Secret is that of MeshGateway ${owner.metadata.name}, and devices tell gateways apart by key; delete the Secret to have a new key made.`;
 }

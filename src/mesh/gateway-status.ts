@@ -10,6 +10,16 @@ import {
 import { servingNodes } from './selectors.ts';
 import { type GatewayNode, isProgrammed, isReady, type MeshView, some } from './view.ts';
 
+/** What fits into a stored status: the limits of its schema, and a length at which a node's message can still be read. */
+const MOST = {
+  endpoints: 256,
+  serviceCidrs: 32,
+  source: 253,
+  dnsServers: 3,
+  proxyMode: 63,
+  nodeMessage: 1000,
+} as const;
+
 /** Decides one gateway: whether it is served, by what, and whether it works. `now` is in milliseconds since the epoch. */
 export function judgeGateway(
   view: MeshView,
@@ -20,11 +30,12 @@ export function judgeGateway(
   const violation = gatewayViolation(view, gateway, findings);
   const reports = view.nodesOf(gateway.metadata.name);
   const selected = servingNodes(gateway, view.nodes);
-  const verdicts = gatewayVerdicts(gateway, violation, { selected, reports, findings });
+  const serving = { selected, reports, ready: reports.filter((node) => servesPeers(gateway, node)), findings };
+  const verdicts = gatewayVerdicts(gateway, violation, serving);
   return {
     ...(gateway.metadata.generation === undefined ? {} : { observedGeneration: gateway.metadata.generation }),
     ...served(view, gateway, findings, reports),
-    nodes: { selected: selected.length, ready: reports.filter(isReady).length },
+    nodes: { selected: selected.length, ready: serving.ready.length },
     peers: findings.peers,
     conditions: [
       ...conditionsFrom(verdicts, gateway.status?.conditions ?? [], gateway.metadata.generation ?? 0, timestamp(now)),
@@ -47,12 +58,14 @@ function served(
     ...(findings.key.ok ? { publicKey: findings.key.value } : {}),
     ...(addresses.length === 0 ? {} : { addresses: [...addresses] }),
     pool: [...view.pool],
-    endpoints: findings.endpoints.map((entry) => ({ ...entry })),
-    serviceCIDRs: findings.serviceCidrs.map((entry) => ({ ...entry })),
+    endpoints: findings.endpoints.slice(0, MOST.endpoints).map((entry) => ({ ...entry })),
+    serviceCIDRs: findings.serviceCidrs
+      .slice(0, MOST.serviceCidrs)
+      .map(({ cidr, source }) => ({ cidr, source: source.slice(0, MOST.source) })),
     ...(findings.dnsServers.length === 0
       ? {}
-      : { dns: { servers: [...findings.dnsServers], domain: gateway.spec.dns.domain } }),
-    ...(modes.length === 0 ? {} : { proxyMode: modes.join(', ') }),
+      : { dns: { servers: findings.dnsServers.slice(0, MOST.dnsServers), domain: gateway.spec.dns.domain } }),
+    ...(modes.length === 0 ? {} : { proxyMode: modes.join(', ').slice(0, MOST.proxyMode) }),
     ...(mtu === undefined ? {} : { mtu }),
   };
 }
@@ -60,10 +73,17 @@ function served(
 interface Serving {
   readonly selected: readonly string[];
   readonly reports: readonly GatewayNode[];
+  /** Those of the reports' nodes that let devices reach what is advertised. */
+  readonly ready: readonly GatewayNode[];
   readonly findings: GatewayFindings;
 }
 
 type GatewayVerdict = Verdict<'MeshGateway'>;
+
+/** Where no Services are advertised there is nothing to probe. */
+function servesPeers(gateway: MeshGateway, node: GatewayNode): boolean {
+  return gateway.spec.advertise.services.enabled ? isReady(node) : isProgrammed(node);
+}
 
 function gatewayVerdicts(
   gateway: MeshGateway,
@@ -102,9 +122,11 @@ function programming({ selected, reports }: Serving): GatewayVerdict {
       'No Linux node matches spec.nodeSelector and spec.tolerations; label a node or change them.',
     );
   const alive = reports.filter((node) => node.alive);
-  const failed = alive.filter((node) => !isProgrammed(node));
+  const wanted = new Set(selected);
+  const failed = alive.filter((node) => wanted.has(node.report.spec.node) && !isProgrammed(node));
   if (failed.length > 0) return say('False', 'NodesFailed', nodeProblems(failed, 'Programmed'));
-  const missing = selected.filter((name) => !alive.some(({ report }) => report.spec.node === name));
+  const up = new Set(alive.map(({ report }) => report.spec.node));
+  const missing = selected.filter((name) => !up.has(name));
   if (missing.length > 0) {
     return say(
       'False',
@@ -166,9 +188,12 @@ function readiness(
       'Devices have no way in: the Service has no address yet, or no node has one; set spec.endpoint.hosts, or see the Service of this gateway.',
     );
   }
-  const ready = serving.reports.filter(isReady).length;
-  if (ready > 0)
-    return say('True', 'Ready', `${ready} of ${serving.selected.length} nodes let devices reach Services.`);
+  const ready = serving.ready.map(({ report }) => report.spec.node);
+  if (ready.length > 0) {
+    const all = new Set([...serving.selected, ...ready]);
+    const what = gateway.spec.advertise.services.enabled ? 'Services' : 'what is advertised';
+    return say('True', 'Ready', `${ready.length} of ${all.size} nodes let devices reach ${what}.`);
+  }
   const alive = serving.reports.some(isProgrammed);
   return alive && reachable?.status !== 'True'
     ? say('False', 'ServicesUnreachable', reachable?.message ?? '')
@@ -178,7 +203,7 @@ function readiness(
 function nodeProblems(nodes: readonly GatewayNode[], type: string): string {
   const problems = nodes.map(({ report }) => {
     const condition = findCondition(report.status?.conditions ?? [], type);
-    return `${report.spec.node}: ${condition === undefined ? 'has not reported yet' : condition.message}`;
+    return `${report.spec.node}: ${condition === undefined ? 'has not reported yet' : condition.message.slice(0, MOST.nodeMessage)}`;
   });
   return some(problems, 3);
 }
