@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { diagnose } from './demo/diagnosis.ts';
-import { demoFolder, makeFolder, removeFolder } from './demo/folder.ts';
+import { demoFolder, makeFolder, markKept, removeFolder, wasKept } from './demo/folder.ts';
 import { dockerAnswers, removeKindPlace, startKindPlace } from './demo/kind-place.ts';
 import { removeLabPlace, startLabPlace } from './demo/lab-place.ts';
 import { Narrator } from './demo/narrator.ts';
@@ -29,7 +29,8 @@ const narrator = new Narrator(
   (text) => console.log(text),
   () => performance.now(),
 );
-process.exitCode = await main();
+// Work that was given up may still run; nothing waits for it.
+process.exit(await main());
 
 async function main(): Promise<number> {
   if (values.help) {
@@ -46,6 +47,10 @@ async function main(): Promise<number> {
     );
     return 1;
   }
+  if (wasKept()) {
+    console.error('An earlier demo is still there. Remove it with: npm run demo -- --down');
+    return 1;
+  }
   return demo(on);
 }
 
@@ -55,10 +60,11 @@ async function demo(on: 'kind' | 'lab'): Promise<number> {
   let place: Place | undefined;
   try {
     await makeFolder();
-    place = await narrator.step(starting(on), () => (on === 'kind' ? startKindPlace() : startLabPlace(values.keep)));
-    signal.throwIfAborted();
+    place = await narrator.step(starting(on), () =>
+      unlessAborted(on === 'kind' ? startKindPlace(signal) : startLabPlace(values.keep), signal),
+    );
     await play({ place, narrator, signal });
-    if (values.keep) return stay(place);
+    if (values.keep) return await stay(place);
   } catch (error) {
     if (!signal.aborted) await tell(error, place);
     await remove(on, place);
@@ -74,6 +80,14 @@ async function tell(error: unknown, place: Place | undefined): Promise<void> {
   if (place !== undefined) await diagnose({ place, narrator });
 }
 
+/** The work's value, or the signal's reason as soon as it aborts; what the work has begun is then removed by others. */
+async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  work.catch(() => undefined);
+  return Promise.race([work, promise]);
+}
+
 async function play(stage: Stage): Promise<void> {
   await install(stage);
   const laptop = await join(stage);
@@ -83,7 +97,8 @@ async function play(stage: Stage): Promise<void> {
   await uninstall(stage, laptop);
 }
 
-function stay(place: Place): number {
+async function stay(place: Place): Promise<number> {
+  await markKept();
   narrator.end('Everything stays as it is');
   for (const line of place.usage()) narrator.note(line);
   narrator.note(`the samples, as applied, are in ${demoFolder()}`);
@@ -95,7 +110,7 @@ async function remove(on: 'kind' | 'lab', place: Place | undefined): Promise<voi
   await narrator.step('Removing the cluster and the laptop', async () => {
     if (place !== undefined) await place.remove();
     else if (on === 'kind') await removeKindPlace();
-    // A lab that did not come up is removed by its own guard.
+    // A lab that did not come up is removed by its own guard, when this process ends.
     await removeFolder();
   });
 }

@@ -64,7 +64,19 @@ async function runRing(ring: Ring, signal: AbortSignal): Promise<RingResult> {
     return skippedRing(ring.name, problem, required);
   }
   console.log(`\n=== ${ring.name}: ${ring.says}`);
-  return ring.config === undefined ? runChecks({ signal }) : runVitest(ring, ring.config, signal);
+  if (ring.config === undefined) return runChecks({ signal });
+  const unprepared = await prepare(ring, signal);
+  return unprepared ?? runVitest(ring, ring.config, signal);
+}
+
+/** Makes what the ring's tests need. Returns a result only where that failed. */
+async function prepare({ name, prepare: script, grace }: Ring, signal: AbortSignal): Promise<RingResult | undefined> {
+  if (script === undefined) return undefined;
+  const started = performance.now();
+  const { code } = await runChild([NODE, inProject(script)], { cwd: ROOT, signal, grace });
+  if (code === 0) return undefined;
+  const failures = [`${name}: ${script} failed (exit status ${code}); its message is above`];
+  return { ring: name, passed: 0, failed: 1, skipped: 0, seconds: (performance.now() - started) / 1000, failures };
 }
 
 async function runVitest(ring: Ring, config: string, signal: AbortSignal): Promise<RingResult> {

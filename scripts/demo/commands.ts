@@ -10,6 +10,7 @@ export const CLUSTER_COMMANDS = {
   helloReady: 'kubectl rollout status deployment/hello -n demo --timeout=60s',
   letIn: 'kubectl apply -f manifests/samples/meshpeer.yaml',
   peerReady: 'kubectl wait meshpeer/ada-laptop -n demo --for=condition=Programmed --timeout=60s',
+  peerConnected: 'kubectl wait meshpeer/ada-laptop -n demo --for=condition=Connected --timeout=90s',
   config: "kubectl get meshpeer ada-laptop -n demo -o jsonpath='{.status.config}' > sallyport.conf",
   gateways: 'kubectl get meshgateways',
   nodes: 'kubectl get meshgatewaynodes -n sallyport-system',

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { cp, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheDirectory } from '../../test/lab/binaries.ts';
@@ -14,6 +15,16 @@ export async function makeFolder(): Promise<void> {
   await mkdir(join(demoFolder(), 'manifests'), { recursive: true });
   await symlink(inProject('charts'), join(demoFolder(), 'charts'));
   await cp(inProject('manifests/samples'), join(demoFolder(), 'manifests/samples'), { recursive: true });
+}
+
+/** Notes that this demo was left running. */
+export async function markKept(): Promise<void> {
+  await writeFile(keptMark(), '');
+}
+
+/** Whether an earlier demo was left running, and not removed since. */
+export function wasKept(): boolean {
+  return existsSync(keptMark());
 }
 
 export async function removeFolder(): Promise<void> {
@@ -36,4 +47,8 @@ export async function editSample(name: string, field: string, value: string): Pr
     file,
     before.replace(line, (_, start: string) => start + value),
   );
+}
+
+function keptMark(): string {
+  return join(demoFolder(), 'kept');
 }

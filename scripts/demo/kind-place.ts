@@ -20,22 +20,24 @@ export async function dockerAnswers(): Promise<boolean> {
 }
 
 /** Starts a cluster of kind, whose nodes are containers. */
-export async function startKindPlace(): Promise<Place> {
+export async function startKindPlace(signal: AbortSignal): Promise<Place> {
   const path = await searchPath();
   const environment = { PATH: path, KUBECONFIG: join(cacheDirectory(), 'demo-kubeconfig') };
   await removeKindPlace();
   const config = inProject('test/lab/kind.yaml');
-  await tell(['kind', 'create', 'cluster', '--name', CLUSTER, '--config', config, '--wait', '180s'], {
+  const name = ['--name', CLUSTER];
+  await tell(['kind', 'create', 'cluster', ...name, '--config', config, '--wait', '180s'], {
     env: environment,
+    signal,
   });
-  const nodes = (await output(['kind', 'get', 'nodes', '--name', CLUSTER], { env: environment })).trim().split('\n');
+  const nodes = (await output(['kind', 'get', 'nodes', ...name], { env: environment })).trim().split('\n');
   return {
     environment,
     nodes: nodes.map(container),
     loadSallyport: async () => {
       const image = `${IMAGE.repository}:${IMAGE.tag}`;
-      await tell(['docker', 'build', '--tag', image, inProject()]);
-      await tell(['kind', 'load', 'docker-image', image, '--name', CLUSTER], { env: environment });
+      await tell(['docker', 'build', '--tag', image, inProject()], { signal });
+      await tell(['kind', 'load', 'docker-image', image, ...name], { env: environment, signal });
       return IMAGE;
     },
     loadHello: async () => undefined,

@@ -74,6 +74,7 @@ export async function reach(stage: Stage, laptop: Laptop): Promise<void> {
     narrator.note(describeTimes(times));
   });
   await narrator.step('What the cluster says about the laptop', async () => {
+    await onCluster(stage, CLUSTER_COMMANDS.peerConnected);
     await onCluster(stage, CLUSTER_COMMANDS.peers);
     await onCluster(stage, CLUSTER_COMMANDS.describe);
   });

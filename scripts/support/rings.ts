@@ -8,6 +8,8 @@ export interface Ring {
   readonly says: string;
   /** Its vitest configuration from the project's top; the ring `check` has none. */
   readonly config?: string;
+  /** A script that makes what its tests need, once; from the project's top. */
+  readonly prepare?: string;
   /** Why it cannot run on this machine, and what would make it run. */
   readonly problem: () => string | undefined;
   /** The longest that its tests may take to clean up once interrupted, in milliseconds. */
@@ -34,6 +36,7 @@ const RINGS: readonly Ring[] = [
     name: 'lab',
     says: 'a real Kubernetes cluster with several nodes on this machine',
     config: 'test/lab/vitest.config.ts',
+    prepare: 'scripts/support/build-lab.ts',
     problem: labProblem,
     grace: 90_000,
   },
