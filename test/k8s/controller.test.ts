@@ -51,17 +51,21 @@ describe('a controller', () => {
   });
 
   test('what throws is tried again with back-off, and the next success forgets it', async () => {
-    let left = 3;
+    const fails = [true, true, true, false, true];
     const { clock, cache, runs, stop, ended } = running(async () => {
-      if (left-- > 0) throw new Error('not now');
+      if (fails.shift()) throw new Error('not now');
       return settled;
     });
     sync(cache, 'a');
+    await clock.advance(1000);
+    cache.put(configMap('a', '2'));
     await clock.advance(1000);
     expect(runs.map((run) => (run.kind === 'failed' ? run.retryInMs : run.outcome.kind))).toEqual([
       53,
       105,
       210,
+      'settled',
+      53,
       'settled',
     ]);
     stop.abort();

@@ -141,6 +141,30 @@ describe('leader election', () => {
     await us.stop();
   });
 
+  test('what counts is when a renewal was sent, not when its answer came', async () => {
+    const cluster = await startFakeCluster();
+    const timing = { leaseSeconds: 1, renewDeadlineMs: 700, retryMs: 40 };
+    const us = stand(cluster.transport, 'us', { timing });
+    await us.told('elected');
+    cluster.server.fault({ method: 'PUT', times: 1, action: { kind: 'slow', ms: 300 } });
+    cluster.server.fault({ action: { kind: 'cut' } });
+    await cluster.server.until(() => cluster.server.seen('leases', 'PUT').length === 1);
+    const sent = systemClock.monotonic();
+    await us.told('lost');
+    expect(systemClock.monotonic() - sent).toBeLessThan(900);
+    await us.stop();
+  });
+
+  test('a renewal that is on its way does not keep the lease from being released', async () => {
+    const cluster = await startFakeCluster();
+    const us = stand(cluster.transport, 'us');
+    await us.told('elected');
+    cluster.server.fault({ method: 'PUT', times: 1, action: { kind: 'slow', ms: 100 } });
+    await cluster.server.until(() => cluster.server.seen('leases', 'PUT').length === 1);
+    await us.stop();
+    expect(await holder(cluster)).toBe('');
+  });
+
   test('a leader whose lease was taken over ends its work at once', async () => {
     const cluster = await startFakeCluster();
     const us = stand(cluster.transport, 'us');

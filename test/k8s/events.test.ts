@@ -138,6 +138,19 @@ describe('recording events', () => {
     expect(failures.length + events().length).toBe(100);
   });
 
+  test('of more happenings than it remembers the oldest is forgotten', async () => {
+    const { recorder, events } = await recording({ capacity: 3 });
+    for (const note of ['a', 'b', 'c', 'd', 'a', 'd']) {
+      recorder.record(happening(note));
+      await recorder.flush();
+    }
+    expect(
+      events()
+        .map(({ note }) => note)
+        .sort(),
+    ).toEqual(['a', 'a', 'b', 'c', 'd']);
+  });
+
   test('an Event whose first write failed is made by the next record', async () => {
     const { recorder, server, events, clock } = await recording();
     server.fault({ times: 1, action: { kind: 'refuse', code: 500 } });

@@ -158,6 +158,17 @@ describe('measured defects of client-node', () => {
     expect(new Set(resumed)).toEqual(new Set(['1000']));
   });
 
+  test.each([500, 503, 429])('a resume that is refused with %i once is resumed, not listed again', async (code) => {
+    const cluster = await startFakeCluster();
+    const { store } = watchConfigMaps(cluster, { clock: new SkippingClock() });
+    await store.whenSynced();
+    cluster.server.fault({ times: 2, when: 'resume', action: { kind: 'refuse', code } });
+    cluster.server.finishWatches('cut');
+    put(cluster, 'a');
+    await shows(store, ({ size }) => size === 1);
+    expect(cluster.server.requests.filter(({ query }) => query.has('sendInitialEvents'))).toHaveLength(1);
+  });
+
   test('a stopped informer was revived by the error that its stop raised: here a stop is silent and final', async () => {
     const cluster = await startFakeCluster();
     const clock = new SkippingClock();

@@ -145,15 +145,42 @@ describe('servers that cannot list by watch', () => {
     for (let i = 0; i < 600; i++) put(cluster, `m${i}`);
     const { server } = cluster;
     const expired = { kind: 'refuse', code: 410, reason: 'Expired' } as const;
+    // By the time the second page is asked for, an object of the first one is gone.
+    void server.until(() => server.requests.length === 3).then(() => drop(cluster, 'm0'));
     server.fault({ when: 'streaming-list', times: 1, action: { kind: 'refuse', code: 422 } });
     server.fault({ when: 'plain', times: 1, action: { kind: 'slow', ms: 0 } });
     server.fault({ when: 'plain', times: 1, action: expired });
     const { store, changes } = watchConfigMaps(cluster, { clock: new SkippingClock() });
     await store.whenSynced();
-    expect(store.size).toBe(600);
-    expect(changes).toHaveLength(600);
+    expect(store.size).toBe(599);
+    expect(changes).toHaveLength(599);
     expect(server.seen('configmaps').filter(({ query }) => !query.has('watch'))).toHaveLength(3);
   });
+});
+
+describe('stopping', () => {
+  test.each([true, false])(
+    'in the middle of a list announces nothing any more (streaming: %o)',
+    async (streamingLists) => {
+      const cluster = await startFakeCluster({ streamingLists });
+      put(cluster, 'a');
+      const stop = new AbortController();
+      const type: ResourceType<ConfigMap> = {
+        ...configMapType,
+        parse: (raw) => {
+          stop.abort();
+          return configMapType.parse(raw);
+        },
+      };
+      const { store, stopped } = startReflector(cluster.transport, type, {
+        clock: new SkippingClock(),
+        signal: stop.signal,
+      });
+      store.subscribe(() => expect.unreachable());
+      await stopped;
+      expect([store.size, store.synced]).toEqual([0, false]);
+    },
+  );
 });
 
 describe('a new list after the history was lost', () => {

@@ -70,6 +70,16 @@ describe('one request', () => {
     expect(server.connections).toBe(2);
   });
 
+  test('after one connection was found dead, the idle ones beside it are not trusted either', async () => {
+    const { transport, server } = await startFakeCluster({ timeoutMs: 60 });
+    await Promise.all([1, 2, 3].map(() => transport.request(GET)));
+    const opened = server.connections;
+    server.fault({ times: 1, action: { kind: 'stall' } });
+    await expect(transport.request(GET)).rejects.toMatchObject({ timedOut: true });
+    await transport.request(GET);
+    expect([opened, server.connections]).toEqual([3, 4]);
+  });
+
   test('an abort ends it at once, before and while it runs', async () => {
     const { transport, server } = await startFakeCluster();
     server.fault({ action: { kind: 'stall' } });
@@ -206,6 +216,14 @@ describe('a stream', () => {
     const request = { ...GET, query: { watch: true, sendInitialEvents: true } };
     await expect(transport.stream(request, { onLine, idleMs: 5000 })).rejects.toThrow('cannot read this');
     await server.until(() => server.watches.size === 0);
+  });
+
+  test('that ends inside a line was cut, however politely', async () => {
+    const { transport, server } = await startFakeCluster();
+    const ended = transport.stream({ ...GET, query: { watch: true } }, { onLine: () => undefined, idleMs: 5000 });
+    await server.until(() => server.watches.size === 1);
+    server.finishWatches('truncate');
+    await expect(ended).rejects.toThrow('cut before the answer was complete');
   });
 
   test('an abort ends it at once, and the connection', async () => {
