@@ -27,6 +27,9 @@ export interface Admission {
 
 export type Verdicts<T> = { readonly value: T } | { readonly violation: PeerViolation };
 
+/** What `status.gateways` has room for. */
+const MOST_GATEWAYS = 64;
+
 /** Everything about a peer that decides whether it is let in, in the order in which a person would mend it. */
 export function admission(view: MeshView, peer: MeshPeer, now: number): Verdicts<Admission> {
   const revoked = isHeldBack(peer, now);
@@ -43,7 +46,14 @@ export function admission(view: MeshView, peer: MeshPeer, now: number): Verdicts
 function isHeldBack(peer: MeshPeer, now: number): PeerViolation | undefined {
   if (peer.spec.suspended)
     return { reason: 'Suspended', message: 'spec.suspended is true; set it to false to let this device in again.' };
-  if (expiryOf(peer) > now) return undefined;
+  const expiry = expiryOf(peer);
+  if (expiry > now) return undefined;
+  if (expiry === Number.NEGATIVE_INFINITY) {
+    return {
+      reason: 'Expired',
+      message: `spec.expiresAt (${peer.spec.expiresAt}) is no time that can be read, so nobody is let in; write it in RFC 3339, such as 2030-01-31T18:00:00Z.`,
+    };
+  }
   return {
     reason: 'Expired',
     message: `spec.expiresAt (${peer.spec.expiresAt}) has passed; set a later time, or delete this MeshPeer if the device is not coming back.`,
@@ -61,7 +71,7 @@ function admittingGateways(view: MeshView, peer: MeshPeer): Verdicts<Admitting> 
 function everyAdmittingGateway(view: MeshView, peer: MeshPeer): Verdicts<Admitting> {
   const present = view.gateways.filter((gateway) => gateway.metadata.deletionTimestamp === undefined);
   const gateways = present.filter((gateway) => admitsNamespace(view, gateway, peer));
-  if (gateways.length > 0) return { value: { gateways, refused: [] } };
+  if (gateways.length > 0) return { value: { gateways: gateways.slice(0, MOST_GATEWAYS), refused: [] } };
   if (present.length === 0) {
     return {
       violation: {
@@ -78,10 +88,9 @@ function namedGateways(view: MeshView, peer: MeshPeer, names: readonly string[])
   const gateways: MeshGateway[] = [];
   const refused: PeerViolation[] = [];
   for (const name of names) {
-    const gateway = view.gateways.find(
-      ({ metadata }) => metadata.name === name && metadata.deletionTimestamp === undefined,
-    );
-    if (gateway === undefined) refused.push(gatewayNotFound(view, name));
+    const gateway = view.gateways.find(({ metadata }) => metadata.name === name);
+    if (gateway === undefined || gateway.metadata.deletionTimestamp !== undefined)
+      refused.push(gatewayNotFound(view, name, gateway));
     else if (admitsNamespace(view, gateway, peer)) gateways.push(gateway);
     else refused.push(notAdmitted(peer, `MeshGateway ${name} does not admit`, 'its'));
   }
@@ -89,10 +98,13 @@ function namedGateways(view: MeshView, peer: MeshPeer, names: readonly string[])
   return gateways.length === 0 && first !== undefined ? { violation: first } : { value: { gateways, refused } };
 }
 
-function gatewayNotFound(view: MeshView, name: string): PeerViolation {
-  const names = view.gateways.map(({ metadata }) => metadata.name);
-  const known = names.length === 0 ? 'there is none in this cluster' : `there is ${some(names)}`;
-  return { reason: 'GatewayNotFound', message: `spec.gateways names ${name}, which does not exist; ${known}.` };
+function gatewayNotFound(view: MeshView, name: string, leaving: MeshGateway | undefined): PeerViolation {
+  const names = view.gateways
+    .filter(({ metadata }) => metadata.deletionTimestamp === undefined)
+    .map(({ metadata }) => metadata.name);
+  const known = names.length === 0 ? 'there is none in this cluster; create it' : `name one that does: ${some(names)}`;
+  const what = leaving === undefined ? 'which does not exist' : 'which is being deleted';
+  return { reason: 'GatewayNotFound', message: `spec.gateways names ${name}, ${what}; ${known}.` };
 }
 
 function notAdmitted(peer: MeshPeer, subject: string, whose: string): PeerViolation {
@@ -112,6 +124,15 @@ function admitsNamespace(view: MeshView, gateway: MeshGateway, peer: MeshPeer): 
 function ownKey(view: MeshView, peer: MeshPeer): Verdicts<PublicKey> {
   const key = parsePublicKey(peer.spec.publicKey);
   if (!key.ok) return { violation: { reason: 'InvalidKey', message: `spec.publicKey: ${key.problem}.` } };
+  const gateway = view.gateways.find(({ status }) => status?.publicKey === key.value);
+  if (gateway !== undefined) {
+    return {
+      violation: {
+        reason: 'InvalidKey',
+        message: `spec.publicKey is the key of MeshGateway ${gateway.metadata.name}, not of a device; print the device's own with \`wg pubkey < private.key\`.`,
+      },
+    };
+  }
   const holder = view.claims.winnerOf(key.value);
   if (holder === undefined || isSame(holder, peer)) return { value: key.value };
   return {
