@@ -31,7 +31,7 @@ export interface AgentOptions {
   readonly peers: Store<MeshPeer>;
   readonly client: Client;
   readonly host: Host;
-  readonly probe: ServiceProbe;
+  readonly probe: Pick<ServiceProbe, 'run' | 'close'>;
   readonly probeKey: ConstructorParameters<typeof NodeSync>[0]['probeKey'];
   readonly events: EventRecorder;
   readonly clock: Clock;

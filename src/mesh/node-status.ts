@@ -4,6 +4,7 @@ import type { MeshGatewayNodeStatus, ReportedConnection } from '../api/meshgatew
 import { timestamp } from '../api/timestamp.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
 import type { NodeState } from '../dataplane/node-plan.ts';
+import { cidrFamily } from '../net/cidr.ts';
 
 /** Why a node could not be brought to its plan. */
 export interface NodeFailure {
@@ -89,17 +90,21 @@ function interfaceUp({ gateway, state, failure }: NodeFindings): NodeVerdict {
   );
 }
 
+/** Of the families that the mesh uses here; another one's forwarding is none of ours. */
 function forwarding({ state }: NodeFindings): NodeVerdict {
-  const sysctls = state?.sysctls;
-  const on = sysctls?.forwarding4 === true && sysctls.forwarding6 !== false;
-  return on
+  const usesIpv6 = state?.device?.addresses.some((address) => cidrFamily(address) === 6) ?? false;
+  const off = [
+    ...(state?.sysctls.forwarding4 === true ? [] : ['net.ipv4.ip_forward']),
+    ...(usesIpv6 && state?.sysctls.forwarding6 !== true ? ['net.ipv6.conf.all.forwarding'] : []),
+  ];
+  return off.length === 0
     ? verdict('MeshGatewayNode', 'ForwardingEnabled', 'True', 'Enabled', 'The node forwards packets.')
     : verdict(
         'MeshGatewayNode',
         'ForwardingEnabled',
         'False',
         'Disabled',
-        'The node does not forward packets: net.ipv4.ip_forward (or its IPv6 counterpart) is 0 and could not be set.',
+        `The node does not forward packets: ${off.join(' and ')} is off; look for what turns it off (sysctl configuration, another agent).`,
       );
 }
 

@@ -1,0 +1,170 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { findCondition, isTrue } from '../../src/api/conditions.ts';
+import { leaseType } from '../../src/api/core.ts';
+import { type MeshGateway, meshGatewayType } from '../../src/api/meshgateway.ts';
+import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
+import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
+import type { ObjectKey } from '../../src/api/resource.ts';
+import { timestamp } from '../../src/api/timestamp.ts';
+import { aKey } from '../support/builders.ts';
+import { NAMESPACE, SmallMesh, type SmallNode } from '../support/small-mesh.ts';
+
+const REPORT = `${NAMESPACE}/default.node-a` as ObjectKey;
+
+let mesh: SmallMesh;
+let node: SmallNode;
+let endOperator: () => Promise<void>;
+
+const is = (type: string) => (object: MeshPeer | MeshGateway | MeshGatewayNode) =>
+  isTrue(object.status?.conditions ?? [], type);
+const holdsKey = (key: string) => [...(node.host.state.device?.peers.keys() ?? [])].includes(aKey(key));
+const report = (holds: (report: MeshGatewayNode) => boolean) => mesh.until(meshGatewayNodeType, REPORT, holds);
+
+/** Resolves once this holds for the node; looked at after every step that the agent takes. */
+async function untilNode(holds: () => boolean): Promise<void> {
+  await expect.poll(holds, { interval: 5, timeout: 8_000 }).toBe(true);
+}
+
+beforeEach(async () => {
+  mesh = await SmallMesh.start();
+  endOperator = mesh.startOperator();
+  await mesh.addGateway();
+  node = await mesh.startNode('node-a');
+  await mesh.addPeer('ada');
+  await mesh.untilPeer('ada', is('Programmed'));
+});
+
+afterEach(() => mesh.stop());
+
+describe('revocation with the operator down', () => {
+  beforeEach(() => endOperator());
+
+  test('a deleted peer is out, and its connections end', async () => {
+    const address = (await mesh.client.get(meshPeerType, 'ada', 'team-a'))?.status?.addresses?.[0];
+    await mesh.client.delete(meshPeerType, { name: 'ada', namespace: 'team-a' });
+    await untilNode(() => !holdsKey('ada'));
+    await untilNode(() => node.host.forgotten.includes(`${address}/32` as never));
+  });
+
+  test('a suspended peer is out, and in again when it is resumed', async () => {
+    const suspend = (suspended: boolean) =>
+      mesh.client.patch(meshPeerType, { name: 'ada', namespace: 'team-a' }, { spec: { suspended } });
+    await suspend(true);
+    await untilNode(() => !holdsKey('ada'));
+    await suspend(false);
+    await untilNode(() => holdsKey('ada'));
+  });
+
+  test('a peer is out at its expiry although nobody writes anything then', async () => {
+    const expiresAt = timestamp(Date.now() + 1_500);
+    await mesh.client.patch(meshPeerType, { name: 'ada', namespace: 'team-a' }, { spec: { expiresAt } });
+    await untilNode(() => !holdsKey('ada'));
+    expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(expiresAt));
+  });
+
+  test('a new peer waits', async () => {
+    await mesh.addPeer('bob');
+    await mesh.client.patch(meshPeerType, { name: 'ada', namespace: 'team-a' }, { spec: { suspended: true } });
+    await untilNode(() => !holdsKey('ada'));
+    expect(holdsKey('bob')).toBe(false);
+  });
+
+  test('a key that was replaced is out at once, and the new one waits for the operator', async () => {
+    await mesh.client.patch(meshPeerType, { name: 'ada', namespace: 'team-a' }, { spec: { publicKey: aKey('eve') } });
+    await untilNode(() => !holdsKey('ada'));
+    expect(holdsKey('eve')).toBe(false);
+    endOperator = mesh.startOperator();
+    await untilNode(() => holdsKey('eve'));
+  });
+});
+
+describe('a node', () => {
+  test('one changed peer costs one command', async () => {
+    node.host.applied.splice(0);
+    await mesh.addPeer('bob');
+    await untilNode(() => holdsKey('bob'));
+    expect(node.host.applied).toMatchObject([
+      { kind: 'set-peers', changes: [{ kind: 'add', publicKey: aKey('bob') }] },
+    ]);
+  });
+
+  test('an agent that starts again adopts what it finds', async () => {
+    await node.stop();
+    node.host.applied.splice(0);
+    node = await mesh.startNode('node-a', node.host);
+    await mesh.addPeer('bob');
+    await untilNode(() => holdsKey('bob'));
+    expect(new Set(node.host.applied.map(({ kind }) => kind))).toEqual(new Set(['set-peers']));
+    // Its probe peer has a new key; nobody else is touched.
+    expect(holdsKey('ada')).toBe(true);
+  });
+
+  test('what another hand changed is mended, and an Event says so', async () => {
+    node.host.drift('the table is gone', (state) => ({ ...state, ruleset: undefined }));
+    await untilNode(() => node.host.state.ruleset !== undefined);
+    await untilNode(() =>
+      mesh.happened.some(({ reason, note }) => reason === 'DriftMended' && note.includes('node-a')),
+    );
+  });
+
+  test('a change of the resources is no drift', async () => {
+    await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { mtu: 1380 } });
+    await untilNode(() => node.host.state.device?.mtu === 1380);
+    await report((one) => one.status?.mtu === 1380);
+    expect(mesh.happened.map(({ reason }) => reason)).not.toContain('DriftMended');
+  });
+
+  test('a step that fails is told with its reason, tried again, and forgotten when it works', async () => {
+    node.host.failures.set('set-peers', new Error('wg: Unable to modify interface'));
+    await mesh.addPeer('bob');
+    const failed = await report(
+      (one) => findCondition(one.status?.conditions ?? [], 'Programmed')?.reason === 'ApplyFailed',
+    );
+    expect(findCondition(failed.status?.conditions ?? [], 'Programmed')?.message).toContain(
+      'wg: Unable to modify interface',
+    );
+    node.host.failures.clear();
+    await report(is('Programmed'));
+    expect(holdsKey('bob')).toBe(true);
+  });
+
+  test('a session shows in the report and in the peer, and a later handshake alone writes nothing', async () => {
+    const seen = { endpoint: '198.51.100.7:1234' as never, latestHandshake: Math.floor(Date.now() / 1000) };
+    node.host.handshake(aKey('ada'), seen);
+    const peer = await mesh.untilPeer('ada', is('Connected'));
+    expect(peer.status?.connections).toMatchObject([
+      { gateway: 'default', node: 'node-a', endpoint: '198.51.100.7:1234' },
+    ]);
+    const before = (await report(() => true)).metadata.resourceVersion;
+    node.host.handshake(aKey('ada'), { ...seen, latestHandshake: seen.latestHandshake + 120 });
+    await mesh.addPeer('bob');
+    await mesh.untilPeer('bob', is('Programmed'));
+    const after = await mesh.client.get(meshPeerType, 'ada', 'team-a');
+    expect(after?.metadata.resourceVersion).toBe(peer.metadata.resourceVersion);
+    expect((await report(() => true)).metadata.resourceVersion).not.toBe(before);
+  });
+
+  test('a gateway that is not accepted any more stays as it is on the node, but for who is revoked', async () => {
+    await mesh.addPeer('bob');
+    await untilNode(() => holdsKey('bob'));
+    await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { endpoint: { hosts: ['bad host'] } } });
+    await report((one) => findCondition(one.status?.conditions ?? [], 'Programmed')?.reason === 'WaitingForGateway');
+    await mesh.client.delete(meshPeerType, { name: 'bob', namespace: 'team-a' });
+    await untilNode(() => !holdsKey('bob'));
+    expect(holdsKey('ada')).toBe(true);
+    expect(node.host.state.ruleset).toBeDefined();
+  });
+
+  test('a deleted gateway leaves nothing on the node and no report and Lease behind', async () => {
+    await mesh.client.delete(meshGatewayType, { name: 'default' });
+    await mesh.server.until(() => mesh.server.collection(meshGatewayNodeType).list().length === 0);
+    await mesh.server.until(
+      () =>
+        !mesh.server
+          .collection(leaseType)
+          .list()
+          .some((lease) => JSON.stringify(lease).includes('default.node-a')),
+    );
+    expect(node.host.state).toMatchObject({ device: undefined, ruleset: undefined, routes: [] });
+  });
+});

@@ -1,0 +1,203 @@
+import { createHash } from 'node:crypto';
+import { Agent } from '../../src/agent/agent.ts';
+import { nodeType, serviceCidrType, serviceType } from '../../src/api/core.ts';
+import { meshGatewayType } from '../../src/api/meshgateway.ts';
+import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
+import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
+import type { KubernetesObject, ObjectKey, ResourceType } from '../../src/api/resource.ts';
+import { type Client, createClient } from '../../src/k8s/client.ts';
+import { createEventRecorder, type Happening } from '../../src/k8s/events.ts';
+import { startReflector } from '../../src/k8s/reflector.ts';
+import type { Store } from '../../src/k8s/store.ts';
+import { createTransport, type Transport } from '../../src/k8s/transport.ts';
+import { keyPairFrom } from '../../src/net/key.ts';
+import { parseOperatorConfig } from '../../src/operator/config.ts';
+import { lead } from '../../src/operator/lead.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { createLog, type LogLevel } from '../../src/runtime/log.ts';
+import { aKey } from './builders.ts';
+import { FakeApiServer } from './fake-api-server/server.ts';
+import { FakeHost } from './fake-host.ts';
+
+export const NAMESPACE = 'sallyport-system';
+
+const KINDS = [meshGatewayType, meshPeerType, meshGatewayNodeType].map(({ parse: _, ...resource }) => ({
+  ...resource,
+  status: true,
+}));
+const CRDS = {
+  group: 'apiextensions.k8s.io',
+  version: 'v1',
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+  namespaced: false,
+};
+
+/** One node of a small mesh, whose kernel is a FakeHost. */
+export interface SmallNode {
+  readonly name: string;
+  readonly host: FakeHost;
+  /** Ends the agent as SIGTERM does; the kernel stays. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Operator and agents as they are, on an API server and kernels in this process: for what is decided and written, not for packets.
+ */
+export class SmallMesh {
+  readonly server: FakeApiServer;
+  readonly client: Client;
+  readonly happened: Happening[] = [];
+  readonly #transport: Transport;
+  readonly #ending: (() => Promise<void>)[] = [];
+  readonly #stores = new Map<string, Store<KubernetesObject>>();
+
+  private constructor(server: FakeApiServer) {
+    this.server = server;
+    this.#transport = createTransport(server.connection(), { userAgent: 'test' });
+    this.client = createClient(this.#transport);
+  }
+
+  /** A cluster with a service CIDR and cluster DNS, and nothing of ours running. */
+  static async start(): Promise<SmallMesh> {
+    const mesh = new SmallMesh(
+      await FakeApiServer.start({ plain: true, resources: [...KINDS, { ...CRDS, status: true }] }),
+    );
+    await mesh.client.create(serviceCidrType, { metadata: { name: 'kubernetes' }, spec: { cidrs: ['10.96.0.0/12'] } });
+    const labels = { 'k8s-app': 'kube-dns' };
+    await mesh.client.create(serviceType, {
+      metadata: { name: 'kube-dns', namespace: 'kube-system', labels },
+      spec: { clusterIPs: ['10.96.0.10'] },
+    });
+    return mesh;
+  }
+
+  /** Starts an operator that leads at once; the answer ends it. */
+  startOperator(): () => Promise<void> {
+    const ending = new AbortController();
+    const config = parseOperatorConfig('agent: {image: sallyport}');
+    if (!config.ok) throw new Error(config.problem);
+    const context = {
+      transport: this.#transport,
+      client: this.client,
+      events: this.#events(),
+      clock: systemClock,
+      log: QUIET,
+    };
+    const random = { randomBytes: (length: number) => Uint8Array.from({ length }, (_, index) => index + 1) };
+    const leading = lead({ ...context, ...random, config: config.value, namespace: NAMESPACE }, ending.signal);
+    return this.#ends(async () => {
+      ending.abort();
+      await leading.catch((error: unknown) => {
+        if (!ending.signal.aborted) throw error;
+      });
+    });
+  }
+
+  /** A Node with an agent of gateway `default` on it. */
+  async startNode(name: string, host = new FakeHost()): Promise<SmallNode> {
+    const labels = { 'kubernetes.io/os': 'linux' };
+    if ((await this.client.get(nodeType, name)) === undefined) {
+      await this.client.create(nodeType, { metadata: { name, labels } });
+      const addresses = [{ type: 'InternalIP', address: `192.0.2.${name.charCodeAt(name.length - 1)}` }];
+      await this.client.applyStatus(nodeType, { name }, { addresses }, { fieldManager: 'test' });
+    }
+    host.facts = { ...host.facts, node: name };
+    const ending = new AbortController();
+    const following = { signal: ending.signal, clock: systemClock };
+    const agent = new Agent({
+      gateway: 'default',
+      node: name,
+      namespace: NAMESPACE,
+      identity: `agent-${name}`,
+      gateways: startReflector(this.#transport, meshGatewayType, {
+        ...following,
+        fieldSelector: 'metadata.name=default',
+      }).store,
+      peers: startReflector(this.#transport, meshPeerType, following).store,
+      client: this.client,
+      host,
+      probe: { run: async () => ({ reason: 'ProbeSucceeded', message: 'It works.' }), close: async () => undefined },
+      probeKey: keyPairFrom(createHash('sha256').update(name).digest()).publicKey,
+      events: this.#events(),
+      clock: systemClock,
+      log: QUIET,
+    });
+    const running = agent.run(ending.signal);
+    const stop = this.#ends(async () => {
+      ending.abort();
+      await running;
+    });
+    return { name, host, stop };
+  }
+
+  async addGateway(spec: object = {}): Promise<void> {
+    await this.client.create(meshGatewayType, { metadata: { name: 'default' }, spec });
+  }
+
+  async addPeer(name: string, spec: object = {}): Promise<MeshPeer> {
+    return this.client.create(meshPeerType, {
+      metadata: { name, namespace: 'team-a' },
+      spec: { publicKey: aKey(name), ...spec },
+    });
+  }
+
+  /** Resolves with the peer once this holds for it. */
+  untilPeer(name: string, holds: (peer: MeshPeer) => boolean): Promise<MeshPeer> {
+    return this.until(meshPeerType, `team-a/${name}` as ObjectKey, holds);
+  }
+
+  /** Resolves with the object once this holds for it. */
+  until<T extends KubernetesObject>(type: ResourceType<T>, key: ObjectKey, holds: (object: T) => boolean): Promise<T> {
+    const store = this.#follow(type);
+    return new Promise((resolve) => {
+      const look = (object: T | undefined) => {
+        if (object === undefined || !holds(object)) return;
+        unsubscribe();
+        resolve(object);
+      };
+      const unsubscribe = store.subscribe((change) => change.key === key && look(change.after));
+      look(store.get(key));
+    });
+  }
+
+  async stop(): Promise<void> {
+    for (const end of this.#ending.splice(0).reverse()) await end();
+    this.#transport.close();
+    await this.server.stop();
+  }
+
+  #follow<T extends KubernetesObject>(type: ResourceType<T>): Store<T> {
+    const known = this.#stores.get(type.kind);
+    if (known !== undefined) return known as Store<T>;
+    const ending = new AbortController();
+    const { store, stopped } = startReflector(this.#transport, type, { signal: ending.signal, clock: systemClock });
+    this.#stores.set(type.kind, store as Store<KubernetesObject>);
+    this.#ends(async () => {
+      ending.abort();
+      await stopped;
+    });
+    return store;
+  }
+
+  #events() {
+    const recorder = createEventRecorder(this.client, { controller: 'test', instance: 'test', clock: systemClock });
+    return {
+      ...recorder,
+      record: (happening: Happening) => {
+        this.happened.push(happening);
+        recorder.record(happening);
+      },
+    };
+  }
+
+  #ends(end: () => Promise<void>): () => Promise<void> {
+    this.#ending.push(end);
+    return async () => {
+      this.#ending.splice(this.#ending.indexOf(end), 1);
+      await end();
+    };
+  }
+}
+
+const QUIET = createLog({ level: (process.env.SALLYPORT_TEST_LOG ?? 'silent') as LogLevel });
