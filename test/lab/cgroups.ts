@@ -13,6 +13,11 @@ export function groupDirectories(group: string): readonly string[] {
   return hierarchies().map((mount) => join(mount, group));
 }
 
+/** What the shell scripts that start programs need to put them into a lab's group for all that is no pod. */
+export function systemGroups(lab: string): { readonly LAB_GROUPS: string } {
+  return { LAB_GROUPS: groupDirectories(`${labGroup(lab)}/system`).join(' ') };
+}
+
 /** Makes a control group, and those above it, in every hierarchy, ready to hold processes. */
 export async function createGroup(group: string): Promise<void> {
   const above = dirname(group);

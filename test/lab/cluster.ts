@@ -3,6 +3,7 @@ import { labTools, type Tools } from './binaries.ts';
 import { createGroup, labGroup } from './cgroups.ts';
 import { issueNodeCredentials, startControlPlane } from './control-plane.ts';
 import { coreDnsImage, coreDnsManifests } from './coredns.ts';
+import { diagnosis } from './diagnosis.ts';
 import { ipBatch } from './network.ts';
 import type { KubeProxyMode } from './node.ts';
 import { type Ownership, removeKept, takeOwnership } from './ownership.ts';
@@ -65,6 +66,7 @@ export async function attachCluster(name = 'lab'): Promise<Cluster | undefined> 
     images: () => baseImages(tools),
     credentials: (node) => issueNodeCredentials(name, node),
     remove: () => removeKept(name),
+    onEnded: () => undefined,
   });
 }
 
@@ -79,8 +81,9 @@ interface Beginning {
 async function bringUp({ record, sandbox, tools, ownership, options }: Beginning): Promise<Cluster> {
   const { name, nodes } = record;
   const ready = Promise.withResolvers<void>();
-  // Nodes wait for it; if the control plane fails, its own error is the one to tell.
-  ready.promise.catch(() => undefined);
+  const ended = Promise.withResolvers<never>();
+  // Nodes wait for the one, nobody for the other once the cluster is up: the error to tell is told elsewhere.
+  for (const { promise } of [ready, ended]) promise.catch(() => undefined);
   const images = (async () => [...(await baseImages(tools)), ...(options.images ?? [])])();
   const cluster = new Cluster({
     record,
@@ -88,13 +91,14 @@ async function bringUp({ record, sandbox, tools, ownership, options }: Beginning
     images: () => images,
     credentials: (node) => ready.promise.then(() => issueNodeCredentials(name, node)),
     remove: options.keep ? () => removeKept(name) : ownership.remove,
+    onEnded: ended.reject,
   });
   await ipBatch(
     sandbox,
     nodes.map(({ index }) => `route add ${nodePodCidr(index)} via ${nodeAddress(index)}`),
   );
   const controlPlane = async () => {
-    const started = await startControlPlane(sandbox, tools);
+    const started = await startControlPlane(sandbox, tools, ended.reject);
     await started.ready();
     await cluster.kubectl(['create', '--validate=false', '-f', '-'], asList(nodes.map(nodeObject)));
     ready.resolve();
@@ -103,10 +107,16 @@ async function bringUp({ record, sandbox, tools, ownership, options }: Beginning
       asList(coreDnsManifests(options.dnsReplicas ?? 2)),
     );
   };
-  const controlPlaneStarted = controlPlane();
-  controlPlaneStarted.catch(ready.reject);
-  await Promise.all([controlPlaneStarted, ...cluster.nodes.map((node) => step(`starting ${node.name}`, node.start()))]);
-  await waitUntilUsable(cluster);
+  const work = async () => {
+    const controlPlaneStarted = controlPlane();
+    controlPlaneStarted.catch(ready.reject);
+    await Promise.all([
+      controlPlaneStarted,
+      ...cluster.nodes.map((node) => step(`starting ${node.name}`, node.start())),
+    ]);
+    await waitUntilUsable(cluster);
+  };
+  await Promise.race([work(), ended.promise]);
   if (options.keep) {
     cluster.keep();
     sandbox.keep();
@@ -118,8 +128,11 @@ async function bringUp({ record, sandbox, tools, ownership, options }: Beginning
 async function waitUntilUsable(cluster: Cluster): Promise<void> {
   const nodes = cluster.kubectl(['wait', '--for=condition=Ready', 'node', '--all', '--timeout=120s']);
   const dns = cluster.kubectl(['-n', 'kube-system', 'rollout', 'status', 'deployment/coredns', '--timeout=120s']);
-  await step('waiting for the nodes to be Ready', nodes);
-  await step('waiting for cluster DNS', dns);
+  try {
+    await Promise.all([step('waiting for the nodes to be Ready', nodes), step('waiting for cluster DNS', dns)]);
+  } catch (cause) {
+    throw new Error(`the cluster does not become usable:\n${await diagnosis(cluster)}`, { cause });
+  }
 }
 
 async function baseImages(tools: Tools): Promise<readonly string[]> {

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { groupDirectories, labGroup } from './cgroups.ts';
+import { systemGroups } from './cgroups.ts';
 import { lastLines } from './log.ts';
 import { enter, execInside, type Sandbox } from './sandbox.ts';
 
@@ -15,6 +15,8 @@ export interface ComponentSpec {
   /** Its output's file, as the machine sees it. */
   readonly log: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Is told when the program ends, which none should do by itself. */
+  readonly onEnded?: (error: Error) => void;
 }
 
 /** A started program of the lab. */
@@ -28,30 +30,19 @@ export interface Component {
 export async function startComponent(spec: ComponentSpec): Promise<Component> {
   await mkdir(dirname(spec.log), { recursive: true });
   const log = openSync(spec.log, 'a');
-  const groups = groupDirectories(`${labGroup(spec.sandbox.lab)}/system`);
-  const child = spawn(
-    'nsenter',
-    [
-      ...enter(spec.sandbox),
-      'sh',
-      '-c',
-      BECOME,
-      'component',
-      pidFile(spec.sandbox, spec.name),
-      ...groups,
-      '--',
-      ...spec.argv,
-    ],
-    { detached: true, stdio: ['ignore', log, log], env: { ...process.env, ...spec.env } },
-  );
+  const become = ['sh', '-c', BECOME, 'component', pidFile(spec.sandbox, spec.name)];
+  const child = spawn('nsenter', [...enter(spec.sandbox), ...become, ...spec.argv], {
+    detached: true,
+    stdio: ['ignore', log, log],
+    env: { ...process.env, ...spec.env, ...systemGroups(spec.sandbox.lab) },
+  });
   closeSync(log);
   child.unref();
   const ended = new Promise<never>((_, reject) => {
     child.on('error', reject);
     child.on('exit', (code, signal) => reject(new ComponentEnded(spec, code ?? signal ?? 'unknown')));
   });
-  // Only those who wait for something mind that it ended.
-  ended.catch(() => undefined);
+  ended.catch(spec.onEnded ?? (() => undefined));
   return { name: spec.name, until: (work) => Promise.race([work, ended]) };
 }
 
@@ -70,8 +61,8 @@ export class ComponentEnded extends Error {
 
 /** Joins the control groups, notes its process id in this PID namespace, and becomes the program. */
 const BECOME = `pidfile=$1; shift
-while [ "$1" != -- ]; do echo 0 >"$1/cgroup.procs"; shift; done
-shift
+for group in $LAB_GROUPS; do echo 0 >"$group/cgroup.procs"; done
+unset LAB_GROUPS
 echo $$ >"$pidfile"
 exec "$@"`;
 

@@ -31,13 +31,23 @@ export interface ControlPlane {
 }
 
 /** Starts etcd and the API server, and the controller manager and the scheduler once that is ready. */
-export async function startControlPlane(lab: Sandbox, tools: Tools): Promise<ControlPlane> {
+export async function startControlPlane(
+  lab: Sandbox,
+  tools: Tools,
+  onEnded: (error: Error) => void,
+): Promise<ControlPlane> {
   const pki = `${labDirectory(lab.lab)}/pki`;
   const start = (name: string, argv: readonly string[]) =>
-    startComponent({ sandbox: lab, name, argv: [tools.path(name), ...argv], log: controlPlaneLog(lab.lab, name) });
-  const etcd = await start('etcd', etcdArguments(lab));
+    startComponent({
+      sandbox: lab,
+      name,
+      argv: [tools.path(name), ...argv],
+      log: controlPlaneLog(lab.lab, name),
+      onEnded,
+    });
+  await start('etcd', etcdArguments(lab));
   const authority = await makeAuthority(pki, 'ca');
-  const apiserver = await start('kube-apiserver', await apiserverArguments(pki, authority));
+  await start('kube-apiserver', await apiserverArguments(pki, authority));
   const port = await openDoor(lab.init, CONTROL_PLANE_ADDRESS, API_PORT, controlPlaneLog(lab.lab, 'door'));
   const kubeconfig = await userKubeconfig(lab.lab, authority, 'admin', {
     commonName: 'lab-admin',
@@ -45,7 +55,7 @@ export async function startControlPlane(lab: Sandbox, tools: Tools): Promise<Con
     server: `https://127.0.0.1:${port}`,
   });
   const ready = async () => {
-    await step('waiting for the API server', etcd.until(apiserver.until(apiIsReady(port, authority.cert))));
+    await step('waiting for the API server', apiIsReady(port, authority.cert));
     await startControllers(lab.lab, authority, start);
   };
   return { authority, port, kubeconfig, ready };

@@ -29,7 +29,8 @@ try {
   process.exitCode = await dispatch();
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
-  process.exitCode = 1;
+  // Other parts of a start that failed may still wait for something.
+  process.exit(1);
 }
 
 async function dispatch(): Promise<number> {

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { API_SERVICE_ADDRESS } from './addresses.ts';
 import type { Tools } from './binaries.ts';
-import { createGroup, labGroup } from './cgroups.ts';
+import { createGroup, labGroup, removeGroup } from './cgroups.ts';
 import { type Component, startComponent, stopComponent } from './component.ts';
 import { ExecError, type ExecOptions, type ExecResult } from './exec.ts';
 import { ipBatch, plugIn } from './network.ts';
@@ -43,6 +44,8 @@ export interface NodeSurroundings {
   readonly credentials: () => Promise<NodeCredentials>;
   /** Is told the node's first process when it changes. */
   readonly onInit: (init: ProcessId | undefined) => void;
+  /** Is told when one of the node's programs ends by itself. */
+  readonly onEnded: (error: Error) => void;
 }
 
 /** Files of the machine that let a node speak to the API server. */
@@ -95,6 +98,8 @@ export class NamespacedNode implements LabNode {
 
   async kill(): Promise<void> {
     if (this.#sandbox) await killNamespace(this.#sandbox.init);
+    // No power failure leaves control groups; a kubelet that finds old ones looks at them for seconds each.
+    await removeGroup(this.#cgroup());
     this.#sandbox = undefined;
     this.#surroundings.onInit(undefined);
   }
@@ -131,7 +136,7 @@ export class NamespacedNode implements LabNode {
   }
 
   #program(name: string, args: readonly string[]): Promise<Component> {
-    const { tools } = this.#surroundings;
+    const { tools, onEnded } = this.#surroundings;
     const argv = [tools.path(name), ...args];
     return startComponent({
       sandbox: this.#running(),
@@ -139,6 +144,7 @@ export class NamespacedNode implements LabNode {
       argv,
       log: `${this.logs}/${name}.log`,
       env: { PATH: tools.searchPath },
+      onEnded,
     });
   }
 
@@ -174,7 +180,19 @@ export class NamespacedNode implements LabNode {
 
   async #startKubeProxy(mode: KubeProxyMode): Promise<void> {
     await this.#write(FILES.kubeProxy, kubeProxyConfiguration(mode, this.podCidr));
-    await this.#program('kube-proxy', [`--config=${FILES.kubeProxy}`, `--hostname-override=${this.name}`]);
+    const args = [`--config=${FILES.kubeProxy}`, `--hostname-override=${this.name}`];
+    const kubeProxy = await this.#program('kube-proxy', args);
+    await kubeProxy.until(this.#servicesLeadSomewhere(mode));
+  }
+
+  /** Its health says "fine" before the first rule is in place, so the rules themselves are asked. */
+  async #servicesLeadSomewhere(mode: KubeProxyMode): Promise<void> {
+    const rules = {
+      nftables: ['nft', 'list', 'map', 'ip', 'kube-proxy', 'service-ips'],
+      iptables: ['iptables', '-t', 'nat', '-S', 'KUBE-SERVICES'],
+    }[mode];
+    const ask = async () => ((await this.exec(rules)).stdout.includes(API_SERVICE_ADDRESS) ? true : undefined);
+    await poll(`kube-proxy's rules on ${this.name}`, ask, { timeout: 120_000 });
   }
 
   #inside(path: string): string {

@@ -11,7 +11,10 @@ export interface LabNode {
   readonly podCidr: string;
   /** The folder with the logs of kubelet, containerd, kube-proxy and its pods. */
   readonly logs: string;
-  /** Switches it on, for the first time or after `kill`. Resolves when its programs are started; Ready comes later. */
+  /**
+   * Switches it on, for the first time or after `kill`. Resolves when its programs run and
+   * ClusterIPs lead somewhere; Ready may come later.
+   */
   start(): Promise<void>;
   /** Ends it as a power failure does: no process sees it coming. Its disk survives, its kernel state does not. */
   kill(): Promise<void>;
@@ -19,6 +22,6 @@ export interface LabNode {
   exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>;
   /** Makes the images of an OCI image archive available to its pods. */
   loadImage(tar: string): Promise<void>;
-  /** Restarts kube-proxy in this mode, with nothing left of the former mode's rules. */
+  /** Restarts kube-proxy in this mode, with nothing left of the former mode's rules, and waits for the new ones. */
   setKubeProxyMode(mode: KubeProxyMode): Promise<void>;
 }

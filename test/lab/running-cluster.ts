@@ -16,6 +16,8 @@ export interface ClusterParts {
   /** Resolves once nodes may join. */
   readonly credentials: (node: string) => Promise<NodeCredentials>;
   readonly remove: () => Promise<void>;
+  /** Is told when a program of a node ends by itself. */
+  readonly onEnded: (error: Error) => void;
 }
 
 /** A handle on a running cluster. */
@@ -126,7 +128,7 @@ export class Cluster {
   }
 
   #node({ name, index, init }: MemberRecord): LabNode {
-    const { images, credentials, tools } = this.#parts;
+    const { images, credentials, tools, onEnded } = this.#parts;
     const others = this.#record.nodes.filter((node) => node.index !== index);
     return new NamespacedNode(
       {
@@ -141,6 +143,7 @@ export class Cluster {
         gateway: CONTROL_PLANE_ADDRESS,
         kubeProxyMode: () => this.#record.kubeProxyMode,
         credentials: () => credentials(name),
+        onEnded,
         onInit: (process) => this.#save({ nodes: withInit(this.#record.nodes, name, process) }),
       },
       init,

@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { groupDirectories, labGroup } from './cgroups.ts';
+import { systemGroups } from './cgroups.ts';
 import { type ExecOptions, type ExecResult, run, TIED } from './exec.ts';
 import { lastLines } from './log.ts';
 import { poll } from './progress.ts';
@@ -29,14 +29,8 @@ export interface OwnedSandbox extends Sandbox {
 
 /** Opens the namespaces of a lab: a network with nothing but a bridge, and a PID namespace that dies with its owner. */
 export async function openLab(lab: string, address: string): Promise<OwnedSandbox> {
-  const groups = groupDirectories(`${labGroup(lab)}/system`);
   const argv = [...NAMESPACES, '--fork', '--kill-child', 'bash', `${SCRIPTS}/lab-init.sh`];
-  const { child, init } = await firstProcess(
-    ['unshare', ...argv, labDirectory(lab), address, ...groups],
-    lab,
-    'lab',
-    1,
-  );
+  const { child, init } = await firstProcess(['unshare', ...argv, labDirectory(lab), address], lab, 'lab', 1);
   (child.stdin as Socket).unref();
   return { ...labSandbox(lab, init), keep: () => void child.stdin?.end('keep\n') };
 }
@@ -64,19 +58,9 @@ export async function openMember({ parent, name, overUsr = [] }: MemberOptions):
   const { lab } = parent;
   const folder = `${labDirectory(lab)}/members/${name}`;
   const volatile = `${labDirectory(lab)}/volatile`;
-  const groups = groupDirectories(`${labGroup(lab)}/system`);
   const argv = [
     ...['nsenter', ...enter(parent), 'unshare', ...NAMESPACES, '--fork', '--kill-child'],
-    ...[
-      'bash',
-      `${SCRIPTS}/member-init.sh`,
-      name,
-      folder,
-      volatile,
-      memberLogs(lab, name),
-      overUsr.join(':'),
-      ...groups,
-    ],
+    ...['bash', `${SCRIPTS}/member-init.sh`, name, folder, volatile, memberLogs(lab, name), overUsr.join(':')],
   ];
   const { init } = await firstProcess(argv, lab, name, 2);
   return memberSandbox(lab, init);
@@ -88,7 +72,11 @@ export function memberLogs(lab: string, name: string): string {
 }
 
 /** Runs a command inside a sandbox, in all of its namespaces. It ends with this process. */
-export function execInside(sandbox: Sandbox, argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+export async function execInside(
+  sandbox: Sandbox,
+  argv: readonly string[],
+  options: ExecOptions = {},
+): Promise<ExecResult> {
   return run(['nsenter', ...enter(sandbox), ...TIED, ...argv], options);
 }
 
@@ -97,8 +85,12 @@ export function insidePath({ init }: Sandbox, path: string): string {
   return `/proc/${init.pid}/root${path}`;
 }
 
-/** The words after `nsenter` that enter all namespaces of a sandbox. */
+/**
+ * The words after `nsenter` that enter all namespaces of a sandbox.
+ * @throws Error if it ended: its process id may be another's by now.
+ */
 export function enter({ init }: Sandbox): readonly string[] {
+  if (!isAlive(init)) throw new Error(`the sandbox of process ${init.pid} has ended`);
   return ['--target', String(init.pid), ...NAMESPACES, '--'];
 }
 
@@ -120,7 +112,11 @@ async function firstProcess(argv: readonly string[], lab: string, name: string, 
   await mkdir(`${labDirectory(lab)}/logs`, { recursive: true });
   const file = `${labDirectory(lab)}/logs/${name}-init.log`;
   const log = openSync(file, 'a');
-  const child = spawn(command, rest, { detached: true, stdio: ['pipe', 'pipe', log] });
+  const child = spawn(command, rest, {
+    detached: true,
+    stdio: ['pipe', 'pipe', log],
+    env: { ...process.env, ...systemGroups(lab) },
+  });
   closeSync(log);
   child.unref();
   (child.stdin as Socket).unref();

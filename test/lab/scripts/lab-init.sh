@@ -1,14 +1,13 @@
 #!/bin/bash
-# First process of a lab: bash lab-init.sh FOLDER BRIDGE_ADDRESS CONTROL_GROUP...
+# First process of a lab: bash lab-init.sh FOLDER BRIDGE_ADDRESS, with LAB_GROUPS set.
 # Runs in new namespaces. Prints its process id as the host sees it, then lives until standard input ends,
 # or for good once it has read "keep". When it ends, the kernel ends every process of the lab.
 set -eu
 folder=$1 address=$2
-shift 2
 
 # /proc is still the host's, so this is the id outside of our PID namespace.
 read -r pid _ </proc/self/stat
-for group in "$@"; do echo 0 >"$group/cgroup.procs"; done
+for group in $LAB_GROUPS; do echo 0 >"$group/cgroup.procs"; done
 
 hostname sallyport-lab
 mkdir -p "$folder/volatile"

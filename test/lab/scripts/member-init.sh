@@ -1,5 +1,5 @@
 #!/bin/bash
-# First process of a node or laptop: bash member-init.sh NAME FOLDER VOLATILE LOGS LOWER_USR CONTROL_GROUP...
+# First process of a node or laptop: bash member-init.sh NAME FOLDER VOLATILE LOGS LOWER_USR, with LAB_GROUPS set.
 # Runs in new namespaces below the lab's. Gives the member folders of its own over those of the machine:
 #   /etc /var /opt      the machine's, with all changes kept in memory
 #   /run /sys /proc     fresh
@@ -9,11 +9,10 @@
 # Prints its process id as the host sees it, then "ready" once all is in place, then lives until it is killed.
 set -eu
 name=$1 folder=$2 volatile=$3 logs=$4 usr=$5
-shift 5
 
 read -r pid _ </proc/self/stat
 echo "$pid"
-for group in "$@"; do echo 0 >"$group/cgroup.procs"; done
+for group in $LAB_GROUPS; do echo 0 >"$group/cgroup.procs"; done
 hostname "$name"
 
 scratch=$folder/scratch disk=$volatile/$name
