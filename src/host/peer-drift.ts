@@ -6,12 +6,13 @@ import type { WireGuard } from './wireguard.ts';
 
 type Served = Pick<ObservedDevice, 'publicKey' | 'listenPort' | 'peers'>;
 
-/** Of the time, at most one part in this many goes into looking. */
-const SHARE = 200;
+/** Where looks take long, at most one part in so many of the time goes into them; but they never become rarer than `RARELY`. */
+const SHARE = 100;
+const RARELY = 5;
 
 /**
- * WireGuard announces no change of its peers, key or port, so they are looked at every `everyMs`, or less often where a look
- * takes long. What we changed ourselves since the last look is not reported.
+ * WireGuard announces no change of its peers, key or port, so they are looked at every `everyMs`, or up to five times less
+ * often where a look takes long. What we changed ourselves since the last look is not reported.
  */
 export async function watchPeers(
   wireguard: WireGuard,
@@ -23,13 +24,12 @@ export async function watchPeers(
   let touched = new Set<PublicKey>();
   wireguard.onTouch((key) => touched.add(key), signal);
   let before: Served | undefined;
-  let pause = everyMs;
   while (!signal.aborted) {
     const mine = touched;
     touched = new Set();
     const started = performance.now();
     const now = await wireguard.dump(device).catch(() => undefined);
-    pause = Math.max(everyMs, SHARE * (performance.now() - started));
+    const pause = Math.min(Math.max(everyMs, SHARE * (performance.now() - started)), RARELY * everyMs);
     const what = servedDrift(before, now, new Set([...mine, ...touched]));
     if (what !== undefined && !signal.aborted) onDrift(`${what} of ${device} changed`);
     before = now;

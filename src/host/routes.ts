@@ -24,7 +24,7 @@ export async function addAddress(commands: Commands, device: string, address: Ci
   try {
     await commands.run(['ip', 'address', 'add', address, 'dev', device]);
   } catch (error) {
-    if (!failedSaying(error, /File exists|Address already assigned/)) throw error;
+    if (!failedSaying(error, /File exists|address already assigned/i)) throw error;
   }
 }
 

@@ -92,6 +92,8 @@ function hookChains({ device, listenPort }: FirewallInput): readonly Chain[] {
     hook('on_input', 'filter', 'input', 'filter - 5', [{ text: `${from} jump to_node` }]),
     hook('on_output', 'filter', 'output', 'filter - 5', [
       { text: `${into} udp sport ${listenPort} drop`, comment: 'a tunnel must not run inside itself' },
+      { text: `${into} icmp type redirect drop`, comment: 'there is no shorter way in a mesh' },
+      { text: `${into} icmpv6 type nd-redirect drop`, comment: 'there is no shorter way in a mesh' },
     ]),
     hook('clamp_forward', 'filter', 'forward', 'mangle', [{ text: `${from} ${clamp}` }, { text: `${into} ${clamp}` }]),
     hook('clamp_output', 'filter', 'output', 'mangle', [

@@ -30,6 +30,7 @@ export class TestNode {
   readonly keys: KeyPair;
   readonly folder: string;
   #host: LinuxHost;
+  readonly #orphaned: LinuxHost[] = [];
 
   private constructor(namespace: Namespace, keys: KeyPair, folder: string, host: LinuxHost) {
     this.namespace = namespace;
@@ -50,9 +51,10 @@ export class TestNode {
     return this.#host;
   }
 
-  /** Another host object on the same kernel, as after a restart of the agent; `kill` leaves wireguard-go to itself. */
-  async restartHost(): Promise<void> {
-    await this.#host.close();
+  /** Another host object on the same kernel, as after a restart of the agent. wireguard-go ends with the first or outlives it. */
+  async restartHost(wireguardGo: 'end' | 'orphan'): Promise<void> {
+    if (wireguardGo === 'end') await this.#host.close();
+    else this.#orphaned.push(this.#host);
     this.#host = await linuxHost(this.namespace, this.folder);
   }
 
@@ -65,7 +67,7 @@ export class TestNode {
   }
 
   async dispose(): Promise<void> {
-    await this.#host.close();
+    for (const host of [...this.#orphaned, this.#host]) await host.close();
     await this.namespace.dispose();
     await rm(this.folder, { recursive: true, force: true });
   }

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { NodePlan } from '../../src/dataplane/node-plan.ts';
 import { cleanup, diff, diffPeers, type Operation } from '../../src/dataplane/operation.ts';
@@ -122,9 +123,15 @@ export function describeHost(name: string, makeHost: () => Promise<HostUnderTest
       const wanted = plan({ peers: { [ALICE]: ['10.213.0.16/32'] } });
       await sync(wanted);
       const watching = new AbortController();
-      const seen = new Promise<string>((resolve) => under.host.watchDrift(PLAN_NAMES, watching.signal, resolve));
-      await under.break(what);
-      expect(await seen).toMatch(/\S/);
+      const seen = Promise.withResolvers<string>();
+      under.host.watchDrift(PLAN_NAMES, watching.signal, seen.resolve);
+      /* A watch needs a moment to begin; what happens before that is found by the next sync. */
+      for (let reason: string | undefined; reason === undefined; ) {
+        await sync(wanted);
+        await under.break(what);
+        reason = await Promise.race([seen.promise, delay(1000, undefined)]);
+      }
+      expect(await seen.promise).toMatch(/\S/);
       watching.abort();
       expect((await sync(wanted)).length).toBeGreaterThan(0);
       expect(diff(wanted, await observe())).toEqual([]);

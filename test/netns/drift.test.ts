@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { NodePlan } from '../../src/dataplane/node-plan.ts';
+import { aNodePlan, aPublicKey, PLAN_NAMES } from '../support/node-plans.ts';
+import { missing } from './machine.ts';
+import { TestNode } from './mesh.ts';
+import { Watch } from './watch.ts';
+
+const { device, table } = PLAN_NAMES;
+const ALICE = aPublicKey(1);
+const BOB = aPublicKey(2);
+
+describe.skipIf(missing)('drift', () => {
+  let node: TestNode;
+  let plan: NodePlan;
+  let watch: Watch;
+  beforeAll(async () => {
+    node = await TestNode.create();
+    plan = aNodePlan({
+      publicKey: node.keys.publicKey,
+      peers: { [ALICE]: ['10.213.0.16/32'], [BOB]: ['10.213.0.17/32'] },
+    });
+    await node.sync(plan);
+    watch = new Watch(node.host, node.namespace);
+    await watch.follows();
+  });
+  afterAll(async () => {
+    watch?.stop();
+    await node?.dispose();
+  });
+
+  /** Does what the agent does: on any report observe, diff, apply. Gives the reports it took until the plan held again. */
+  const mended = async (hurt: () => Promise<unknown>): Promise<readonly string[]> => {
+    const before = await watch.quiet();
+    await hurt();
+    let heard = before;
+    for (let steps = 0; steps === 0; ) {
+      heard = await watch.moreThan(heard);
+      steps = (await node.sync(plan)).length;
+    }
+    expect(await node.sync(plan)).toEqual([]);
+    return watch.reasons.slice(before, heard);
+  };
+  const run = (command: string) => mended(() => node.namespace.run(command));
+
+  test.each([
+    ['deletes the table', `nft delete table inet ${table}`],
+    ['flushes the table', `nft flush table inet ${table}`],
+    ['flushes the whole ruleset', 'nft flush ruleset'],
+    ['flushes one chain', `nft flush chain inet ${table} from_mesh`],
+    ['adds a rule', `nft insert rule inet ${table} from_mesh accept`],
+    ['takes an element out of a set', `nft delete element inet ${table} services4 { 10.96.0.0/12 }`],
+  ])('is seen and mended when somebody %s', async (_what, command) => {
+    expect(await run(command)).toContain(`nftables table ${table} changed`);
+  });
+
+  test.each([
+    ['deletes a route', `ip route delete 10.213.0.0/16 dev ${device}`],
+    ['deletes an address', `ip address delete 10.213.0.1/32 dev ${device}`],
+    ['adds an address', `ip address add 10.213.0.77/32 dev ${device}`],
+    ['brings the interface down', `ip link set dev ${device} down`],
+    ['changes its MTU', `ip link set dev ${device} mtu 1300`],
+  ])('is seen and mended when somebody %s', async (_what, command) => {
+    expect(await run(command)).toContain(`interface ${device}, its addresses or its routes changed`);
+  });
+
+  test.each([
+    ['removes a peer', `wg set ${device} peer ${BOB} remove`],
+    ['adds a peer', `wg set ${device} peer ${aPublicKey(9)} allowed-ips 10.213.0.200/32`],
+    ["changes a peer's address", `wg set ${device} peer ${BOB} allowed-ips 10.213.0.99/32`],
+    ["gives a peer another's address", `wg set ${device} peer ${BOB} allowed-ips 10.213.0.16/32`],
+  ])('is seen and mended when somebody %s', async (_what, command) => {
+    expect(await run(command)).toContain(`the peers of ${device} changed`);
+  });
+
+  test('is seen and mended when somebody changes the port', async () => {
+    expect(await run(`wg set ${device} listen-port 51999`)).toContain(`the key or the port of ${device} changed`);
+  });
+
+  test('is seen and mended when somebody turns forwarding off', async () => {
+    expect(await run('sysctl -q -w net.ipv4.ip_forward=0')).toContain('forwarding was turned off');
+  });
+
+  test('is seen and mended when somebody deletes the link', async () => {
+    expect((await run(`ip link delete dev ${device}`)).length).toBeGreaterThan(0);
+  });
+
+  test('is seen and mended when somebody kills wireguard-go; everything else is as before', async () => {
+    const before = await node.host.observe(PLAN_NAMES);
+    const reasons = await mended(async () => process.kill(await wireguardGoPid(node), 'SIGKILL'));
+    expect(reasons.join()).toMatch(/ended|interface/);
+    expect(await node.host.observe(PLAN_NAMES)).toEqual(before);
+  });
+
+  test('of others is none of ours', async () => {
+    const before = await watch.quiet();
+    await node.namespace.runAll(`
+      nft add table inet other
+      nft delete table inet other
+      ip link add up0 type veth peer name up1
+      ip address add 192.0.2.1/24 dev up0
+      ip link delete dev up0
+    `);
+    expect(await watch.quiet()).toBe(before);
+  });
+});
+
+async function wireguardGoPid({ namespace }: TestNode): Promise<number> {
+  const sockets = await namespace.run('ss -Hlxp');
+  const pid = /wireguard\/wg-default\.sock.*pid=(\d+)/.exec(sockets)?.[1];
+  if (pid === undefined) throw new Error('nobody listens on the socket of the interface');
+  return Number(pid);
+}
