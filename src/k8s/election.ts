@@ -64,6 +64,8 @@ class Candidate {
   readonly #observations = new LeaseObservations();
   /** The lease as last read or written. */
   #lease: Lease | undefined;
+  /** When the last attempt that succeeded began: from then on others may have counted. */
+  #renewedAt = 0;
   #leader = '';
   /** The last renewal; it may still be on its way when nobody waits for it any more. */
   #renewal: Promise<boolean> | undefined;
@@ -106,17 +108,12 @@ class Candidate {
     const { signal, clock } = this.#options;
     const { renewDeadlineMs } = this.#timing;
     const ended = AbortSignal.any([signal, term.signal]);
-    let renewedAt = clock.monotonic();
+    const left = () => this.#renewedAt + renewDeadlineMs - clock.monotonic();
     while (!ended.aborted) {
-      const left = renewedAt + renewDeadlineMs - clock.monotonic();
-      await delay(clock, Math.min(this.#pause(), left), ended);
+      await delay(clock, Math.min(this.#pause(), left()), ended);
       if (ended.aborted) break;
-      // What counts is when the attempt began: that is when others may have seen us last.
-      const began = clock.monotonic();
-      const deadline = renewedAt + renewDeadlineMs - began;
-      const answer = deadline <= 0 ? 'late' : await Promise.race([this.#renew(), this.#late(deadline, ended)]);
-      if (answer === true) renewedAt = began;
-      else if (!ended.aborted && (answer === 'late' || this.#isTakenOver())) {
+      const answer = left() <= 0 ? 'late' : await Promise.race([this.#renew(), this.#late(left(), ended)]);
+      if (answer !== true && !ended.aborted && (answer === 'late' || this.#isTakenOver())) {
         this.#tell({ kind: 'lost' });
         term.abort(new Error('leadership was lost'));
         return false;
@@ -143,31 +140,33 @@ class Candidate {
 
   /** One try to hold the lease. What goes wrong is told; the answer is whether it is ours now. */
   async #attempt(): Promise<boolean> {
-    const { name, namespace, clock } = this.#options;
+    const began = this.#options.clock.monotonic();
     try {
-      const held = this.#lease;
-      this.#lease = undefined;
-      if (held?.spec.holderIdentity === this.#options.identity) {
-        this.#lease = await this.#client.replace(leaseType, this.#claim(held));
-        return true;
-      }
-      const lease = await this.#client.get(leaseType, name, namespace);
-      this.#lease = lease;
-      if (lease === undefined) {
-        this.#lease = await this.#client.create(leaseType, this.#claim(undefined));
-        return true;
-      }
-      this.#observations.observe(lease, clock.monotonic());
-      this.#follow(lease.spec.holderIdentity ?? '');
-      const mine = lease.spec.holderIdentity === this.#options.identity;
-      if (!mine && this.#observations.remainingMs(lease, clock.monotonic()) > 0) return false;
-      // The version in it makes sure that of several who try, one succeeds.
-      this.#lease = await this.#client.replace(leaseType, this.#claim(lease));
+      const ours = await this.#take();
+      if (ours === undefined) return false;
+      this.#lease = ours;
+      this.#renewedAt = began;
       return true;
     } catch (error) {
       if (!isConflict(error) && !isAlreadyExists(error)) this.#tell({ kind: 'failed', error });
       return false;
     }
+  }
+
+  /** The lease in our name; undefined while someone else's is good. The version in it makes sure that only one succeeds. */
+  async #take(): Promise<Lease | undefined> {
+    const { name, namespace, identity, clock } = this.#options;
+    const held = this.#lease;
+    this.#lease = undefined;
+    if (held?.spec.holderIdentity === identity) return this.#client.replace(leaseType, this.#claim(held));
+    const lease = await this.#client.get(leaseType, name, namespace);
+    if (lease === undefined) return this.#client.create(leaseType, this.#claim(undefined));
+    this.#lease = lease;
+    this.#observations.observe(lease, clock.monotonic());
+    this.#follow(lease.spec.holderIdentity ?? '');
+    const free = this.#observations.remainingMs(lease, clock.monotonic()) === 0;
+    const mine = lease.spec.holderIdentity === identity;
+    return mine || free ? this.#client.replace(leaseType, this.#claim(lease)) : undefined;
   }
 
   #claim(current: Lease | undefined) {
@@ -189,20 +188,15 @@ class Candidate {
 
   async #release(): Promise<void> {
     await this.#renewal;
-    const lease = this.#lease;
-    if (lease === undefined || lease.spec.holderIdentity !== this.#options.identity) return;
-    const now = microTime(this.#options.clock.now());
+    const { name, namespace, identity, clock } = this.#options;
+    const now = microTime(clock.now());
     try {
-      await this.#client.replace(leaseType, {
-        metadata: lease.metadata,
-        spec: {
-          holderIdentity: '',
-          leaseDurationSeconds: 1,
-          acquireTime: now,
-          renewTime: now,
-          leaseTransitions: lease.spec.leaseTransitions ?? 0,
-        },
-      });
+      // Unknown after a renewal that failed: it may have arrived all the same.
+      const lease = this.#lease ?? (await this.#client.get(leaseType, name, namespace));
+      if (lease?.spec.holderIdentity !== identity) return;
+      const { leaseTransitions = 0 } = lease.spec;
+      const spec = { holderIdentity: '', leaseDurationSeconds: 1, acquireTime: now, renewTime: now, leaseTransitions };
+      this.#lease = await this.#client.replace(leaseType, { metadata: lease.metadata, spec });
       this.#tell({ kind: 'released' });
     } catch (error) {
       if (!isConflict(error)) this.#tell({ kind: 'failed', error });

@@ -182,7 +182,9 @@ function readText({ message, asked }: Answer): Promise<string> {
     const chunks: Buffer[] = [];
     message.on('data', (chunk: Buffer) => chunks.push(chunk));
     message.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
-    message.on('close', () => reject(cutShort(asked)));
+    message.on('close', () => {
+      if (!message.complete) reject(cutShort(asked));
+    });
   });
 }
 

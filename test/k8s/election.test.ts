@@ -165,6 +165,16 @@ describe('leader election', () => {
     expect(await holder(cluster)).toBe('');
   });
 
+  test('a lease is released also after a renewal whose answer was lost', async () => {
+    const cluster = await startFakeCluster();
+    const us = stand(cluster.transport, 'us');
+    await us.told('elected');
+    cluster.server.fault({ method: 'PUT', times: 1, action: { kind: 'cut' } });
+    await us.told('failed');
+    await us.stop();
+    expect(await holder(cluster)).toBe('');
+  });
+
   test('a leader whose lease was taken over ends its work at once', async () => {
     const cluster = await startFakeCluster();
     const us = stand(cluster.transport, 'us');
