@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util';
+import { isTrue } from '../api/conditions.ts';
 import { leaseType } from '../api/core.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
 import type { MeshGatewayNodeStatus } from '../api/meshgatewaynode.ts';
@@ -61,6 +63,7 @@ export class Agent {
   readonly #reporter: Reporter;
   #failure: NodeFailure | undefined;
   #failures = 0;
+  #retryAt = 0;
   #verdict: ProbeVerdict | undefined;
   #cancelExpiry: () => void = () => undefined;
   #cleaned = false;
@@ -82,7 +85,12 @@ export class Agent {
     return this.#sync.appliedResourceVersion === undefined ? 'the first plan has not been applied yet' : undefined;
   }
 
-  /** Works until the signal is aborted. The kernel keeps what it has then. */
+  /** Whether the node holds nothing of the gateway any more. */
+  get isClean(): boolean {
+    return this.#cleaned;
+  }
+
+  /** Works until the signal is aborted, and the kernel keeps what it has then; or until a gateway comes back after its deletion. */
   async run(signal: AbortSignal): Promise<void> {
     const { gateways, peers } = this.#options;
     await Promise.all([gateways.whenSynced(signal), peers.whenSynced(signal), this.#reporter.start()]);
@@ -117,7 +125,9 @@ export class Agent {
     };
     peers.subscribe(takePeer);
     for (const [key, after] of peers.entries()) takePeer({ key, after });
-    gateways.subscribe(() => this.#wake.wish('all'));
+    gateways.subscribe(({ before, after }) => {
+      if (!isDeepStrictEqual(before && forNode(before), after && forNode(after))) this.#wake.wish('all');
+    });
     host.watchDrift(this.#sync.names, signal, () => this.#wake.wish('all'));
     this.#wake.wish('all');
     void this.#every(
@@ -146,6 +156,7 @@ export class Agent {
 
   async #turnForever(signal: AbortSignal, onCleaned: () => void): Promise<void> {
     for (let look = await this.#wake.next(signal); look !== undefined; look = await this.#wake.next(signal)) {
+      if (this.#cleaned && this.#isBack()) return;
       if (this.#cleaned) continue;
       try {
         if (this.#sync.gateway?.metadata.deletionTimestamp !== undefined) {
@@ -153,16 +164,27 @@ export class Agent {
           await this.cleanUp();
           continue;
         }
-        await this.#turn(this.#failure === undefined ? look : 'all');
+        await this.#turn(look);
       } catch (error) {
-        await this.#fail(error, signal);
+        this.#fail(error);
       }
       this.#reporter.changed();
     }
   }
 
+  /** Whether a gateway of the same name was made after the one that was cleaned up. */
+  #isBack(): boolean {
+    const { gateway } = this.#sync;
+    return gateway !== undefined && gateway.metadata.deletionTimestamp === undefined;
+  }
+
+  /** After a failure everything is tried again when its time has come; until then, who is revoked is put out all the same. */
   async #turn(look: Look): Promise<void> {
-    const turn = await this.#look(look);
+    if (this.#failure !== undefined && this.#options.clock.monotonic() < this.#retryAt) {
+      await this.#sync.syncRevoked();
+      return;
+    }
+    const turn = await this.#look(this.#failure === undefined ? look : 'all');
     if (turn.mended) this.#tellMended(turn);
     if (this.#failure !== undefined) this.#options.log.info({}, 'recovered');
     this.#failure = undefined;
@@ -175,15 +197,14 @@ export class Agent {
   }
 
   /** Tells what is wrong and comes back later; the data plane stays as it is meanwhile. */
-  async #fail(error: unknown, signal: AbortSignal): Promise<void> {
+  #fail(error: unknown): void {
     const { clock, log } = this.#options;
-    this.#failure = failureOf(error);
     const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)] ?? RETRY_MS[0];
+    this.#failure = failureOf(error);
     this.#failures += 1;
+    this.#retryAt = clock.monotonic() + wait;
     log.error({ error, failures: this.#failures, retryInMs: wait }, 'the node is not where it should be');
-    this.#reporter.changed();
-    await delay(clock, wait, signal);
-    this.#wake.wish('all');
+    clock.timer(wait, () => this.#wake.wish('all'));
   }
 
   /** One timer for the next expiry: revocation must not depend on anybody telling. */
@@ -271,4 +292,11 @@ export class Agent {
       note: `On node ${node} somebody changed what this gateway had made; mended: ${steps}.`,
     });
   }
+}
+
+/** What of a gateway decides about its nodes; the counts in its status change with every peer. */
+function forNode({ spec, status, metadata }: MeshGateway): unknown {
+  const { publicKey, addresses, pool, serviceCIDRs, dns } = status ?? {};
+  const accepted = isTrue(status?.conditions ?? [], 'Accepted');
+  return [spec, accepted, publicKey, addresses, pool, serviceCIDRs, dns, metadata.deletionTimestamp, metadata.uid];
 }

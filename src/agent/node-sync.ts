@@ -122,6 +122,11 @@ export class NodeSync {
     return this.#syncKeys(new Set(this.#touched));
   }
 
+  /** Puts out who is revoked and changes nothing else: for as long as anything else fails. */
+  syncRevoked(): Promise<Turn> {
+    return this.#revoke([...this.#observed.keys()]);
+  }
+
   /** Takes everything of the gateway off the node. */
   async cleanUp(): Promise<Turn> {
     const { state } = await this.#options.host.observe(this.names);

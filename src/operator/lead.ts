@@ -35,6 +35,15 @@ const GATEWAY_RESYNC_MS = 5 * 60_000;
 
 /** Decides and writes until leadership ends. Every fact is read anew, so whoever leads next goes on where this one stopped. */
 export async function lead(leadership: Leadership, leading: AbortSignal): Promise<void> {
+  try {
+    await decide(leadership, leading);
+  } catch (error) {
+    // Leadership may end in the middle of a first look; that is no failure.
+    if (!leading.aborted) throw error;
+  }
+}
+
+async function decide(leadership: Leadership, leading: AbortSignal): Promise<void> {
   const { transport, client, clock, log, config, namespace } = leadership;
   await applyCrds(client, config.pool);
   const onNotice = (notice: ReflectorNotice) => log.warn({ ...notice }, 'watch');

@@ -21,6 +21,7 @@ import { type MeshPeer, meshPeerType } from '../api/meshpeer.ts';
 import { GATEWAY_LABEL } from '../api/names.ts';
 import type { KubernetesObject, ResourceType } from '../api/resource.ts';
 import type { Client } from '../k8s/client.ts';
+import type { Selection } from '../k8s/list.ts';
 import { type ReflectorOptions, startReflector } from '../k8s/reflector.ts';
 import type { Store } from '../k8s/store.ts';
 import type { Transport } from '../k8s/transport.ts';
@@ -51,10 +52,8 @@ export async function startStores(
   namespace: string,
   options: Omit<ReflectorOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>,
 ): Promise<Stores> {
-  const follow = <T extends KubernetesObject>(
-    type: ResourceType<T>,
-    selection: Pick<ReflectorOptions, 'namespace' | 'labelSelector'> = {},
-  ) => startReflector(transport, type, { ...options, ...selection }).store;
+  const follow = <T extends KubernetesObject>(type: ResourceType<T>, selection: Selection = {}) =>
+    startReflector(transport, type, { ...options, ...selection }).store;
   const own = { namespace, labelSelector: GATEWAY_LABEL };
   const cidrType = await servedServiceCidrType(client);
   const stores: Stores = {
@@ -66,8 +65,8 @@ export async function startStores(
     namespaces: follow(namespaceType),
     serviceCidrs: cidrType === undefined ? undefined : follow(cidrType),
     dnsServices: follow(serviceType, { namespace: 'kube-system', labelSelector: CLUSTER_DNS_SELECTOR }),
-    // A supplied Secret need not bear a label of ours.
-    secrets: follow(secretType, { namespace }),
+    // A supplied Secret need not bear a label of ours; Helm's records of its releases are large and never a key.
+    secrets: follow(secretType, { namespace, fieldSelector: 'type!=helm.sh/release.v1' }),
     services: follow(serviceType, own),
     daemonSets: follow(daemonSetType, own),
   };

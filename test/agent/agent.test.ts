@@ -128,6 +128,22 @@ describe('a node', () => {
     expect(holdsKey('bob')).toBe(true);
   });
 
+  test('who is revoked is put out although something else keeps failing', async () => {
+    node.host.failures.set('replace-table', new Error('nft: Operation not permitted'));
+    node.host.drift('the table is gone', (state) => ({ ...state, ruleset: undefined }));
+    await report((one) => findCondition(one.status?.conditions ?? [], 'Programmed')?.reason === 'ApplyFailed');
+    await mesh.client.delete(meshPeerType, { name: 'ada', namespace: 'team-a' });
+    await untilNode(() => !holdsKey('ada'));
+    expect(node.host.state.ruleset).toBeUndefined();
+  });
+
+  test('counts in the gateway status make nobody look at the node', async () => {
+    const observed = node.host.observations;
+    await mesh.addPeer('bob');
+    await mesh.until(meshGatewayType, 'default' as ObjectKey, (gateway) => gateway.status?.peers?.accepted === 2);
+    expect(node.host.observations).toBe(observed);
+  });
+
   test('a session shows in the report and in the peer, and a later handshake alone writes nothing', async () => {
     const seen = { endpoint: '198.51.100.7:1234' as never, latestHandshake: Math.floor(Date.now() / 1000) };
     node.host.handshake(aKey('ada'), seen);

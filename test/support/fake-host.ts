@@ -28,6 +28,8 @@ export const FACTS: LocalFacts = {
 export class FakeHost implements Host {
   facts: LocalFacts = FACTS;
   state: NodeState;
+  /** How often everything was looked at. */
+  observations = 0;
   /** Every operation that was asked for, in order. */
   readonly applied: Operation[] = [];
   /** Prefixes whose connections were ended. */
@@ -41,6 +43,7 @@ export class FakeHost implements Host {
   }
 
   async observe(_names: Names): Promise<Observation> {
+    this.observations += 1;
     return { facts: this.facts, state: this.state };
   }
 
