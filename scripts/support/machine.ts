@@ -11,25 +11,24 @@ export function find(command: string): string | undefined {
     .find(isExecutable);
 }
 
-/** Why network namespaces with packets in them cannot be had here, with what would help; undefined when they can. */
-export function namespaceProblem(): string | undefined {
+/** Why the real programs of a cluster cannot run in namespaces here, with what would help; undefined when they can. */
+export function labProblem(): string | undefined {
+  const problem = namespaceProblem();
+  if (problem !== undefined) return problem;
+  if (find('go') === undefined)
+    return `Kubernetes and wireguard-go are built from source, which needs Go 1.${needs.go.minor}; unpack it into /usr/local (go.dev/doc/install)`;
+  const headers = Object.entries(needs.files).filter(([file]) => !existsSync(file));
+  if (headers.length > 0) return `system packages are missing; install ${headers.map(([, name]) => name).join(' ')}`;
+  return undefined;
+}
+
+function namespaceProblem(): string | undefined {
   if (process.platform !== 'linux') return 'it needs Linux; run it in a Linux virtual machine or container';
   if (process.getuid?.() !== 0) return 'it needs root, for network namespaces; run it as root or with sudo -E';
   const missing = Object.keys(needs.commands).filter((command) => find(command) === undefined);
   if (missing.length > 0) return `these commands are missing: ${missing.join(', ')}; install ${packagesOf(missing)}`;
   const { status } = spawnSync('unshare', ['--net', '--mount', 'true'], { stdio: 'ignore' });
   return status === 0 ? undefined : 'this system refuses new namespaces; a container needs CAP_SYS_ADMIN';
-}
-
-/** Why the lab's cluster cannot be had here, with what would help; undefined when it can. */
-export function labProblem(): string | undefined {
-  const problem = namespaceProblem();
-  if (problem !== undefined) return problem;
-  if (find('go') === undefined)
-    return `it builds Kubernetes from source and needs Go 1.${needs.go.minor}; unpack it into /usr/local (go.dev/doc/install)`;
-  const headers = Object.entries(needs.files).filter(([file]) => !existsSync(file));
-  if (headers.length > 0) return `system packages are missing; install ${headers.map(([, name]) => name).join(' ')}`;
-  return undefined;
 }
 
 function packagesOf(commands: readonly string[]): string {

@@ -1,5 +1,5 @@
 import { existsSync, globSync } from 'node:fs';
-import { labProblem, namespaceProblem } from './machine.ts';
+import { labProblem } from './machine.ts';
 import { inProject } from './paths.ts';
 
 /** A set of tests that needs the same things of a machine. */
@@ -29,7 +29,8 @@ const RINGS: readonly Ring[] = [
     name: 'netns',
     says: 'real packets through real WireGuard and nftables, in network namespaces',
     config: 'test/netns/vitest.config.ts',
-    problem: namespaceProblem,
+    prepare: 'scripts/support/build-lab.ts',
+    problem: labProblem,
     grace: 20_000,
   },
   {
