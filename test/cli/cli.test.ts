@@ -1,0 +1,192 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { meshPeerType } from '../../src/api/meshpeer.ts';
+import { createClient } from '../../src/k8s/client.ts';
+import { createTransport } from '../../src/k8s/transport.ts';
+import { keyPairFrom, parsePublicKey } from '../../src/net/key.ts';
+import { aGateway, aMember, aNode, aServedGateway } from '../support/builders.ts';
+import { FakeApiServer } from '../support/fake-api-server/server.ts';
+
+const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
+
+let folder: string;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'sallyport-cli-'));
+});
+
+afterEach(() => rmSync(folder, { recursive: true }));
+
+interface Run {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command line as a person would, in a home of its own. */
+function sallyport(words: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
+  const child = spawn(process.execPath, [MAIN, ...words], {
+    env: { HOME: folder, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const texts = { stdout: '', stderr: '' };
+  child.stdout.on('data', (text) => {
+    texts.stdout += text;
+  });
+  child.stderr.on('data', (text) => {
+    texts.stderr += text;
+  });
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve({ code: code ?? -1, ...texts }));
+  });
+}
+
+describe('sallyport key', () => {
+  test('prints the public key and puts the private key where only its owner reads it', async () => {
+    const { code, stdout } = await sallyport(['key']);
+    const file = join(folder, '.config/sallyport/private.key');
+    expect(code).toBe(0);
+    expect(parsePublicKey(stdout.trim())).toMatchObject({ ok: true });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(stdout).not.toContain(readFileSync(file, 'utf8').trim());
+  });
+
+  test('never writes over a key', async () => {
+    const file = join(folder, 'my.key');
+    await sallyport(['key', '--out', file]);
+    const before = readFileSync(file, 'utf8');
+    const { code, stdout, stderr } = await sallyport(['key', '--out', file]);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toBe(
+      `sallyport: ${file} exists and is not overwritten; choose another place with --out, or move it away\n`,
+    );
+    expect(readFileSync(file, 'utf8')).toBe(before);
+  });
+});
+
+describe('sallyport config', () => {
+  const keys = keyPairFrom(new Uint8Array(32).fill(7));
+  const CONFIG =
+    '# demo/ada\n[Interface]\nAddress = 10.213.0.20/32\nPostUp = wg set %i private-key /etc/wireguard/%i.key\n\n[Peer]\n';
+  let server: FakeApiServer;
+
+  beforeAll(async () => {
+    const { parse: _, ...resource } = meshPeerType;
+    server = await FakeApiServer.start({ plain: true, resources: [{ ...resource, status: true }] });
+    const client = createClient(createTransport(server.connection(), { userAgent: 'test' }));
+    const status = { config: CONFIG };
+    const refused = [
+      {
+        type: 'Accepted',
+        status: 'False',
+        reason: 'DuplicateKey',
+        message: 'It belongs to demo/bob.',
+        lastTransitionTime: '2026-01-01T00:00:00Z',
+      },
+    ];
+    for (const [name, given] of Object.entries({ ada: status, eve: { conditions: refused }, new: undefined })) {
+      const metadata = { namespace: 'demo', name };
+      await client.create(meshPeerType, { metadata, spec: { publicKey: keys.publicKey } });
+      if (given !== undefined) await client.applyStatus(meshPeerType, metadata, given, { fieldManager: 'test' });
+    }
+  });
+
+  afterAll(() => server.stop());
+
+  const config = (...words: readonly string[]) => {
+    const kubeconfig = join(folder, 'kubeconfig');
+    writeFileSync(kubeconfig, server.kubeconfig());
+    if (!existsSync(join(folder, 'key'))) writeFileSync(join(folder, 'key'), `${keys.privateKey}\n`);
+    return sallyport(['config', '--kubeconfig', kubeconfig, '--private-key', join(folder, 'key'), ...words]);
+  };
+
+  test('prints the file of the status with the private key in place of the line that reads it', async () => {
+    const { stdout, stderr } = await config('demo/ada');
+    expect(stdout).toBe(
+      `# demo/ada\n[Interface]\nPrivateKey = ${keys.privateKey}\nAddress = 10.213.0.20/32\n\n[Peer]\n`,
+    );
+    expect(stderr).toBe('');
+  });
+
+  test('writes it where only its owner reads it', async () => {
+    const file = join(folder, 'mesh.conf');
+    const { stdout } = await config('demo/ada', '--out', file);
+    expect(stdout).toBe('');
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  test.each([
+    ['a name without a namespace', ['ada'], '"ada" is not NAMESPACE/NAME, such as team-a/laptop'],
+    ['a peer that does not exist', ['demo/bob'], 'there is no MeshPeer demo/bob; kubectl get meshpeers -A lists them'],
+    ['a peer that is refused', ['demo/eve'], 'the MeshPeer is not accepted (DuplicateKey): It belongs to demo/bob.'],
+    ['a peer that nobody has looked at', ['demo/new'], 'the operator has not looked at this MeshPeer yet'],
+  ])('refuses %s in one sentence', async (_what, words, sentence) => {
+    const { code, stdout, stderr } = await config(...words);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain(`sallyport: ${sentence}`);
+    expect(stderr.trim().split('\n')).toHaveLength(1);
+  });
+
+  test("refuses a key that is not the peer's, without printing it", async () => {
+    const other = keyPairFrom(new Uint8Array(32).fill(9));
+    writeFileSync(join(folder, 'key'), other.privateKey);
+    const { code, stderr } = await config('demo/ada');
+    expect(code).toBe(1);
+    expect(stderr).toContain('does not belong to MeshPeer demo/ada');
+    expect(stderr).not.toContain(other.privateKey);
+  });
+});
+
+describe('sallyport plan', () => {
+  const inFile = (...objects: readonly object[]) => {
+    const file = join(folder, 'resources.yaml');
+    writeFileSync(file, objects.map((object) => stringify(object)).join('---\n'));
+    return file;
+  };
+  const node = { ...aNode('node-a'), apiVersion: 'v1', kind: 'Node' };
+
+  test('prints what the agent of a node will do', async () => {
+    const peer = aMember({ name: 'ada', namespace: 'demo', address: '10.213.0.20' });
+    const { code, stdout } = await sallyport(['plan', 'node-a', '-f', inFile(aServedGateway(), peer, node)]);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`peer ${peer.spec.publicKey} allowed-ips 10.213.0.20/32`);
+    expect(stdout).toContain('10.213.0.0/16 dev wg-default');
+    expect(stdout).toContain('table inet sallyport_default');
+  });
+
+  test.each([
+    ['a node that does not exist', 'node-z', [aServedGateway(), node], 'there is no node node-z; there is node-a'],
+    [
+      'a node that no gateway selects',
+      'node-a',
+      [aServedGateway({ spec: { nodeSelector: { edge: 'true' } } }), node],
+      'no MeshGateway selects node node-a (looked at default)',
+    ],
+  ])('says so for %s', async (_what, name, objects, sentence) => {
+    const { code, stderr } = await sallyport(['plan', name, '-f', inFile(...objects)]);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: `sallyport: ${sentence}\n` });
+  });
+
+  test('says that a gateway which is not accepted changes nothing', async () => {
+    const { stdout } = await sallyport(['plan', 'node-a', '-f', inFile(aGateway(), node)]);
+    expect(stdout).toContain('MeshGateway default is not accepted by the operator');
+  });
+});
+
+describe('the command line', () => {
+  test.each([
+    ['an unknown command', ['joni'], 2],
+    ['a wrong option', ['plan', 'node-a', '--underlay-mtu', '9'], 2],
+    ['help', ['--help'], 0],
+    ['no cluster', ['plan', 'node-a'], 1],
+  ])('%s ends with its exit code and without a stack', async (_what, words, code) => {
+    const run = await sallyport(words);
+    expect(run.code).toBe(code);
+    expect(run.stderr).not.toMatch(/^ {4}at /m);
+  });
+});
