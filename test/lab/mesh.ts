@@ -5,7 +5,7 @@ import { type MeshGateway, meshGatewayType } from '../../src/api/meshgateway.ts'
 import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
 import type { KubernetesObject, ResourceType } from '../../src/api/resource.ts';
 import { type KeyPair, keyPairFrom } from '../../src/net/key.ts';
-import type { Cluster } from './cluster.ts';
+import { type Cluster, startCluster } from './cluster.ts';
 import type { ExecResult } from './exec.ts';
 import type { Laptop } from './laptop.ts';
 import { SALLYPORT_IMAGE, sallyportImage } from './sallyport-image.ts';
@@ -13,6 +13,8 @@ import { workload, workloadImage } from './workload.ts';
 
 /** Where the release and everything it makes stands in the lab. */
 export const RELEASE = { name: 'sallyport', namespace: 'sallyport-system' } as const;
+
+const PEERS = `${meshPeerType.plural}.${meshPeerType.group}`;
 
 /** A MeshPeer of the lab with the private key of its device. */
 export interface Device {
@@ -66,6 +68,36 @@ export class Mesh {
       metadata: { namespace, name },
       spec: { publicKey: keys.publicKey, ...spec },
     });
+  }
+
+  /** Changes fields of a device's spec, as `kubectl patch` does; resolves with the time of kubectl's answer. */
+  async patchDevice({ namespace, name }: Device, spec: object): Promise<number> {
+    const patch = JSON.stringify({ spec });
+    await this.cluster.kubectl(['-n', namespace, 'patch', PEERS, name, '--type=merge', '-p', patch]);
+    return Date.now();
+  }
+
+  /** Deletes the MeshPeer of a device; resolves with the time of kubectl's answer. */
+  async deleteDevice({ namespace, name }: Device): Promise<number> {
+    await this.cluster.kubectl(['-n', namespace, 'delete', PEERS, name, '--wait=false']);
+    return Date.now();
+  }
+
+  /** The ClusterIP of a Service. */
+  serviceAddress(name: string, namespace = 'demo'): Promise<string> {
+    return this.cluster.kubectl(['-n', namespace, 'get', 'service', name, '-o', 'jsonpath={.spec.clusterIP}']);
+  }
+
+  /** Brings a Deployment to this many replicas and waits until that is so. */
+  async scale(deployment: string, replicas: number, namespace: string = RELEASE.namespace): Promise<void> {
+    const place = ['-n', namespace];
+    await this.cluster.kubectl([...place, 'scale', `deployment/${deployment}`, `--replicas=${replicas}`]);
+    const rows = async () => {
+      const pods = await this.cluster.kubectl([...place, 'get', 'pods', '-o', 'name']);
+      return pods.split('\n').filter((pod) => pod.startsWith(`pod/${deployment}-`)).length;
+    };
+    await until(`${replicas} pods of ${deployment}`, rows, (count) => count === replicas);
+    await this.cluster.kubectl([...place, 'rollout', 'status', `deployment/${deployment}`, '--timeout=90s']);
   }
 
   /** `kubectl apply` of one object. @throws with what kubectl said. */
@@ -125,6 +157,19 @@ export class Mesh {
     return type.parse(
       JSON.parse(await this.cluster.kubectl([...place, 'get', `${type.plural}.${type.group}`, name, '-o', 'json'])),
     );
+  }
+}
+
+/** A cluster of this many nodes with Sallyport installed and a workload on each node. */
+export async function startMesh(name: string, nodes = 2): Promise<Mesh> {
+  const cluster = await startCluster({ name, nodes });
+  const mesh = new Mesh(cluster);
+  try {
+    await Promise.all([mesh.install(), mesh.addWorkloads(cluster.nodes.map((node) => node.name))]);
+    return mesh;
+  } catch (error) {
+    await cluster.stop();
+    throw error;
   }
 }
 
