@@ -2,14 +2,17 @@ import { type MeshGateway, meshGatewayType } from '../api/meshgateway.ts';
 import { CLEANUP_FINALIZER, OPERATOR_MANAGER } from '../api/names.ts';
 import { milliseconds } from '../api/timestamp.ts';
 import type { Client } from '../k8s/client.ts';
+import type { EventRecorder } from '../k8s/events.ts';
 import { type Outcome, settled, waiting } from '../k8s/outcome.ts';
 import { type GatewayNode, some } from '../mesh/view.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { tellGivenUp } from './left-behind.ts';
 import type { MeshState } from './mesh-state.ts';
 
 export interface GatewayCleanup {
   readonly state: MeshState;
   readonly client: Client;
+  readonly events: EventRecorder;
   readonly clock: Clock;
 }
 
@@ -20,23 +23,29 @@ export const CLEANUP_DEADLINE_MS = 60_000;
  * Lets a deleted gateway go once no node holds anything of it any more. A node says so by deleting its report; a node that is gone,
  * or whose agent is dead, is not waited for, and nothing is waited for beyond the deadline.
  */
-export async function cleanUp(gateway: MeshGateway, { state, client, clock }: GatewayCleanup): Promise<Outcome> {
+export async function cleanUp(
+  gateway: MeshGateway,
+  { state, client, events, clock }: GatewayCleanup,
+): Promise<Outcome> {
   if (!gateway.metadata.finalizers?.includes(CLEANUP_FINALIZER)) return settled;
   const deadline = milliseconds(gateway.metadata.deletionTimestamp ?? '') + CLEANUP_DEADLINE_MS;
   const left = deadline - clock.now();
-  const waitedFor = left > 0 ? nodesToWaitFor(gateway, state) : [];
-  if (waitedFor.length > 0) return waiting(Math.min(left, 2_000), `cleaning ${some(waitedFor)}`);
+  const unclean = uncleanNodes(gateway, state);
+  const waitedFor = left > 0 ? unclean.filter(({ alive }) => alive) : [];
+  if (waitedFor.length > 0) return waiting(Math.min(left, 2_000), `cleaning ${some(namesOf(waitedFor))}`);
+  if (unclean.length > 0) await tellGivenUp(events, gateway, namesOf(unclean));
   await letGo(client, gateway);
   return settled;
 }
 
-function nodesToWaitFor(gateway: MeshGateway, state: MeshState): readonly string[] {
+/** A node that is no longer part of the cluster does not count. */
+function uncleanNodes(gateway: MeshGateway, state: MeshState): readonly GatewayNode[] {
   const present = new Set(state.nodes.map(({ metadata }) => metadata.name));
-  const isWaitedFor = ({ alive, report }: GatewayNode) => alive && present.has(report.spec.node);
-  return state
-    .nodesOf(gateway.metadata.name)
-    .filter(isWaitedFor)
-    .map(({ report }) => report.spec.node);
+  return state.nodesOf(gateway.metadata.name).filter(({ report }) => present.has(report.spec.node));
+}
+
+function namesOf(nodes: readonly GatewayNode[]): readonly string[] {
+  return nodes.map(({ report }) => report.spec.node);
 }
 
 /** Gives up the finalizer. An apply without it takes away what this manager put there, and nothing else. */

@@ -71,8 +71,12 @@ async function run(config: OperatorConfig, signal: AbortSignal): Promise<number>
 }
 
 async function cleanup(deadlineMs: number, signal: AbortSignal): Promise<number> {
-  const { client, log } = await openShell(createLog({ level: 'info', bindings: { program: 'cleanup' } }), signal);
-  await removeGateways({ client, log, clock: systemClock, deadlineMs, signal });
+  const { transport } = await openShell(createLog({ level: 'info', bindings: { program: 'cleanup' } }), signal);
+  // A request that hangs must not outlast the deadline by much.
+  const client = createClient(transport, { timeoutMs: 5_000 });
+  // Helm shows it to whoever uninstalls, so it speaks in sentences.
+  const say = (sentence: string) => void process.stdout.write(`${sentence}\n`);
+  await removeGateways({ client, say, clock: systemClock, deadlineMs, signal });
   return 0;
 }
 

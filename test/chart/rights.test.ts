@@ -40,6 +40,8 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       'sallyport-agent: get nodes',
       'sallyport-agent: update meshgateways/finalizers.sallyport.dev',
       'sallyport-cleanup: get list watch delete patch meshgateways.sallyport.dev',
+      'sallyport-cleanup: list events.events.k8s.io',
+      'sallyport-cleanup: list meshgatewaynodes.sallyport.dev',
       'sallyport-operator: create get patch customresourcedefinitions.apiextensions.k8s.io meshgatewaynodes.sallyport.dev meshgateways.sallyport.dev meshpeers.sallyport.dev',
       'sallyport-operator: create patch events.events.k8s.io',
       'sallyport-operator: get list watch meshgateways.sallyport.dev',

@@ -48,4 +48,6 @@ labels:
 annotations:
   helm.sh/hook: pre-delete
   helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+  # What the Job says is for whoever uninstalls. Versions of Helm that do not know this show nothing.
+  helm.sh/hook-output-log-policy: hook-succeeded,hook-failed
 {{- end }}
