@@ -66,16 +66,20 @@ async function main(settings: Settings): Promise<void> {
   const agent = new Agent({ ...context, probeKey: keys.publicKey, clock: systemClock, log });
   await serveHealth({ ...HEALTH, notReady: () => agent.notReady(), signal });
   await agent.run(signal);
-  await leaveIfDeselected();
+  if (!agent.isClean)
+    await leaveIfUnneeded().catch((error: unknown) => log.error({ error }, 'the node stays as it is'));
   await events.flush();
   await host.close();
 
-  /** A pod that ends because its node no longer serves the gateway leaves the node as it was before. */
-  async function leaveIfDeselected(): Promise<void> {
-    const served = [...gateways.values()][0];
-    const self = served === undefined ? undefined : await client.get(nodeType, node);
-    if (served === undefined || self === undefined || servingNodes(served, [self]).length > 0) return;
-    log.info({}, 'this node no longer serves the gateway');
+  /**
+   * A pod that ends because its node no longer serves the gateway, or because there is no such gateway any more, leaves the node
+   * as it was before. The API server is asked: what a watch last said may be old.
+   */
+  async function leaveIfUnneeded(): Promise<void> {
+    const [served, self] = await Promise.all([client.get(meshGatewayType, gateway), client.get(nodeType, node)]);
+    const isWanted = served !== undefined && served.metadata.deletionTimestamp === undefined;
+    if (isWanted && (self === undefined || servingNodes(served, [self]).length > 0)) return;
+    log.info({}, isWanted ? 'this node no longer serves the gateway' : 'the gateway is gone or going');
     await agent.cleanUp();
   }
 }
