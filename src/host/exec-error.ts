@@ -20,11 +20,16 @@ export class ExecError extends Error {
 
 const MAX_COMMAND = 100;
 
-/** One sentence: the command, cut short, how it ended, and the end of what it said about it. */
+/** One sentence: the command, cut short, how it ended, and the first lines of what it said about it. */
 export function execMessage(facts: ExecFacts): string {
   const command = facts.argv.join(' ');
   const short = command.length <= MAX_COMMAND ? command : `${command.slice(0, MAX_COMMAND)}…`;
-  const said = facts.stderr.trim().split('\n').slice(-5).join('; ');
+  const said = facts.stderr
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => /[^\s^~]/.test(line))
+    .slice(0, 3)
+    .join('; ');
   return `\`${short}\` ${ending(facts)}${said === '' ? '' : `: ${said}`}`;
 }
 

@@ -1,3 +1,4 @@
+import { remainingChanges } from '../dataplane/nftables/diff.ts';
 import { type ListedTable, parseTable } from '../dataplane/nftables/parse.ts';
 import { renderElementChanges, renderReplacement, renderSeal, turnedOnChain } from '../dataplane/nftables/render.ts';
 import type { ElementChange, Ruleset } from '../dataplane/nftables/ruleset.ts';
@@ -7,6 +8,8 @@ import { failedSaying } from './exec-error.ts';
 import { writeScratch } from './scratch.ts';
 
 const ABSENT = /No such file or directory/;
+/** How nft 1.0.6 says it of an interval set. */
+const NO_ELEMENT = /No such file or directory|element does not exist/;
 
 /** Our one table, by way of nft. */
 export interface Nftables {
@@ -37,7 +40,16 @@ export function createNftables(commands: Commands, runDir: string): Nftables {
       const listed = await list(table);
       if (listed !== undefined) await script(table, renderSeal(table, listed.fingerprint));
     },
-    change: (table, changes) => script(table, renderElementChanges(table, changes)),
+    async change(table, changes) {
+      try {
+        await script(table, renderElementChanges(table, changes));
+      } catch (error) {
+        const listed = failedSaying(error, NO_ELEMENT) ? await list(table) : undefined;
+        if (listed === undefined) throw error;
+        const left = remainingChanges(changes, listed.observed);
+        if (left.length > 0) await script(table, renderElementChanges(table, left));
+      }
+    },
     async remove(table) {
       await unlessAbsent(commands.run(['nft', 'delete', 'table', 'inet', table]));
     },

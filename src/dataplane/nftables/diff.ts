@@ -15,6 +15,19 @@ export function rulesetDifference(wanted: Ruleset, observed: ObservedRuleset | u
   return changes.length === 0 ? { kind: 'none' } : { kind: 'elements', changes };
 }
 
+/** What of the changes the observed table has not seen yet: nft refuses to delete an element that is not there. */
+export function remainingChanges(
+  changes: readonly ElementChange[],
+  observed: ObservedRuleset,
+): readonly ElementChange[] {
+  return changes.flatMap((change) => {
+    const present = new Set(observed.elements.get(change.set));
+    const added = change.added.filter((element) => !present.has(element));
+    const removed = change.removed.filter((element) => present.has(element));
+    return added.length + removed.length === 0 ? [] : [{ set: change.set, added, removed }];
+  });
+}
+
 function elementChange(set: NamedSet, observed: readonly string[]): readonly ElementChange[] {
   const wanted = new Set(set.elements);
   const present = new Set(observed);
