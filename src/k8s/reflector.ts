@@ -27,8 +27,8 @@ export interface ReflectorOptions extends Selection {
 }
 
 export interface ReflectorTiming {
-  /** Without a byte for this long a watch is half open. Bookmarks come about once a minute. */
-  readonly idleMs: number;
+  /** After a random time between the two without a byte, a watch is taken for half open and resumed. */
+  readonly idleMs: readonly [number, number];
   /** The server is asked to end a watch after a random time between the two. */
   readonly watchSeconds: readonly [number, number];
   /** A watch that lived this long was a good one: back-off begins anew. */
@@ -57,7 +57,7 @@ export function startReflector<T extends KubernetesObject>(
 }
 
 const TIMING: ReflectorTiming = {
-  idleMs: 105_000,
+  idleMs: [90_000, 120_000],
   watchSeconds: [300, 600],
   healthyMs: 10_000,
   backoff: RECONNECT,
@@ -133,8 +133,7 @@ class Follower<T extends KubernetesObject> {
 
   #watch(query: Readonly<Record<string, string | boolean>>): Promise<void> {
     const { labelSelector, fieldSelector, signal } = this.#options;
-    const [least, most] = this.#timing.watchSeconds;
-    const timeoutSeconds = Math.round(least + (most - least) * this.#random());
+    const timeoutSeconds = Math.round(this.#between(this.#timing.watchSeconds));
     const request = {
       method: 'GET' as const,
       path: resourcePath(this.#type, { namespace: this.#options.namespace }),
@@ -142,7 +141,7 @@ class Follower<T extends KubernetesObject> {
       signal,
     };
     return this.#transport.stream(request, {
-      idleMs: this.#timing.idleMs,
+      idleMs: this.#between(this.#timing.idleMs),
       onOpen: () => {
         this.#opened = true;
         if (this.#position !== undefined) this.#good();
@@ -205,10 +204,13 @@ class Follower<T extends KubernetesObject> {
   /** Draws the lesson from how a watch ended, and says how long to wait before the next. */
   #settle(failure: unknown): number {
     const { clock } = this.#options;
-    const livedMs = this.#goodSince === undefined ? 0 : clock.monotonic() - this.#goodSince;
+    const livedMs = this.#goodSince === undefined ? -1 : clock.monotonic() - this.#goodSince;
     if (livedMs >= this.#timing.healthyMs) {
       this.#failures = 0;
-      if (failure === undefined) return 0;
+      // Silence may be a dead connection, or a type in which nothing has happened since the server started: it sends
+      // no bookmark for those. To resume is right for both, and costs one request.
+      const silent = failure instanceof TransportError && failure.timedOut;
+      if (failure === undefined || silent) return 0;
     }
     const error = failure instanceof Error ? failure : new Error('the server ended the watch at once');
     this.#learn(error);
@@ -233,6 +235,10 @@ class Follower<T extends KubernetesObject> {
       // 504 is also "Too large resource version": the server's history went back, as after a restored backup.
       if (!passing || this.#refusals >= REFUSALS_BEFORE_RELIST) this.#position = undefined;
     }
+  }
+
+  #between([least, most]: readonly [number, number]): number {
+    return least + (most - least) * this.#random();
   }
 
   #good(): void {

@@ -1,4 +1,5 @@
-import { describeCluster, widgetType } from '../support/cluster-contract.ts';
+import { widgetType } from '../support/cluster-contract/widget.ts';
+import { describeCluster } from '../support/cluster-contract.ts';
 import { FakeApiServer } from '../support/fake-api-server/server.ts';
 
 describeCluster('the fake API server', async () => {

@@ -32,7 +32,7 @@ describe('measured defects of client-node', () => {
 
   test('a half-open watch was silent death: here it is noticed by its silence and resumed', async () => {
     const cluster = await startFakeCluster();
-    const { store, notices } = watchConfigMaps(cluster, { clock: new SkippingClock(), timing: { idleMs: 60 } });
+    const { store, notices } = watchConfigMaps(cluster, { clock: new SkippingClock(), timing: { idleMs: [60, 60] } });
     await store.whenSynced();
     cluster.server.finishWatches('stall');
     put(cluster, 'missed');
@@ -43,7 +43,7 @@ describe('measured defects of client-node', () => {
 
   test('a quiet watch was cut every 30 s: here bookmarks keep it', async () => {
     const cluster = await startFakeCluster();
-    const { store, notices } = watchConfigMaps(cluster, { timing: { idleMs: 150 } });
+    const { store, notices } = watchConfigMaps(cluster, { timing: { idleMs: [150, 150] } });
     await store.whenSynced();
     const beats = setInterval(() => cluster.server.sendBookmarks(), 30);
     const kept = setTimeout(() => put(cluster, 'after four times the limit'), 600);
@@ -52,6 +52,18 @@ describe('measured defects of client-node', () => {
     clearTimeout(kept);
     expect(notices).toEqual([]);
     expect(cluster.server.requests).toHaveLength(1);
+  });
+
+  test('a watch without even bookmarks, as of a type that nobody uses, is resumed without an alarm', async () => {
+    const cluster = await startFakeCluster();
+    const timing = { idleMs: [40, 40], healthyMs: 0 } as const;
+    const { store, notices } = watchConfigMaps(cluster, { timing });
+    await store.whenSynced();
+    await cluster.server.until(() => cluster.server.requests.length === 4);
+    put(cluster, 'a');
+    await shows(store, ({ size }) => size === 1);
+    expect(notices).toEqual([]);
+    expect(cluster.server.requests.filter(({ query }) => query.has('sendInitialEvents'))).toHaveLength(1);
   });
 
   const AT_ONCE: readonly (readonly [string, FaultAction])[] = [

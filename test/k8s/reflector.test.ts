@@ -135,7 +135,7 @@ describe('servers that cannot list by watch', () => {
     const cluster = await startFakeCluster();
     put(cluster, 'a');
     cluster.server.fault({ when: 'streaming-list', action: { kind: 'after-lines', lines: 1, end: 'stall' } });
-    const { store } = watchConfigMaps(cluster, { clock: new SkippingClock(), timing: { idleMs: 40 } });
+    const { store } = watchConfigMaps(cluster, { clock: new SkippingClock(), timing: { idleMs: [40, 40] } });
     await store.whenSynced();
     expect(store.size).toBe(1);
   });

@@ -1,6 +1,7 @@
 import { vi } from 'vitest';
 import type { Connection } from '../../src/k8s/connection.ts';
-import { describeCluster, widgetDefinition, widgetType } from '../support/cluster-contract.ts';
+import { widgetDefinition, widgetType } from '../support/cluster-contract/widget.ts';
+import { describeCluster } from '../support/cluster-contract.ts';
 import { controlPlaneBinaries, type RealApiServer, startRealApiServer } from '../support/real-api-server.ts';
 
 // Building the binaries for the first time takes minutes.
