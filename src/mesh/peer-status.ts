@@ -1,14 +1,20 @@
 import { conditionsFrom, findCondition, isTrue, type Verdict, verdict } from '../api/conditions.ts';
 import type { Connection, MeshPeer, MeshPeerStatus } from '../api/meshpeer.ts';
-
 import { keyOf } from '../api/resource.ts';
-import { timestamp } from '../api/timestamp.ts';
+import { milliseconds, timestamp } from '../api/timestamp.ts';
+import { addressesIn, addressFamily } from '../net/address.ts';
 import type { Grant } from './claims.ts';
 import { planClient } from './client.ts';
 import { expiryOf } from './members.ts';
 import { type Admission, admission } from './peer-checks.ts';
 import { topology } from './topology.ts';
 import { type GatewayNode, isProgrammed, type MeshView, some } from './view.ts';
+
+/** A stored handshake is refreshed when it is this much behind, so that handshakes alone cost one write per peer in this time. */
+export const HANDSHAKE_REFRESH_MS = 5 * 60_000;
+
+/** What `status.connections` has room for. */
+const MOST_CONNECTIONS = 256;
 
 /** What is decided about one peer at a moment. */
 export interface PeerJudgement {
@@ -23,7 +29,7 @@ export interface PeerJudgement {
 export function judgePeer(view: MeshView, peer: MeshPeer, now: number): PeerJudgement {
   const result = admission(view, peer, now);
   const admitted = 'value' in result ? result.value : undefined;
-  const connections = admitted === undefined ? [] : view.connectionsOf(keyOf(peer.metadata));
+  const connections = admitted === undefined ? [] : toldConnections(peer, view.connectionsOf(keyOf(peer.metadata)));
   const verdicts = [
     'violation' in result ? refusal(result.violation) : acceptance(result.value),
     programmed(view, peer, admitted),
@@ -33,7 +39,7 @@ export function judgePeer(view: MeshView, peer: MeshPeer, now: number): PeerJudg
   return {
     status: {
       ...(peer.metadata.generation === undefined ? {} : { observedGeneration: peer.metadata.generation }),
-      ...(admitted === undefined ? keptAddresses(peer) : given(peer, admitted, connections)),
+      ...(admitted === undefined ? kept(peer) : given(peer, admitted, connections)),
       conditions: [
         ...conditionsFrom(verdicts, peer.status?.conditions ?? [], peer.metadata.generation ?? 0, timestamp(now)),
       ],
@@ -43,10 +49,43 @@ export function judgePeer(view: MeshView, peer: MeshPeer, now: number): PeerJudg
   };
 }
 
-/** A suspended or expired peer keeps its addresses, so that it is the same device when it comes back. */
-function keptAddresses(peer: MeshPeer): MeshPeerStatus {
-  const held = peer.status?.addresses ?? [];
-  return held.length === 0 ? {} : { addresses: held };
+/**
+ * A refused peer keeps the key and the addresses that it still asks for, so that it is the same device when it comes back, and
+ * gives the others free: what it could claim again by an edit, somebody else may have been given meanwhile.
+ */
+function kept({ spec, status }: MeshPeer): MeshPeerStatus {
+  const wished = addressesIn(spec.addresses ?? []);
+  const families = new Set(wished.map(addressFamily));
+  const addresses = addressesIn(status?.addresses ?? []).filter(
+    (address) => wished.includes(address) || !families.has(addressFamily(address)),
+  );
+  return {
+    ...(status?.publicKey === spec.publicKey ? { publicKey: spec.publicKey } : {}),
+    ...(addresses.length === 0 ? {} : { addresses: [...addresses] }),
+  };
+}
+
+/** Each gateway and node once, the newest session first, with handshakes that are told in steps of minutes. */
+function toldConnections({ status }: MeshPeer, reported: readonly Connection[]): readonly Connection[] {
+  const latest = new Map<string, Connection>();
+  for (const connection of reported) {
+    const place = `${connection.gateway} ${connection.node}`;
+    const other = latest.get(place);
+    if (other === undefined || other.lastHandshake < connection.lastHandshake) latest.set(place, connection);
+  }
+  const newestFirst = [...latest].sort(([place, { since }], [otherPlace, other]) => {
+    if (since !== other.since) return since < other.since ? 1 : -1;
+    return place < otherPlace ? -1 : 1;
+  });
+  return newestFirst
+    .slice(0, MOST_CONNECTIONS)
+    .map(([, connection]) => status?.connections?.find((stored) => isFresh(stored, connection)) ?? connection);
+}
+
+function isFresh(stored: Connection, { gateway, node, endpoint, since, lastHandshake }: Connection): boolean {
+  const isSame =
+    stored.gateway === gateway && stored.node === node && stored.endpoint === endpoint && stored.since === since;
+  return isSame && Math.abs(milliseconds(lastHandshake) - milliseconds(stored.lastHandshake)) < HANDSHAKE_REFRESH_MS;
 }
 
 function given(peer: MeshPeer, admitted: Admission, connections: readonly Connection[]): MeshPeerStatus {
@@ -108,7 +147,8 @@ function programmed(view: MeshView, peer: MeshPeer, admitted: Admission | undefi
       'WaitingForNodes',
       `Waiting for ${some(behind)} (${nodes.length - behind.length} of ${nodes.length} nodes have it).`,
     );
-  return say('True', 'Programmed', `On ${nodes.length} of ${nodes.length} nodes.`);
+  const but = waiting.length === 0 ? '' : ` MeshGateway ${some(waiting)} is not accepted and does not serve it.`;
+  return say('True', 'Programmed', `On ${nodes.length} of ${nodes.length} nodes.${but}`);
 }
 
 /**
@@ -118,7 +158,7 @@ function programmed(view: MeshView, peer: MeshPeer, admitted: Admission | undefi
  */
 function holds(view: MeshView, peer: MeshPeer, admitted: Admission, { report }: GatewayNode): boolean {
   const applied = report.status?.appliedResourceVersion;
-  if (applied === undefined || !isStored(peer, admitted)) return false;
+  if (applied === undefined || !/^\d+$/.test(applied) || !isStored(peer, admitted)) return false;
   const since = view.acceptedAt(keyOf(peer.metadata));
   if (since === undefined && isTrue(peer.status?.conditions ?? [], 'Programmed')) return true;
   return BigInt(applied) >= (since ?? BigInt(peer.metadata.resourceVersion));

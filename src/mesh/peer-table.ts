@@ -4,6 +4,7 @@ import type { WantedPeer } from '../dataplane/wireguard/device.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 import { olderFirst } from './age.ts';
+import { Deadlines } from './deadlines.ts';
 import { expiryOf, type Member, memberOf } from './members.ts';
 
 /**
@@ -21,8 +22,9 @@ export class PeerTable {
   readonly #members = new Map<ObjectKey, Member>();
   readonly #byKey = new Map<PublicKey, Set<ObjectKey>>();
   readonly #byAddress = new Map<Cidr, Set<ObjectKey>>();
-  /** Everyone who has a last moment, also those who are past it: a clock that ran ahead may be set back. */
-  readonly #timed = new Map<ObjectKey, { readonly peer: MeshPeer; readonly expiry: number }>();
+  /** Members that time will take out, and peers that it has taken out: a clock that ran ahead may be set back. */
+  readonly #expiring = Deadlines.earliest();
+  readonly #expired = Deadlines.latest();
 
   readonly #pinned = new Map<PublicKey, WantedPeer>();
 
@@ -52,8 +54,8 @@ export class PeerTable {
     const before = this.#members.get(key);
     const after = peer === undefined ? undefined : memberOf(this.#gateway, peer, now);
     const expiry = peer === undefined ? Number.POSITIVE_INFINITY : expiryOf(peer);
-    if (peer !== undefined && expiry < Number.POSITIVE_INFINITY) this.#timed.set(key, { peer, expiry });
-    else this.#timed.delete(key);
+    this.#expiring.set(key, after !== undefined && expiry < Number.POSITIVE_INFINITY ? peer : undefined);
+    this.#expired.set(key, expiry <= now ? peer : undefined);
     if (before !== undefined && after !== undefined && sameMember(before, after)) {
       this.#members.set(key, after);
       return new Set();
@@ -68,18 +70,18 @@ export class PeerTable {
   /** Takes out whoever has expired by now; returns the keys whose entries may have changed. The clock may have been set back. */
   expire(now: number): ReadonlySet<PublicKey> {
     const touched = new Set<PublicKey>();
-    for (const [key, { peer, expiry }] of this.#timed) {
-      if (this.#members.has(key) === expiry > now) continue;
-      for (const publicKey of this.set(key, peer, now)) touched.add(publicKey);
-    }
+    if (now < this.#expiring.end && this.#expired.end <= now) return touched;
+    const changed = [
+      ...this.#expiring.where((expiry) => expiry <= now),
+      ...this.#expired.where((expiry) => expiry > now),
+    ];
+    for (const [key, peer] of changed) for (const publicKey of this.set(key, peer, now)) touched.add(publicKey);
     return touched;
   }
 
   /** When the next member expires, in milliseconds since the epoch; infinity for never. */
   nextExpiry(): number {
-    let next = Number.POSITIVE_INFINITY;
-    for (const [key, { expiry }] of this.#timed) if (expiry < next && this.#members.has(key)) next = expiry;
-    return next;
+    return this.#expiring.end;
   }
 
   /** How many peers are let in. */

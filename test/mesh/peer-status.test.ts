@@ -1,0 +1,403 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type Condition, findCondition, REASONS } from '../../src/api/conditions.ts';
+import { type Connection, type MeshPeer, type MeshPeerStatus, meshPeerType } from '../../src/api/meshpeer.ts';
+import { HANDSHAKE_REFRESH_MS, judgePeer } from '../../src/mesh/peer-status.ts';
+import {
+  aCondition,
+  aConnection,
+  aGateway,
+  aKey,
+  aMember,
+  aPeer,
+  aReport,
+  aServedGateway,
+  aView,
+  NOW,
+  type PeerParts,
+  POOL,
+  POOL6,
+  type ViewParts,
+} from '../support/builders.ts';
+
+function judge(peer: MeshPeer, view: ViewParts = {}, now = NOW) {
+  return judgePeer(aView({ peers: [peer], ...view }), peer, now);
+}
+
+function conditionOf(status: MeshPeerStatus, type: string): Condition {
+  const found = findCondition(status.conditions ?? [], type);
+  if (found === undefined) throw new Error(`no condition ${type}`);
+  return found;
+}
+
+function answer(peer: MeshPeer, type: string, view: ViewParts = {}): string {
+  const { status, reason } = conditionOf(judge(peer, view).status, type);
+  return `${status} ${reason}`;
+}
+
+/** The peer as the API server holds it once this decision was written. */
+function stored(peer: MeshPeer, view: ViewParts = {}, now = NOW): MeshPeer {
+  return { ...peer, status: judge(peer, view, now).status };
+}
+
+describe('a peer that is let in', () => {
+  test('is told its key, addresses, gateways and configuration', () => {
+    const { status, grant, until } = judge(aPeer());
+    expect(status).toMatchObject({
+      observedGeneration: 1,
+      publicKey: aKey('team-a/ada'),
+      gateways: ['default'],
+      config: expect.stringContaining('[Interface]'),
+    });
+    expect(grant).toEqual({ publicKey: status.publicKey, addresses: status.addresses });
+    expect(until).toBeUndefined();
+    expect(status.config).toContain(`Address = ${status.addresses?.[0]}/32`);
+  });
+
+  test('has no configuration while its gateway has no way in', () => {
+    const gateways = [aServedGateway({ status: { endpoints: [] } })];
+    expect(judge(aPeer(), { gateways }).status.config).toBeUndefined();
+  });
+
+  test('is told when it is let in by some of its gateways only', () => {
+    const peer = aPeer({ spec: { gateways: ['default', 'office'] } });
+    expect(answer(peer, 'Accepted')).toBe('True PartlyAccepted');
+    const { message } = conditionOf(judge(peer).status, 'Accepted');
+    expect(message).toMatch(/^Let in by default as 10\.213\..* But: .*office/);
+  });
+
+  test('is decided anew when it expires, and not otherwise', () => {
+    expect(judge(aPeer({ spec: { expiresAt: '2026-08-01T13:00:00Z' } })).until).toBe(NOW + 3_600_000);
+    expect(judge(aPeer({ spec: { expiresAt: '2026-08-01T12:00:00Z' } })).until).toBeUndefined();
+    expect(judge(aPeer({ spec: { expiresAt: 'tomorrow' } })).until).toBeUndefined();
+  });
+});
+
+describe('a peer that is refused', () => {
+  test('loses gateways, configuration and connections, and keeps key and addresses, to be the same when it comes back', () => {
+    const peer = aMember({ spec: { suspended: true }, address: '10.213.44.44' });
+    const { status, grant } = judge(peer, { connections: { 'team-a/ada': [aConnection()] } });
+    expect(Object.keys(status).sort()).toEqual(['addresses', 'conditions', 'observedGeneration', 'publicKey']);
+    expect(status).toMatchObject({ publicKey: aKey('team-a/ada'), addresses: ['10.213.44.44'] });
+    expect(grant).toBeUndefined();
+    expect(answer(peer, 'Programmed')).toBe('False NotAccepted');
+    expect(answer(peer, 'Connected')).toBe('False NotAccepted');
+  });
+
+  test('keeps the address that it holds and wishes for', () => {
+    const peer = aMember({ spec: { suspended: true, addresses: ['10.213.44.44'] }, address: '10.213.44.44' });
+    expect(judge(peer).status.addresses).toEqual(['10.213.44.44']);
+  });
+
+  test('keeps nothing that it never had', () => {
+    expect(judge(aPeer({ spec: { suspended: true } })).status).not.toHaveProperty('addresses');
+  });
+
+  test('gives a key free that it no longer asks for', () => {
+    const peer = aMember({ spec: { publicKey: 'abc' }, status: { publicKey: aKey('old') } });
+    expect(judge(peer).status).not.toHaveProperty('publicKey');
+  });
+
+  test('gives an address free in whose place it wishes for another, so that it cannot claim it back from who gets it', () => {
+    const other = aMember({ name: 'other', address: '10.213.0.30' });
+    const peer = aMember({
+      address: '10.213.0.20',
+      spec: { addresses: ['10.213.0.30'] },
+      status: { addresses: ['10.213.0.20', 'fd5a:11:22::20'] },
+    });
+    const { status } = judge(peer, { pool: [POOL, POOL6], peers: [peer, other] });
+    expect(conditionOf(status, 'Accepted').reason).toBe('AddressTaken');
+    expect(status.addresses).toEqual(['fd5a:11:22::20']);
+  });
+});
+
+describe('Programmed', () => {
+  const view: ViewParts = { acceptedAt: { 'team-a/ada': 500n } };
+  const at = (version: string | undefined, more: Parameters<typeof aReport>[0] = {}) =>
+    aReport({
+      ...more,
+      status: version === undefined ? { appliedResourceVersion: undefined } : { appliedResourceVersion: version },
+    });
+  const peer = stored(aPeer());
+
+  test.each<[string, MeshPeer, ViewParts, string, string]>([
+    [
+      'once every node has followed to the version with which it was let in',
+      peer,
+      { ...view, reports: [at('500')] },
+      'True Programmed',
+      'On 1 of 1 nodes.',
+    ],
+    [
+      'not while a node is one version behind',
+      peer,
+      { ...view, reports: [at('499')] },
+      'False WaitingForNodes',
+      'node-a',
+    ],
+    [
+      'not while one of two nodes is behind, which is named',
+      peer,
+      { ...view, reports: [at('500'), at('9', { node: 'b' })] },
+      'False WaitingForNodes',
+      'b (1 of 2 nodes have it)',
+    ],
+    ['compared as numbers', peer, { ...view, reports: [at('1000')] }, 'True Programmed', '1 of 1'],
+    [
+      'not while a node does not say how far it is',
+      peer,
+      { ...view, reports: [at(undefined)] },
+      'False WaitingForNodes',
+      'node-a',
+    ],
+    [
+      'not where a node says what cannot be compared',
+      peer,
+      { ...view, reports: [at('abc')] },
+      'False WaitingForNodes',
+      'node-a',
+    ],
+    [
+      'not while nothing of it is stored',
+      aPeer(),
+      { ...view, reports: [at('1000')] },
+      'False WaitingForNodes',
+      'node-a',
+    ],
+    [
+      'not without a live node',
+      peer,
+      { ...view, reports: [at('1000', { alive: false })] },
+      'False NoReadyNode',
+      'MeshGateway default',
+    ],
+    [
+      'not where the only node could not be programmed',
+      peer,
+      { ...view, reports: [aReport({ status: { conditions: [aCondition('Programmed', 'False')] } })] },
+      'False NoReadyNode',
+      'default',
+    ],
+    [
+      'not while the gateway is refused',
+      peer,
+      { ...view, gateways: [aGateway()] },
+      'False GatewayNotAccepted',
+      'kubectl describe meshgateway default',
+    ],
+  ])('%s', (_when, subject, cluster, expected, word) => {
+    expect(answer(subject, 'Programmed', cluster)).toBe(expected);
+    expect(conditionOf(judge(subject, cluster).status, 'Programmed').message).toContain(word);
+  });
+
+  test('is never True without every programmed node having said so', () => {
+    const someReport = fc.record({
+      node: fc.constantFrom('a', 'b', 'c'),
+      alive: fc.boolean(),
+      programmed: fc.boolean(),
+      version: fc.constantFrom(undefined, '', '499', '500', '501', 'x'),
+    });
+    fc.assert(
+      fc.property(fc.array(someReport), fc.option(fc.constant(500n), { nil: undefined }), (all, since) => {
+        const reports = all.map(({ node, alive, programmed, version }) =>
+          aReport({
+            node,
+            alive,
+            status: {
+              conditions: [aCondition('Programmed', programmed ? 'True' : 'False')],
+              appliedResourceVersion: version,
+            },
+          }),
+        );
+        const fresh: MeshPeer = { ...peer, metadata: { ...peer.metadata, resourceVersion: '500' } };
+        const acceptedAt: Record<string, bigint> = since === undefined ? {} : { 'team-a/ada': since };
+        const isTrue = answer(fresh, 'Programmed', { reports, acceptedAt }).startsWith('True');
+        const counted = all.filter(({ alive, programmed }) => alive && programmed);
+        const proven = counted.length > 0 && counted.every(({ version }) => version === '500' || version === '501');
+        expect(isTrue).toBe(proven);
+      }),
+    );
+  });
+
+  test('says which of its gateways does not serve it', () => {
+    const gateways = [aServedGateway(), aGateway({ name: 'office' })];
+    const twice = stored(aPeer(), { gateways });
+    const { status } = judge(twice, { gateways, acceptedAt: { 'team-a/ada': 1n } });
+    expect(conditionOf(status, 'Programmed')).toMatchObject({
+      status: 'True',
+      message: expect.stringContaining('MeshGateway office is not accepted'),
+    });
+  });
+
+  describe('after the operator started anew and remembers no version', () => {
+    const programmed = stored(peer, { ...view, reports: [at('500')] });
+
+    test('stays, also when the object was written to since', () => {
+      const later: MeshPeer = { ...programmed, metadata: { ...programmed.metadata, resourceVersion: '9999' } };
+      expect(answer(later, 'Programmed', { reports: [at('500')] })).toBe('True Programmed');
+    });
+
+    test('waits for the version at hand where it was not there before', () => {
+      const later: MeshPeer = { ...peer, metadata: { ...peer.metadata, resourceVersion: '700' } };
+      expect(answer(later, 'Programmed', { reports: [at('699')] })).toBe('False WaitingForNodes');
+      expect(answer(later, 'Programmed', { reports: [at('700')] })).toBe('True Programmed');
+    });
+
+    test('does not stay when what the peer gets is another now', () => {
+      const rolled: MeshPeer = { ...programmed, spec: { ...programmed.spec, publicKey: aKey('new') } };
+      expect(answer(rolled, 'Programmed', { reports: [at('500')] })).toBe('False WaitingForNodes');
+    });
+  });
+});
+
+describe('Connected', () => {
+  const connected = { 'team-a/ada': [aConnection()] };
+
+  test.each<[string, MeshPeer, ViewParts, string, string]>([
+    ['with a session', aPeer(), { connections: connected }, 'True Connected', 'node node-a from 198.51.100.7:40000'],
+    [
+      'with several',
+      aPeer(),
+      { connections: { 'team-a/ada': [aConnection(), aConnection({ node: 'node-b' })] } },
+      'True Connected',
+      'node-a and 1 more',
+    ],
+    ['not before the first', aPeer(), {}, 'False NeverConnected', 'status.config'],
+    [
+      'not any more',
+      aMember({ status: { conditions: [aCondition('Connected', 'True')] } }),
+      {},
+      'False Idle',
+      'three minutes',
+    ],
+    [
+      'still not',
+      aMember({ status: { conditions: [aCondition('Connected', 'False', { reason: 'Idle' })] } }),
+      {},
+      'False Idle',
+      '',
+    ],
+  ])('%s', (_when, peer, view, expected, word) => {
+    expect(answer(peer, 'Connected', view)).toBe(expected);
+    expect(conditionOf(judge(peer, view).status, 'Connected').message).toContain(word);
+  });
+});
+
+describe('connections', () => {
+  const told = (peer: MeshPeer, ...connections: readonly Connection[]) =>
+    judge(peer, { connections: { 'team-a/ada': connections } }).status.connections;
+  const at = (seconds: number) => new Date(NOW + seconds * 1000).toISOString().replace('.000', '');
+  const having = (...connections: Connection[]) => aMember({ status: { connections } });
+
+  test('are told as nodes report them', () => {
+    expect(told(aPeer(), aConnection())).toEqual([aConnection()]);
+    expect(told(aPeer())).toBeUndefined();
+  });
+
+  test('keep the stored handshake until it is minutes old, so that a handshake alone is no reason to write', () => {
+    const peer = having(aConnection({ lastHandshake: at(0) }));
+    const seconds = HANDSHAKE_REFRESH_MS / 1000;
+    expect(told(peer, aConnection({ lastHandshake: at(120) }))?.[0]?.lastHandshake).toBe(at(0));
+    expect(told(peer, aConnection({ lastHandshake: at(seconds - 1) }))?.[0]?.lastHandshake).toBe(at(0));
+    expect(told(peer, aConnection({ lastHandshake: at(seconds) }))?.[0]?.lastHandshake).toBe(at(seconds));
+    expect(told(peer, aConnection({ lastHandshake: at(-seconds) }))?.[0]?.lastHandshake).toBe(at(-seconds));
+  });
+
+  test.each([
+    ['another endpoint', { endpoint: '198.51.100.8:40000' }],
+    ['another beginning', { since: '2026-08-01T10:00:00Z' }],
+    ['another node', { node: 'node-b' }],
+    ['another gateway', { gateway: 'office' }],
+  ])('tell the present handshake with %s', (_what, change) => {
+    const fresh = aConnection({ ...change, lastHandshake: at(60) });
+    expect(told(having(aConnection({ lastHandshake: at(0) })), fresh)).toEqual([fresh]);
+  });
+
+  test('replace a stored handshake that nobody can read', () => {
+    expect(told(having(aConnection({ lastHandshake: 'x' })), aConnection())).toEqual([aConnection()]);
+  });
+
+  test('cost a write in minutes however often nodes report: an hour of handshakes every two minutes', () => {
+    let peer = having();
+    let writes = 0;
+    for (let minute = 0; minute <= 60; minute += 2) {
+      const connections = { 'team-a/ada': [aConnection({ lastHandshake: at(minute * 60) })] };
+      const { status } = judge(peer, { connections }, NOW + minute * 60_000);
+      if (JSON.stringify(status) !== JSON.stringify(peer.status)) writes += 1;
+      peer = { ...peer, status };
+    }
+    expect(writes).toBeLessThanOrEqual(1 + 60 / 5);
+  });
+
+  test('name each gateway and node once, with the latest handshake, the newest session first, in whatever order they come', () => {
+    const old = aConnection({ node: 'a', since: '2026-08-01T01:00:00Z', lastHandshake: at(-90) });
+    const stale = aConnection({ node: 'a', since: '2026-08-01T00:00:00Z', lastHandshake: at(-170) });
+    const fresh = aConnection({ node: 'b', since: '2026-08-01T11:00:00Z' });
+    const expected = [fresh, old];
+    expect(told(aPeer(), old, stale, fresh)).toEqual(expected);
+    expect(told(aPeer(), fresh, stale, old)).toEqual(expected);
+    const { message } = conditionOf(
+      judge(aPeer(), { connections: { 'team-a/ada': [old, fresh] } }).status,
+      'Connected',
+    );
+    expect(message).toContain('node b and 1 more');
+  });
+
+  test('are no more than a status has room for', () => {
+    const many = Array.from({ length: 300 }, (_, index) => aConnection({ node: `node-${index}` }));
+    expect(told(aPeer(), ...many)).toHaveLength(256);
+  });
+});
+
+describe('time', () => {
+  test('of a transition moves when the status flips, and not otherwise', () => {
+    const first = stored(aPeer(), {}, NOW);
+    const later = stored(first, {}, NOW + 60_000);
+    expect(conditionOf(later.status ?? {}, 'Accepted').lastTransitionTime).toBe('2026-08-01T12:00:00Z');
+    const suspended = { ...later, spec: { ...later.spec, suspended: true } };
+    const out = stored(suspended, {}, NOW + 120_000);
+    expect(conditionOf(out.status ?? {}, 'Accepted').lastTransitionTime).toBe('2026-08-01T12:02:00Z');
+    const expired = { ...suspended, status: out.status, spec: { ...later.spec, expiresAt: '2026-08-01T12:00:00Z' } };
+    expect(conditionOf(judge(expired, {}, NOW + 180_000).status, 'Accepted').lastTransitionTime).toBe(
+      '2026-08-01T12:02:00Z',
+    );
+  });
+
+  const whatever: readonly [string, PeerParts, ViewParts][] = [
+    ['a peer that is let in', {}, {}],
+    ['a connected one', {}, { connections: { 'team-a/ada': [aConnection()] } }],
+    ['a suspended one', { spec: { suspended: true } }, {}],
+    ['a refused one', { spec: { addresses: ['192.0.2.1'] } }, {}],
+    ['one without a gateway', {}, { gateways: [] }],
+    ['one of two families', {}, { pool: [POOL, POOL6] }],
+  ];
+
+  test.each(whatever)('alone changes nothing about %s: what is said twice is said alike', (_what, parts, view) => {
+    let peer = aPeer(parts);
+    for (let round = 0; round < 3; round++) peer = stored(peer, { ...view, peers: [peer] }, NOW + round);
+    expect(judge(peer, view, NOW + 1e9).status).toEqual(peer.status);
+  });
+
+  test.each(whatever)('and the status of %s is one that the API server stores', (_what, parts, view) => {
+    const { status } = judge(aPeer(parts), view);
+    expect(meshPeerType.parse({ ...aPeer(parts), status }).status).toEqual(status);
+  });
+});
+
+describe('every reason', () => {
+  const { Accepted: _, ...types } = REASONS.MeshPeer;
+  const peer = stored(aPeer());
+  const cases: readonly [MeshPeer, ViewParts][] = [
+    [peer, { acceptedAt: { 'team-a/ada': 1n }, connections: { 'team-a/ada': [aConnection()] } }],
+    [aPeer(), {}],
+    [aPeer({ spec: { suspended: true } }), {}],
+    [peer, { gateways: [aGateway()] }],
+    [peer, { reports: [] }],
+    [aMember({ status: { conditions: [aCondition('Connected', 'True')] } }), {}],
+  ];
+
+  test.each(Object.entries(types))('of %s can be reached', (type, reasons) => {
+    const reached = new Set(cases.map(([subject, view]) => conditionOf(judge(subject, view).status, type).reason));
+    expect([...reached].sort()).toEqual([...reasons].sort());
+  });
+});
