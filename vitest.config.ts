@@ -10,5 +10,7 @@ export default defineConfig({
     exclude: ['test/netns/**', 'test/lab/**', 'test/bench/**', 'node_modules/**'],
     testTimeout: 10_000,
     restoreMocks: true,
+    // No test mocks a module or leaves state in one, so files may share a worker.
+    isolate: false,
   },
 });
