@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import { buildProgram } from '../../scripts/build.ts';
 import { meshPeerType } from '../../src/api/meshpeer.ts';
 import { createClient } from '../../src/k8s/client.ts';
 import { createTransport } from '../../src/k8s/transport.ts';
@@ -11,9 +12,16 @@ import { keyPairFrom, parsePublicKey } from '../../src/net/key.ts';
 import { aGateway, aMember, aNode, aServedGateway } from '../support/builders.ts';
 import { FakeApiServer } from '../support/fake-api-server/server.ts';
 
-const MAIN = join(import.meta.dirname, '../../src/cli/main.ts');
-
+let built: string;
 let folder: string;
+
+// As it is shipped, in one file: a fifth of the time to start.
+beforeAll(async () => {
+  built = mkdtempSync(join(tmpdir(), 'sallyport-cli-'));
+  await buildProgram('cli', built);
+});
+
+afterAll(() => rmSync(built, { recursive: true }));
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'sallyport-cli-'));
@@ -29,7 +37,7 @@ interface Run {
 
 /** Runs the command line as a person would, in a home of its own. */
 function sallyport(words: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
-  const child = spawn(process.execPath, [MAIN, ...words], {
+  const child = spawn(process.execPath, [join(built, 'cli.mjs'), ...words], {
     env: { HOME: folder, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
