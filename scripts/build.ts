@@ -1,7 +1,7 @@
 import { chmod, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build as bundle } from 'esbuild';
+import { build as bundle, type Plugin } from 'esbuild';
 
 /**
  * Makes one file of each program: `node scripts/build.ts [PROGRAM…]`, into dist/. The image holds the operator and the agent, the
@@ -28,6 +28,28 @@ const ROOT = join(import.meta.dirname, '..');
 const REQUIRE =
   "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);";
 
+/**
+ * Of client-node we use KubeConfig alone, whose module also imports the generated API and undici for a client that we never ask
+ * it to make. Left out, a program is 1.1 MB smaller and takes 15 MB less memory; asked for after all, it says so.
+ */
+const kubeConfigAlone: Plugin = {
+  name: 'kube-config-alone',
+  setup(build) {
+    const unused = { filter: /^(undici|\.\/gen\/index\.js|\.\/middleware\.js)$/ };
+    build.onResolve(unused, ({ path, importer }) =>
+      /client-node\/dist\/config\.js$/.test(importer) ? { path, namespace: 'unused' } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: 'unused' }, ({ path }) => ({ contents: unusedModule(path) }));
+  },
+};
+
+const UNUSED = ['Agent', 'ProxyAgent', 'ServerConfiguration', 'createConfiguration', 'setHeaderMiddleware'];
+
+function unusedModule(path: string): string {
+  const says = JSON.stringify(`${path} is not part of this program (scripts/build.ts)`);
+  return UNUSED.map((name) => `export function ${name}() { throw new Error(${says}); }`).join('\n');
+}
+
 /** Bundles one program, with every dependency, into `<folder>/<program>.mjs`. */
 export async function buildProgram(program: Program, folder: string, root: string = ROOT): Promise<Bundle> {
   const { entry, forPeople } = PROGRAMS[program];
@@ -43,6 +65,7 @@ export async function buildProgram(program: Program, folder: string, root: strin
     minifySyntax: true,
     minifyWhitespace: true,
     banner: { js: forPeople ? `#!/usr/bin/env node\n${REQUIRE}` : REQUIRE },
+    plugins: [kubeConfigAlone],
     logLevel: 'warning',
   });
   if (forPeople) await chmod(file, 0o755);
