@@ -153,6 +153,7 @@ describe("a gateway's DaemonSet", () => {
       POD_NAMESPACE: 'metadata.namespace',
       SALLYPORT_GATEWAY: 'default',
       SALLYPORT_LOG_LEVEL: 'debug',
+      NODE_OPTIONS: '--max-semi-space-size=1',
     });
   });
 
