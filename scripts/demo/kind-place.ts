@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheDirectory, labTools } from '../../test/lab/binaries.ts';
 import { type ExecOptions, output, run } from '../../test/lab/exec.ts';
@@ -13,6 +14,8 @@ const IMAGE = { repository: 'sallyport', tag: 'demo' } as const;
 /** The network that kind puts its nodes into; the laptop is one more machine on it. */
 const NETWORK = 'kind';
 
+const KUBECONFIG = join(cacheDirectory(), 'demo-kubeconfig');
+
 /** Whether a Docker engine answers here. */
 export async function dockerAnswers(): Promise<boolean> {
   if (find('docker') === undefined) return false;
@@ -22,7 +25,7 @@ export async function dockerAnswers(): Promise<boolean> {
 /** Starts a cluster of kind, whose nodes are containers. */
 export async function startKindPlace(signal: AbortSignal): Promise<Place> {
   const path = await searchPath();
-  const environment = { PATH: path, KUBECONFIG: join(cacheDirectory(), 'demo-kubeconfig') };
+  const environment = { PATH: path, KUBECONFIG };
   await removeKindPlace();
   const config = inProject('test/lab/kind.yaml');
   const name = ['--name', CLUSTER];
@@ -43,7 +46,7 @@ export async function startKindPlace(signal: AbortSignal): Promise<Place> {
     loadHello: async () => undefined,
     addLaptop,
     usage: () => [
-      `export KUBECONFIG=${environment.KUBECONFIG}    then kubectl and helm speak to the cluster`,
+      `export KUBECONFIG=${KUBECONFIG}    then kubectl and helm speak to the cluster`,
       `docker exec -it ${LAPTOP} bash    a shell on the laptop`,
       `docker exec -it ${nodes[0] ?? CLUSTER} bash    a shell on a gateway node`,
     ],
@@ -54,7 +57,8 @@ export async function startKindPlace(signal: AbortSignal): Promise<Place> {
 /** Removes the cluster and the laptop. */
 export async function removeKindPlace(): Promise<void> {
   await run(['docker', 'rm', '--force', LAPTOP]);
-  await run(['kind', 'delete', 'cluster', '--name', CLUSTER], { env: { PATH: await searchPath() } });
+  await run(['kind', 'delete', 'cluster', '--name', CLUSTER], { env: { PATH: await searchPath(), KUBECONFIG } });
+  await rm(KUBECONFIG, { force: true });
 }
 
 async function addLaptop(): Promise<Laptop> {
