@@ -18,7 +18,6 @@ export interface CustomResourceDefinition {
     readonly group: string;
     readonly names: CrdNames;
     readonly scope: 'Namespaced' | 'Cluster';
-    readonly preserveUnknownFields: false;
     readonly versions: readonly CrdVersion[];
   };
 }
@@ -98,7 +97,6 @@ function crd(kind: Kind, poolFamilies: readonly Family[]): CustomResourceDefinit
       group,
       names: names(kind),
       scope: namespaced ? 'Namespaced' : 'Cluster',
-      preserveUnknownFields: false,
       versions: [
         {
           name: version,
