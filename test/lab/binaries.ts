@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { build } from './go-build.ts';
@@ -37,6 +37,7 @@ export async function labTools(modules: readonly ToolModule[] = TOOL_MODULES): P
   const missing = () => plans.filter(({ target }) => !existsSync(target));
   if (missing().length > 0) {
     const lock = await buildLock();
+    await removeUnfinished();
     // Somebody else may have built them while we waited.
     await buildAll(missing(), await goToolChain());
     lock.close();
@@ -76,6 +77,15 @@ async function buildAll(plans: readonly BuildPlan[], go: GoToolChain): Promise<v
     } finally {
       await rm(unfinished, { recursive: true, force: true });
     }
+  }
+}
+
+/** What a killed build left: to be called by the holder of the lock, so nobody else is building. */
+async function removeUnfinished(): Promise<void> {
+  const folder = join(cacheDirectory(), 'tools');
+  const names = existsSync(folder) ? await readdir(folder) : [];
+  for (const name of names.filter((each) => each.includes('.'))) {
+    await rm(join(folder, name), { recursive: true, force: true });
   }
 }
 

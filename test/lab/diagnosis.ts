@@ -5,11 +5,8 @@ import type { Cluster } from './running-cluster.ts';
 export async function diagnosis(cluster: Cluster): Promise<string> {
   const shown = await cluster.tryKubectl(['get', 'nodes,pods', '--all-namespaces', '-o', 'wide']);
   const parts = [shown.stdout + shown.stderr];
-  const ready = await cluster.tryKubectl([
-    ...['get', 'nodes', '-o'],
-    'jsonpath={range .items[?(@.status.conditions[?(@.type=="Ready")].status=="True")]}{.metadata.name} {end}',
-  ]);
-  for (const node of cluster.nodes.filter(({ name }) => !ready.stdout.split(' ').includes(name))) {
+  const ready = await readyNodes(cluster);
+  for (const node of cluster.nodes.filter(({ name }) => !ready.has(name))) {
     for (const log of ['kubelet', 'containerd', 'kube-proxy']) {
       parts.push(`${log} of ${node.name}:\n${lastLines(`${node.logs}/${log}.log`)}`);
     }
@@ -17,4 +14,11 @@ export async function diagnosis(cluster: Cluster): Promise<string> {
   const dns = ['-n', 'kube-system', 'logs', '--selector=k8s-app=kube-dns', '--prefix', '--tail=20'];
   parts.push(`CoreDNS:\n${(await cluster.tryKubectl(dns)).stdout}`);
   return parts.join('\n');
+}
+
+async function readyNodes(cluster: Cluster): Promise<ReadonlySet<string>> {
+  const line = '{.metadata.name} {.status.conditions[?(@.type=="Ready")].status}';
+  const shown = await cluster.tryKubectl(['get', 'nodes', '-o', `jsonpath={range .items[*]}${line}{"\\n"}{end}`]);
+  const lines = shown.stdout.split('\n').map((each) => each.split(' '));
+  return new Set(lines.flatMap(([name = '', status]) => (status === 'True' ? [name] : [])));
 }

@@ -1,6 +1,6 @@
 import { rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { output, run } from './exec.ts';
+import { output, run, TIED } from './exec.ts';
 import type { GoToolChain } from './go-tool-chain.ts';
 import { say } from './progress.ts';
 import type { ToolModule } from './tool-list.ts';
@@ -27,7 +27,7 @@ export async function build(module: ToolModule, source: string, target: string, 
     const onOutput = (text: string) => {
       compiled += text.split('\n').length - 1;
     };
-    await output(['go', 'build', ...flags, ...packages], { cwd: source, env, onOutput });
+    await output([...TIED, 'go', 'build', ...flags, ...packages], { cwd: source, env, onOutput });
   } finally {
     clearInterval(report);
   }

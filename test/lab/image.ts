@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheDirectory } from './binaries.ts';
 import { output, run } from './exec.ts';
 import { type TarEntry, writeTar } from './tar.ts';
+
+const OUTDATED_MS = 15 * 60_000;
 
 /** What one layer of an image holds. Equal layers of different images are stored once on a node. */
 export interface ImageLayer {
@@ -31,8 +33,13 @@ export interface ImageSpec {
 export async function imageArchive(spec: ImageSpec): Promise<string> {
   const layers = await Promise.all(spec.layers.map(layerEntries));
   const folder = join(cacheDirectory(), 'images');
-  const target = join(folder, `${spec.name.replaceAll(/[^a-zA-Z0-9.-]/g, '-')}-${await archiveKey(spec, layers)}.tar`);
-  if (existsSync(target)) return target;
+  const stem = spec.name.replaceAll(/[^a-zA-Z0-9.-]/g, '-');
+  const target = join(folder, `${stem}-${await archiveKey(spec, layers)}.tar`);
+  if (existsSync(target)) {
+    const now = new Date();
+    await utimes(target, now, now);
+    return target;
+  }
   const unfinished = `${target}.${process.pid}.${performance.now()}`;
   await mkdir(unfinished, { recursive: true });
   try {
@@ -41,6 +48,7 @@ export async function imageArchive(spec: ImageSpec): Promise<string> {
     );
     await writeTar(join(unfinished, 'image.tar'), archiveEntries(spec, blobs));
     await rename(join(unfinished, 'image.tar'), target);
+    await removeOutdated(folder, stem, target);
   } finally {
     await rm(unfinished, { recursive: true, force: true });
   }
@@ -55,6 +63,16 @@ export async function sharedLibraries(executable: string): Promise<readonly stri
     const path = /(?:=>\s+)?(\/\S+)\s+\(0x/.exec(line)?.[1];
     return path ? [path] : [];
   });
+}
+
+/** Removes what is left of earlier contents of an image, once nobody can be about to read it. */
+async function removeOutdated(folder: string, stem: string, current: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const file = join(folder, name);
+    if (file === current || !/^-[0-9a-f]{16}\.tar/.test(name.slice(stem.length)) || !name.startsWith(stem)) continue;
+    const found = await stat(file).catch(() => undefined);
+    if (found && Date.now() - found.mtimeMs > OUTDATED_MS) await rm(file, { recursive: true, force: true });
+  }
 }
 
 async function layerEntries({ executables = [], entries = [] }: ImageLayer): Promise<readonly TarEntry[]> {

@@ -20,6 +20,7 @@ import {
   execInside,
   insidePath,
   killNamespace,
+  memberDisk,
   memberLogs,
   memberSandbox,
   openMember,
@@ -76,6 +77,7 @@ export class NamespacedNode implements LabNode {
 
   async start(): Promise<void> {
     const { lab, index, address, gateway, onInit, images, routes, kubeProxyMode } = this.#surroundings;
+    const isNew = !existsSync(insidePath(lab, memberDisk(lab, this.name)));
     const opened = openMember({ parent: lab, name: this.name });
     await createGroup(this.#cgroup());
     const sandbox = await opened;
@@ -90,7 +92,8 @@ export class NamespacedNode implements LabNode {
     await containerd.until(this.#containerdListens());
     const [credentials] = await Promise.all([
       this.#surroundings.credentials(),
-      ...(await images()).map((tar) => containerd.until(this.loadImage(tar))),
+      // What its disk holds, it still has.
+      ...(isNew ? await images() : []).map((tar) => containerd.until(this.loadImage(tar))),
     ]);
     await this.#joinCluster(credentials);
     await this.#startKubeProxy(kubeProxyMode());

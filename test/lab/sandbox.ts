@@ -71,6 +71,11 @@ export function memberLogs(lab: string, name: string): string {
   return `${labDirectory(lab)}/logs/${name}`;
 }
 
+/** The folder, inside the lab, that a member keeps through a power failure. Made when it first starts. */
+export function memberDisk(lab: Sandbox, name: string): string {
+  return `${labDirectory(lab.lab)}/volatile/${name}`;
+}
+
 /** Runs a command inside a sandbox, in all of its namespaces. It ends with this process. */
 export async function execInside(
   sandbox: Sandbox,

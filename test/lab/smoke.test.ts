@@ -85,6 +85,18 @@ describe('a cluster of two nodes', () => {
   test('survives the power failure of a node, which comes back as it was', async () => {
     const node = cluster.node('node-2');
     await node.kill();
+    const api = [
+      'curl',
+      '-ksS',
+      '--max-time',
+      '2',
+      '-o',
+      '/dev/null',
+      '-w',
+      '%{http_code}',
+      'https://10.96.0.1/readyz',
+    ];
+    expect((await cluster.node('node-1').exec(api)).stdout).toBe('200');
     await expect(curlFromNode(cluster, `http://${node.address}:10250/`)).rejects.toThrow();
     await node.start();
     await cluster.kubectl(['rollout', 'status', 'deployment/hello', '--timeout=60s']);

@@ -14,7 +14,8 @@ mkdir -p "$folder/volatile"
 mount -t tmpfs -o mode=755 volatile "$folder/volatile"
 
 ip link set lo up
-ip link add br0 type bridge
+# With an address of its own: else it takes a port's, and another when that port's node ends, and nobody reaches it.
+ip link add br0 address 02:00:00:00:00:01 type bridge
 ip address add "$address" dev br0
 ip link set br0 up
 # Frames between nodes are the underlay's affair: no firewall or conntrack looks at them here.
