@@ -1,0 +1,220 @@
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import { isTrue } from '../../src/api/conditions.ts';
+import {
+  type ConfigMap,
+  configMapType,
+  type Namespace,
+  type Node,
+  namespaceType,
+  nodeType,
+  type Service,
+  type ServiceCIDR,
+  serviceCidrType,
+  serviceType,
+} from '../../src/api/core.ts';
+import { type MeshGateway, meshGatewayType } from '../../src/api/meshgateway.ts';
+import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
+import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
+import { childName } from '../../src/api/names.ts';
+import { type KubernetesObject, keyOf, type ObjectKey } from '../../src/api/resource.ts';
+import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
+import { olderFirst } from '../../src/mesh/age.ts';
+import { Claims } from '../../src/mesh/claims.ts';
+import { Connections } from '../../src/mesh/connections.ts';
+import { findEndpoints } from '../../src/mesh/endpoints.ts';
+import type { GatewayFindings } from '../../src/mesh/gateway-checks.ts';
+import { judgeGateway } from '../../src/mesh/gateway-status.ts';
+import { judgePeer } from '../../src/mesh/peer-status.ts';
+import { servingNodes } from '../../src/mesh/selectors.ts';
+import { findServiceCidrs } from '../../src/mesh/service-cidrs.ts';
+import { topology } from '../../src/mesh/topology.ts';
+import type { MeshView } from '../../src/mesh/view.ts';
+import { addressesIn } from '../../src/net/address.ts';
+import { type Cidr, cidrsIn } from '../../src/net/cidr.ts';
+import { parsed, refused } from '../../src/net/parsed.ts';
+import { aKey, aReport, POOL, someFacts } from './builders.ts';
+
+const TYPES = {
+  MeshGateway: meshGatewayType,
+  MeshPeer: meshPeerType,
+  MeshGatewayNode: meshGatewayNodeType,
+  Namespace: namespaceType,
+  ServiceCIDR: serviceCidrType,
+  ConfigMap: configMapType,
+  Service: serviceType,
+  Node: nodeType,
+} as const;
+type Kind = keyof typeof TYPES;
+
+const resourceSchema = z.looseObject({
+  kind: z.enum(Object.keys(TYPES) as [Kind, ...Kind[]]),
+  metadata: z.looseObject({ name: z.string() }),
+  spec: z.record(z.string(), z.unknown()).optional(),
+});
+
+/** `input.yaml`. Resources are listed oldest first and get what the API server would add; kube-system's DNS Service is `kube-dns`. */
+export const storyInputSchema = z.strictObject({
+  /** What this story is about, in a sentence. */
+  description: z.string(),
+  now: z.string().default('2026-08-01T12:00:00Z'),
+  pool: z.array(z.string()).default([POOL]),
+  /** What is wrong with the Secret of a gateway, by the gateway's name. */
+  brokenSecrets: z.record(z.string(), z.string()).default({}),
+  /** What differs between nodes; a node without an entry has no agent. */
+  facts: z.record(z.string(), z.custom<Partial<LocalFacts>>()),
+  resources: z.array(resourceSchema),
+});
+export type StoryInput = z.infer<typeof storyInputSchema>;
+
+/** A cluster in memory, with the statuses that were given so far. */
+export interface Cluster {
+  readonly now: number;
+  readonly pool: readonly Cidr[];
+  readonly brokenSecrets: Readonly<Record<string, string>>;
+  readonly facts: ReadonlyMap<string, LocalFacts>;
+  readonly nodes: readonly Node[];
+  readonly namespaces: ReadonlyMap<string, Namespace>;
+  readonly services: readonly Service[];
+  readonly serviceCidrs: readonly ServiceCIDR[];
+  readonly configMaps: readonly ConfigMap[];
+  /** Reports that the story tells itself; the other agents report that all is well. */
+  readonly reports: readonly MeshGatewayNode[];
+  readonly gateways: ReadonlyMap<ObjectKey, MeshGateway>;
+  readonly peers: ReadonlyMap<ObjectKey, MeshPeer>;
+}
+
+/** The cluster at the story's beginning. */
+export function clusterOf(input: StoryInput): Cluster {
+  const objects = input.resources.map((raw, index) => complete(raw, index));
+  const of = <K extends Kind>(kind: K) =>
+    objects
+      .filter((raw) => raw.kind === kind)
+      .map((raw) => TYPES[kind].parse(raw) as ReturnType<(typeof TYPES)[K]['parse']>);
+  return {
+    now: Date.parse(input.now),
+    pool: cidrsIn(input.pool),
+    brokenSecrets: input.brokenSecrets,
+    facts: new Map(Object.entries(input.facts).map(([node, facts]) => [node, someFacts({ node, ...facts })])),
+    nodes: of('Node'),
+    namespaces: new Map(of('Namespace').map((namespace) => [namespace.metadata.name, namespace])),
+    services: of('Service'),
+    serviceCidrs: of('ServiceCIDR'),
+    configMaps: of('ConfigMap'),
+    reports: of('MeshGatewayNode'),
+    gateways: byKey(of('MeshGateway')),
+    peers: byKey(of('MeshPeer')),
+  };
+}
+
+/** What the API server adds; a node is one of Linux unless it says otherwise. */
+function complete(raw: StoryInput['resources'][number], index: number) {
+  const labels = { ...(raw.kind === 'Node' ? { 'kubernetes.io/os': 'linux' } : {}), ...(raw.metadata.labels ?? {}) };
+  const added = {
+    uid: `uid-${index}`,
+    resourceVersion: '1',
+    generation: 1,
+    creationTimestamp: new Date(Date.UTC(2026, 6, 1, 0, index)).toISOString().replace('.000', ''),
+  };
+  return { apiVersion: '', ...raw, metadata: { ...added, ...raw.metadata, labels } };
+}
+
+function byKey<T extends KubernetesObject>(objects: readonly T[]): ReadonlyMap<ObjectKey, T> {
+  return new Map(objects.map((object) => [keyOf(object.metadata), object]));
+}
+
+/**
+ * The cluster once nothing changes any more: everything is decided again and again, each decision counting for the next, as an
+ * operator and its agents do. @throws {Error} when it does not come to rest.
+ */
+export function settled(start: Cluster, order: 'oldest-first' | 'youngest-first'): Cluster {
+  const claims = new Claims();
+  for (const [key, peer] of start.peers) claims.set(key, peer);
+  let cluster = start;
+  for (let round = 0; round < 20; round++) {
+    const before = cluster;
+    for (const key of inOrder(cluster.gateways, order)) cluster = withGateway(cluster, key, claims);
+    for (const key of inOrder(cluster.peers, order)) cluster = withPeer(cluster, key, claims);
+    if (isDeepStrictEqual(before, cluster)) return cluster;
+  }
+  throw new Error('the story does not come to rest');
+}
+
+function inOrder<T extends KubernetesObject>(objects: ReadonlyMap<ObjectKey, T>, order: string): readonly ObjectKey[] {
+  const sorted = [...objects.values()].sort(olderFirst).map(({ metadata }) => keyOf(metadata));
+  return order === 'oldest-first' ? sorted : sorted.reverse();
+}
+
+function withGateway(cluster: Cluster, key: ObjectKey, claims: Claims): Cluster {
+  const gateway = cluster.gateways.get(key);
+  if (gateway === undefined || gateway.metadata.deletionTimestamp !== undefined) return cluster;
+  const status = judgeGateway(viewOf(cluster, claims), gateway, findingsOf(cluster, gateway), cluster.now);
+  return { ...cluster, gateways: new Map(cluster.gateways).set(key, meshGatewayType.parse({ ...gateway, status })) };
+}
+
+function withPeer(cluster: Cluster, key: ObjectKey, claims: Claims): Cluster {
+  const peer = cluster.peers.get(key);
+  if (peer === undefined || peer.metadata.deletionTimestamp !== undefined) return cluster;
+  const { status, grant } = judgePeer(viewOf(cluster, claims), peer, cluster.now);
+  if (grant === undefined) claims.withdraw(key);
+  else claims.grant(key, grant);
+  const after = meshPeerType.parse({ ...peer, status });
+  claims.set(key, after);
+  return { ...cluster, peers: new Map(cluster.peers).set(key, after) };
+}
+
+function viewOf(cluster: Cluster, claims: Claims): MeshView {
+  const connections = new Connections();
+  for (const report of cluster.reports) connections.set(keyOf(report.metadata), report);
+  return {
+    pool: cluster.pool,
+    gateways: [...cluster.gateways.values()].sort(olderFirst),
+    nodes: cluster.nodes,
+    claims,
+    namespace: (name) => cluster.namespaces.get(name),
+    nodesOf: (gateway) => reportsOn(cluster, gateway),
+    connectionsOf: (peer) => connections.of(peer),
+    // Agents that report have followed everything: version 1000 of the builder's report.
+    acceptedAt: () => 1000n,
+  };
+}
+
+/** Every node with facts that serves an accepted gateway reports, and says that all is well unless the story says otherwise. */
+function reportsOn(cluster: Cluster, name: string) {
+  const gateway = cluster.gateways.get(name as ObjectKey);
+  if (gateway === undefined || topology(gateway) === undefined) return [];
+  return servingNodes(gateway, cluster.nodes).flatMap((node) => {
+    const facts = cluster.facts.get(node);
+    if (facts === undefined) return [];
+    const own = cluster.reports.find(({ spec }) => spec.gateway === name && spec.node === node);
+    const { mtu = facts.underlayMtu - 80 } = gateway.spec;
+    return aReport({ gateway: name, node, status: { mtu, proxyMode: facts.proxyMode, ...own?.status } });
+  });
+}
+
+function findingsOf(cluster: Cluster, gateway: MeshGateway): GatewayFindings {
+  const { name } = gateway.metadata;
+  const serving = new Set(servingNodes(gateway, cluster.nodes));
+  const problem = cluster.brokenSecrets[name];
+  const dns = cluster.services.filter(({ metadata }) => metadata.name === 'kube-dns');
+  const explicit = addressesIn(gateway.spec.dns.servers);
+  const members = [...cluster.peers.values()].filter(
+    ({ status }) => isTrue(status?.conditions ?? [], 'Accepted') && status?.gateways?.includes(name),
+  );
+  return {
+    serviceCidrs: findServiceCidrs(gateway, {
+      serviceCidrs: cluster.serviceCidrs,
+      kubeadmConfig: cluster.configMaps.find(({ metadata }) => metadata.name === 'kubeadm-config'),
+    }),
+    endpoints: findEndpoints(gateway, {
+      service: cluster.services.find(({ metadata }) => metadata.name === childName(name)),
+      nodes: cluster.nodes.filter(({ metadata }) => serving.has(metadata.name)),
+    }),
+    dnsServers: explicit.length > 0 ? explicit : addressesIn(dns.flatMap(({ spec }) => spec.clusterIPs)),
+    key: problem === undefined ? parsed(aKey(`gateway ${name}`)) : refused(problem),
+    peers: {
+      accepted: members.length,
+      connected: members.filter(({ status }) => status?.connections?.some(({ gateway }) => gateway === name)).length,
+    },
+  };
+}
