@@ -1,4 +1,5 @@
 import { crds, DEFAULT_POOL_FAMILIES } from '../../src/api/crd.ts';
+import { storyGenerators } from '../../test/support/story.ts';
 import { findHelm, INSTALL_MANIFEST, renderInstallManifest } from '../render-manifests.ts';
 import { apiReference } from './api-reference.ts';
 import { crdText } from './crd-text.ts';
@@ -19,6 +20,7 @@ export const GENERATED_FILES: readonly GeneratedFile[] = [
   }),
   { path: 'docs/reference/api.md', render: () => apiReference(crds(DEFAULT_POOL_FAMILIES)) },
   { path: INSTALL_MANIFEST, render: installManifest },
+  ...storyGenerators(),
 ];
 
 async function installManifest(): Promise<string | undefined> {
