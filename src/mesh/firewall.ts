@@ -23,6 +23,15 @@ export interface FirewallInput {
 
 type Layer4 = 'tcp' | 'udp';
 
+/**
+ * Conntrack takes up a TCP connection that it does not know in the middle, and the proxy may bring it to the very socket it had
+ * before: without this rule the connections of a revoked device would go on as soon as it is let in again.
+ */
+const ENDED: Rule = {
+  text: 'tcp flags & (fin | syn | rst | ack) != syn ct state new goto refuse',
+  comment: 'what was forgotten has ended',
+};
+
 /** How a rule names a family. */
 interface Words {
   readonly ip: 'ip' | 'ip6';
@@ -55,6 +64,7 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
     chain('access', access(input)),
     chain('from_mesh', [
       { text: 'ct state established,related accept' },
+      ENDED,
       peerToPeer(input),
       { text: 'jump access' },
       ...bothFamilies(({ ip, n }) => ({
@@ -70,6 +80,7 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
     ]),
     chain('to_node', [
       { text: 'ct state established,related accept' },
+      ENDED,
       { text: 'ip daddr @gateway4 icmp type echo-request accept' },
       { text: 'ip6 daddr @gateway6 icmpv6 type echo-request accept' },
       { text: 'jump access', comment: 'Services whose endpoint is a host-network pod of this node' },
