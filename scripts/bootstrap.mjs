@@ -7,7 +7,7 @@
  * and acts only where something is missing, so it may be interrupted and started again at any time.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { constants as os } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -89,6 +89,7 @@ function prepareMachine(required) {
   if (script === 'scripts/demo.ts' && dockerAnswers()) return prepareKind(required);
   const packages = missingPackages();
   if (packages.length > 0) installSystemPackages(packages, required);
+  else fetchPackageLists();
   const problem = goProblem();
   if (problem !== undefined) settle(required, problem);
 }
@@ -116,11 +117,22 @@ function installSystemPackages(packages, required) {
     settle(required, `system packages are missing. Install them with:\n  sudo sh -c '${byHand}'`);
   } else {
     say(`installing the system packages that are missing: ${packages.join(' ')}`);
-    Object.assign(env, { DEBIAN_FRONTEND: 'noninteractive' });
-    const wait = ['-o', 'DPkg::Lock::Timeout=300'];
-    must('apt-get', [...wait, '--quiet', 'update'], 'apt-get update');
-    must('apt-get', [...wait, '--quiet', ...install], 'apt-get install');
+    apt(['update']);
+    apt(install);
   }
+}
+
+function apt(words) {
+  Object.assign(env, { DEBIAN_FRONTEND: 'noninteractive' });
+  must('apt-get', ['-o', 'DPkg::Lock::Timeout=300', '--quiet', ...words], `apt-get ${words[0]}`);
+}
+
+/** A laptop of the lab gets Debian's openresolv, which is fetched but never installed; for that apt must know what there is. */
+function fetchPackageLists() {
+  if (process.getuid() !== 0 || find('apt-get') === undefined || find('resolvconf') !== undefined) return;
+  if (readdirSync(NEEDS.aptLists).some((name) => name.includes('Packages'))) return;
+  say('fetching the lists of system packages');
+  apt(['update']);
 }
 
 /** What is wrong with this machine's Go. From 1.21 on, any Go can fetch the release that the lab builds with. */

@@ -32,6 +32,8 @@ beforeEach(async () => {
     "process.on('SIGTERM', () => process.exit(7)); console.log('waits'); setInterval(() => {}, 1000);",
   );
   await needs({});
+  await mkdir(inside('lists'));
+  await writeFile(inside('lists/main_Packages'), '');
   await writeFile(inside('package-lock.json'), JSON.stringify({ packages: WANTED }));
   await installed(INSTALLED);
   await symlink(process.execPath, inside('node_modules/.bin/node'));
@@ -54,7 +56,10 @@ async function installed(packages: object): Promise<void> {
 
 async function needs(change: object): Promise<void> {
   const go = { minor: 26, oldestMinor: 0, folder: '/nowhere' };
-  await writeFile(inside('scripts/support/needs.json'), JSON.stringify({ commands: {}, files: {}, go, ...change }));
+  await writeFile(
+    inside('scripts/support/needs.json'),
+    JSON.stringify({ commands: {}, files: {}, aptLists: inside('lists'), go, ...change }),
+  );
 }
 
 function start(...words: readonly string[]) {
@@ -123,6 +128,11 @@ describe.runIf(process.platform === 'linux')('the machine', () => {
       `apt-get ${wait} update`,
       `apt-get ${wait} install --yes --no-install-recommends no-such-package`,
     ]);
+  });
+
+  test.runIf(root)('what apt knows is fetched where it knows nothing', async () => {
+    await rm(inside('lists/main_Packages'));
+    expect((await bootstrap('scripts/test.ts')).calls).toEqual(['apt-get -o DPkg::Lock::Timeout=300 --quiet update']);
   });
 
   test.each([['--list'], ['--ring', 'check'], ['--ring=everyday']])(
