@@ -1,0 +1,53 @@
+import { expect, test } from 'vitest';
+import { describeOperation, type Operation } from '../../src/dataplane/operation.ts';
+import type { Cidr } from '../../src/net/cidr.ts';
+import { aNodePlan, aPublicKey } from '../support/node-plans.ts';
+
+const key = aPublicKey(1);
+const device = 'wg-default';
+const table = 'sallyport_default';
+const address = '10.213.0.1/32' as Cidr;
+const route = { destination: '10.213.0.0/16' as Cidr, device };
+const change = {
+  kind: 'change',
+  publicKey: key,
+  allowedIPs: [],
+  added: [],
+  removed: [],
+  dropPresharedKey: true,
+} as const;
+
+const LINES: readonly (readonly [Operation, string])[] = [
+  [{ kind: 'replace-table', ruleset: aNodePlan().ruleset, turnedOn: [] }, 'write nftables table sallyport_default'],
+  [
+    { kind: 'change-elements', table, changes: [{ set: 'services4', added: [], removed: [] }] },
+    'change elements of services4 in table sallyport_default',
+  ],
+  [{ kind: 'create-link', device, dataplane: 'Auto' }, 'create interface wg-default'],
+  [{ kind: 'start-link', device }, 'start wireguard-go on interface wg-default'],
+  [
+    { kind: 'set-device', device, publicKey: key, listenPort: 1 },
+    'set the private key and listen port 1 of wg-default',
+  ],
+  [{ kind: 'add-address', device, address }, 'add address 10.213.0.1/32 to wg-default'],
+  [{ kind: 'remove-address', device, address }, 'remove address 10.213.0.1/32 from wg-default'],
+  [{ kind: 'set-rp-filter', device, value: 2 }, 'set rp_filter of wg-default to 2'],
+  [{ kind: 'set-link', device, mtu: 1420, up: true }, 'set wg-default mtu 1420 up'],
+  [{ kind: 'turn-on-forwarding', family: 6, table }, 'turn on IPv6 forwarding'],
+  [
+    { kind: 'set-peers', device, changes: [{ kind: 'remove', publicKey: key }, change, change] },
+    'change 2 peers, remove 1 peer on wg-default',
+  ],
+  [{ kind: 'forget-flows', sources: [address] }, 'forget connections from 10.213.0.1/32'],
+  [{ kind: 'forget-flows', sources: [address, address] }, 'forget connections from 2 prefixes'],
+  [{ kind: 'add-route', route }, 'add route 10.213.0.0/16 dev wg-default'],
+  [{ kind: 'remove-route', route }, 'remove route 10.213.0.0/16 dev wg-default'],
+  [{ kind: 'delete-link', device }, 'delete interface wg-default'],
+  [{ kind: 'restore-forwarding', family: 4, table }, 'turn off IPv4 forwarding, as it was before'],
+  [{ kind: 'delete-table', table }, 'delete nftables table sallyport_default'],
+];
+
+test.each(LINES)('%o reads as a line without a key', (operation, line) => {
+  expect(describeOperation(operation)).toBe(line);
+  expect(describeOperation(operation)).not.toContain(key);
+});

@@ -1,0 +1,125 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { NodePlan, NodeState } from '../../src/dataplane/node-plan.ts';
+import { cleanup, diff, diffPeers, type Operation } from '../../src/dataplane/operation.ts';
+import type { PublicKey } from '../../src/net/key.ts';
+import { afterOperation, BARE_NODE } from '../support/fake-host.ts';
+import { aNodePlan, aPublicKey, type NodePlanWishes, PLAN_NAMES } from '../support/node-plans.ts';
+
+const KEYS = Array.from({ length: 6 }, (_, index) => aPublicKey(index + 1));
+const NETS = ['10.43.0.0/16', '10.96.0.0/12', 'fd5a:96::/112', '192.0.2.1/32'];
+
+/** Which of eight addresses belongs to whom; an address belongs to one peer at most. */
+const peers = fc.array(fc.option(fc.nat(KEYS.length - 1)), { minLength: 8, maxLength: 8 }).map((owners) => {
+  const found: Record<string, string[]> = {};
+  for (const [index, owner] of owners.entries()) {
+    const key = owner === null ? undefined : KEYS[owner];
+    if (key !== undefined) found[key] = [...(found[key] ?? []), `10.213.0.${16 + index}/32`];
+  }
+  return found;
+});
+
+const plans: fc.Arbitrary<NodePlan> = fc
+  .record<NodePlanWishes>({
+    peers,
+    addresses: fc.constantFrom(['10.213.0.1/32'], ['10.213.0.1/32', 'fd5a:213::1/128'], ['10.213.0.2/32']),
+    listenPort: fc.constantFrom(51840, 51841),
+    mtu: fc.constantFrom(1380, 1420),
+    publicKey: fc.constantFrom(aPublicKey(98), aPublicKey(99)),
+    dataplane: fc.constantFrom('Auto', 'Kernel', 'Userspace'),
+    routes: fc.subarray(['10.213.0.0/16', 'fd5a:213::/64', '10.99.0.0/24']),
+    serviceCidrs: fc.subarray(NETS),
+    routedCidrs: fc.subarray(['10.1.0.0/24', '10.2.0.0/24']),
+    accessDefault: fc.constantFrom('Allow', 'Deny'),
+    peerToPeer: fc.constantFrom('Allow', 'Deny'),
+    proxyMode: fc.constantFrom('nftables', 'ipvs'),
+  })
+  .map(aNodePlan);
+
+const perform = (state: NodeState, steps: readonly Operation[]) => steps.reduce(afterOperation, state);
+const reach = (state: NodeState, plan: NodePlan) => perform(state, diff(plan, state));
+
+/** What the plan says of a state; whatever it says nothing about, such as counters, is left out. */
+function essence({ device, ruleset, routes }: NodeState) {
+  const allowed = [...(device?.peers ?? [])].map(([key, peer]) => [key, [...peer.allowedIPs].sort()] as const);
+  return {
+    device: device && { ...device, dataplane: undefined, peers: Object.fromEntries(allowed) },
+    table: ruleset && { ...ruleset, elements: [...ruleset.elements].map(([set, all]) => [set, [...all].sort()]) },
+    routes: routes.map(({ destination }) => destination).sort(),
+  };
+}
+
+test('after the steps to a plan there are none left', () => {
+  fc.assert(
+    fc.property(plans, plans, (first, second) => {
+      expect(diff(second, reach(reach(BARE_NODE, first), second))).toEqual([]);
+    }),
+  );
+});
+
+test('a walk over any plans ends where going there at once does', () => {
+  const seen = fc.array(plans, { minLength: 2, maxLength: 5 });
+  fc.assert(
+    fc.property(seen, (walk) => {
+      const last = walk.at(-1) as NodePlan;
+      const walked = walk.reduce(reach, BARE_NODE);
+      const turnedOn = walked.ruleset?.turnedOn ?? [];
+      const direct = reach(BARE_NODE, last);
+      const expected = { ...direct, ruleset: direct.ruleset && { ...direct.ruleset, turnedOn } };
+      expect(essence(walked)).toEqual(essence(expected));
+    }),
+  );
+});
+
+test('steps may be repeated, all of them or from any one on', () => {
+  fc.assert(
+    fc.property(plans, plans, fc.nat(12), (first, second, interruption) => {
+      const start = reach(BARE_NODE, first);
+      const steps = diff(second, start);
+      const interrupted = perform(start, steps.slice(0, interruption));
+      expect(essence(reach(interrupted, second))).toEqual(essence(perform(start, steps)));
+      expect(essence(perform(perform(start, steps), diff(second, perform(start, steps))))).toEqual(
+        essence(perform(start, steps)),
+      );
+    }),
+  );
+});
+
+test('cleanup leaves a node as it was, from anywhere', () => {
+  fc.assert(
+    fc.property(fc.array(plans, { maxLength: 4 }), (walk) => {
+      const state = walk.reduce(reach, BARE_NODE);
+      expect(perform(state, cleanup(PLAN_NAMES, state))).toEqual(BARE_NODE);
+    }),
+  );
+});
+
+test('peers one by one end where all at once do', () => {
+  fc.assert(
+    fc.property(plans, plans, fc.shuffledSubarray([...KEYS], { minLength: KEYS.length }), (first, second, order) => {
+      const start = reach(BARE_NODE, first);
+      const oneByOne = order.reduce((state, key) => {
+        const peersNow = state.device?.peers ?? new Map();
+        return perform(state, diffPeers(second.device, peersNow, [key]));
+      }, start);
+      const again = perform(oneByOne, diffPeers(second.device, oneByOne.device?.peers ?? new Map(), KEYS));
+      const atOnce = perform(start, diffPeers(second.device, start.device?.peers ?? new Map(), KEYS));
+      expect(essence(again).device?.peers).toEqual(essence(atOnce).device?.peers);
+    }),
+  );
+});
+
+test('whatever a peer loses is forgotten', () => {
+  fc.assert(
+    fc.property(plans, plans, (first, second) => {
+      const before = reach(BARE_NODE, first).device?.peers ?? new Map();
+      const steps = diffPeers(second.device, before, KEYS);
+      const forgotten = new Set(steps.flatMap((step) => (step.kind === 'forget-flows' ? step.sources : [])));
+      for (const [key, peer] of before)
+        for (const cidr of peer.allowedIPs)
+          expect(forgotten.has(cidr)).toBe(
+            second.device.peers.get(key as PublicKey)?.allowedIPs.includes(cidr) !== true,
+          );
+    }),
+  );
+});

@@ -1,0 +1,46 @@
+import { describe, expect, test } from 'vitest';
+import { flowSources, forgetFlows } from '../../src/host/conntrack.ts';
+import type { Cidr } from '../../src/net/cidr.ts';
+import { ScriptedCommands } from '../support/scripted-commands.ts';
+
+const NOTHING = { exitCode: 1, stderr: 'conntrack v1.4.7 (conntrack-tools): 0 flow entries have been deleted.' };
+const LISTED = `tcp      6 431998 ESTABLISHED src=10.213.0.3 dst=10.96.0.20 sport=40000 dport=80 src=10.1.0.2 dst=10.1.0.1 sport=8080 dport=40000 [ASSURED] mark=0 use=1
+udp      17 29 src=10.213.0.250 dst=10.96.0.10 sport=1 dport=53 [UNREPLIED] src=10.1.0.2 dst=10.1.0.1 sport=5353 dport=1 mark=0 use=1
+`;
+
+const sources = (count: number) => Array.from({ length: count }, (_, index) => `10.213.0.${index}/32` as Cidr);
+
+describe('connections of a peer that is gone', () => {
+  test('are ended by one command per address', async () => {
+    const commands = new ScriptedCommands(() => '');
+    await forgetFlows(commands, ['10.213.0.16/32', 'fd5a:213::16/128'] as Cidr[]);
+    expect(commands.asked).toEqual([
+      'conntrack -D -f ipv4 -s 10.213.0.16/32',
+      'conntrack -D -f ipv6 -s fd5a:213::16/128',
+    ]);
+  });
+
+  test('may be none', async () => {
+    await forgetFlows(new ScriptedCommands(() => NOTHING), sources(1));
+  });
+
+  test('that cannot be ended are an error', async () => {
+    const commands = new ScriptedCommands(() => ({ exitCode: 1, stderr: 'Operation failed: Operation not permitted' }));
+    await expect(forgetFlows(commands, sources(1))).rejects.toThrow('not permitted');
+  });
+
+  test('of many peers cost one look, and a command for those that have some', async () => {
+    const commands = new ScriptedCommands((line) => (line.includes('-L') ? LISTED : ''));
+    await forgetFlows(commands, [...sources(100), '10.214.0.0/24' as Cidr]);
+    expect(commands.asked).toEqual([
+      'conntrack -L -f ipv4',
+      'conntrack -D -f ipv4 -s 10.213.0.3/32',
+      'conntrack -D -f ipv4 -s 10.214.0.0/24',
+    ]);
+  });
+});
+
+test('a listing tells who opened each connection', () => {
+  expect([...flowSources(LISTED)]).toEqual(['10.213.0.3/32', '10.213.0.250/32']);
+  expect([...flowSources('nonsense\n src=nonsense\n')]).toEqual([]);
+});

@@ -1,0 +1,83 @@
+import { describe, expect, test } from 'vitest';
+import type { ObservedPeer } from '../../src/dataplane/wireguard/device.ts';
+import { linkDrift, tableDrift } from '../../src/host/drift.ts';
+import { servedDrift } from '../../src/host/peer-drift.ts';
+import type { Cidr } from '../../src/net/cidr.ts';
+import type { PublicKey } from '../../src/net/key.ts';
+import { aPublicKey } from '../support/node-plans.ts';
+
+describe('a line of nft monitor', () => {
+  test.each([
+    ['delete table inet sallyport_default', true],
+    ['add chain inet sallyport_default forward { type filter hook forward priority filter - 5; policy accept; }', true],
+    ['delete rule inet sallyport_default from_mesh handle 12', true],
+    ['add element inet sallyport_default services4 { 10.96.0.0/12 }', true],
+    ['add rule inet sallyport_default_2 from_mesh accept', false],
+    ['delete table ip sallyport_default', false],
+    ['add element ip kube-proxy service-ips { 10.96.0.1 . tcp . 443 : goto service-X }', false],
+    ['# new generation 12 by process 4133 (nft)', false],
+    ['', false],
+  ])('%j', (line, ours) => {
+    expect(tableDrift('sallyport_default')(line) !== undefined).toBe(ours);
+  });
+});
+
+describe('a line of ip monitor', () => {
+  test.each([
+    ['7: wg-default: <POINTOPOINT,NOARP> mtu 1420 qdisc noop state DOWN group default \\    link/none', true],
+    ['Deleted 7: wg-default: <POINTOPOINT,NOARP> mtu 1420 qdisc noop state DOWN group default \\    link/none', true],
+    ['Deleted 7: wg-default    inet 10.213.0.1/32 scope global wg-default\\       valid_lft forever', true],
+    ['Deleted 10.213.0.0/16 dev wg-default proto 213 scope link', true],
+    ['inet all forwarding off ', true],
+    ['inet6 all forwarding off', true],
+    ['inet all forwarding on', false],
+    ['inet eth0 forwarding off', false],
+    ['8: wg-default2: <POINTOPOINT,NOARP> mtu 1420', false],
+    ['9: veth1@if3: <BROADCAST,UP> mtu 1500 master cni0', false],
+    ['', false],
+  ])('%j', (line, ours) => {
+    expect(linkDrift('wg-default')(line) !== undefined).toBe(ours);
+  });
+});
+
+describe('two looks at a device', () => {
+  const [alice, bob] = [aPublicKey(1), aPublicKey(2)];
+  const peer = (publicKey: PublicKey, address: string, seen = 0): [PublicKey, ObservedPeer] => [
+    publicKey,
+    {
+      publicKey,
+      allowedIPs: [address as Cidr],
+      latestHandshake: seen,
+      receivedBytes: seen,
+      sentBytes: seen,
+      hasPresharedKey: false,
+    },
+  ];
+  const device = (...peers: readonly [PublicKey, ObservedPeer][]) => ({
+    publicKey: aPublicKey(9),
+    listenPort: 51840,
+    peers: new Map(peers),
+  });
+  const before = device(peer(alice, '10.0.0.1/32'), peer(bob, '10.0.0.2/32'));
+
+  test.each([
+    ['handshakes and counters', device(peer(alice, '10.0.0.1/32', 7), peer(bob, '10.0.0.2/32', 8)), undefined],
+    ['a peer less', device(peer(alice, '10.0.0.1/32')), 'the peers'],
+    ['another address', device(peer(alice, '10.0.0.1/32'), peer(bob, '10.0.0.3/32')), 'the peers'],
+    ['another port', { ...before, listenPort: 1 }, 'the key or the port'],
+    ['another key', { ...before, publicKey: undefined }, 'the key or the port'],
+    ['nothing, because nobody serves it', undefined, undefined],
+  ])('that differ in %s', (_what, now, drift) => {
+    expect(servedDrift(before, now, new Set())).toBe(drift);
+  });
+
+  test('do not tell what we did ourselves', () => {
+    const now = device(peer(alice, '10.0.0.1/32'));
+    expect(servedDrift(before, now, new Set([bob]))).toBeUndefined();
+    expect(servedDrift(before, now, new Set([alice]))).toBe('the peers');
+  });
+
+  test('tell nothing at first', () => {
+    expect(servedDrift(undefined, before, new Set())).toBeUndefined();
+  });
+});

@@ -1,0 +1,153 @@
+import { describe, expect, test } from 'vitest';
+import { parseTable } from '../../src/dataplane/nftables/parse.ts';
+import { renderReplacement, structureDigest } from '../../src/dataplane/nftables/render.ts';
+import type { Ruleset } from '../../src/dataplane/nftables/ruleset.ts';
+import { type FirewallInput, firewall } from '../../src/mesh/firewall.ts';
+import type { IpAddress } from '../../src/net/address.ts';
+import type { Cidr } from '../../src/net/cidr.ts';
+import { nftMissing, tryNft } from '../support/nft.ts';
+
+const INPUT: FirewallInput = {
+  table: 'sallyport_default',
+  device: 'wg-default',
+  gatewayAddresses: ['10.213.0.1', 'fd5a:213::1'] as IpAddress[],
+  pool: ['10.213.0.0/16', 'fd5a:213::/64'] as Cidr[],
+  serviceCidrs: ['10.96.0.0/12', 'fd5a:96::/112'] as Cidr[],
+  routedCidrs: ['10.50.0.0/16', '10.51.0.1/32'] as Cidr[],
+  dnsServers: ['10.96.0.10', 'fd5a:96::a'] as IpAddress[],
+  accessDefault: 'Allow',
+  peerToPeer: 'Deny',
+  proxyMode: 'nftables',
+  listenPort: 51840,
+};
+
+const rules = (ruleset: Ruleset, chain: string) =>
+  ruleset.chains.find(({ name }) => name === chain)?.rules.map(({ text }) => text) ?? [];
+const elements = (ruleset: Ruleset, set: string) => ruleset.sets.find(({ name }) => name === set)?.elements;
+
+describe('what may leave the mesh', () => {
+  test('answers first; then forgotten connections, other laptops, Services, the leak guard, what else is advertised; the rest is refused', () => {
+    expect(rules(firewall(INPUT), 'from_mesh')).toEqual([
+      'ct state established,related accept',
+      'tcp flags & (fin | syn | rst | ack) != syn ct state new goto refuse',
+      'oifname "wg-default" goto refuse',
+      'jump access',
+      'ip daddr @services4 goto refuse',
+      'ip6 daddr @services6 goto refuse',
+      'ct original ip daddr @routed4 accept',
+      'ct original ip6 daddr @routed6 accept',
+      'goto refuse',
+    ]);
+  });
+
+  test('by default is every Service, as dialled', () => {
+    expect(rules(firewall(INPUT), 'access')).toEqual([
+      'ct original ip daddr @services4 ct status dnat accept',
+      'ct original ip6 daddr @services6 ct status dnat accept',
+    ]);
+  });
+
+  test('is DNS alone where access is denied by default', () => {
+    const ruleset = firewall({ ...INPUT, accessDefault: 'Deny' });
+    expect(rules(ruleset, 'access').every((text) => text.includes('@granted_'))).toBe(true);
+    expect(rules(ruleset, 'from_mesh').join()).not.toContain('@routed');
+    expect(elements(ruleset, 'granted_udp4')).toEqual(['10.96.0.10 . 53']);
+    expect(elements(ruleset, 'granted_tcp6')).toEqual(['fd5a:96::a . 53']);
+  });
+
+  test('includes other laptops when the gateway says so', () => {
+    expect(rules(firewall({ ...INPUT, peerToPeer: 'Allow' }), 'from_mesh')).toContain('oifname "wg-default" accept');
+  });
+});
+
+describe('what may reach the node', () => {
+  test('is answers, pings, and Services with an endpoint on the node', () => {
+    expect(rules(firewall(INPUT), 'to_node')).toEqual([
+      'ct state established,related accept',
+      'tcp flags & (fin | syn | rst | ack) != syn ct state new goto refuse',
+      'ip daddr @gateway4 icmp type echo-request accept',
+      'ip6 daddr @gateway6 icmpv6 type echo-request accept',
+      'jump access',
+      'ip daddr . tcp dport @granted_tcp4 fib daddr type local accept',
+      'ip daddr . udp dport @granted_udp4 fib daddr type local accept',
+      'ip6 daddr . tcp dport @granted_tcp6 fib daddr type local accept',
+      'ip6 daddr . udp dport @granted_udp6 fib daddr type local accept',
+      'goto refuse',
+    ]);
+  });
+
+  test.each([
+    ['ipvs', 'Allow', true],
+    ['ipvs', 'Deny', false],
+    ['nftables', 'Allow', false],
+    ['iptables', 'Allow', false],
+    ['unknown', 'Allow', false],
+  ] as const)('with %s and access %s: all ClusterIPs of the node itself: %s', (proxyMode, accessDefault, open) => {
+    const text = rules(firewall({ ...INPUT, proxyMode, accessDefault }), 'to_node').join();
+    expect(text.includes('@services4 fib daddr type local accept')).toBe(open);
+  });
+});
+
+describe('the table', () => {
+  test('is the same for the same input in another order', () => {
+    const reversed = firewall({
+      ...INPUT,
+      pool: [...INPUT.pool].reverse(),
+      serviceCidrs: [...INPUT.serviceCidrs].reverse(),
+      routedCidrs: ['10.51.0.1/32', '10.50.1.0/24', '10.50.0.0/16'] as Cidr[],
+      dnsServers: [...INPUT.dnsServers, ...INPUT.dnsServers],
+    });
+    expect(reversed).toEqual(firewall(INPUT));
+  });
+
+  test('has the same rules whatever prefixes and addresses there are', () => {
+    const bare = firewall({
+      ...INPUT,
+      gatewayAddresses: [],
+      pool: [],
+      serviceCidrs: [],
+      routedCidrs: [],
+      dnsServers: [],
+    });
+    expect(structureDigest(bare)).toBe(structureDigest(firewall(INPUT)));
+  });
+
+  test('speaks of its own interface only and sets no mark', () => {
+    const text = renderReplacement(firewall(INPUT), []);
+    expect(text).not.toMatch(/mark/);
+    for (const [name] of text.matchAll(/(?<=[io]ifname (!= )?)"[^"]*"/g)) expect(name).toBe('"wg-default"');
+  });
+
+  test('has comments that nft takes', () => {
+    for (const { comment = '' } of firewall(INPUT).chains.flatMap((chain) => chain.rules))
+      expect(Buffer.byteLength(comment)).toBeLessThan(128);
+  });
+
+  test('never stops what is not ours', () => {
+    for (const chain of firewall(INPUT).chains.filter(({ hook }) => hook !== undefined))
+      for (const { text } of chain.rules) expect(text).toMatch(/ifname "wg-default"|saddr @pool/);
+  });
+});
+
+const VARIANTS = (['Allow', 'Deny'] as const).flatMap((accessDefault) =>
+  (['Allow', 'Deny'] as const).flatMap((peerToPeer) =>
+    (['nftables', 'ipvs'] as const).map((proxyMode) => ({ accessDefault, peerToPeer, proxyMode })),
+  ),
+);
+
+describe.skipIf(nftMissing)('the real nft', () => {
+  test.each([
+    ...VARIANTS,
+    { serviceCidrs: [], routedCidrs: [], dnsServers: [], gatewayAddresses: [] },
+    { serviceCidrs: ['10.0.0.0/9', '10.128.0.0/9'] as Cidr[], routedCidrs: ['0.0.0.0/0', '::/0'] as Cidr[] },
+  ])('takes the table, twice, and lists what was written: %o', (variant) => {
+    const ruleset = firewall({ ...INPUT, ...variant });
+    const { stderr, listing } = tryNft(renderReplacement(ruleset, [4, 6]), ruleset.table);
+    expect(stderr).toBe('');
+    const { observed } = parseTable(listing, ruleset.table);
+    expect(observed.written).toBe(structureDigest(ruleset));
+    expect(observed.turnedOn).toEqual([4, 6]);
+    for (const set of ruleset.sets)
+      expect([...(observed.elements.get(set.name) ?? [])].sort()).toEqual([...set.elements].sort());
+  });
+});
