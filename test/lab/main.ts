@@ -59,14 +59,15 @@ async function up(): Promise<number> {
   const began = performance.now();
   const options = { name: values.name, nodes: Number(values.nodes), kubeProxyMode: kubeProxyMode as KubeProxyMode };
   const cluster = await startCluster({ ...options, keep: true });
+  const suffix = values.name === 'lab' ? '' : ` --name ${values.name}`;
   console.log(`up after ${((performance.now() - began) / 1000).toFixed(1)} s`);
   console.log(`
   export KUBECONFIG=${cluster.kubeconfig}
   ${cluster.tools.path('kubectl')} get nodes
   ${cluster.tools.path('helm')} list
-  node test/lab/main.ts shell            a shell with both in PATH
-  node test/lab/main.ts shell node-1     a shell on a node
-  node test/lab/main.ts down             remove everything
+  node test/lab/main.ts shell${suffix}            a shell with both in PATH
+  node test/lab/main.ts shell node-1${suffix}     a shell on a node
+  node test/lab/main.ts down${suffix}             remove everything
 `);
   return 0;
 }
