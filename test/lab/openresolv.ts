@@ -22,8 +22,10 @@ async function fetchPackage(target: string): Promise<void> {
     await output(['apt-get', 'download', 'openresolv'], { cwd: unfinished });
     const [file = ''] = readdirSync(unfinished);
     await output(['dpkg', '-x', join(unfinished, file), join(unfinished, 'root')]);
-    // The package is from before the merge of /usr: its /sbin and /lib belong below /usr now.
-    for (const top of ['sbin', 'lib']) await rename(join(unfinished, 'root', top), join(unfinished, 'root/usr', top));
+    // A package from before the merge of /usr has a /sbin and a /lib, which belong below /usr now.
+    for (const top of ['sbin', 'lib'].filter((each) => existsSync(join(unfinished, 'root', each)))) {
+      await rename(join(unfinished, 'root', top), join(unfinished, 'root/usr', top));
+    }
     await rename(join(unfinished, 'root/usr'), target);
   } catch (cause) {
     throw new Error('a laptop needs resolvconf: apt-get install -y openresolv, or let apt-get download it', { cause });
