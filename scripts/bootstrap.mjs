@@ -162,8 +162,19 @@ function runScript() {
   const child = spawn(NODE, [join(ROOT, script), ...scriptArguments], { stdio: 'inherit', env });
   const forward = (signal) => child.kill(signal);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, forward);
+  if (process.env.npm_lifecycle_event !== undefined) onceOrphaned(() => forward('SIGTERM'));
   child.on('error', (error) => stop(`cannot start ${NODE}: ${error.message}`));
   child.on('exit', (code, signal) => process.exit(code ?? 128 + os.signals[signal]));
+}
+
+/** npm passes a SIGTERM on to its shell, and the shell dies of it without passing it on to us. */
+function onceOrphaned(act) {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    act();
+  }, 500);
 }
 
 /** The folders to look for commands in: the project's own first, and those that a user's PATH often lacks last. */

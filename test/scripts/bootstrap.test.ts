@@ -154,6 +154,18 @@ describe.runIf(process.platform === 'linux')('the machine', () => {
   });
 });
 
+test('the script ends when npm’s shell was ended over its head', async () => {
+  const line = `${process.execPath} ${inside('scripts/bootstrap.mjs')} scripts/wait.ts; true`;
+  const shell = spawn('sh', ['-c', line], {
+    env: { ...process.env, npm_lifecycle_event: 'test' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  await once(shell.stdout, 'data');
+  shell.kill('SIGKILL');
+  // The pipe is closed by the last who holds it: the script.
+  await once(shell.stdout.resume(), 'close');
+});
+
 test('a signal reaches the script, whose exit status is passed on', async () => {
   const child = start('scripts/wait.ts');
   await once(child.stdout, 'data');
