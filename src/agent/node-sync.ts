@@ -79,7 +79,7 @@ export class NodeSync {
     for (const publicKey of this.table.set(key, after, this.#options.clock.now())) this.#touched.add(publicKey);
   }
 
-  /** Takes out whoever has expired; the next sync carries it out. */
+  /** Takes out whoever has expired; the next sync carries it out. Whoever looks anew asks too: no timer notices a clock that was set. */
   takeExpiry(): void {
     for (const publicKey of this.table.expire(this.#options.clock.now())) this.#touched.add(publicKey);
   }
@@ -91,6 +91,7 @@ export class NodeSync {
     this.facts = facts;
     this.state = state;
     this.#observed = new Map(state.device?.peers);
+    this.takeExpiry();
     const current = this.#topology();
     if (current === undefined) return this.#revoke(this.#observed.keys());
     const version = this.#options.peers.lastResourceVersion;
@@ -111,6 +112,7 @@ export class NodeSync {
   async syncPeers(): Promise<Turn> {
     if (this.state?.device === undefined) return NOTHING;
     this.#observed = new Map(await this.#options.host.observePeers(this.names.device));
+    this.takeExpiry();
     const hadTouched = this.hasTouched;
     const { operations } = await this.#syncKeys(new Set([...this.table.wanted.keys(), ...this.#observed.keys()]));
     return { operations, mended: operations.length > 0 && !hadTouched };

@@ -131,7 +131,15 @@ function forPeers({ spec, status, metadata }: MeshGateway): unknown {
 
 /** What of a gateway decides about other gateways. */
 function forOtherGateways({ spec, status, metadata }: MeshGateway): unknown {
-  return [spec.nodeSelector, spec.tolerations, metadata.deletionTimestamp, status?.addresses];
+  const accepted = isTrue(status?.conditions ?? [], 'Accepted');
+  return [
+    spec.nodeSelector,
+    spec.tolerations,
+    metadata.deletionTimestamp,
+    status?.addresses,
+    status?.publicKey,
+    accepted,
+  ];
 }
 
 function forProgrammed({ status }: MeshGatewayNode): unknown {
