@@ -10,7 +10,8 @@ const port = Number(process.env.PORT ?? '8080');
 const { POD_NAME: pod = 'unknown', NODE_NAME: node = 'unknown' } = process.env;
 const CHUNK = Buffer.alloc(64 * 1024, 'x');
 
-const server = createServer((request, response) => {
+// A connection ends when its client or the network ends it, never by itself.
+const server = createServer({ keepAliveTimeout: 0 }, (request, response) => {
   const bytes = /^\/bytes\/(\d+)$/.exec(request.url ?? '')?.[1];
   if (bytes === undefined) {
     response.setHeader('content-type', 'application/json');
