@@ -29,10 +29,13 @@ export class TestNode {
   readonly namespace: Namespace;
   readonly keys: KeyPair;
   readonly folder: string;
+  /** Every command that the host has run to its end. */
+  readonly commandsRun: string[];
   #host: LinuxHost;
   readonly #orphaned: LinuxHost[] = [];
 
-  private constructor(namespace: Namespace, keys: KeyPair, folder: string, host: LinuxHost) {
+  private constructor(namespace: Namespace, keys: KeyPair, folder: string, host: LinuxHost, commandsRun: string[]) {
+    this.commandsRun = commandsRun;
     this.namespace = namespace;
     this.keys = keys;
     this.folder = folder;
@@ -44,7 +47,8 @@ export class TestNode {
     const folder = await mkdtemp(join(tmpdir(), 'sallyport-node-'));
     const keys = newKeys();
     await writeFile(join(folder, 'privateKey'), `${keys.privateKey}\n`, { mode: 0o600 });
-    return new TestNode(namespace, keys, folder, await linuxHost(namespace, folder));
+    const commandsRun: string[] = [];
+    return new TestNode(namespace, keys, folder, await linuxHost(namespace, folder, commandsRun), commandsRun);
   }
 
   get host(): LinuxHost {
@@ -55,7 +59,7 @@ export class TestNode {
   async restartHost(wireguardGo: 'end' | 'orphan'): Promise<void> {
     if (wireguardGo === 'end') await this.#host.close();
     else this.#orphaned.push(this.#host);
-    this.#host = await linuxHost(this.namespace, this.folder);
+    this.#host = await linuxHost(this.namespace, this.folder, this.commandsRun);
   }
 
   /** Brings the node to the plan; says which steps that took. */
@@ -96,14 +100,21 @@ export async function startProgram(
   return running;
 }
 
-async function linuxHost({ commands, files }: Namespace, folder: string): Promise<LinuxHost> {
+async function linuxHost({ commands, files }: Namespace, folder: string, commandsRun: string[]): Promise<LinuxHost> {
+  const recorded: Commands = {
+    start: commands.start,
+    run(argv, options) {
+      commandsRun.push(argv.join(' '));
+      return commands.run(argv, options);
+    },
+  };
   return createLinuxHost({
     node: 'node-a',
     privateKeyFile: join(folder, 'privateKey'),
     procSys: '/proc/sys/net',
     wireguardGo: await wireguardGo(),
     runDir: folder,
-    commands,
+    commands: recorded,
     files,
     askProxyMode: async () => undefined,
     peersEveryMs: 200,

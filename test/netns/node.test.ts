@@ -48,6 +48,25 @@ describe.skipIf(missing)('a node', () => {
     expect(await observed()).toEqual(before);
   });
 
+  test('is only looked at when nothing differs, and changed by one command when one peer does', async () => {
+    await node.sync(plan);
+    const commandsOf = async (other: NodePlan) => {
+      node.commandsRun.length = 0;
+      await node.sync(other);
+      return node.commandsRun.filter((line) => !/ (show|list)\b|^wg --version/.test(line));
+    };
+    expect(await commandsOf(plan)).toEqual([]);
+    const wishes = { publicKey: node.keys.publicKey };
+    const one = aNodePlan({ ...wishes, peers: { [ALICE]: ['10.213.0.16/32'] } });
+    expect(await commandsOf(one)).toEqual([
+      `wg set ${device} peer ${BOB} remove`,
+      'conntrack -D -f ipv4 -s 10.213.0.17/32',
+    ]);
+    expect(await commandsOf(plan)).toEqual([`wg set ${device} peer ${BOB} allowed-ips 10.213.0.17/32`]);
+    const wider = aNodePlan({ ...wishes, peers: { [ALICE]: ['10.213.0.16/32'] }, serviceCidrs: ['10.43.0.0/16'] });
+    expect((await commandsOf(wider)).filter((line) => line.startsWith('nft'))).toHaveLength(1);
+  });
+
   test('is left byte for byte as it was', async () => {
     await node.namespace.runAll(`
       ip link add up0 type veth peer name up1
