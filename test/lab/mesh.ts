@@ -6,7 +6,7 @@ import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
 import type { KubernetesObject, ResourceType } from '../../src/api/resource.ts';
 import { type KeyPair, keyPairFrom } from '../../src/net/key.ts';
 import { type Cluster, startCluster } from './cluster.ts';
-import type { ExecResult } from './exec.ts';
+import { type ExecResult, run, TIED } from './exec.ts';
 import type { Laptop } from './laptop.ts';
 import { SALLYPORT_IMAGE, sallyportImage } from './sallyport-image.ts';
 import { workload, workloadImage } from './workload.ts';
@@ -39,6 +39,15 @@ export class Mesh {
     const place = ['-n', RELEASE.namespace, '--create-namespace'];
     await this.cluster.helm(['install', RELEASE.name, inProject('charts/sallyport'), ...place, ...set]);
     await this.untilGateway('default', 'Ready');
+  }
+
+  /** `helm uninstall`; resolves with what Helm said, the clean-up's own words included, and how long it took. @throws when Helm fails */
+  async uninstall(): Promise<{ readonly said: string; readonly seconds: number }> {
+    const began = performance.now();
+    const argv = [this.cluster.tools.path('helm'), 'uninstall', RELEASE.name, '-n', RELEASE.namespace];
+    const result = await run([...TIED, ...argv], { env: this.cluster.environment });
+    must(result);
+    return { said: `${result.stdout}${result.stderr}`, seconds: (performance.now() - began) / 1000 };
   }
 
   /** Deployments `hello-<node>` in namespace demo, one pod on each named node, behind Services of the same name. */
