@@ -42,6 +42,9 @@ export interface NodeFindings {
 /** A report holds no more sessions than this, so that it stays far below what the API server stores. */
 const MAX_REPORTED_CONNECTIONS = 4096;
 
+/** What a program printed may be long; the API server refuses a condition of more than 32768 characters. */
+const MAX_MESSAGE = 4096;
+
 /** What an agent says about its node; `before` is what it said last. `now` is in milliseconds since the epoch. */
 export function judgeNode(
   findings: NodeFindings,
@@ -67,7 +70,8 @@ export function judgeNode(
 type NodeVerdict = Verdict<'MeshGatewayNode'>;
 
 function verdicts(findings: NodeFindings): readonly NodeVerdict[] {
-  return [interfaceUp(findings), forwarding(findings), programmed(findings), services(findings)];
+  const all = [interfaceUp(findings), forwarding(findings), programmed(findings), services(findings)];
+  return all.map((one) => ({ ...one, message: one.message.slice(0, MAX_MESSAGE) }));
 }
 
 function interfaceUp({ gateway, state, failure }: NodeFindings): NodeVerdict {

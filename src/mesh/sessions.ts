@@ -38,14 +38,19 @@ function liveSession(
 ): ReportedConnection | undefined {
   const handshake = latestHandshake * 1000;
   const member = table.memberWith(publicKey as PublicKey);
-  if (member === undefined || endpoint === undefined || handshake < now - SESSION_MS) return undefined;
+  if (member === undefined || endpoint === undefined || !isLive(handshake, now)) return undefined;
   const peer = keyOf(member.peer.metadata);
   const before = reported.get(peer);
-  const isFresh = before !== undefined && handshake - milliseconds(before.lastHandshake) < HANDSHAKE_LAG_MS;
+  const isFresh = before !== undefined && Math.abs(handshake - milliseconds(before.lastHandshake)) < HANDSHAKE_LAG_MS;
   return {
     peer,
     endpoint,
     lastHandshake: isFresh && before.endpoint === endpoint ? before.lastHandshake : timestamp(handshake),
     since: before?.since ?? timestamp(handshake),
   };
+}
+
+/** A clock that ran ahead leaves handshakes behind that would look live until it gets there again. */
+function isLive(handshake: number, now: number): boolean {
+  return Math.abs(now - handshake) <= SESSION_MS;
 }

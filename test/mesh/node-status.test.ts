@@ -1,0 +1,150 @@
+import { describe, expect, test } from 'vitest';
+import { findCondition, REASONS } from '../../src/api/conditions.ts';
+import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
+import type { NodeState } from '../../src/dataplane/node-plan.ts';
+import { diff } from '../../src/dataplane/operation.ts';
+import { planNode } from '../../src/mesh/node.ts';
+import { judgeNode, type NodeFindings } from '../../src/mesh/node-status.ts';
+import { topology } from '../../src/mesh/topology.ts';
+import { aCondition, aKey, aReport, aServedGateway, NOW, POOL, POOL6, someFacts } from '../support/builders.ts';
+import { afterOperation, BARE_NODE } from '../support/fake-host.ts';
+
+const gateway = aServedGateway();
+
+function served(subject = gateway): NodeState {
+  const current = topology(subject);
+  if (current === undefined) throw new Error('the gateway is not served');
+  return diff(planNode(current, { facts: someFacts(), peers: new Map() }), BARE_NODE).reduce(afterOperation, BARE_NODE);
+}
+
+function judge(findings: Partial<NodeFindings> = {}) {
+  return judgeNode(
+    {
+      gateway,
+      hasPlan: true,
+      facts: someFacts(),
+      state: served(),
+      probe: { reason: 'ProbeSucceeded', message: 'It works.' },
+      appliedResourceVersion: '500',
+      peers: 3,
+      connections: [],
+      ...findings,
+    },
+    undefined,
+    NOW,
+  );
+}
+
+function answer(findings: Partial<NodeFindings>, type: string): string {
+  const found = findCondition(judge(findings).conditions ?? [], type);
+  return `${found?.status} ${found?.reason}`;
+}
+
+const failed = (reason: 'ApplyFailed' | 'KeyMismatch' | 'WireGuardUnavailable') => ({
+  failure: { reason, message: `${reason} in words.` },
+});
+
+const CASES: readonly [string, Partial<NodeFindings>, string, string][] = [
+  ['a node where all is well', {}, 'InterfaceUp', 'True KernelWireGuard'],
+  ['a node where all is well', {}, 'ForwardingEnabled', 'True Enabled'],
+  ['a node where all is well', {}, 'Programmed', 'True Programmed'],
+  ['a node where all is well', {}, 'ServicesReachable', 'True ProbeSucceeded'],
+  [
+    'wireguard-go',
+    { state: served(aServedGateway({ spec: { dataplane: 'Userspace' } })) },
+    'InterfaceUp',
+    'True UserspaceWireGuard',
+  ],
+  ['nothing done yet', { state: undefined, appliedResourceVersion: undefined }, 'InterfaceUp', 'False ApplyFailed'],
+  [
+    'nothing done yet',
+    { state: undefined, appliedResourceVersion: undefined },
+    'Programmed',
+    'False WaitingForGateway',
+  ],
+  ['nothing done yet', { state: undefined }, 'ForwardingEnabled', 'False Disabled'],
+  ['a gateway that is not accepted', { hasPlan: false }, 'Programmed', 'False WaitingForGateway'],
+  [
+    'a gateway that is being deleted',
+    { gateway: aServedGateway({ metadata: { deletionTimestamp: '2026-08-01T00:00:00Z' } }), ...failed('ApplyFailed') },
+    'Programmed',
+    'False CleaningUp',
+  ],
+  [
+    'no WireGuard at all',
+    { state: undefined, ...failed('WireGuardUnavailable') },
+    'InterfaceUp',
+    'False WireGuardUnavailable',
+  ],
+  ['a key that does not fit', failed('KeyMismatch'), 'InterfaceUp', 'False KeyMismatch'],
+  ['a failure elsewhere', failed('ApplyFailed'), 'InterfaceUp', 'True KernelWireGuard'],
+  ['a failure elsewhere', failed('ApplyFailed'), 'Programmed', 'False ApplyFailed'],
+  ['no probe yet', { probe: undefined }, 'ServicesReachable', 'Unknown NotProbed'],
+  [
+    'a handshake that failed',
+    { probe: { reason: 'HandshakeFailed', message: 'x' } },
+    'ServicesReachable',
+    'False HandshakeFailed',
+  ],
+  ['a name that failed', { probe: { reason: 'DNSFailed', message: 'x' } }, 'ServicesReachable', 'False DNSFailed'],
+  [
+    'a connection that failed',
+    { probe: { reason: 'TCPFailed', message: 'x' } },
+    'ServicesReachable',
+    'False TCPFailed',
+  ],
+];
+
+describe("a node's report", () => {
+  test.each(CASES)('of %s: %s', (_what, findings, type, expected) => {
+    expect(answer(findings, type)).toBe(expected);
+  });
+
+  test.each(Object.entries(REASONS.MeshGatewayNode))('reaches every reason of %s', (type, reasons) => {
+    const reached = CASES.flatMap(([, , asked, text]) => (asked === type ? [text.split(' ')[1]] : []));
+    expect([...new Set(reached)].sort()).toEqual([...reasons].sort());
+  });
+
+  test('tells what runs, how far it is and for which generation', () => {
+    expect(judge()).toMatchObject({
+      dataplane: 'Kernel',
+      publicKey: aKey('gateway default'),
+      mtu: 1420,
+      proxyMode: 'nftables',
+      gatewayGeneration: 1,
+      appliedResourceVersion: '500',
+      peers: 3,
+      connected: 0,
+    });
+  });
+
+  test('asks for forwarding of the families that the mesh has', () => {
+    const dual = aServedGateway({ status: { pool: [POOL, POOL6], addresses: ['10.213.0.1', 'fd5a:11:22::1'] } });
+    const off = (state: NodeState): NodeState => ({ ...state, sysctls: { ...state.sysctls, forwarding6: false } });
+    expect(answer({ state: off(served()) }, 'ForwardingEnabled')).toBe('True Enabled');
+    expect(answer({ state: off(served(dual)) }, 'ForwardingEnabled')).toBe('False Disabled');
+  });
+
+  test('moves a transition time when the status flips, and not otherwise', () => {
+    const before = { conditions: [aCondition('Programmed', 'True', { lastTransitionTime: '2026-07-01T00:00:00Z' })] };
+    const findings = { gateway, hasPlan: true, appliedResourceVersion: '1', peers: 0, connections: [] };
+    const time = (change: Partial<NodeFindings>) =>
+      findCondition(judgeNode({ ...findings, ...change }, before, NOW).conditions ?? [], 'Programmed')
+        ?.lastTransitionTime;
+    expect(time({})).toBe('2026-07-01T00:00:00Z');
+    expect(time({ hasPlan: false })).toBe('2026-08-01T12:00:00Z');
+  });
+
+  test('is one that the API server stores, however much there is to tell', () => {
+    const long = 'x'.repeat(40_000);
+    const session = { endpoint: '192.0.2.1:1', lastHandshake: '2026-08-01T00:00:00Z', since: '2026-08-01T00:00:00Z' };
+    const status = judge({
+      failure: { reason: 'KeyMismatch', message: long },
+      probe: { reason: 'DNSFailed', message: long },
+      connections: Array.from({ length: 6000 }, (_, index) => ({ peer: `team-a/peer-${index}`, ...session })),
+    });
+    expect(meshGatewayNodeType.parse({ ...aReport().report, status }).status).toEqual(status);
+    expect(status.connected).toBe(6000);
+    expect(JSON.stringify(status).length).toBeLessThan(1_000_000);
+  });
+});
