@@ -26,8 +26,7 @@ export class Watch {
   /** Resolves once each monitor reports what is done for it to see, and undone. */
   async follows(): Promise<void> {
     for (const what of ['nftables table', 'interface', 'the peers'])
-      while (!this.reasons.some((reason) => reason.startsWith(what)))
-        await Promise.race([this.#next.promise, this.#fidget()]);
+      while (!this.reasons.some((reason) => reason.startsWith(what))) await this.#fidget();
   }
 
   /** Resolves with the number of reports once none has come for a while. */
