@@ -7,7 +7,7 @@ import type { Grant } from './claims.ts';
 import { planClient } from './client.ts';
 import { expiryOf } from './members.ts';
 import { type Admission, admission } from './peer-checks.ts';
-import { topology } from './topology.ts';
+import { type Topology, topology } from './topology.ts';
 import { type GatewayNode, isProgrammed, type MeshView, some } from './view.ts';
 
 /** A stored handshake is refreshed when it is this much behind, so that handshakes alone cost one write per peer in this time. */
@@ -30,16 +30,17 @@ export function judgePeer(view: MeshView, peer: MeshPeer, now: number): PeerJudg
   const result = admission(view, peer, now);
   const admitted = 'value' in result ? result.value : undefined;
   const connections = admitted === undefined ? [] : toldConnections(peer, view.connectionsOf(keyOf(peer.metadata)));
+  const served = (admitted?.gateways ?? []).map(topology);
   const verdicts = [
     'violation' in result ? refusal(result.violation) : acceptance(result.value),
-    programmed(view, peer, admitted),
+    programmed(view, peer, admitted, served),
     connected(peer, admitted, connections),
   ];
   const expiry = expiryOf(peer);
   return {
     status: {
       ...(peer.metadata.generation === undefined ? {} : { observedGeneration: peer.metadata.generation }),
-      ...(admitted === undefined ? kept(peer) : given(peer, admitted, connections)),
+      ...(admitted === undefined ? kept(peer) : given(peer, admitted, served, connections)),
       conditions: [
         ...conditionsFrom(verdicts, peer.status?.conditions ?? [], peer.metadata.generation ?? 0, timestamp(now)),
       ],
@@ -88,8 +89,16 @@ function isFresh(stored: Connection, { gateway, node, endpoint, since, lastHands
   return isSame && Math.abs(milliseconds(lastHandshake) - milliseconds(stored.lastHandshake)) < HANDSHAKE_REFRESH_MS;
 }
 
-function given(peer: MeshPeer, admitted: Admission, connections: readonly Connection[]): MeshPeerStatus {
-  const topologies = admitted.gateways.flatMap((gateway) => topology(gateway) ?? []);
+/** By gateway, in the peer's order; undefined where the gateway is not served. */
+type Served = readonly (Topology | undefined)[];
+
+function given(
+  peer: MeshPeer,
+  admitted: Admission,
+  served: Served,
+  connections: readonly Connection[],
+): MeshPeerStatus {
+  const topologies = served.flatMap((one) => one ?? []);
   const config = planClient(peer, admitted.addresses, topologies);
   return {
     publicKey: admitted.publicKey,
@@ -117,7 +126,12 @@ function acceptance({ gateways, addresses, refused }: Admission): Verdict<'MeshP
   return verdict('MeshPeer', 'Accepted', 'True', 'PartlyAccepted', `${sentence} But: ${but}`);
 }
 
-function programmed(view: MeshView, peer: MeshPeer, admitted: Admission | undefined): Verdict<'MeshPeer'> {
+function programmed(
+  view: MeshView,
+  peer: MeshPeer,
+  admitted: Admission | undefined,
+  served: Served,
+): Verdict<'MeshPeer'> {
   const say = (
     status: 'True' | 'False',
     reason: Parameters<typeof verdict<'MeshPeer', 'Programmed'>>[3],
@@ -126,7 +140,7 @@ function programmed(view: MeshView, peer: MeshPeer, admitted: Admission | undefi
   if (admitted === undefined)
     return say('False', 'NotAccepted', 'No gateway node has this peer, because it is not accepted.');
   const waiting = admitted.gateways
-    .filter((gateway) => topology(gateway) === undefined)
+    .filter((_gateway, index) => served[index] === undefined)
     .map(({ metadata }) => metadata.name);
   if (waiting.length === admitted.gateways.length) {
     return say(
