@@ -1,0 +1,233 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { API_PORT, API_SERVICE_ADDRESS, CONTROL_PLANE_ADDRESS } from './addresses.ts';
+import { DEVICE } from './gateway-node.ts';
+import { type Door, type Heard, knock, Listener } from './knock.ts';
+import type { Laptop } from './laptop.ts';
+import { type Mesh, must, startMesh, until } from './mesh.ts';
+import type { KubeProxyMode, LabNode } from './node.ts';
+
+const MODES: readonly KubeProxyMode[] = ['nftables', 'iptables'];
+const AT_ONCE_MS = 1000;
+const GATEWAY = '10.213.0.1';
+const WIREGUARD_PORT = 51840;
+const KUBELET_PORT = 10250;
+const HEALTH_PORT = 9841;
+/** Where the nodes listen as an SSH server does, and the laptops as a colleague's development server. */
+const SSH_PORT = 22;
+const COLLEAGUE_PORT = 3000;
+const PROTOCOLS = ['tcp', 'udp'] as const;
+
+/** A laptop that sends whatever comes from its mesh address through the tunnel, as one with ill intent would. */
+interface Member {
+  readonly laptop: Laptop;
+  readonly address: string;
+  readonly listener: Listener;
+}
+
+let mesh: Mesh;
+let ada: Member;
+let bob: Member;
+let service: string;
+const listeners: Listener[] = [];
+
+beforeAll(async () => {
+  mesh = await startMesh('isolation');
+  service = await mesh.serviceAddress('hello-node-2');
+  ada = await join('ada');
+  bob = await join('bob');
+  for (const node of mesh.cluster.nodes) listeners.push(await Listener.start(node, SSH_PORT));
+  await mesh.apply({
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'deserted', namespace: 'demo' },
+    spec: { selector: { app: 'nobody' }, ports: [{ port: 80 }] },
+  });
+});
+
+afterAll(async () => {
+  await Promise.all([...listeners, ada?.listener, bob?.listener].map((listener) => listener?.stop()));
+  await mesh?.cluster.stop();
+});
+
+describe.each(MODES)('in kube-proxy’s %s mode a device', (mode) => {
+  beforeAll(async () => {
+    if (mesh.cluster.kubeProxyMode !== mode) await mesh.cluster.setKubeProxyMode(mode);
+    const served = PROTOCOLS.map((protocol) => fromMesh(ada, protocol, service, 80));
+    await until('an answer of a Service', () => knock(ada.laptop, served), all('open'));
+  });
+
+  test('reaches Services, the API server as one of them, and pings its gateway', async () => {
+    const doors = [service, await mesh.serviceAddress('hello-node-1')].flatMap((address) =>
+      PROTOCOLS.map((protocol) => fromMesh(ada, protocol, address, 80)),
+    );
+    doors.push(fromMesh(ada, 'tcp', API_SERVICE_ADDRESS, 443));
+    expect(answers(await knock(ada.laptop, doors))).toEqual(['open']);
+    must(await ada.laptop.exec(['ping', '-c1', '-W2', GATEWAY]));
+  });
+
+  test.each([
+    ['a second one', () => [ada, bob] as const],
+    ['the first one from the second', () => [bob, ada] as const],
+  ])('does not reach %s by TCP, UDP or ping', async (_, pair) => {
+    const [from, to] = pair();
+    to.listener.callers();
+    const [tcp, udp] = await knock(from.laptop, [
+      fromMesh(from, 'tcp', to.address, COLLEAGUE_PORT),
+      fromMesh(from, 'udp', to.address, COLLEAGUE_PORT),
+    ]);
+    expectRefusedAtOnce(tcp);
+    expect(udp?.answer).not.toBe('open');
+    const ping = await from.laptop.exec(['ping', '-c1', '-W1', '-I', from.address, to.address]);
+    expect(ping.stdout).toContain(' 0 received');
+    expect(to.listener.callers()).toEqual([]);
+    // The listener would have answered: it does so on the network that both laptops stand in.
+    const doors = PROTOCOLS.map((protocol) => ({ protocol, address: to.laptop.address, port: COLLEAGUE_PORT }));
+    expect(answers(await knock(from.laptop, doors))).toEqual(['open']);
+    expect(to.listener.callers().sort()).toEqual([`tcp ${from.laptop.address}`, `udp ${from.laptop.address}`]);
+  });
+
+  test('is reached by no pod', async () => {
+    ada.listener.callers();
+    for (const node of mesh.cluster.nodes) {
+      const argv = ['curl', '-sS', '--max-time', '3', `http://${ada.address}:${COLLEAGUE_PORT}/`];
+      const pod = ['-n', 'demo', 'exec', `deployment/hello-${node.name}`, '--'];
+      const { code, stderr } = await mesh.cluster.tryKubectl([...pod, ...argv]);
+      expect({ code, stderr }).toMatchObject({ code: 7, stderr: expect.stringContaining('Failed to connect') });
+    }
+    expect(ada.listener.callers()).toEqual([]);
+  });
+
+  test.each(['node-1', 'node-2'])('reaches no port of %s, on whichever address', async (name) => {
+    const node = mesh.cluster.node(name);
+    const [addresses, tcp, udp] = [await addressesOf(node), await portsOf(node, 'tcp'), await portsOf(node, 'udp')];
+    expect(addresses).toEqual(expect.arrayContaining([node.address, GATEWAY, node.podCidr.replace('.0/24', '.1')]));
+    expect(tcp).toEqual(expect.arrayContaining([SSH_PORT, KUBELET_PORT, HEALTH_PORT]));
+    expect(udp).toEqual(expect.arrayContaining([SSH_PORT, WIREGUARD_PORT]));
+    const doors = addresses.flatMap((address) => tcp.map((port) => fromMesh(ada, 'tcp', address, port)));
+    for (const [index, heard] of (await knock(ada.laptop, doors)).entries())
+      expectRefusedAtOnce(heard, `port ${doors[index]?.port} of ${doors[index]?.address}`);
+    const others = addresses.flatMap((address) => udp.map((port) => fromMesh(ada, 'udp', address, port)));
+    expect(answers(await knock(ada.laptop, others))).not.toContain('open');
+    // Outside of the tunnel they are open.
+    const open = [SSH_PORT, KUBELET_PORT].map((port) => ({ protocol: 'tcp', address: node.address, port }) as const);
+    const echo = { protocol: 'udp', address: node.address, port: SSH_PORT } as const;
+    expect(answers(await knock(ada.laptop, [...open, echo]))).toEqual(['open']);
+  });
+
+  test.each(['node-1', 'node-2'])(
+    'is told at once that WireGuard of %s is not to be reached inside of it',
+    async (name) => {
+      // A kernel refuses by ICMP once a second only, so the first answers may be missing.
+      for (const address of [GATEWAY, mesh.cluster.node(name).address]) {
+        const door = fromMesh(ada, 'udp', address, WIREGUARD_PORT);
+        await until(`a refusal of ${address}`, () => knock(ada.laptop, [door]), all('EHOSTUNREACH'), 20);
+      }
+    },
+  );
+
+  test('reaches neither pods nor the API server’s machine directly', async () => {
+    const pods = await podAddresses();
+    expect(pods).toHaveLength(2);
+    const doors = pods.map((address) => fromMesh(ada, 'tcp', address, 8080));
+    doors.push(fromMesh(ada, 'tcp', CONTROL_PLANE_ADDRESS, API_PORT));
+    for (const heard of await knock(ada.laptop, doors)) expectRefusedAtOnce(heard);
+    const datagrams = pods.map((address) => fromMesh(ada, 'udp', address, 8080));
+    expect(answers(await knock(ada.laptop, datagrams))).not.toContain('open');
+    // To those who may they are open.
+    const inside = [...doors.slice(0, pods.length), ...datagrams].map(({ source: _, ...door }) => door);
+    expect(answers(await knock(mesh.cluster.node('node-1'), inside))).toEqual(['open']);
+    const api = { protocol: 'tcp', address: CONTROL_PLANE_ADDRESS, port: API_PORT } as const;
+    expect(answers(await knock(ada.laptop, [api]))).toEqual(['open']);
+  });
+
+  test('is refused at once where nobody serves', async () => {
+    const doors = [
+      fromMesh(ada, 'tcp', '10.96.200.200', 80),
+      fromMesh(ada, 'tcp', service, 81),
+      fromMesh(ada, 'tcp', await mesh.serviceAddress('deserted'), 80),
+    ];
+    for (const heard of await knock(ada.laptop, doors)) expectRefusedAtOnce(heard);
+  });
+
+  test('cannot send as somebody else', async () => {
+    const others = [bob.address, '10.213.200.200', GATEWAY, '172.30.0.250', '10.244.1.77'];
+    const sources = [ada.address, ...others];
+    for (const source of others) must(await ada.laptop.exec(['ip', 'address', 'add', `${source}/32`, 'dev', 'mesh']));
+    try {
+      for (const node of mesh.cluster.nodes) must(await node.exec(['nft', '-f', '-'], { input: WITNESS }));
+      const doors = sources.map((source) => ({ protocol: 'udp', address: service, port: 80, source }) as const);
+      const heard = await knock(ada.laptop, doors);
+      expect(heard.map(({ answer }) => answer)).toEqual(['open', ...others.map(() => 'silence')]);
+      const seen = (await Promise.all(mesh.cluster.nodes.map(sourcesSeen))).flat();
+      expect(seen).toContain(ada.address);
+      expect(seen.filter((source) => others.includes(source))).toEqual([]);
+    } finally {
+      for (const node of mesh.cluster.nodes) await node.exec(['nft', 'delete', 'table', 'inet', 'lab_witness']);
+      for (const source of others) await ada.laptop.exec(['ip', 'address', 'delete', `${source}/32`, 'dev', 'mesh']);
+    }
+  });
+});
+
+/** Every source address of what comes out of the tunnel, before any firewall has looked at it. */
+const WITNESS = `table inet lab_witness {
+  set sources { type ipv4_addr; flags dynamic; size 1000; }
+  chain prerouting {
+    type filter hook prerouting priority -350;
+    iifname "${DEVICE}" update @sources { ip saddr }
+  }
+}`;
+
+async function join(name: string): Promise<Member> {
+  const [laptop, device] = [await mesh.cluster.addLaptop(name), await mesh.addDevice(name)];
+  await mesh.join(laptop, device, mesh.cluster.node('node-1').address);
+  const peer = await mesh.peer(device);
+  const [address = ''] = peer.status?.addresses ?? [];
+  const publicKey = must(await laptop.exec(['wg', 'show', 'mesh', 'peers'])).trim();
+  must(await laptop.exec(['wg', 'set', 'mesh', 'peer', publicKey, 'allowed-ips', '0.0.0.0/0']));
+  must(await laptop.exec(['ip', 'route', 'replace', 'default', 'dev', 'mesh', 'table', '51']));
+  must(await laptop.exec(['ip', 'rule', 'add', 'from', address, 'table', '51']));
+  return { laptop, address, listener: await Listener.start(laptop, COLLEAGUE_PORT) };
+}
+
+function fromMesh({ address: source }: Member, protocol: Door['protocol'], address: string, port: number): Door {
+  return { protocol, address, port, source };
+}
+
+function answers(heard: readonly Heard[]): readonly string[] {
+  return [...new Set(heard.map(({ answer }) => answer))];
+}
+
+function all(answer: string): (heard: readonly Heard[]) => boolean {
+  return (heard) => answers(heard).join() === answer;
+}
+
+function expectRefusedAtOnce(heard: Heard | undefined, what = 'the door'): void {
+  expect(heard?.answer, what).toBe('ECONNREFUSED');
+  expect(heard?.ms, what).toBeLessThan(AT_ONCE_MS);
+}
+
+async function addressesOf(node: LabNode): Promise<readonly string[]> {
+  const devices = JSON.parse(must(await node.exec(['ip', '-j', '-4', 'address']))) as readonly {
+    readonly addr_info: readonly { readonly local: string; readonly scope: string }[];
+  }[];
+  const addresses = devices.flatMap(({ addr_info }) => addr_info.filter(({ scope }) => scope === 'global'));
+  return [...new Set(addresses.map(({ local }) => local))];
+}
+
+/** The ports on which anything of the node listens, on loopback addresses too. */
+async function portsOf(node: LabNode, protocol: Door['protocol']): Promise<readonly number[]> {
+  const lines = must(await node.exec(['ss', '-Hnl', protocol === 'tcp' ? '-t' : '-u']))
+    .trim()
+    .split('\n');
+  return [...new Set(lines.map((line) => Number(line.trim().split(/\s+/)[3]?.split(':').at(-1))))];
+}
+
+async function podAddresses(): Promise<readonly string[]> {
+  const list = await mesh.cluster.kubectl(['-n', 'demo', 'get', 'pods', '-o', 'jsonpath={.items[*].status.podIP}']);
+  return list.trim().split(' ');
+}
+
+async function sourcesSeen(node: LabNode): Promise<readonly string[]> {
+  const listing = must(await node.exec(['nft', 'list', 'set', 'inet', 'lab_witness', 'sources']));
+  return listing.match(/\d+\.\d+\.\d+\.\d+/g) ?? [];
+}
