@@ -72,11 +72,13 @@ describe.skipIf(HELM === undefined)(`before an uninstallation, the chart${NEEDS_
     expect(job.activeDeadlineSeconds).toBe(260);
   });
 
-  test('finds the clean-up a node, drained ones and the control plane included', async () => {
+  test('finds the clean-up a node, drained ones and the control plane included, and another one when that dies', async () => {
     const job = one(await render(), 'Job', 'sallyport-cleanup').spec as Job;
     expect(job.template.spec.tolerations).toEqual([
       { key: 'node.kubernetes.io/unschedulable', operator: 'Exists', effect: 'NoSchedule' },
       { key: 'node-role.kubernetes.io/control-plane', operator: 'Exists', effect: 'NoSchedule' },
+      { key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 5 },
+      { key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 5 },
     ]);
   });
 
