@@ -29,11 +29,12 @@ export interface PeerJudgement {
 export function judgePeer(view: MeshView, peer: MeshPeer, now: number): PeerJudgement {
   const result = admission(view, peer, now);
   const admitted = 'value' in result ? result.value : undefined;
-  const connections = admitted === undefined ? [] : toldConnections(peer, view.connectionsOf(keyOf(peer.metadata)));
+  const nodes = (admitted?.gateways ?? []).flatMap(({ metadata }) => view.nodesOf(metadata.name));
   const served = (admitted?.gateways ?? []).map(topology);
+  const connections = toldConnections(peer, view.connectionsOf(keyOf(peer.metadata)), nodes);
   const verdicts = [
     'violation' in result ? refusal(result.violation) : acceptance(result.value),
-    programmed(view, peer, admitted, served),
+    admitted === undefined ? NOT_PROGRAMMED : programmed(view, peer, { admitted, nodes, served }),
     connected(peer, admitted, connections),
   ];
   const expiry = expiryOf(peer);
@@ -66,11 +67,23 @@ function kept({ spec, status }: MeshPeer): MeshPeerStatus {
   };
 }
 
-/** Each gateway and node once, the newest session first, with handshakes that are told in steps of minutes. */
-function toldConnections({ status }: MeshPeer, reported: readonly Connection[]): readonly Connection[] {
+/**
+ * Each gateway and node once, the newest session first, with handshakes that are told in steps of minutes. What a dead node
+ * reported last does not count: nobody knows whether it still is.
+ */
+function toldConnections(
+  { status }: MeshPeer,
+  reported: readonly Connection[],
+  nodes: readonly GatewayNode[],
+): readonly Connection[] {
+  if (reported.length === 0) return [];
+  const alive = new Set(
+    nodes.flatMap(({ report, alive }) => (alive ? `${report.spec.gateway} ${report.spec.node}` : [])),
+  );
   const latest = new Map<string, Connection>();
   for (const connection of reported) {
     const place = `${connection.gateway} ${connection.node}`;
+    if (!alive.has(place)) continue;
     const other = latest.get(place);
     if (other === undefined || other.lastHandshake < connection.lastHandshake) latest.set(place, connection);
   }
@@ -126,43 +139,48 @@ function acceptance({ gateways, addresses, refused }: Admission): Verdict<'MeshP
   return verdict('MeshPeer', 'Accepted', 'True', 'PartlyAccepted', `${sentence} But: ${but}`);
 }
 
-function programmed(
-  view: MeshView,
-  peer: MeshPeer,
-  admitted: Admission | undefined,
-  served: Served,
-): Verdict<'MeshPeer'> {
+/** Everyone who may let the peer in: its gateways, what they are served with, and their nodes. */
+interface Hosts {
+  readonly admitted: Admission;
+  readonly served: Served;
+  readonly nodes: readonly GatewayNode[];
+}
+
+const NOT_PROGRAMMED = verdict(
+  'MeshPeer',
+  'Programmed',
+  'False',
+  'NotAccepted',
+  'No gateway node has this peer, because it is not accepted.',
+);
+
+function programmed(view: MeshView, peer: MeshPeer, { admitted, served, nodes }: Hosts): Verdict<'MeshPeer'> {
   const say = (
     status: 'True' | 'False',
     reason: Parameters<typeof verdict<'MeshPeer', 'Programmed'>>[3],
     message: string,
   ) => verdict('MeshPeer', 'Programmed', status, reason, message);
-  if (admitted === undefined)
-    return say('False', 'NotAccepted', 'No gateway node has this peer, because it is not accepted.');
-  const waiting = admitted.gateways
-    .filter((_gateway, index) => served[index] === undefined)
-    .map(({ metadata }) => metadata.name);
-  if (waiting.length === admitted.gateways.length) {
+  const names = admitted.gateways.map(({ metadata }) => metadata.name);
+  const waiting = names.filter((_name, index) => served[index] === undefined);
+  if (waiting.length === names.length) {
     return say(
       'False',
       'GatewayNotAccepted',
       `MeshGateway ${some(waiting)} is not accepted itself; see kubectl describe meshgateway ${waiting[0]}.`,
     );
   }
-  const nodes = admitted.gateways.flatMap(({ metadata }) => view.nodesOf(metadata.name)).filter(isProgrammed);
-  if (nodes.length === 0) {
-    const names = some(admitted.gateways.map(({ metadata }) => metadata.name));
-    return say('False', 'NoReadyNode', `No node of MeshGateway ${names} is up; see its Programmed condition.`);
-  }
-  const behind = nodes.filter((node) => !holds(view, peer, admitted, node)).map(({ report }) => report.spec.node);
+  const up = nodes.filter(isProgrammed);
+  if (up.length === 0)
+    return say('False', 'NoReadyNode', `No node of MeshGateway ${some(names)} is up; see its Programmed condition.`);
+  const behind = up.filter((node) => !holds(view, peer, admitted, node)).map(({ report }) => report.spec.node);
   if (behind.length > 0)
     return say(
       'False',
       'WaitingForNodes',
-      `Waiting for ${some(behind)} (${nodes.length - behind.length} of ${nodes.length} nodes have it).`,
+      `Waiting for ${some(behind)} (${up.length - behind.length} of ${up.length} nodes have it).`,
     );
   const but = waiting.length === 0 ? '' : ` MeshGateway ${some(waiting)} is not accepted and does not serve it.`;
-  return say('True', 'Programmed', `On ${nodes.length} of ${nodes.length} nodes.${but}`);
+  return say('True', 'Programmed', `On ${up.length} of ${up.length} nodes.${but}`);
 }
 
 /**

@@ -112,7 +112,7 @@ function gatewaysOf({ before, after }: Change<MeshPeer>): ReadonlySet<string> {
 
 /** What of a gateway decides about peers and stands in their configurations. */
 function forPeers({ spec, status, metadata }: MeshGateway): unknown {
-  const { publicKey, addresses, endpoints, serviceCIDRs, dns, mtu } = status ?? {};
+  const { publicKey, addresses, endpoints, serviceCIDRs, dns, mtu, nodes } = status ?? {};
   const accepted = isTrue(status?.conditions ?? [], 'Accepted');
   const ready = isTrue(status?.conditions ?? [], 'Ready');
   return [
@@ -126,6 +126,8 @@ function forPeers({ spec, status, metadata }: MeshGateway): unknown {
     serviceCIDRs,
     dns,
     mtu,
+    // A node that falls silent sends nothing that would wake anybody; its gateway counts it out when its Lease runs out.
+    nodes,
   ];
 }
 

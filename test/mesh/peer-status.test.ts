@@ -250,6 +250,15 @@ describe('Programmed', () => {
   });
 });
 
+/** A cluster whose live nodes report these sessions of `team-a/ada`. */
+function connectedBy(...connections: readonly Connection[]): ViewParts {
+  return {
+    gateways: [aServedGateway(), aServedGateway({ name: 'office' })],
+    reports: connections.map(({ gateway, node }) => aReport({ gateway, node })),
+    connections: { 'team-a/ada': connections },
+  };
+}
+
 describe('Connected', () => {
   const connected = { 'team-a/ada': [aConnection()] };
 
@@ -258,7 +267,7 @@ describe('Connected', () => {
     [
       'with several',
       aPeer(),
-      { connections: { 'team-a/ada': [aConnection(), aConnection({ node: 'node-b' })] } },
+      connectedBy(aConnection(), aConnection({ node: 'node-b' })),
       'True Connected',
       'node-a and 1 more',
     ],
@@ -283,9 +292,27 @@ describe('Connected', () => {
   });
 });
 
+describe('a session that a dead node reported last', () => {
+  const connections = {
+    'team-a/ada': [aConnection({ node: 'dead' }), aConnection({ node: 'node-a', since: '2026-08-01T08:00:00Z' })],
+  };
+
+  test('does not count, because nobody knows whether it still is', () => {
+    const reports = [aReport(), aReport({ node: 'dead', alive: false })];
+    const { status } = judge(aPeer(), { connections, reports });
+    expect(status.connections?.map(({ node }) => node)).toEqual(['node-a']);
+    expect(conditionOf(status, 'Connected').message).toContain('node-a');
+  });
+
+  test('leaves a peer without any other idle', () => {
+    const peer = aMember({ status: { conditions: [aCondition('Connected', 'True')] } });
+    expect(answer(peer, 'Connected', { connections, reports: [] })).toBe('False Idle');
+  });
+});
+
 describe('connections', () => {
   const told = (peer: MeshPeer, ...connections: readonly Connection[]) =>
-    judge(peer, { connections: { 'team-a/ada': connections } }).status.connections;
+    judge(peer, connectedBy(...connections)).status.connections;
   const at = (seconds: number) => new Date(NOW + seconds * 1000).toISOString().replace('.000', '');
   const having = (...connections: Connection[]) => aMember({ status: { connections } });
 
@@ -336,10 +363,7 @@ describe('connections', () => {
     const expected = [fresh, old];
     expect(told(aPeer(), old, stale, fresh)).toEqual(expected);
     expect(told(aPeer(), fresh, stale, old)).toEqual(expected);
-    const { message } = conditionOf(
-      judge(aPeer(), { connections: { 'team-a/ada': [old, fresh] } }).status,
-      'Connected',
-    );
+    const { message } = conditionOf(judge(aPeer(), connectedBy(old, fresh)).status, 'Connected');
     expect(message).toContain('node b and 1 more');
   });
 
