@@ -40,3 +40,63 @@ export async function tableHandleOn(node: LabNode): Promise<string> {
   const listing = must(await node.exec(['nft', '-a', 'list', 'table', 'inet', TABLE]));
   return /# handle (\d+)/.exec(listing)?.[1] ?? '';
 }
+
+/** What the gateway has made in a node's kernel, as its tools print it; `link` and `handle` change when it is made anew. */
+export interface Made {
+  readonly link: number;
+  readonly handle: string;
+  readonly table: string;
+  readonly addresses: string;
+  readonly routes: string;
+  readonly served: string;
+  readonly switches: string;
+}
+
+/** Looks at everything that the gateway has made on a node, the probe peer aside: each agent has one of its own. */
+export async function madeOn(node: LabNode): Promise<Made> {
+  const print = async (...argv: readonly string[]) => must(await node.exec(argv)).trim();
+  const wg = async (field: string) => (await wgOn(node, ['show', DEVICE, field])).trim();
+  const peers = (await wg('allowed-ips')).split('\n').filter((line) => !line.endsWith(PROBE));
+  return {
+    link: await linkIndexOn(node),
+    handle: await tableHandleOn(node),
+    table: await print('nft', '-s', 'list', 'table', 'inet', TABLE),
+    addresses: await print('ip', '-br', '-4', 'address', 'show', 'dev', DEVICE),
+    routes: await print('ip', 'route', 'show', 'dev', DEVICE),
+    served: [await wg('public-key'), await wg('listen-port'), ...peers.sort()].join('\n'),
+    switches: await print('sysctl', '-n', 'net.ipv4.ip_forward', `net.ipv4.conf.${DEVICE}.rp_filter`),
+  };
+}
+
+const PROBE = '\t10.213.0.15/32';
+
+/** Hears of every removal of something that the gateway has made on a node, however soon it is made again. */
+export class RemovalWatch {
+  readonly #stopping = new AbortController();
+  readonly #ended: Promise<unknown>;
+  readonly #printed: string[] = [];
+
+  constructor(node: LabNode) {
+    const follow = (argv: readonly string[]) =>
+      node.exec(argv, { signal: this.#stopping.signal, onOutput: (text) => this.#printed.push(text) });
+    const monitors = [
+      follow(['nft', 'monitor', 'destroy']),
+      follow(['ip', '-o', 'monitor', 'link', 'address', 'route']),
+    ];
+    this.#ended = Promise.allSettled(monitors);
+  }
+
+  /** What was removed so far. */
+  removals(): readonly string[] {
+    const ours = (line: string) => line.includes(DEVICE) || line.includes(TABLE);
+    return this.#printed
+      .join('')
+      .split('\n')
+      .filter((line) => /^(Deleted|delete) /.test(line) && ours(line));
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#ended;
+  }
+}
