@@ -15,7 +15,7 @@ import { heartbeat } from '../k8s/lease.ts';
 import type { Store } from '../k8s/store.ts';
 import { judgeNode, type NodeFailure, type ProbeVerdict } from '../mesh/node-status.ts';
 import { liveSessions } from '../mesh/sessions.ts';
-import { type Topology, topology } from '../mesh/topology.ts';
+import type { Topology } from '../mesh/topology.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { failureOf } from './failure.ts';
@@ -222,8 +222,7 @@ export class Agent {
 
   async #probeForever(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      const gateway = this.#sync.gateway;
-      const plan = gateway === undefined ? undefined : topology(gateway);
+      const plan = this.#sync.topology();
       if (plan !== undefined && this.#sync.appliedResourceVersion !== undefined) await this.#probe(plan, signal);
       await delay(this.#options.clock, this.#verdict === undefined ? NO_PLAN_MS : PROBE_MS, signal);
     }
@@ -261,9 +260,11 @@ export class Agent {
     const { gateway, facts, state, appliedResourceVersion, observedPeers, table } = this.#sync;
     if (gateway === undefined || this.#cleaned) return undefined;
     const now = this.#options.clock.now();
+    const plan = this.#sync.topology();
+    const isLeaving = gateway.metadata.deletionTimestamp !== undefined;
     const findings = {
-      gateway,
-      hasPlan: topology(gateway) !== undefined,
+      gateway: isLeaving ? gateway : (plan?.gateway ?? gateway),
+      hasPlan: plan !== undefined,
       facts,
       state,
       failure: this.#failure,
@@ -298,5 +299,6 @@ export class Agent {
 function forNode({ spec, status, metadata }: MeshGateway): unknown {
   const { publicKey, addresses, pool, serviceCIDRs, dns } = status ?? {};
   const accepted = isTrue(status?.conditions ?? [], 'Accepted');
-  return [spec, accepted, publicKey, addresses, pool, serviceCIDRs, dns, metadata.deletionTimestamp, metadata.uid];
+  const judged = [spec, accepted, status?.observedGeneration];
+  return [judged, publicKey, addresses, pool, serviceCIDRs, dns, metadata.deletionTimestamp, metadata.uid];
 }

@@ -52,6 +52,7 @@ export class NodeSync {
   #observed = new Map<PublicKey, ObservedPeer>();
   /** The last plan that was carried out whole, peers aside: what differs from it again was changed by another hand. */
   #carriedOut: string | undefined;
+  #judged: { readonly gateway: MeshGateway; readonly topology: Topology | undefined } | undefined;
 
   constructor(options: NodeSyncOptions) {
     this.#options = options;
@@ -63,6 +64,20 @@ export class NodeSync {
   get gateway(): MeshGateway | undefined {
     for (const gateway of this.#options.gateways.values()) return gateway;
     return undefined;
+  }
+
+  /**
+   * What the operator last decided about the gateway; undefined when it refused it, or has decided nothing since this agent
+   * started. A spec that was changed since waits for the operator's word, and what was decided before holds until then.
+   */
+  topology(): Topology | undefined {
+    const { gateway } = this;
+    if (gateway === undefined) return undefined;
+    const { metadata, status } = gateway;
+    if (metadata.generation === undefined || status?.observedGeneration === metadata.generation) {
+      if (this.#judged?.gateway !== gateway) this.#judged = { gateway, topology: topology(gateway) };
+    }
+    return this.#judged?.topology;
   }
 
   get hasTouched(): boolean {
@@ -92,7 +107,7 @@ export class NodeSync {
     this.state = state;
     this.#observed = new Map(state.device?.peers);
     this.takeExpiry();
-    const current = this.#topology();
+    const current = this.topology();
     if (current === undefined) return this.#revoke(this.#observed.keys());
     const version = this.#options.peers.lastResourceVersion;
     const hadTouched = this.hasTouched;
@@ -131,8 +146,8 @@ export class NodeSync {
 
   /** Takes everything of the gateway off the node. */
   async cleanUp(): Promise<Turn> {
-    const { state } = await this.#options.host.observe(this.names);
-    const operations = cleanup(this.names, state);
+    const { facts, state } = await this.#options.host.observe(this.names);
+    const operations = cleanup(this.names, state, facts.proxyMode);
     await this.#carryOut(operations);
     this.state = undefined;
     this.appliedResourceVersion = undefined;
@@ -140,7 +155,7 @@ export class NodeSync {
   }
 
   async #syncKeys(keys: ReadonlySet<PublicKey>): Promise<Turn> {
-    if (this.#topology() === undefined) return this.#revoke(keys);
+    if (this.topology() === undefined) return this.#revoke(keys);
     const version = this.#options.peers.lastResourceVersion;
     const operations = await this.#carryOutPeers(this.table.wanted, keys);
     this.appliedResourceVersion = version;
@@ -180,11 +195,6 @@ export class NodeSync {
     const { state } = await this.#options.host.observe(this.names);
     this.state = state;
     this.#observed = new Map(state.device?.peers);
-  }
-
-  #topology(): Topology | undefined {
-    const { gateway } = this;
-    return gateway === undefined ? undefined : topology(gateway);
   }
 }
 

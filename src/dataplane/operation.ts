@@ -1,6 +1,7 @@
 import type { Family } from '../net/address.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
+import type { ProxyMode } from './local-facts.ts';
 import { rulesetDifference } from './nftables/diff.ts';
 import type { ElementChange, Ruleset } from './nftables/ruleset.ts';
 import type { Names, NodePlan, NodeState } from './node-plan.ts';
@@ -82,14 +83,18 @@ export function diffPeers(
   return sources.length === 0 ? steps : [...steps, { kind: 'forget-flows', sources }];
 }
 
-/** The steps that take everything of ours off the node; the firewall, which also remembers what to restore, goes last. */
-export function cleanup(names: Names, state: NodeState): readonly Operation[] {
+/**
+ * The steps that take everything of ours off the node; the firewall, which also remembers what to restore, goes last. Forwarding
+ * that we turned on stays on where a service proxy runs: by now the cluster's own network may live by it.
+ */
+export function cleanup(names: Names, state: NodeState, proxyMode: ProxyMode = 'unknown'): readonly Operation[] {
   const { device, table } = names;
   const sources = [...(state.device?.peers.values() ?? [])].flatMap((peer) => peer.allowedIPs);
   const steps: Operation[] = state.routes.map((route) => ({ kind: 'remove-route', route }));
   if (state.device !== undefined) steps.push({ kind: 'delete-link', device });
   if (sources.length > 0) steps.push({ kind: 'forget-flows', sources });
-  for (const family of state.sysctls.turnedOn) steps.push({ kind: 'restore-forwarding', family, table });
+  const restored = proxyMode === 'unknown' ? state.sysctls.turnedOn : [];
+  for (const family of restored) steps.push({ kind: 'restore-forwarding', family, table });
   if (state.ruleset !== undefined) steps.push({ kind: 'delete-table', table });
   return steps;
 }

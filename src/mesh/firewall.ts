@@ -1,6 +1,7 @@
 import type { ProxyMode } from '../dataplane/local-facts.ts';
 import { type Chain, cidrElement, type NamedSet, type Rule, type Ruleset } from '../dataplane/nftables/ruleset.ts';
 import { addressFamily, type Family, type IpAddress } from '../net/address.ts';
+import { probeAddress } from '../net/allocate.ts';
 import { type Cidr, cidrFamily, normalizeCidrs } from '../net/cidr.ts';
 
 /** What the firewall of a gateway is made from. */
@@ -51,6 +52,7 @@ function sets(input: FirewallInput): readonly NamedSet[] {
     ...prefixes('routed', input.routedCidrs),
     ...addresses('gateway', input.gatewayAddresses),
     ...bothProtocols((l4) => grants(l4, input.dnsServers)).flat(),
+    ...(input.accessDefault === 'Deny' ? addresses('probe', input.pool.map(probeAddress)) : []),
   ];
 }
 
@@ -131,7 +133,18 @@ function access({ accessDefault }: FirewallInput): readonly Rule[] {
       text: `meta l4proto ${l4} ct original ${ip} daddr . ct original proto-dst @granted_${l4}${n} ct status dnat accept`,
     })),
   );
-  return accessDefault === 'Allow' ? bothFamilies(all) : granted.flat();
+  return accessDefault === 'Allow' ? bothFamilies(all) : [...granted.flat(), ...probed()];
+}
+
+/**
+ * The node's own probe proves that Services are reachable, so it must reach one whatever peers may. No peer can borrow its
+ * address, because WireGuard takes packets from it by the probe's key alone.
+ */
+function probed(): readonly Rule[] {
+  return bothFamilies(({ ip, n }) => [
+    { text: `${ip} saddr @probe${n} ct original ${ip} daddr @services${n} ct status dnat accept`, comment: 'probe' },
+    { text: `${ip} saddr @probe${n} ${ip} daddr @services${n} fib daddr type local accept`, comment: 'probe, ipvs' },
+  ]).flat();
 }
 
 function routed({ accessDefault }: FirewallInput): readonly Rule[] {

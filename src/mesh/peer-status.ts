@@ -112,7 +112,10 @@ function given(
   connections: readonly Connection[],
 ): MeshPeerStatus {
   const topologies = served.flatMap((one) => one ?? []);
-  const config = planClient(peer, admitted.addresses, topologies);
+  const { status } = peer;
+  // Nodes go on as they are while their gateway is refused, and so may devices with what they were told before.
+  const isKept = topologies.length === 0 && sameTexts(status?.addresses ?? [], admitted.addresses);
+  const config = isKept ? status?.config : planClient(peer, admitted.addresses, topologies);
   return {
     publicKey: admitted.publicKey,
     addresses: [...admitted.addresses],

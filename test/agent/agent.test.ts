@@ -137,6 +137,17 @@ describe('a node', () => {
     expect(node.host.state.ruleset).toBeUndefined();
   });
 
+  test('a changed spec waits for the word of the operator, and what was decided before holds', async () => {
+    await endOperator();
+    await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { mtu: 1380 } });
+    await mesh.client.delete(meshPeerType, { name: 'ada', namespace: 'team-a' });
+    await untilNode(() => !holdsKey('ada'));
+    expect(node.host.state.device?.mtu).not.toBe(1380);
+    expect(is('Programmed')(await report(() => true))).toBe(true);
+    endOperator = mesh.startOperator();
+    await untilNode(() => node.host.state.device?.mtu === 1380);
+  });
+
   test('counts in the gateway status make nobody look at the node', async () => {
     const observed = node.host.observations;
     await mesh.addPeer('bob');

@@ -170,6 +170,10 @@ describe('cleanup', () => {
     });
   });
 
+  test('keeps forwarding on where a service proxy runs, whoever turned it on', () => {
+    expect(kinds(cleanup(PLAN_NAMES, at(PLAN), 'nftables'))).not.toContain('restore-forwarding');
+  });
+
   test('keeps forwarding that was on before us', () => {
     const on: NodeState = { routes: [], sysctls: { forwarding4: true, forwarding6: true, turnedOn: [] } };
     const state = perform(on, diff(PLAN, on));

@@ -1,7 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
 /** The ring of a real cluster: one file at a time, since a cluster wants the machine for itself. */
-// biome-ignore lint/style/noDefaultExport: vitest reads the default export.
 export default defineConfig({
   test: {
     root: `${import.meta.dirname}/../..`,

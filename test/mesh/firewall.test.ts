@@ -49,7 +49,8 @@ describe('what may leave the mesh', () => {
 
   test('is DNS alone where access is denied by default', () => {
     const ruleset = firewall({ ...INPUT, accessDefault: 'Deny' });
-    expect(rules(ruleset, 'access').every((text) => text.includes('@granted_'))).toBe(true);
+    expect(rules(ruleset, 'access').every((text) => /@granted_|@probe/.test(text))).toBe(true);
+    expect(elements(ruleset, 'probe4')).toEqual(['10.213.0.15']);
     expect(rules(ruleset, 'from_mesh').join()).not.toContain('@routed');
     expect(elements(ruleset, 'granted_udp4')).toEqual(['10.96.0.10 . 53']);
     expect(elements(ruleset, 'granted_tcp6')).toEqual(['fd5a:96::a . 53']);

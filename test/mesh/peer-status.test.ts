@@ -54,6 +54,13 @@ describe('a peer that is let in', () => {
     expect(status.config).toContain(`Address = ${status.addresses?.[0]}/32`);
   });
 
+  test('keeps the configuration it had while its only gateway is refused', () => {
+    const before = stored(aPeer());
+    const refused = { gateways: [aGateway()] };
+    expect(judge(before, refused).status.config).toBe(before.status?.config);
+    expect(judge(aPeer(), refused).status.config).toBeUndefined();
+  });
+
   test('has no configuration while its gateway has no way in', () => {
     const gateways = [aServedGateway({ status: { endpoints: [] } })];
     expect(judge(aPeer(), { gateways }).status.config).toBeUndefined();

@@ -1,7 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
 /** Real packets and the real `wg`, `ip` and `nft` in network namespaces that each test makes and removes; needs root. */
-// biome-ignore lint/style/noDefaultExport: it is what vitest reads
 export default defineConfig({
   test: {
     include: ['test/netns/**/*.test.ts'],

@@ -118,6 +118,7 @@ export function aGateway(parts: GatewayParts = {}): MeshGateway {
 export function aServedGateway(parts: GatewayParts = {}): MeshGateway {
   const name = parts.name ?? 'default';
   const status: MeshGatewayStatus = {
+    observedGeneration: 1,
     publicKey: aKey(`gateway ${name}`),
     addresses: ['10.213.0.1'],
     pool: [POOL],
