@@ -80,9 +80,20 @@ const LOOPBACK = '127.0.0.1' as IpAddress;
 
 const STEP_REASONS = { handshake: 'HandshakeFailed', dns: 'DNSFailed', tcp: 'TCPFailed' } as const;
 
+/** Where to look first, for each step. */
+const STEP_REMEDIES = {
+  handshake: "See this node's InterfaceUp condition and the log of its agent.",
+  dns: 'Are the DNS pods Ready (kubectl get pods -n kube-system -l k8s-app=kube-dns)? If they are, see kube-proxy on this node.',
+  tcp: 'If only some nodes say so, see kube-proxy and firewall rules there (nft list ruleset).',
+} as const;
+
 /** What a probe's result says about the node. */
 export function probeVerdict(result: ProbeResult): ProbeVerdict {
-  if (!result.ok) return { reason: STEP_REASONS[result.step], message: result.problem };
+  if (!result.ok) {
+    const { step, problem } = result;
+    const sentence = `${problem.charAt(0).toUpperCase()}${problem.slice(1)}.`;
+    return { reason: STEP_REASONS[step], message: `${sentence} ${STEP_REMEDIES[step]}` };
+  }
   return {
     reason: 'ProbeSucceeded',
     message:

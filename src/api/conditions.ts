@@ -9,6 +9,7 @@ export const REASONS = {
     Accepted: [
       'Accepted',
       'PartlyAccepted',
+      'InvalidSpec',
       'Suspended',
       'Expired',
       'InvalidKey',
@@ -26,6 +27,7 @@ export const REASONS = {
   MeshGateway: {
     Accepted: [
       'Accepted',
+      'InvalidSpec',
       'PoolOverlap',
       'AdvertiseOverlap',
       'AddressesExhausted',
@@ -33,11 +35,10 @@ export const REASONS = {
       'NodesTaken',
       'InvalidKey',
       'InvalidEndpoint',
-      'InvalidSelector',
     ],
     Programmed: ['Programmed', 'NotAccepted', 'NoNodes', 'WaitingForNodes', 'NodesFailed'],
     ServicesReachable: ['ProbeSucceeded', 'ProbeFailed', 'NotProbed'],
-    Ready: ['Ready', 'NotAccepted', 'NotProgrammed', 'NoEndpoint', 'ServicesUnreachable', 'CleaningUp'],
+    Ready: ['Ready', 'NotAccepted', 'NotProgrammed', 'NoEndpoint', 'NotProbed', 'ServicesUnreachable', 'CleaningUp'],
   },
   MeshGatewayNode: {
     InterfaceUp: ['KernelWireGuard', 'UserspaceWireGuard', 'WireGuardUnavailable', 'KeyMismatch', 'ApplyFailed'],

@@ -13,7 +13,7 @@ import {
 } from './fields.ts';
 import { meshGatewayStatusSchema } from './meshgateway-status.ts';
 import { DEFAULT_LISTEN_PORT, GROUP, VERSION } from './names.ts';
-import { objectMetaSchema, type ResourceType } from './resource.ts';
+import { objectMetaSchema, parserWithoutBadStatus, type ResourceType } from './resource.ts';
 
 const tolerationSchema = z
   .object({
@@ -249,5 +249,5 @@ export const meshGatewayType: ResourceType<MeshGateway> = {
   kind: 'MeshGateway',
   plural: 'meshgateways',
   namespaced: false,
-  parse: (raw) => meshGatewaySchema.parse(raw),
+  parse: parserWithoutBadStatus(meshGatewaySchema),
 };

@@ -3,7 +3,7 @@ import { AGE_COLUMN, conditionColumn, type PrinterColumn } from './columns.ts';
 import { conditionsSchema } from './conditions.ts';
 import { addressField, cel, labelField, publicKeyField, timeField } from './fields.ts';
 import { GROUP, VERSION } from './names.ts';
-import { objectMetaSchema, type ResourceType } from './resource.ts';
+import { objectMetaSchema, parserWithoutBadStatus, type ResourceType } from './resource.ts';
 
 /** What a person writes about one device. */
 export const meshPeerSpecSchema = z
@@ -158,5 +158,5 @@ export const meshPeerType: ResourceType<MeshPeer> = {
   kind: 'MeshPeer',
   plural: 'meshpeers',
   namespaced: true,
-  parse: (raw) => meshPeerSchema.parse(raw),
+  parse: parserWithoutBadStatus(meshPeerSchema),
 };

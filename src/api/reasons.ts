@@ -17,6 +17,8 @@ export const REASON_TEXTS: {
       reasons: {
         Accepted: 'Every gateway that it asks for lets it in.',
         PartlyAccepted: 'Some of spec.gateways let it in; the message says which do not and why.',
+        InvalidSpec:
+          'The object cannot be read, so no gateway lets the device in; mend the field that the message names, and apply it again.',
         Suspended: 'spec.suspended is true; set it to false to let the device in again, with the same address.',
         Expired: 'spec.expiresAt has passed; set a later time, or delete the MeshPeer.',
         InvalidKey: 'spec.publicKey is no usable key; print it again on the device with `wg pubkey`.',
@@ -56,6 +58,8 @@ export const REASON_TEXTS: {
       question: 'Can this gateway be served as it is written?',
       reasons: {
         Accepted: 'Yes.',
+        InvalidSpec:
+          'The object cannot be read; so it is not served; mend the field that the message names, and apply it again.',
         PoolOverlap:
           "The mesh pool overlaps the cluster's own ranges; choose an unused one as pool.cidrs in the chart's values.",
         AdvertiseOverlap:
@@ -67,7 +71,6 @@ export const REASON_TEXTS: {
         InvalidKey:
           "The gateway's Secret holds no usable private key; mend its entry privateKey, or delete the Secret to have a new one made.",
         InvalidEndpoint: 'spec.endpoint.hosts has an entry that is no HOST or HOST:PORT; mend it.',
-        InvalidSelector: 'A selector of the spec is not one that Kubernetes understands; mend it.',
       },
     },
     Programmed: {
@@ -96,6 +99,7 @@ export const REASON_TEXTS: {
         NotProgrammed: 'No, because no node serves it; see Programmed.',
         NoEndpoint:
           'No, because devices have no way in; set spec.endpoint.hosts, or see why its Service has no address.',
+        NotProbed: 'Not known yet: no probe has been sent; usually over within seconds.',
         ServicesUnreachable: 'No, because probes fail; see ServicesReachable.',
         CleaningUp: 'No, it is being deleted, and the nodes remove what they made.',
       },

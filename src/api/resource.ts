@@ -47,6 +47,20 @@ export interface ResourceType<T extends KubernetesObject> {
   parse(raw: unknown): T;
 }
 
+/**
+ * The parser of a kind whose status its owner writes anew from whatever it finds: a status that cannot be read counts as absent.
+ * @throws {ZodError} when anything else cannot be read.
+ */
+export function parserWithoutBadStatus<T>(schema: z.ZodType<T>): (raw: unknown) => T {
+  return (raw) => {
+    const result = schema.safeParse(raw);
+    if (result.success) return result.data;
+    if (typeof raw !== 'object' || raw === null || !('status' in raw)) throw result.error;
+    const { status: _, ...rest } = raw;
+    return schema.parse(rest);
+  };
+}
+
 /** `namespace/name`, or just the name for cluster-scoped objects: the key of caches and work queues. */
 export type ObjectKey = string & { readonly __objectKey: never };
 

@@ -81,7 +81,8 @@ function nodesAreTaken(view: MeshView, gateway: MeshGateway): string | undefined
     const shared = servingNodes(rival, view.nodes).filter((node) => own.has(node));
     if (shared.length === 0) continue;
     const how = serves(view, rival) ? 'already serves' : 'is older and selects';
-    return `MeshGateway ${rival.metadata.name} ${how} node ${some(shared)}, and a node serves one gateway; give the two different spec.nodeSelector.`;
+    const which = shared.length === 1 ? 'node' : 'nodes';
+    return `MeshGateway ${rival.metadata.name} ${how} ${which} ${some(shared)}, and a node serves one gateway; give the two different spec.nodeSelector.`;
   }
   return undefined;
 }

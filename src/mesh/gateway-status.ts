@@ -1,5 +1,6 @@
-import { conditionsFrom, findCondition, isTrue, type Verdict, verdict } from '../api/conditions.ts';
+import { conditionsFrom, findCondition, isTrue, type Reason, type Verdict, verdict } from '../api/conditions.ts';
 import type { MeshGateway, MeshGatewayStatus } from '../api/meshgateway.ts';
+import { childName, GATEWAY_LABEL } from '../api/names.ts';
 import { timestamp } from '../api/timestamp.ts';
 import {
   type GatewayFindings,
@@ -18,6 +19,7 @@ const MOST = {
   dnsServers: 3,
   proxyMode: 63,
   nodeMessage: 1000,
+  problems: 3,
 } as const;
 
 /** Decides one gateway: whether it is served, by what, and whether it works. `now` is in milliseconds since the epoch. */
@@ -94,7 +96,7 @@ function gatewayVerdicts(
     violation === undefined
       ? verdict('MeshGateway', 'Accepted', 'True', 'Accepted', 'Nothing speaks against serving this gateway.')
       : { type: 'Accepted', status: 'False', ...violation };
-  const programmed = violation === undefined ? programming(serving) : notAccepted('Programmed');
+  const programmed = violation === undefined ? programming(gateway, serving) : notAccepted('Programmed');
   const reachable = reachability(serving);
   return [accepted, programmed, reachable, readiness(gateway, [accepted, programmed, reachable], serving)];
 }
@@ -109,7 +111,7 @@ function notAccepted(type: 'Programmed'): GatewayVerdict {
   );
 }
 
-function programming({ selected, reports }: Serving): GatewayVerdict {
+function programming({ metadata }: MeshGateway, { selected, reports }: Serving): GatewayVerdict {
   const say = (
     status: 'True' | 'False',
     reason: Parameters<typeof verdict<'MeshGateway', 'Programmed'>>[3],
@@ -131,7 +133,7 @@ function programming({ selected, reports }: Serving): GatewayVerdict {
     return say(
       'False',
       'WaitingForNodes',
-      `No live agent on ${some(missing)} (${selected.length - missing.length} of ${selected.length} nodes are up); look at its pod: kubectl get pods -A -o wide -l sallyport.dev/gateway.`,
+      `No agent answers on ${some(missing)} (${selected.length - missing.length} of ${selected.length} nodes are up). See whether the node is Ready (kubectl get nodes) and how its pod is: kubectl get pods -A -o wide -l ${GATEWAY_LABEL}=${metadata.name}`,
     );
   }
   return say('True', 'Programmed', `All ${selected.length} nodes hold what the resources say.`);
@@ -168,44 +170,50 @@ function reachability({ reports }: Serving): GatewayVerdict {
 }
 
 /** Ready answers "can a device use it": accepted, a way in, and at least one node that was proven to work. */
-function readiness(
-  gateway: MeshGateway,
-  [accepted, programmed, reachable]: readonly GatewayVerdict[],
-  serving: Serving,
-): GatewayVerdict {
-  const say = (
-    status: 'True' | 'False',
-    reason: Parameters<typeof verdict<'MeshGateway', 'Ready'>>[3],
-    message: string,
-  ) => verdict('MeshGateway', 'Ready', status, reason, message);
+function readiness(gateway: MeshGateway, verdicts: readonly GatewayVerdict[], serving: Serving): GatewayVerdict {
+  const [accepted] = verdicts;
   if (gateway.metadata.deletionTimestamp !== undefined)
-    return say('False', 'CleaningUp', 'Being deleted: waiting for the nodes to remove what they made.');
-  if (accepted?.status !== 'True') return say('False', 'NotAccepted', accepted?.message ?? '');
-  if (serving.findings.endpoints.length === 0) {
-    return say(
-      'False',
-      'NoEndpoint',
-      'Devices have no way in: the Service has no address yet, or no node has one; set spec.endpoint.hosts, or see the Service of this gateway.',
-    );
-  }
-  const ready = serving.ready.map(({ report }) => report.spec.node);
-  if (ready.length > 0) {
-    const all = new Set([...serving.selected, ...ready]);
-    const what = gateway.spec.advertise.services.enabled ? 'Services' : 'what is advertised';
-    return say('True', 'Ready', `${ready.length} of ${all.size} nodes let devices reach ${what}.`);
-  }
-  const alive = serving.reports.some(isProgrammed);
-  return alive && reachable?.status !== 'True'
-    ? say('False', 'ServicesUnreachable', reachable?.message ?? '')
-    : say('False', 'NotProgrammed', programmed?.message ?? '');
+    return ready('False', 'CleaningUp', 'Being deleted: waiting for the nodes to remove what they made.');
+  if (accepted?.status !== 'True') return ready('False', 'NotAccepted', accepted?.message ?? '');
+  if (serving.findings.endpoints.length === 0 && serving.selected.length > 0)
+    return ready('False', 'NoEndpoint', noWayIn(gateway));
+  const names = serving.ready.map(({ report }) => report.spec.node);
+  if (names.length === 0) return notServing(verdicts, serving);
+  const all = new Set([...serving.selected, ...names]);
+  const what = gateway.spec.advertise.services.enabled ? 'Services' : 'what is advertised';
+  const others = [...all].filter((name) => !names.includes(name));
+  const but = others.length === 0 ? '' : ` Not through ${some(others)}: see Programmed and ServicesReachable.`;
+  return ready('True', 'Ready', `${names.length} of ${all.size} nodes let devices reach ${what}.${but}`);
 }
 
+function notServing([, programmed, reachable]: readonly GatewayVerdict[], { reports }: Serving): GatewayVerdict {
+  if (!reports.some(isProgrammed)) return ready('False', 'NotProgrammed', programmed?.message ?? '');
+  return reachable?.status === 'Unknown'
+    ? ready('False', 'NotProbed', reachable.message)
+    : ready('False', 'ServicesUnreachable', reachable?.message ?? '');
+}
+
+function ready(status: 'True' | 'False', reason: Reason<'MeshGateway', 'Ready'>, message: string): GatewayVerdict {
+  return verdict('MeshGateway', 'Ready', status, reason, message);
+}
+
+function noWayIn({ metadata, spec }: MeshGateway): string {
+  if (spec.endpoint.service === undefined)
+    return 'Devices have no way in: none of the selected nodes has an address in its status; set spec.endpoint.hosts to a name or address under which devices reach a node.';
+  return `Devices have no way in: Service ${childName(metadata.name)} has no address. Ask whatever provides load balancers here why (kubectl get services -A -l ${GATEWAY_LABEL}=${metadata.name}, then kubectl describe it); without one, set spec.endpoint.hosts, or spec.endpoint.nodeAddresses to true.`;
+}
+
+/** Each problem once, with the nodes that have it. */
 function nodeProblems(nodes: readonly GatewayNode[], type: string): string {
-  const problems = nodes.map(({ report }) => {
+  const nodesWith = new Map<string, string[]>();
+  for (const { report } of nodes) {
     const condition = findCondition(report.status?.conditions ?? [], type);
-    return `${report.spec.node}: ${condition === undefined ? 'has not reported yet' : condition.message.slice(0, MOST.nodeMessage)}`;
-  });
-  return some(problems, 3);
+    const problem = condition === undefined ? 'it has not reported yet.' : condition.message.slice(0, MOST.nodeMessage);
+    nodesWith.set(problem, [...(nodesWith.get(problem) ?? []), report.spec.node]);
+  }
+  const problems = [...nodesWith].map(([problem, names]) => `On node ${some(names)}: ${problem}`);
+  const more = problems.length - MOST.problems;
+  return `${problems.slice(0, MOST.problems).join(' ')}${more > 0 ? ` And ${more} other problems on other nodes.` : ''}`;
 }
 
 function statusOf({ report }: GatewayNode, type: string): string | undefined {

@@ -1,9 +1,11 @@
-import { type MeshGateway, meshGatewayType } from '../api/meshgateway.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { type MeshGateway, type MeshGatewayStatus, meshGatewayType } from '../api/meshgateway.ts';
 import { CLEANUP_FINALIZER, OPERATOR_MANAGER } from '../api/names.ts';
 import { milliseconds } from '../api/timestamp.ts';
 import type { Client } from '../k8s/client.ts';
 import type { EventRecorder } from '../k8s/events.ts';
 import { type Outcome, settled, waiting } from '../k8s/outcome.ts';
+import { judgeLeaving } from '../mesh/gateway-leaving.ts';
 import { type GatewayNode, some } from '../mesh/view.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { tellGivenUp } from './left-behind.ts';
@@ -32,10 +34,20 @@ export async function cleanUp(
   const left = deadline - clock.now();
   const unclean = uncleanNodes(gateway, state);
   const waitedFor = left > 0 ? unclean.filter(({ alive }) => alive) : [];
-  if (waitedFor.length > 0) return waiting(Math.min(left, 2_000), `cleaning ${some(namesOf(waitedFor))}`);
+  if (waitedFor.length > 0) {
+    await tellWaiting(client, gateway, judgeLeaving(gateway, namesOf(waitedFor), { now: clock.now(), deadline }));
+    return waiting(Math.min(left, 2_000), `cleaning ${some(namesOf(waitedFor))}`);
+  }
   if (unclean.length > 0) await tellGivenUp(events, gateway, namesOf(unclean));
   await letGo(client, gateway);
   return settled;
+}
+
+async function tellWaiting(client: Client, gateway: MeshGateway, status: MeshGatewayStatus): Promise<void> {
+  if (isDeepStrictEqual(gateway.status, status)) return;
+  await client.applyStatus(meshGatewayType, { name: gateway.metadata.name }, status, {
+    fieldManager: OPERATOR_MANAGER,
+  });
 }
 
 /** A node that is no longer part of the cluster does not count. */

@@ -51,5 +51,8 @@ function publicKeyIn(secret: Secret): Parsed<PublicKey> {
       `${where} has no entry ${PRIVATE_KEY_ENTRY}; put the gateway's private key there, or delete the Secret to have a new key made`,
     );
   const key = parsePrivateKey(Buffer.from(entry, 'base64').toString('utf8'));
-  return key.ok ? parsed(publicKeyOf(key.value)) : refused(`${where}, entry ${PRIVATE_KEY_ENTRY}: ${key.problem}`);
+  if (key.ok) return parsed(publicKeyOf(key.value));
+  return refused(
+    `${where}, entry ${PRIVATE_KEY_ENTRY}: ${key.problem}, or delete the Secret to have a new key made (every device then needs the new configuration)`,
+  );
 }

@@ -1,7 +1,8 @@
+import { meshGatewayType } from '../api/meshgateway.ts';
+import { meshPeerType } from '../api/meshpeer.ts';
 import type { Client } from '../k8s/client.ts';
 import { type ControllerRun, createController } from '../k8s/controller.ts';
 import type { EventRecorder } from '../k8s/events.ts';
-import type { ReflectorNotice } from '../k8s/reflector.ts';
 import type { Transport } from '../k8s/transport.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
@@ -12,7 +13,8 @@ import { KubeadmConfig } from './kubeadm-config.ts';
 import { MeshState } from './mesh-state.ts';
 import { reconcileGateway } from './meshgateway.ts';
 import { reconcilePeer } from './meshpeer.ts';
-import { startStores } from './stores.ts';
+import { type FollowingOptions, startStores } from './stores.ts';
+import { UnreadableTeller } from './unreadable.ts';
 import { connect } from './wiring.ts';
 
 /** What a leader works with. */
@@ -46,8 +48,14 @@ export async function lead(leadership: Leadership, leading: AbortSignal): Promis
 async function decide(leadership: Leadership, leading: AbortSignal): Promise<void> {
   const { transport, client, clock, log, config, namespace } = leadership;
   await applyCrds(client, config.pool);
-  const onNotice = (notice: ReflectorNotice) => log.warn({ ...notice }, 'watch');
+  const teller = new UnreadableTeller(leadership);
+  const onNotice: FollowingOptions['onNotice'] = (notice, type) => {
+    log.warn({ resource: type.plural, ...notice }, 'watch');
+    if (notice.kind === 'unparsable') void teller.tell(type, notice.key, notice.error);
+  };
   const stores = await startStores({ transport, client }, namespace, { signal: leading, clock, onNotice });
+  teller.follow(meshPeerType, stores.peers);
+  teller.follow(meshGatewayType, stores.gateways);
   const state = new MeshState(stores, config.pool, clock);
   const gatewayContext = {
     ...leadership,

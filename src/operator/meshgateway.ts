@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { findCondition, isTrue } from '../api/conditions.ts';
+import { findCondition, isTrue, type Reason } from '../api/conditions.ts';
 import { daemonSetType, serviceType } from '../api/core.ts';
 import { type MeshGateway, type MeshGatewayStatus, meshGatewayType } from '../api/meshgateway.ts';
 import { CLEANUP_FINALIZER, childName, OPERATOR_MANAGER } from '../api/names.ts';
@@ -125,6 +125,12 @@ async function holdForCleanup(client: Client, gateway: MeshGateway): Promise<voi
   await client.apply(meshGatewayType, { metadata }, { fieldManager: OPERATOR_MANAGER });
 }
 
+/** Every gateway passes through these on its way to Ready. */
+const BEGINNING: ReadonlySet<string> = new Set<Reason<'MeshGateway', 'Programmed' | 'ServicesReachable'>>([
+  'WaitingForNodes',
+  'NotProbed',
+]);
+
 /** An Event when a person should look: whenever a gateway begins or ceases to work, or the reason changes. */
 function announce(events: EventRecorder, gateway: MeshGateway, status: MeshGatewayStatus): void {
   for (const type of ['Accepted', 'Ready']) {
@@ -133,7 +139,14 @@ function announce(events: EventRecorder, gateway: MeshGateway, status: MeshGatew
     if (after === undefined || (before?.status === after.status && before.reason === after.reason)) continue;
     // Ready follows Accepted; one Event is enough.
     if (type === 'Ready' && after.reason === 'NotAccepted') continue;
-    const severity = after.status === 'True' ? 'Normal' : 'Warning';
+    const isBeginning = type === 'Ready' && before?.status !== 'True' && BEGINNING.has(whyNotReady(status));
+    const severity = after.status === 'True' || isBeginning ? 'Normal' : 'Warning';
     events.record({ regarding: gateway, type: severity, reason: after.reason, action: 'Serve', note: after.message });
   }
+}
+
+function whyNotReady({ conditions = [] }: MeshGatewayStatus): string {
+  const programmed = findCondition(conditions, 'Programmed');
+  const cause = programmed?.status === 'True' ? findCondition(conditions, 'ServicesReachable') : programmed;
+  return cause?.reason ?? '';
 }

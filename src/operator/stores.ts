@@ -22,7 +22,7 @@ import { GATEWAY_LABEL } from '../api/names.ts';
 import type { KubernetesObject, ResourceType } from '../api/resource.ts';
 import type { Client } from '../k8s/client.ts';
 import type { Selection } from '../k8s/list.ts';
-import { type ReflectorOptions, startReflector } from '../k8s/reflector.ts';
+import { type ReflectorNotice, type ReflectorOptions, startReflector } from '../k8s/reflector.ts';
 import type { Store } from '../k8s/store.ts';
 import type { Transport } from '../k8s/transport.ts';
 
@@ -46,14 +46,23 @@ export interface Stores {
 /** How every cluster that follows the conventions labels its DNS Service, whatever serves it. */
 const CLUSTER_DNS_SELECTOR = 'k8s-app=kube-dns';
 
+/** How to follow; notices come with the kind that they are about. */
+export interface FollowingOptions extends Pick<ReflectorOptions, 'signal' | 'clock'> {
+  readonly onNotice: (notice: ReflectorNotice, type: ResourceType<KubernetesObject>) => void;
+}
+
 /** Starts following everything; resolves when each collection has been seen whole once. */
 export async function startStores(
   { transport, client }: { readonly transport: Transport; readonly client: Client },
   namespace: string,
-  options: Omit<ReflectorOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>,
+  options: FollowingOptions,
 ): Promise<Stores> {
   const follow = <T extends KubernetesObject>(type: ResourceType<T>, selection: Selection = {}) =>
-    startReflector(transport, type, { ...options, ...selection }).store;
+    startReflector(transport, type, {
+      ...options,
+      ...selection,
+      onNotice: (notice) => options.onNotice(notice, type),
+    }).store;
   const own = { namespace, labelSelector: GATEWAY_LABEL };
   const cidrType = await servedServiceCidrType(client);
   const stores: Stores = {

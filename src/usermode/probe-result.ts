@@ -123,7 +123,7 @@ export function icmpProblem(target: string, refusal: Refusal, by: string): Probl
     case 'prohibited':
       return {
         reason: 'prohibited',
-        problem: `${target} is forbidden by ${by} (ICMP administratively prohibited): a firewall rule rejects it, or no service proxy knows this address`,
+        problem: `${target} is refused by ${by} (ICMP administratively prohibited): the Service has no ready endpoints, the service proxy does not know it, or a firewall rule rejects it`,
       };
     case 'network':
     case 'host':

@@ -128,9 +128,9 @@ describe('Programmed', () => {
       'not while a node failed, which is told first',
       two(unprogrammed, undefined),
       'False NodesFailed',
-      ['a: no module wireguard'],
+      ['On node a: no module wireguard'],
     ],
-    ['not while a node has not said', two({}, silent), 'False NodesFailed', ['b: has not reported yet']],
+    ['not while a node has not said', two({}, silent), 'False NodesFailed', ['On node b: it has not reported yet.']],
   ])('%s', (_when, judged, expected, words) => {
     expect(answer(judged, 'Programmed')).toBe(expected);
     for (const word of words) expect(condition(judged, 'Programmed').message).toContain(word);
@@ -149,7 +149,7 @@ describe('ServicesReachable', () => {
       'not when one node fails, which is named with the step',
       two({}, unreachable),
       'False ProbeFailed',
-      ['b: DNS timed out'],
+      ['On node b: DNS timed out'],
     ],
     ['whatever a dead node said last', two({}, { alive: false, ...unreachable }), 'True ProbeSucceeded', ['1 of 1']],
     ['unknown before the first probe', two(unprobed, silent), 'Unknown NotProbed', []],
@@ -163,7 +163,12 @@ describe('ServicesReachable', () => {
 
 describe('Ready', () => {
   test.each<[string, Case, string, readonly string[]]>([
-    ['when one node is proven to work, though another does not', two({}, unprogrammed), 'True Ready', ['1 of 2']],
+    [
+      'when one node is proven to work, though another does not',
+      two({}, unprogrammed),
+      'True Ready',
+      ['1 of 2', 'Not through b'],
+    ],
     ['not without an endpoint', { findings: { endpoints: [] } }, 'False NoEndpoint', ['spec.endpoint.hosts']],
     ['not while no node is up', two(undefined, undefined), 'False NotProgrammed', ['a, b']],
     [
@@ -172,7 +177,19 @@ describe('Ready', () => {
       'False ServicesUnreachable',
       ['DNS timed out'],
     ],
-    ['not because something was applied', two(unprobed, unprobed), 'False ServicesUnreachable', ['No node has sent']],
+    ['not because something was applied', two(unprobed, unprobed), 'False NotProbed', ['No node has sent']],
+    [
+      'not through a Service without an address, which is told by name',
+      { gateway: { spec: { endpoint: { service: {} } } }, findings: { endpoints: [] } },
+      'False NoEndpoint',
+      ['Service sallyport-default has no address', 'spec.endpoint.hosts', 'nodeAddresses'],
+    ],
+    [
+      'not without nodes, which comes before the lack of endpoints',
+      { view: { nodes: [], reports: [] }, findings: { endpoints: [] } },
+      'False NotProgrammed',
+      ['No Linux node matches'],
+    ],
     [
       'not while it is being deleted',
       { gateway: { metadata: { deletionTimestamp: '2026-08-01T00:00:00Z' } } },
@@ -260,6 +277,7 @@ describe('every reason', () => {
     two(unprogrammed, undefined),
     two({}, undefined),
     two(unreachable, unreachable),
+    two(unprobed, unprobed),
     { view: { nodes: [], reports: [] } },
     { findings: { endpoints: [] } },
     { findings: { serviceCidrs: [] } },
