@@ -15,6 +15,7 @@ import { workload, workloadImage } from './workload.ts';
 export const RELEASE = { name: 'sallyport', namespace: 'sallyport-system' } as const;
 
 const PEERS = `${meshPeerType.plural}.${meshPeerType.group}`;
+const GATEWAYS = `${meshGatewayType.plural}.${meshGatewayType.group}`;
 
 /** A MeshPeer of the lab with the private key of its device. */
 export interface Device {
@@ -136,12 +137,33 @@ export class Mesh {
     );
   }
 
-  /** Waits until the MeshGateway has this condition with this status. */
-  untilGateway(name: string, type: string, status = 'True'): Promise<MeshGateway> {
+  /** Waits until the MeshGateway has this condition with this status; `reason` too when given. */
+  untilGateway(name: string, type: string, status = 'True', reason?: string): Promise<MeshGateway> {
     return until(
       `${type}=${status} of MeshGateway ${name}`,
       () => this.gateway(name),
-      (gateway) => holds(gateway.status?.conditions, type, status),
+      (gateway) => holds(gateway.status?.conditions, type, status, reason),
+    );
+  }
+
+  /** Makes a MeshGateway with this spec. */
+  async addGateway(name: string, spec: object): Promise<void> {
+    const { group, version, kind } = meshGatewayType;
+    await this.apply({ apiVersion: `${group}/${version}`, kind, metadata: { name }, spec });
+  }
+
+  /** Changes fields of a MeshGateway's spec, as `kubectl patch` does; null takes one away. */
+  async patchGateway(name: string, spec: object): Promise<void> {
+    const patch = JSON.stringify({ spec });
+    await this.cluster.kubectl(['patch', GATEWAYS, name, '--type=merge', '-p', patch]);
+  }
+
+  /** The Events with this reason about an object, a message each. */
+  async events(name: string, reason: string): Promise<readonly string[]> {
+    const selector = `involvedObject.name=${name},reason=${reason}`;
+    const list = await this.cluster.kubectl(['get', 'events', '-A', '--field-selector', selector, '-o', 'json']);
+    return (JSON.parse(list) as { readonly items: readonly { readonly message: string }[] }).items.map(
+      ({ message }) => message,
     );
   }
 
