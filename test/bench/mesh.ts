@@ -76,9 +76,7 @@ async function applyToProgrammed(mesh: Mesh, api: Api, report: Report): Promise<
     await create(api.client, name);
     const answered = process.hrtime.bigint();
     const seen = await Promise.all(watches.map((watch) => watch.when(aKey(name))));
-    milliseconds.push(
-      ...[seen.reduce((one, other) => (one > other ? one : other))].map((at) => Number(at - answered) / 1e6),
-    );
+    milliseconds.push(Math.max(...seen.map((at) => Number(at - answered) / 1e6)));
   }
   for (const watch of watches) watch.stop();
   const says = `from the API server's answer to a new MeshPeer until wireguard-go has it on both nodes, looked at every 2 ms; floor: one write's way to an open watch, and one \`wg set\``;
@@ -182,7 +180,7 @@ async function bareNodeMb(mesh: Mesh): Promise<number> {
   const { node, id } = await agent(mesh.cluster.node('node-1'));
   const program =
     "setTimeout(() => console.log(/VmRSS:\\s+(\\d+)/.exec(require('node:fs').readFileSync('/proc/self/status', 'utf8'))[1]), 500)";
-  return (Number(must(await node.exec(['nsenter', '-t', id, '-m', 'node', '-e', program]))) * 1024) / 1e6;
+  return (Number(must(await node.exec(['nsenter', '-t', id, '-m', '-p', 'node', '-e', program]))) * 1024) / 1e6;
 }
 
 /** Creates them as fast as the API server takes them, then waits for all of them in every node's own report. */
