@@ -211,7 +211,9 @@ function nodeProblems(nodes: readonly GatewayNode[], type: string): string {
     const problem = condition === undefined ? 'it has not reported yet.' : condition.message.slice(0, MOST.nodeMessage);
     nodesWith.set(problem, [...(nodesWith.get(problem) ?? []), report.spec.node]);
   }
-  const problems = [...nodesWith].map(([problem, names]) => `On node ${some(names)}: ${problem}`);
+  const problems = [...nodesWith]
+    .map(([problem, names]) => `On node${names.length > 1 ? 's' : ''} ${some(names.sort())}: ${problem}`)
+    .sort();
   const more = problems.length - MOST.problems;
   return `${problems.slice(0, MOST.problems).join(' ')}${more > 0 ? ` And ${more} other problems on other nodes.` : ''}`;
 }

@@ -240,6 +240,6 @@ function connected(
     : say(
         'False',
         'NeverConnected',
-        'No handshake from this device yet; bring its tunnel up with the configuration in status.config.',
+        'No handshake from this device yet; bring its tunnel up with the configuration in status.config. If it is up: its private key must belong to spec.publicKey (`wg show` prints the public one), and UDP must get through to the endpoint.',
       );
 }
