@@ -1,3 +1,4 @@
+import { API_PORT } from './addresses.ts';
 import type { Cluster } from './cluster.ts';
 import { type Mesh, must, RELEASE } from './mesh.ts';
 import { execInside } from './sandbox.ts';
@@ -24,23 +25,22 @@ export async function refuseAgentWrites({ cluster }: Mesh): Promise<() => Promis
   };
 }
 
-/** Stops the API server in the middle of whatever it does: connections stay open and nothing is answered. */
-export function stopApiServer(cluster: Cluster): Promise<void> {
-  return signalApiServer(cluster, 'STOP');
+/** Makes the API server silent: what is sent to it gets lost, on connections that are open already too. */
+export async function silenceApiServer({ sandbox }: Cluster): Promise<void> {
+  must(await execInside(sandbox, ['nft', '-f', '-'], { input: SILENCE }));
 }
 
-/** Lets a stopped API server go on. */
-export function resumeApiServer(cluster: Cluster): Promise<void> {
-  return signalApiServer(cluster, 'CONT');
+/** Lets the API server hear again. */
+export async function unsilenceApiServer({ sandbox }: Cluster): Promise<void> {
+  must(await execInside(sandbox, ['nft', 'delete', 'table', 'inet', 'silence']));
 }
+
+const SILENCE = `table inet silence {
+  chain input { type filter hook input priority 0; tcp dport ${API_PORT} drop; }
+}`;
 
 /** Without the version it was read at, so that it replaces whatever is there. */
 function replacement({ metadata, ...rest }: ClusterRole): string {
   const { resourceVersion: _, ...lasting } = metadata;
   return JSON.stringify({ ...rest, metadata: lasting });
-}
-
-async function signalApiServer({ sandbox }: Cluster, signal: 'STOP' | 'CONT'): Promise<void> {
-  const script = 'kill -s "$1" "$(cat "$2/kube-apiserver.pid")"';
-  must(await execInside(sandbox, ['sh', '-c', script, 'signal', signal, sandbox.pids]));
 }

@@ -12,6 +12,8 @@ export interface Drift {
   readonly on: 'node-1' | 'node-2';
   /** Does it; `publicKey` is that of a device that the node lets in. */
   readonly harm: (node: LabNode, publicKey: string) => Promise<unknown>;
+  /** Whether the kernel announces it as a removal. */
+  readonly removes?: true;
   /** What the Event must say. */
   readonly tells: string;
 }
@@ -21,6 +23,7 @@ export const DRIFTS: readonly Drift[] = [
     what: 'the deleted table',
     on: 'node-1',
     harm: command('nft', 'delete', 'table', 'inet', TABLE),
+    removes: true,
     tells: `write nftables table ${TABLE}`,
   },
   {
@@ -43,12 +46,14 @@ export const DRIFTS: readonly Drift[] = [
     what: 'the deleted route',
     on: 'node-1',
     harm: command('ip', 'route', 'delete', '10.213.0.0/16', 'dev', DEVICE),
+    removes: true,
     tells: `add route 10.213.0.0/16 dev ${DEVICE}`,
   },
   {
     what: 'the deleted address',
     on: 'node-2',
     harm: command('ip', 'address', 'delete', '10.213.0.1/32', 'dev', DEVICE),
+    removes: true,
     tells: `add address 10.213.0.1/32 to ${DEVICE}`,
   },
   {
@@ -106,6 +111,7 @@ export const DRIFTS: readonly Drift[] = [
     what: 'the deleted interface',
     on: 'node-1',
     harm: command('ip', 'link', 'delete', DEVICE),
+    removes: true,
     tells: `create interface ${DEVICE}`,
   },
 ];

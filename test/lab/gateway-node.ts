@@ -1,4 +1,4 @@
-import { must } from './mesh.ts';
+import { must, until } from './mesh.ts';
 import type { LabNode } from './node.ts';
 
 /** What the gateway `default` is called on its nodes. */
@@ -72,31 +72,50 @@ const PROBE = '\t10.213.0.15/32';
 
 /** Hears of every removal of something that the gateway has made on a node, however soon it is made again. */
 export class RemovalWatch {
+  readonly #node: LabNode;
   readonly #stopping = new AbortController();
-  readonly #ended: Promise<unknown>;
+  readonly #monitors: readonly Promise<unknown>[];
   readonly #printed: string[] = [];
 
   constructor(node: LabNode) {
-    const follow = (argv: readonly string[]) =>
-      node.exec(argv, { signal: this.#stopping.signal, onOutput: (text) => this.#printed.push(text) });
-    const monitors = [
-      follow(['nft', 'monitor', 'destroy']),
-      follow(['ip', '-o', 'monitor', 'link', 'address', 'route']),
+    this.#node = node;
+    this.#monitors = [
+      this.#follow(['nft', 'monitor', 'destroy']),
+      this.#follow(['ip', '-o', 'monitor', 'link', 'address', 'route']),
     ];
-    this.#ended = Promise.allSettled(monitors);
+  }
+
+  /** Resolves once it hears: a table and a route that come and go have been heard of. */
+  async begun(): Promise<void> {
+    const probe = 'nft add table inet lab_probe; nft delete table inet lab_probe';
+    const both = `${probe}; ip route add 192.0.2.1 dev lo; ip route delete 192.0.2.1 dev lo`;
+    const said = () => ['inet lab_probe', '192.0.2.1 dev lo'].every((text) => this.#printed.join('').includes(text));
+    await until(
+      `what ${this.#node.name} removes`,
+      async () => {
+        must(await this.#node.exec(['sh', '-c', both]));
+        return said();
+      },
+      (heard) => heard,
+    );
   }
 
   /** What was removed so far. */
   removals(): readonly string[] {
     const ours = (line: string) => line.includes(DEVICE) || line.includes(TABLE);
-    return this.#printed
-      .join('')
-      .split('\n')
-      .filter((line) => /^(Deleted|delete) /.test(line) && ours(line));
+    const lines = this.#printed.join('').split('\n');
+    return lines.filter((line) => /^(Deleted|delete) /.test(line) && ours(line));
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
-    await this.#ended;
+    await Promise.allSettled(this.#monitors);
+  }
+
+  #follow(argv: readonly string[]): Promise<unknown> {
+    const onOutput = (text: string) => void this.#printed.push(text);
+    const running = this.#node.exec(argv, { signal: this.#stopping.signal, onOutput });
+    running.catch(() => undefined);
+    return running;
   }
 }
