@@ -1,6 +1,7 @@
+import { isTrue } from '../../src/api/conditions.ts';
 import { configMapType } from '../../src/api/core.ts';
 import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
-import { meshPeerType } from '../../src/api/meshpeer.ts';
+import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
 import type { ObjectKey } from '../../src/api/resource.ts';
 import { type Client, createClient } from '../../src/k8s/client.ts';
 import { loadConnection } from '../../src/k8s/kubeconfig.ts';
@@ -49,7 +50,7 @@ export const meshGroup: Group = {
       await applyToProgrammed(mesh, api, report);
       await curlByName(mesh, report);
       await footprint(mesh, '100', report);
-      await acceptMany(mesh, api.client, report);
+      await acceptMany(api, report);
       await footprint(mesh, '10k', report);
       transport.close();
     } finally {
@@ -184,7 +185,7 @@ async function bareNodeMb(mesh: Mesh): Promise<number> {
 }
 
 /** Creates them as fast as the API server takes them, then waits for all of them in every node's own report. */
-async function acceptMany(mesh: Mesh, client: Client, report: Report): Promise<void> {
+async function acceptMany({ client, transport }: Api, report: Report): Promise<void> {
   const start = performance.now();
   let next = 0;
   const creator = async () => {
@@ -212,5 +213,20 @@ async function acceptMany(mesh: Mesh, client: Client, report: Report): Promise<v
       says: `from the first of ${MANY} creates (${CREATORS} at a time) until both nodes report every peer; floor: the creates alone`,
     }),
   );
-  await mesh.untilGateway('default', 'Ready');
+  await allSaid(transport);
+}
+
+/** Resolves when every peer's status says Programmed: until then the operator is still at work. */
+async function allSaid(transport: Transport): Promise<void> {
+  const ending = new AbortController();
+  const { store, stopped } = startReflector(transport, meshPeerType, { signal: ending.signal, clock: systemClock });
+  const isSaid = (peer: MeshPeer) => isTrue(peer.status?.conditions ?? [], 'Programmed');
+  await until(
+    'every status',
+    async () => [...store.values()].filter((peer) => !isSaid(peer)).length,
+    (left) => store.synced && left === 0,
+    600,
+  );
+  ending.abort();
+  await stopped;
 }
