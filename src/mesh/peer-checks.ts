@@ -1,4 +1,4 @@
-import type { Reason } from '../api/conditions.ts';
+import { isTrue, type Reason } from '../api/conditions.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
 import { keyOf, type ObjectKey } from '../api/resource.ts';
@@ -38,7 +38,7 @@ export function admission(view: MeshView, peer: MeshPeer, now: number): Verdicts
   if ('violation' in gateways) return gateways;
   const key = ownKey(view, peer);
   if ('violation' in key) return key;
-  const addresses = ownAddresses(view, peer);
+  const addresses = ownAddresses(view, peer, reach(view, peer, gateways.value.gateways));
   if ('violation' in addresses) return addresses;
   return { value: { publicKey: key.value, addresses: addresses.value, ...gateways.value } };
 }
@@ -143,20 +143,42 @@ function ownKey(view: MeshView, peer: MeshPeer): Verdicts<PublicKey> {
   };
 }
 
+/**
+ * Whether a peer may have an address: inside the pool; or it has it already and no gateway serves the pool, as when somebody has
+ * chosen a pool that is refused. Else one wrong value would give every device a new address, and end its connections.
+ */
+function reach(view: MeshView, peer: MeshPeer, gateways: readonly MeshGateway[]): (address: IpAddress) => boolean {
+  const held = gateways.some((gateway) => servesPool(view, gateway)) ? [] : addressesIn(peer.status?.addresses ?? []);
+  return (address) => isInPool(view.pool, address) || held.includes(address);
+}
+
+function servesPool({ pool }: MeshView, { status }: MeshGateway): boolean {
+  const isSame = status?.pool?.length === pool.length && pool.every((cidr, index) => status.pool?.[index] === cidr);
+  return isSame && isTrue(status.conditions ?? [], 'Accepted');
+}
+
 /** One address per family of the pool: the one wished for, else the one held, else a free one. */
-function ownAddresses(view: MeshView, peer: MeshPeer): Verdicts<readonly IpAddress[]> {
-  const outside = addressesIn(peer.spec.addresses ?? []).find((address) => !isInPool(view.pool, address));
+function ownAddresses(
+  view: MeshView,
+  peer: MeshPeer,
+  isReachable: (address: IpAddress) => boolean,
+): Verdicts<readonly IpAddress[]> {
+  const outside = addressesIn(peer.spec.addresses ?? []).find((address) => !isReachable(address));
   if (outside !== undefined) return { violation: outsidePool(view, outside) };
   const addresses: IpAddress[] = [];
   for (const pool of view.pool) {
-    const address = ownAddress(view, peer, pool);
+    const address = ownAddress(view, peer, { pool, isReachable });
     if ('violation' in address) return address;
     addresses.push(address.value);
   }
   return { value: addresses };
 }
 
-function ownAddress(view: MeshView, peer: MeshPeer, pool: Cidr): Verdicts<IpAddress> {
+function ownAddress(
+  view: MeshView,
+  peer: MeshPeer,
+  { pool, isReachable }: { readonly pool: Cidr; readonly isReachable: (address: IpAddress) => boolean },
+): Verdicts<IpAddress> {
   const key = keyOf(peer.metadata);
   const inFamily = (texts: readonly string[] = []) =>
     addressesIn(texts).find((address) => addressFamily(address) === cidrFamily(pool));
@@ -164,7 +186,7 @@ function ownAddress(view: MeshView, peer: MeshPeer, pool: Cidr): Verdicts<IpAddr
   if (wish !== undefined)
     return view.claims.isTakenFrom(key, wish) ? { violation: addressTaken(view, wish) } : { value: wish };
   const held = inFamily(peer.status?.addresses);
-  if (held !== undefined && isInPool(view.pool, held) && !view.claims.isTakenFrom(key, held)) return { value: held };
+  if (held !== undefined && isReachable(held) && !view.claims.isTakenFrom(key, held)) return { value: held };
   const free = allocateAddress(pool, key, (address) => view.claims.isTakenFrom(key, address));
   return free === undefined ? { violation: poolExhausted(pool) } : { value: free };
 }

@@ -385,3 +385,34 @@ function decideAll(view: MeshView, peers: readonly MeshPeer[], order: readonly n
   }
   return peers.map((peer) => gifts.get(peer));
 }
+
+describe('a pool that changed', () => {
+  const pool = ['10.66.0.0/16' as Cidr];
+  const refusing = aServedGateway({ status: { pool, conditions: [aCondition('Accepted', 'False')] } });
+  const serving = aServedGateway({ status: { pool } });
+
+  test.each([
+    ['that nobody has decided about yet', aServedGateway()],
+    ['that the gateway refuses', refusing],
+  ])('and %s takes no address away', (_what, gateway) => {
+    for (const spec of [{}, { addresses: ['10.213.0.20'] }]) {
+      const peer = aMember({ address: '10.213.0.20', spec });
+      expect(admitted(peer, { pool, gateways: [gateway] }).addresses).toEqual(['10.213.0.20']);
+    }
+    expect(admitted(aPeer(), { pool, gateways: [gateway] }).addresses).toEqual([expect.stringMatching(/^10\.66\./)]);
+  });
+
+  test('and that a gateway serves gives new addresses', () => {
+    const view = { pool, gateways: [refusing, serving] };
+    expect(admitted(aMember({ address: '10.213.0.20' }), view).addresses).toEqual([expect.stringMatching(/^10\.66\./)]);
+    const wished = aMember({ address: '10.213.0.20', spec: { addresses: ['10.213.0.20'] } });
+    expect(decide(wished, view)).toMatchObject({ violation: { reason: 'AddressOutsidePool' } });
+  });
+
+  test('keeps nothing that a peer never had', () => {
+    const wished = aMember({ address: '10.213.0.20', spec: { addresses: ['10.213.0.21'] } });
+    expect(decide(wished, { pool, gateways: [refusing] })).toMatchObject({
+      violation: { reason: 'AddressOutsidePool' },
+    });
+  });
+});
