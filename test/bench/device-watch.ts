@@ -2,7 +2,7 @@ import { agentOf } from '../lab/gateway-node.ts';
 import type { LabNode } from '../lab/node.ts';
 
 /**
- * Runs on a node. Asks wireguard-go's own socket every 2 ms which peers it has, and says when each was first seen, by the clock
+ * Runs among an agent's mounts. Asks wireguard-go's own socket every 2 ms which peers it has, and says when each was first seen, by the clock
  * that all processes of the machine share.
  */
 const PROGRAM = `
@@ -27,6 +27,9 @@ const look = () => {
 look();
 `;
 
+/** Where it is among the agent's mounts. */
+const SOCKET = '/run/wireguard/wg-default.sock';
+
 /** When each peer, by the hexadecimal text of its key, was first seen in a node's interface. */
 export class DeviceWatch {
   readonly #seen = new Map<string, bigint>();
@@ -38,7 +41,6 @@ export class DeviceWatch {
     const watch = new DeviceWatch();
     const agent = await agentOf(node);
     if (agent === undefined) throw new Error(`no agent runs on ${node.name}`);
-    const socket = `/proc/${agent}/root/run/wireguard/wg-default.sock`;
     let rest = '';
     const take = (text: string) => {
       const lines = (rest + text).split('\n');
@@ -46,7 +48,10 @@ export class DeviceWatch {
       for (const line of lines) watch.#take(line);
     };
     void node
-      .exec(['node', '-e', PROGRAM, socket], { signal: watch.#ending.signal, onOutput: take })
+      .exec(['nsenter', '-t', agent, '-m', 'node', '-e', PROGRAM, SOCKET], {
+        signal: watch.#ending.signal,
+        onOutput: take,
+      })
       .catch(() => undefined);
     return watch;
   }
