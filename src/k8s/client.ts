@@ -1,5 +1,5 @@
 import { apiVersionOf, type KubernetesObject, type ObjectKey, type ResourceType } from '../api/resource.ts';
-import { isNotFound } from './errors.ts';
+import { isNotFound, isUnmergeable } from './errors.ts';
 import { listPages, type Selection } from './list.ts';
 import { isRecord, type OnUnparsable, parseItem, parseObject } from './parse.ts';
 import { groupPath, resourcePath } from './resource-path.ts';
@@ -50,7 +50,10 @@ export interface Client {
     manifest: M,
     options: ApplyOptions,
   ): Promise<T>;
-  /** Server-side apply of `status` alone. @throws {ApiError} `isNotFound` when the object is gone. */
+  /**
+   * Server-side apply of `status` alone. A status that does not fit its own schema, so that nothing can be merged into it, is
+   * removed first. @throws {ApiError} `isNotFound` when the object is gone.
+   */
   applyStatus<T extends KubernetesObject>(
     type: ResourceType<T>,
     target: Manifest['metadata'],
@@ -97,17 +100,20 @@ export function createClient(over: Transport, options: { readonly timeoutMs?: nu
         path: resourcePath(type, place(manifest.metadata)),
         body: typed(type, manifest),
       }),
-    applyStatus: (type, target, status, options) =>
-      send(type, {
-        ...applyRequest(options),
-        path: resourcePath(type, { ...place(target), subresource: 'status' }),
-        body: typed(type, { metadata: place(target), status }),
-      }),
+    applyStatus: (type, target, status, options) => {
+      const path = resourcePath(type, { ...place(target), subresource: 'status' });
+      const body = typed(type, { metadata: place(target), status });
+      const apply = () => send(type, { ...applyRequest(options), path, body });
+      return apply().catch(async (error: unknown) => {
+        if (!isUnmergeable(error)) throw error;
+        await transport.request({ ...MERGE_PATCH, path, body: { status: null } });
+        return apply();
+      });
+    },
     patch: (type, target, patch, options = {}) =>
       send(type, {
-        method: 'PATCH',
+        ...MERGE_PATCH,
         path: resourcePath(type, { ...place(target), subresource: options.subresource }),
-        contentType: 'application/merge-patch+json',
         body: patch,
       }),
     delete: (type, target, options = {}) => remove(transport, type, target, options),
@@ -168,6 +174,8 @@ async function discover<T extends KubernetesObject>(transport: Transport, type: 
     throw error;
   }
 }
+
+const MERGE_PATCH = { method: 'PATCH', contentType: 'application/merge-patch+json' } as const;
 
 function applyRequest({ fieldManager, force = true }: ApplyOptions) {
   // JSON is YAML; this content type alone makes a PATCH an apply.

@@ -115,6 +115,14 @@ export function isInvalid(error: unknown): error is ApiError {
   return hasStatus(error, 422) || hasStatus(error, 400);
 }
 
+/**
+ * A server-side apply found an object that was stored under other rules and does not fit its schema now. The API server calls
+ * that an internal error, so its words are the only sign.
+ */
+export function isUnmergeable(error: unknown): error is ApiError {
+  return hasStatus(error, 500) && error.message.includes('failed to create typed live object');
+}
+
 /** 429, or 503 with a Retry-After: the server asks to come back later. */
 export function isTooManyRequests(error: unknown): error is ApiError {
   return hasStatus(error, 429) || (hasStatus(error, 503) && error.retryAfterSeconds !== undefined);

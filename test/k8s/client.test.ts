@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { type ConfigMap, configMapType, nodeType } from '../../src/api/core.ts';
 import type { ResourceType } from '../../src/api/resource.ts';
 import { createClient } from '../../src/k8s/client.ts';
+import { ApiError } from '../../src/k8s/errors.ts';
 import { resourcePath } from '../../src/k8s/resource-path.ts';
+import type { Transport, TransportRequest } from '../../src/k8s/transport.ts';
 import { startFakeCluster } from '../support/fake-api-server/cluster.ts';
 import { put } from './watching.ts';
 
@@ -43,6 +45,29 @@ describe('the client', () => {
     }
     server.fault({ times: 1, action: { kind: 'answer', text: '"list"' } });
     await expect(client.list(configMapType)).rejects.toThrow('not an object');
+  });
+
+  test('a status that nothing can be merged into is removed before the second attempt', async () => {
+    const asked: TransportRequest[] = [];
+    const unmergeable =
+      'failed to create typed live object (x; v1, Kind=ConfigMap): .status.a: expected list, got &{7}';
+    const transport: Transport = {
+      request: async (request) => {
+        asked.push(request);
+        if (asked.length > 1) return { metadata: { name: 'x' } };
+        throw new ApiError({ method: 'PATCH', path: '/x', status: 500, reason: '', message: unmergeable });
+      },
+      stream: async () => undefined,
+      close: () => undefined,
+    };
+    const me = { fieldManager: 'me' };
+    await createClient(transport).applyStatus(configMapType, { name: 'x' }, { a: [] }, me);
+    expect(asked.map(({ contentType, body }) => [contentType, (body as { readonly status: unknown }).status])).toEqual([
+      ['application/apply-patch+yaml', { a: [] }],
+      ['application/merge-patch+json', null],
+      ['application/apply-patch+yaml', { a: [] }],
+    ]);
+    expect(asked.map(({ path }) => path.endsWith('/status'))).toEqual([true, true, true]);
   });
 
   test('a deadline of its own is shorter than that of its transport', async () => {

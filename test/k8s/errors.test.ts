@@ -10,6 +10,7 @@ import {
   isNotFound,
   isTooManyRequests,
   isUnauthorized,
+  isUnmergeable,
 } from '../../src/k8s/errors.ts';
 
 const ASKED = { method: 'GET', path: '/api/v1/nodes' };
@@ -44,6 +45,13 @@ describe('what the API server refuses', () => {
   test('503 asks to come back later only with a Retry-After', () => {
     expect(isTooManyRequests(refused(503, 'ServiceUnavailable', '3'))).toBe(true);
     expect(isTooManyRequests(refused(503, 'ServiceUnavailable'))).toBe(false);
+  });
+
+  test('an object that nothing can be merged into is told by the words alone', () => {
+    const body = (message: string) => JSON.stringify({ kind: 'Status', code: 500, message });
+    const answered = (message: string) => new ApiError(failureFromAnswer(ASKED, { status: 500, body: body(message) }));
+    expect(isUnmergeable(answered('failed to create typed live object (a; b, Kind=C): .x: expected list'))).toBe(true);
+    expect(isUnmergeable(answered('etcdserver: request timed out'))).toBe(false);
   });
 
   test.each([
