@@ -61,7 +61,7 @@ describe('the client', () => {
       close: () => undefined,
     };
     const me = { fieldManager: 'me' };
-    await createClient(transport).applyStatus(configMapType, { name: 'x' }, { a: [] }, me);
+    await createClient(transport).applyStatus(nodeType, { name: 'x' }, { a: [] }, me);
     expect(asked.map(({ contentType, body }) => [contentType, (body as { readonly status: unknown }).status])).toEqual([
       ['application/apply-patch+yaml', { a: [] }],
       ['application/merge-patch+json', null],
