@@ -1,11 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { cpus, loadavg } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { commandsGroup } from '../test/bench/commands.ts';
 import { meshGroup } from '../test/bench/mesh.ts';
 import { planGroup } from '../test/bench/plan.ts';
-import type { Row } from '../test/bench/row.ts';
+import { type Group, type Row, unmeasured } from '../test/bench/row.ts';
 import { sizeGroup } from '../test/bench/size.ts';
+import { rowLine, rowsTable } from '../test/bench/table.ts';
+import { interruption } from './support/interrupt.ts';
 
 /** `npm run bench [NAME…] [-- --json FILE] [-- --markdown FILE]`: measures, prints a table, and writes the rows. */
 
@@ -16,62 +18,68 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { json: { type: 'string' }, markdown: { type: 'string' } },
 });
-
-const isWanted = (name: string) =>
-  positionals.length === 0 || positionals.some((wish) => name.startsWith(wish) || wish.startsWith(name));
-const machine = `${cpus().length} processors (${cpus()[0]?.model ?? 'unknown'}), load ${loadavg()[0]?.toFixed(1)} at the start`;
 const rows: Row[] = [];
-const report = (row: Row) => {
-  rows.push(row);
-  console.log(line(row));
-};
 
+// What a group made goes with this process: the lab has a guard, and a namespace dies with whoever opened it.
+interruption((name) => {
+  console.error(`${name}: stopping`);
+  process.exit(130);
+});
+refuseUnknown();
+const machine = machineLine();
 console.log(machine);
-for (const group of GROUPS) {
-  if (!isWanted(group.name) && !group.rows.some(isWanted)) continue;
-  console.log(`\n${group.name}: ${group.rows.join(', ')} …`);
-  try {
-    await group.measure(report);
-  } catch (error) {
-    console.error(`${group.name}: not measured: ${error instanceof Error ? error.message : error}`);
-    process.exitCode = 1;
-  }
-}
+for (const group of GROUPS) await measure(group);
 if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ machine, rows }, null, 2)}\n`);
 if (values.markdown !== undefined) intoMarkdown(values.markdown);
-process.exit();
+process.exit(rows.some(({ value }) => value === undefined) ? 1 : 0);
 
-function line({ name, unit, value, goal, floor, ratio, n, says }: Row): string {
-  const parts = [
-    `${name.padEnd(32)} ${number(value).padStart(9)} ${unit.padEnd(9)}`,
-    goal === undefined ? '' : `goal ${goal}${value > goal ? ' MISSED' : ''}`,
-    floor === undefined ? '' : `floor ${number(floor)} (x${ratio?.toFixed(1)})`,
-    `n=${n}`,
-  ];
-  return `${parts.filter((part) => part !== '').join('  ')}\n    ${says}`;
+async function measure(group: Group): Promise<void> {
+  const isWanted = (name: string) =>
+    positionals.length === 0 || positionals.some((wish) => name.startsWith(wish) || group.name.startsWith(wish));
+  const wanted = group.rows.filter(isWanted);
+  if (wanted.length === 0) return;
+  const reported = new Set<string>();
+  const report = (row: Row) => {
+    if (!wanted.includes(row.name) || reported.has(row.name)) return;
+    reported.add(row.name);
+    rows.push(row);
+    console.log(rowLine(row));
+  };
+  console.log(`\n${group.name}: ${wanted.join(', ')} …`);
+  let why: unknown = 'nobody measured it';
+  try {
+    await group.measure(report, isWanted);
+  } catch (error) {
+    why = error;
+  }
+  for (const name of wanted) if (!reported.has(name)) report(unmeasured(name, why));
 }
 
-function number(value: number): string {
-  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+/** A name that selects nothing is a slip of the pen. */
+function refuseUnknown(): void {
+  const names = GROUPS.flatMap(({ name, rows }) => [name, ...rows]);
+  const unknown = positionals.filter((wish) => !names.some((name) => name.startsWith(wish)));
+  if (unknown.length === 0) return;
+  console.error(`no row or group begins with ${unknown.join(', ')}; there are:\n  ${names.join('\n  ')}`);
+  process.exit(2);
+}
+
+/** Numbers mean nothing without what they were measured on. */
+function machineLine(): string {
+  const memory = Math.round(totalmem() / 2 ** 30);
+  const load = loadavg()[0]?.toFixed(1);
+  return `${cpus().length} processors (${cpus()[0]?.model ?? 'unknown'}), ${memory} GiB, Node.js ${process.version}, load average ${load} at the start`;
 }
 
 /** Replaces what stands between the marks of a document with this run's table. */
 function intoMarkdown(file: string): void {
-  const head = '| row | value | goal | floor or rival | ratio | n | what it is |\n|---|---|---|---|---|---|---|';
-  const cells = rows.map(({ name, unit, value, goal, floor, ratio, n, says }) =>
-    [
-      `\`${name}\``,
-      `${number(value)} ${unit}`,
-      goal ?? '',
-      floor === undefined ? '' : number(floor),
-      ratio?.toFixed(1) ?? '',
-      n,
-      says,
-    ].join(' | '),
-  );
-  const table = `${machine}.\n\n${head}\n${cells.map((cell) => `| ${cell} |`).join('\n')}`;
   const text = readFileSync(file, 'utf8');
-  const [before = ''] = text.split(MARKS[0]);
-  const after = text.split(MARKS[1])[1] ?? '\n';
-  writeFileSync(file, `${before}${MARKS[0]}\n${table}\n${MARKS[1]}${after}`);
+  const [before = '', rest] = text.split(MARKS[0]);
+  const after = rest?.split(MARKS[1])[1];
+  if (after === undefined) throw new Error(`${file} lacks the marks ${MARKS.join(' and ')}`);
+  const date = new Date().toISOString().slice(0, 10);
+  writeFileSync(
+    file,
+    `${before}${MARKS[0]}\n\nMeasured on ${date}: ${machine}.\n\n${rowsTable(rows)}\n\n${MARKS[1]}${after}`,
+  );
 }

@@ -2,7 +2,8 @@
 export interface Row {
   readonly name: string;
   readonly unit: string;
-  readonly value: number;
+  /** Undefined where it could not be measured; `says` tells why. */
+  readonly value?: number | undefined;
   /** The most that the number may be; undefined where there is no goal. */
   readonly goal?: number | undefined;
   /** What the machine itself, or a rival, needs for the same in this very run. */
@@ -14,18 +15,26 @@ export interface Row {
   readonly says: string;
 }
 
+export type Report = (row: Row) => void;
+
 /** Numbers that are measured together. */
 export interface Group {
   readonly name: string;
-  /** The rows that it yields, for choosing by name. */
+  /** The rows that it yields, in their order, for choosing by name. */
   readonly rows: readonly string[];
-  measure(report: (row: Row) => void): Promise<void>;
+  /** Measures at least the rows that are wanted. What throws leaves the rows that are not reported yet unmeasured. */
+  measure(report: Report, isWanted: (row: string) => boolean): Promise<void>;
 }
 
 /** A row with its ratio worked out. */
 export function row(parts: Omit<Row, 'ratio'>): Row {
   const { value, floor } = parts;
-  return floor === undefined || floor === 0 ? parts : { ...parts, ratio: value / floor };
+  return floor === undefined || floor === 0 || value === undefined ? parts : { ...parts, ratio: value / floor };
+}
+
+/** What stands for a row that could not be measured. */
+export function unmeasured(name: string, why: unknown): Row {
+  return { name, unit: '', n: 0, says: `not measured: ${why instanceof Error ? why.message : why}` };
 }
 
 /** The value below which this share (0 to 1) of the numbers lies, by the nearest rank. @throws for no numbers */

@@ -1,5 +1,5 @@
-import { agentOf } from '../lab/gateway-node.ts';
-import type { LabNode } from '../lab/node.ts';
+import { agentOf } from '../../lab/gateway-node.ts';
+import type { LabNode } from '../../lab/node.ts';
 
 /**
  * Runs among an agent's mounts. Asks wireguard-go's own socket every 2 ms which peers it has, and says when each was first seen, by the clock
@@ -32,8 +32,8 @@ const SOCKET = '/run/wireguard/wg-default.sock';
 
 /** When each peer, by the hexadecimal text of its key, was first seen in a node's interface. */
 export class DeviceWatch {
-  readonly #seen = new Map<string, bigint>();
-  readonly #waiting = new Map<string, (at: bigint) => void>();
+  readonly #seen = new Map<string, number>();
+  readonly #waiting = new Map<string, (at: number) => void>();
   readonly #ending = new AbortController();
 
   /** Watches until `stop`. */
@@ -56,8 +56,8 @@ export class DeviceWatch {
     return watch;
   }
 
-  /** When the peer was first seen, on the monotonic clock, in nanoseconds. */
-  when(key: string): Promise<bigint> {
+  /** When the peer was first seen, on the monotonic clock, in milliseconds. */
+  when(key: string): Promise<number> {
     const hex = Buffer.from(key, 'base64').toString('hex');
     const at = this.#seen.get(hex);
     if (at !== undefined) return Promise.resolve(at);
@@ -69,9 +69,10 @@ export class DeviceWatch {
   }
 
   #take(line: string): void {
-    const [at = '0', hex = ''] = line.split(' ');
-    this.#seen.set(hex, BigInt(at));
-    this.#waiting.get(hex)?.(BigInt(at));
+    const [nanoseconds, hex = ''] = line.split(' ');
+    const at = Number(nanoseconds) / 1e6;
+    this.#seen.set(hex, at);
+    this.#waiting.get(hex)?.(at);
     this.#waiting.delete(hex);
   }
 }

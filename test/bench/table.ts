@@ -1,0 +1,53 @@
+import type { Row } from './row.ts';
+
+/** A row as a terminal shows it: the numbers, and below them what they mean. */
+export function rowLine(row: Row): string {
+  const { name, unit, value, goal, floor, ratio, n, says } = row;
+  if (value === undefined) return `${name.padEnd(36)} ${says}`;
+  const parts = [
+    `${name.padEnd(36)} ${number(value).padStart(9)} ${unit.padEnd(9)}`,
+    goal === undefined ? '' : `goal ${goal}${isMissed(row) ? ' MISSED' : ''}`,
+    floor === undefined ? '' : `floor ${number(floor)}${times(ratio)}`,
+    `n=${n}`,
+  ];
+  return `${parts.filter((part) => part !== '').join('  ')}\n    ${says}`;
+}
+
+/** The rows as a table of a document. */
+export function rowsTable(rows: readonly Row[]): string {
+  const head = ['row', 'value', 'goal', 'floor or rival', 'ratio', 'n', 'what it is'];
+  const lines = [head, head.map(() => '---'), ...rows.map(cells)];
+  return lines.map((line) => `| ${line.join(' | ')} |`).join('\n');
+}
+
+function cells(row: Row): readonly (string | number)[] {
+  const { name, unit, value, goal, floor, ratio, n, says } = row;
+  const measured = value === undefined ? '' : `${number(value)} ${unit}`;
+  const aim = goal === undefined ? '' : `${goal}${isMissed(row) ? ', missed' : ''}`;
+  return [
+    `\`${name}\``,
+    measured,
+    aim,
+    floor === undefined ? '' : number(floor),
+    ratio === undefined ? '' : short(ratio),
+    n,
+    says.replaceAll('|', '\\|'),
+  ];
+}
+
+function isMissed({ value, goal }: Row): boolean {
+  return value !== undefined && goal !== undefined && value > goal;
+}
+
+function times(ratio: number | undefined): string {
+  return ratio === undefined ? '' : ` (x${short(ratio)})`;
+}
+
+function number(value: number): string {
+  if (value === 0) return '0';
+  return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
+}
+
+function short(ratio: number): string {
+  return ratio >= 10 ? ratio.toFixed(0) : String(Number(ratio.toPrecision(2)));
+}
