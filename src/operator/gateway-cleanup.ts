@@ -10,6 +10,7 @@ import { type GatewayNode, some } from '../mesh/view.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { tellGivenUp } from './left-behind.ts';
 import type { MeshState } from './mesh-state.ts';
+import { writeStatus } from './write-status.ts';
 
 export interface GatewayCleanup {
   readonly state: MeshState;
@@ -45,9 +46,7 @@ export async function cleanUp(
 
 async function tellWaiting(client: Client, gateway: MeshGateway, status: MeshGatewayStatus): Promise<void> {
   if (isDeepStrictEqual(gateway.status, status)) return;
-  await client.applyStatus(meshGatewayType, { name: gateway.metadata.name }, status, {
-    fieldManager: OPERATOR_MANAGER,
-  });
+  await writeStatus(client, meshGatewayType, gateway, status);
 }
 
 /** A node that is no longer part of the cluster does not count. */

@@ -23,6 +23,7 @@ import type { KubeadmConfig } from './kubeadm-config.ts';
 import { leaseKeyOf } from './liveness.ts';
 import type { MeshState } from './mesh-state.ts';
 import type { Stores } from './stores.ts';
+import { writeStatus } from './write-status.ts';
 
 export interface GatewayReconciler {
   readonly stores: Stores;
@@ -49,9 +50,7 @@ export async function reconcileGateway(key: ObjectKey, context: GatewayReconcile
   // A gateway that is not accepted keeps the children it has: its nodes go on as they are.
   if (isTrue(status.conditions ?? [], 'Accepted')) await applyChildren(gateway, findings, context);
   if (!isDeepStrictEqual(gateway.status, status)) {
-    await client.applyStatus(meshGatewayType, { name: gateway.metadata.name }, status, {
-      fieldManager: OPERATOR_MANAGER,
-    });
+    await writeStatus(client, meshGatewayType, gateway, status);
     announce(context.events, gateway, status);
   }
   const leases = state.nodesOf(gateway.metadata.name).map(({ report }) => leaseKeyOf(report));

@@ -1,7 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { findCondition, isTrue } from '../api/conditions.ts';
 import { type MeshPeer, type MeshPeerStatus, meshPeerType } from '../api/meshpeer.ts';
-import { OPERATOR_MANAGER } from '../api/names.ts';
 import type { ObjectKey } from '../api/resource.ts';
 import type { Client } from '../k8s/client.ts';
 import type { EventRecorder } from '../k8s/events.ts';
@@ -10,6 +9,7 @@ import type { Store } from '../k8s/store.ts';
 import { judgePeer } from '../mesh/peer-status.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { MeshState } from './mesh-state.ts';
+import { writeStatus } from './write-status.ts';
 
 export interface PeerReconciler {
   readonly peers: Store<MeshPeer>;
@@ -31,7 +31,7 @@ export async function reconcilePeer(
   if (grant === undefined) state.claims.withdraw(key);
   else state.claims.grant(key, grant);
   if (!isDeepStrictEqual(peer.status, status)) {
-    const written = await writeStatus(client, peer, status).catch((error: unknown) => {
+    const written = await writeStatus(client, meshPeerType, peer, status).catch((error: unknown) => {
       state.claims.withdraw(key);
       throw error;
     });
@@ -40,11 +40,6 @@ export async function reconcilePeer(
   }
   if (until !== undefined) return waiting(Math.max(until - clock.now(), 0), 'the peer expires');
   return grant === undefined ? rejected(findCondition(status.conditions ?? [], 'Accepted')?.reason ?? '') : settled;
-}
-
-function writeStatus(client: Client, peer: MeshPeer, status: MeshPeerStatus): Promise<MeshPeer> {
-  const { name, namespace } = peer.metadata;
-  return client.applyStatus(meshPeerType, { name, namespace }, status, { fieldManager: OPERATOR_MANAGER });
 }
 
 /** Whether both statuses let the same key in with the same addresses at the same gateways. */
