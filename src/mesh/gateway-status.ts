@@ -136,7 +136,8 @@ function programming({ metadata }: MeshGateway, { selected, reports }: Serving):
       `No agent answers on ${some(missing)} (${selected.length - missing.length} of ${selected.length} nodes are up). See whether the node is Ready (kubectl get nodes) and how its pod is: kubectl get pods -A -o wide -l ${GATEWAY_LABEL}=${metadata.name}`,
     );
   }
-  return say('True', 'Programmed', `All ${selected.length} nodes hold what the resources say.`);
+  const all = selected.length === 1 ? 'The node holds' : `All ${selected.length} nodes hold`;
+  return say('True', 'Programmed', `${all} what the resources say.`);
 }
 
 function reachability({ reports }: Serving): GatewayVerdict {

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Device, type Mesh, startMesh, until } from './mesh.ts';
+import { type Device, type Mesh, must, RELEASE, startMesh, until } from './mesh.ts';
 
 /**
  * What a tired person reads first. Each text is printed whole, so that whoever changes a sentence sees it where it is read, and
  * must hold the answer: what is wrong, with which object, and what to do.
  */
+
+const OWN = ['-n', RELEASE.namespace];
 
 let mesh: Mesh;
 let ada: Device;
@@ -19,14 +21,17 @@ beforeAll(async () => {
 
 afterAll(() => mesh?.cluster.stop());
 
-/** `kubectl describe`, printed, once it says all of this; line breaks count as spaces. */
-async function expectDescription(words: readonly string[], answers: readonly string[]): Promise<void> {
-  const look = () => mesh.cluster.kubectl(['describe', ...words]);
+/** What kubectl prints, once it says all of this; line breaks count as spaces. */
+async function expectText(words: readonly string[], answers: readonly string[]): Promise<void> {
+  const look = () => mesh.cluster.kubectl(words);
   const isAnswer = (text: string) => answers.every((answer) => text.replace(/\s+/g, ' ').includes(answer));
   const text = await until(answers.join(' / '), look, isAnswer, 60);
-  console.log(`$ kubectl describe ${words.join(' ')}\n${text}`);
-  expect(text).not.toMatch(/privateKey|undefined|\[object/);
+  console.log(`$ kubectl ${words.join(' ')}\n${text}`);
+  expect(text).not.toMatch(/privateKey:|PrivateKey =|undefined|\[object/);
 }
+
+const expectDescription = (words: readonly string[], answers: readonly string[]) =>
+  expectText(['describe', ...words], answers);
 
 describe('what works', () => {
   test('a gateway', () =>
@@ -41,6 +46,18 @@ describe('what works', () => {
       ],
     ));
 
+  test('and no Warning was told on the way there', async () => {
+    const warnings = [
+      'get',
+      'events',
+      '-n',
+      'default',
+      '--field-selector',
+      'type=Warning,involvedObject.kind=MeshGateway',
+    ];
+    expect(await mesh.cluster.kubectl([...warnings, '-o', 'name'])).toBe('');
+  });
+
   test('a device', () =>
     expectDescription(
       ['meshpeer', 'ada', '-n', 'demo'],
@@ -49,7 +66,7 @@ describe('what works', () => {
 
   test('a node', () =>
     expectDescription(
-      ['meshgatewaynode', 'default.node-1', '-n', 'sallyport-system'],
+      ['meshgatewaynode', 'default.node-1', ...OWN],
       [
         'served by wireguard-go because',
         'The node forwards packets',
@@ -59,8 +76,8 @@ describe('what works', () => {
     ));
 });
 
-describe('what is broken', () => {
-  test('a device with a key that another one has', async () => {
+describe('a device that is not let in', () => {
+  test('because another one has its key', async () => {
     await mesh.applyDevice({ ...ada, name: 'copy' });
     await expectDescription(
       ['meshpeer', 'copy', '-n', 'demo'],
@@ -68,70 +85,109 @@ describe('what is broken', () => {
     );
   });
 
-  test('a device whose time is over', async () => {
+  test('because its time is over', async () => {
     await mesh.addDevice('old', { expiresAt: '2026-01-01T00:00:00Z' });
     await expectDescription(
       ['meshpeer', 'old', '-n', 'demo'],
-      ['Expired', 'spec.expiresAt (2026-01-01T00:00:00Z) has passed; set a later time, or delete'],
+      ['spec.expiresAt (2026-01-01T00:00:00Z) has passed; set a later time, or delete', 'Warning Expired'],
     );
   });
 
-  test('a device at a gateway that does not exist', async () => {
+  test('because its gateway does not exist', async () => {
     await mesh.addDevice('lost', { gateways: ['office'] });
     await expectDescription(
       ['meshpeer', 'lost', '-n', 'demo'],
-      ['GatewayNotFound', 'spec.gateways names office, which does not exist', 'default'],
+      ['spec.gateways names office, which does not exist', 'default', 'Warning GatewayNotFound'],
     );
   });
 
-  test('a gateway on nodes that another one serves', async () => {
-    await mesh.apply({
-      apiVersion: 'sallyport.dev/v1alpha1',
-      kind: 'MeshGateway',
-      metadata: { name: 'second' },
-      spec: {},
-    });
+  test('in the list of all devices', () =>
+    expectText(['get', 'meshpeers', '-n', 'demo'], ['ada True True True 10.213.', 'DuplicateKey', 'GatewayNotFound']));
+});
+
+describe('a gateway that does not serve', () => {
+  const remove = (name: string) => mesh.cluster.kubectl(['delete', 'meshgateway', name]);
+
+  test('because another one has its nodes', async () => {
+    await mesh.addGateway('second', {});
     await expectDescription(
       ['meshgateway', 'second'],
       [
-        'NodesTaken',
         'MeshGateway default already serves nodes node-1, node-2',
         'give the two different spec.nodeSelector',
+        'Warning NodesTaken',
       ],
     );
-    await mesh.cluster.kubectl(['delete', 'meshgateway', 'second']);
+    await remove('second');
   });
 
-  test('a gateway that nobody can dial', async () => {
-    await mesh.cluster.kubectl([
-      'patch',
-      'meshgateway',
-      'default',
-      '--type=merge',
-      '-p',
-      '{"spec":{"endpoint":{"service":{"type":"LoadBalancer"}}}}',
-    ]);
-    await expectDescription(['meshgateway', 'default'], ['NoEndpoint', 'spec.endpoint.hosts']);
-    await mesh.cluster.kubectl([
-      'patch',
-      'meshgateway',
-      'default',
-      '--type=json',
-      '-p',
-      '[{"op":"remove","path":"/spec/endpoint/service"}]',
-    ]);
+  test('because no node is selected', async () => {
+    await mesh.addGateway('nowhere', { nodeSelector: { 'example.com/no': 'such' } });
+    await expectDescription(
+      ['meshgateway', 'nowhere'],
+      ['No Linux node matches spec.nodeSelector and spec.tolerations; label a node', 'Warning NotProgrammed'],
+    );
+    await remove('nowhere');
+  });
+
+  test('because nobody can dial it', async () => {
+    await mesh.patchGateway('default', { endpoint: { service: { type: 'LoadBalancer' } } });
+    await expectDescription(
+      ['meshgateway', 'default'],
+      ['Service sallyport-default has no address', 'set spec.endpoint.hosts', 'Warning NoEndpoint'],
+    );
+    await mesh.patchGateway('default', { endpoint: { service: null } });
     await mesh.untilGateway('default', 'Ready');
   });
 
-  test('a cluster without its DNS', async () => {
+  test('because the cluster has no DNS', async () => {
+    const remedy = 'Are the DNS pods Ready (kubectl get pods -n kube-system';
     await mesh.cluster.kubectl(['-n', 'kube-system', 'scale', 'deployment/coredns', '--replicas=0']);
     await expectDescription(
       ['meshgateway', 'default'],
-      ['ServicesUnreachable', 'On nodes node-1, node-2: DNS server 10.96.0.10', 'Are the DNS pods Ready'],
+      ['On nodes node-1, node-2: DNS server 10.96.0.10', remedy, 'Warning ServicesUnreachable'],
     );
     await expectDescription(
-      ['meshgatewaynode', 'default.node-1', '-n', 'sallyport-system'],
-      ['DNSFailed', 'DNS server 10.96.0.10'],
+      ['meshgatewaynode', 'default.node-1', ...OWN],
+      ['DNSFailed', 'DNS server 10.96.0.10', remedy],
+    );
+    await expectText(['get', 'meshgateways'], ['default False ServicesUnreachable 2 0']);
+    await expectText(['get', 'meshgatewaynodes', ...OWN], ['node-1 Userspace True False DNSFailed']);
+    await mesh.scale('coredns', 2, 'kube-system');
+    await mesh.untilGateway('default', 'Ready');
+  });
+});
+
+describe('a node that does not serve', () => {
+  test('because something of another kind has the name of its interface', async () => {
+    const node = mesh.cluster.node('node-2');
+    await mesh.cluster.kubectl(['label', 'node', 'node-1', 'example.com/gateway=yes']);
+    await mesh.patchGateway('default', { nodeSelector: { 'example.com/gateway': 'yes' } });
+    await until(
+      'node-2 without the gateway',
+      () => node.exec(['ip', 'link', 'show', 'wg-default']),
+      ({ code }) => code !== 0,
+    );
+    must(await node.exec(['ip', 'link', 'add', 'wg-default', 'type', 'bridge']));
+    await mesh.cluster.kubectl(['label', 'node', 'node-2', 'example.com/gateway=yes']);
+    const problem = 'the interface wg-default exists and is of type bridge, not WireGuard';
+    await expectDescription(['meshgatewaynode', 'default.node-2', ...OWN], [problem]);
+    await expectDescription(['meshgateway', 'default'], [`On node node-2: ${problem}`, 'Not through node-2']);
+    must(await node.exec(['ip', 'link', 'delete', 'wg-default']));
+    await mesh.untilGateway('default', 'Programmed');
+  });
+
+  test('because its agent has not been heard of', async () => {
+    // Until its next sign of life.
+    await mesh.cluster.kubectl([...OWN, 'delete', 'lease', 'default.node-2']);
+    await expectDescription(
+      ['meshgateway', 'default'],
+      [
+        'No agent answers on node-2 (1 of 2 nodes are up)',
+        'kubectl get nodes',
+        'sallyport.dev/gateway=default',
+        'Not through node-2',
+      ],
     );
   });
 });
