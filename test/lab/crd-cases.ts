@@ -196,7 +196,7 @@ export const SHOWN: readonly { readonly subject: Subject; readonly status: objec
       peers: 12,
       connected: 5,
     },
-    line: 'NAME=default.n1 GATEWAY=default NODE=n1 DATAPLANE=Kernel SERVICES=False PEERS=12 CONNECTED=5',
+    line: 'NAME=default.n1 GATEWAY=default NODE=n1 DATAPLANE=Kernel PROGRAMMED=null SERVICES=False REASON=DNSFailed PEERS=12 CONNECTED=5',
   },
 ];
 
