@@ -3,7 +3,9 @@ import type { NodeFailure } from '../mesh/node-status.ts';
 /** What an error of the host means for the node's report: all messages from the cause to the whole, in one sentence. */
 export function failureOf(error: unknown): NodeFailure {
   const causes = causesOf(error);
-  const message = `${causes.map((cause) => cause.message).join(': ')}.`;
+  const text = causes.map((cause) => cause.message).join(': ');
+  // Our own sentences begin with an article; a command keeps its spelling.
+  const message = `${text.replace(/^th/, 'Th').replace(/\.$/, '')}.`;
   const names = new Set(causes.map((cause) => cause.name));
   if (names.has('KeyMismatch')) {
     return {

@@ -83,7 +83,7 @@ const STEP_REASONS = { handshake: 'HandshakeFailed', dns: 'DNSFailed', tcp: 'TCP
 /** Where to look first, for each step. */
 const STEP_REMEDIES = {
   handshake: "See this node's InterfaceUp condition and the log of its agent.",
-  dns: 'Are the DNS pods Ready (kubectl get pods -n kube-system -l k8s-app=kube-dns)? If they are, see kube-proxy on this node.',
+  dns: 'Are the DNS pods Ready (kubectl get pods -n kube-system -l k8s-app=kube-dns)? If they are, see kube-proxy on the node.',
   tcp: 'If only some nodes say so, see kube-proxy and firewall rules there (nft list ruleset).',
 } as const;
 

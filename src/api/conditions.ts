@@ -42,7 +42,7 @@ export const REASONS = {
   },
   MeshGatewayNode: {
     InterfaceUp: ['KernelWireGuard', 'UserspaceWireGuard', 'WireGuardUnavailable', 'KeyMismatch', 'ApplyFailed'],
-    ForwardingEnabled: ['Enabled', 'Disabled'],
+    ForwardingEnabled: ['Enabled', 'Disabled', 'NotObserved'],
     Programmed: ['Programmed', 'ApplyFailed', 'WaitingForGateway', 'CleaningUp'],
     ServicesReachable: ['ProbeSucceeded', 'HandshakeFailed', 'DNSFailed', 'TCPFailed', 'NotProbed'],
   },

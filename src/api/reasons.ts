@@ -124,6 +124,7 @@ export const REASON_TEXTS: {
       reasons: {
         Enabled: 'Yes.',
         Disabled: 'No: net.ipv4.ip_forward (or its IPv6 counterpart) is 0 and could not be set; set it on the node.',
+        NotObserved: 'The node could not be looked at yet; see InterfaceUp.',
       },
     },
     Programmed: {

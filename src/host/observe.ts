@@ -21,7 +21,9 @@ export interface Eyes {
 /** The interface bears our name but is something else; it is left alone. */
 export class ForeignLink extends Error {
   constructor(name: string, kind: string) {
-    super(`the interface ${name} exists and is of type ${kind}, not WireGuard; it is not ours, so it stays untouched`);
+    super(
+      `the interface ${name} exists and is of type ${kind}, not WireGuard; it is not ours, so it stays untouched: rename or remove it on the node (ip link), or give the MeshGateway another name`,
+    );
     this.name = 'ForeignLink';
   }
 }

@@ -10,6 +10,7 @@ import type { Commands, Running } from './exec.ts';
 import { ExecError, failedSaying } from './exec-error.ts';
 import { KeyMismatch, mountedPublicKey } from './keys.ts';
 import { writeScratch } from './scratch.ts';
+import { withoutKernelWireGuard, withoutTun } from './wireguard-unavailable.ts';
 
 export interface WireGuardOptions {
   readonly privateKeyFile: string;
@@ -59,7 +60,7 @@ export class WireGuard {
       await this.#commands.run(['ip', 'link', 'add', 'dev', device, 'type', 'wireguard']);
     } catch (error) {
       if (failedSaying(error, /File exists/)) return;
-      if (choice === 'Kernel') throw error;
+      if (choice === 'Kernel') throw withoutKernelWireGuard(error);
       await this.#createTun(device);
     }
   }
@@ -142,7 +143,7 @@ export class WireGuard {
     try {
       await this.#commands.run(['ip', 'tuntap', 'add', 'dev', device, 'mode', 'tun']);
     } catch (error) {
-      if (!failedSaying(error, /busy|File exists/)) throw error;
+      if (!failedSaying(error, /busy|File exists/)) throw withoutTun(error);
     }
     await this.start(device);
   }

@@ -96,6 +96,14 @@ function interfaceUp({ gateway, state, failure }: NodeFindings): NodeVerdict {
 
 /** Of the families that the mesh uses here; another one's forwarding is none of ours. */
 function forwarding({ state }: NodeFindings): NodeVerdict {
+  if (state === undefined)
+    return verdict(
+      'MeshGatewayNode',
+      'ForwardingEnabled',
+      'Unknown',
+      'NotObserved',
+      'The node could not be looked at yet; see InterfaceUp.',
+    );
   const usesIpv6 = state?.device?.addresses.some((address) => cidrFamily(address) === 6) ?? false;
   const off = [
     ...(state?.sysctls.forwarding4 === true ? [] : ['net.ipv4.ip_forward']),

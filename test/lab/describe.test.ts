@@ -170,8 +170,9 @@ describe('a node that does not serve', () => {
     );
     must(await node.exec(['ip', 'link', 'add', 'wg-default', 'type', 'bridge']));
     await mesh.cluster.kubectl(['label', 'node', 'node-2', 'example.com/gateway=yes']);
-    const problem = 'the interface wg-default exists and is of type bridge, not WireGuard';
-    await expectDescription(['meshgatewaynode', 'default.node-2', ...OWN], [problem]);
+    const problem = 'The interface wg-default exists and is of type bridge, not WireGuard';
+    const remedy = 'rename or remove it on the node (ip link)';
+    await expectDescription(['meshgatewaynode', 'default.node-2', ...OWN], [problem, remedy]);
     await expectDescription(['meshgateway', 'default'], [`On node node-2: ${problem}`, 'Not through node-2']);
     must(await node.exec(['ip', 'link', 'delete', 'wg-default']));
     await mesh.untilGateway('default', 'Programmed');
@@ -188,6 +189,16 @@ describe('a node that does not serve', () => {
         'sallyport.dev/gateway=default',
         'Not through node-2',
       ],
+    );
+  });
+
+  test('because its kernel has no WireGuard, and nothing else is allowed', async () => {
+    await mesh.patchGateway('default', { dataplane: 'Kernel' });
+    const problem = "This node's kernel has no WireGuard, which spec.dataplane asks for; load the module on the node";
+    await expectDescription(['meshgatewaynode', 'default.node-1', ...OWN], ['WireGuardUnavailable', problem]);
+    await expectDescription(
+      ['meshgateway', 'default'],
+      [`On nodes node-1, node-2: ${problem}`, 'set spec.dataplane to Auto', 'Warning NotProgrammed'],
     );
   });
 });

@@ -62,7 +62,8 @@ const CASES: readonly [string, Partial<NodeFindings>, string, string][] = [
     'Programmed',
     'False WaitingForGateway',
   ],
-  ['nothing done yet', { state: undefined }, 'ForwardingEnabled', 'False Disabled'],
+  ['nothing done yet', { state: BARE_NODE }, 'ForwardingEnabled', 'False Disabled'],
+  ['a node that could not be looked at', { state: undefined }, 'ForwardingEnabled', 'Unknown NotObserved'],
   ['a gateway that is not accepted', { hasPlan: false }, 'Programmed', 'False WaitingForGateway'],
   [
     'a gateway that is being deleted',
