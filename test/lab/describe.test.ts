@@ -145,7 +145,7 @@ describe('a gateway that does not serve', () => {
     await mesh.cluster.kubectl(['-n', 'kube-system', 'scale', 'deployment/coredns', '--replicas=0']);
     await expectDescription(
       ['meshgateway', 'default'],
-      ['On nodes node-1, node-2: DNS server 10.96.0.10', remedy, 'Warning ServicesUnreachable'],
+      ['DNS server 10.96.0.10 is refused by', remedy, 'Warning ServicesUnreachable'],
     );
     await expectDescription(
       ['meshgatewaynode', 'default.node-1', ...OWN],
