@@ -60,6 +60,7 @@ async function reached<T>(store: Store<T>, isWanted: (object: T) => boolean, cou
   };
   const unsubscribe = store.subscribe(({ key, after }) => take(key, after));
   for (const [key, object] of store.entries()) take(key, object);
+  if (count === 0) done.resolve();
   const late = () => done.reject(new Error(`${good.size} of ${count} after ${PATIENCE_MS / 1000} s`));
   const timer = setTimeout(late, PATIENCE_MS);
   try {
