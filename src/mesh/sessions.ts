@@ -37,8 +37,10 @@ function liveSession(
   now: number,
 ): ReportedConnection | undefined {
   const handshake = latestHandshake * 1000;
+  if (endpoint === undefined || !isLive(handshake, now)) return undefined;
+  // Last: of ten thousand peers few have a session, and a report is made several times a second while peers come in.
   const member = table.memberWith(publicKey as PublicKey);
-  if (member === undefined || endpoint === undefined || !isLive(handshake, now)) return undefined;
+  if (member === undefined) return undefined;
   const peer = keyOf(member.peer.metadata);
   const before = reported.get(peer);
   const isFresh = before !== undefined && Math.abs(handshake - milliseconds(before.lastHandshake)) < HANDSHAKE_LAG_MS;
