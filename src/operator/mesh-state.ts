@@ -10,6 +10,7 @@ import { Connections } from '../mesh/connections.ts';
 import type { GatewayNode, MeshView } from '../mesh/view.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { Awaiting } from './awaiting.ts';
 import { Liveness, leaseKeyOf } from './liveness.ts';
 import type { Stores } from './stores.ts';
 
@@ -20,6 +21,7 @@ export class MeshState implements MeshView {
   readonly liveness: Liveness;
   readonly #stores: Stores;
   readonly #connections = new Connections();
+  readonly #awaiting = new Awaiting();
   readonly #written = new Map<ObjectKey, { readonly uid: string; readonly version: bigint }>();
 
   constructor(stores: Stores, pool: readonly Cidr[], clock: Clock) {
@@ -58,16 +60,18 @@ export class MeshState implements MeshView {
   /** Remembers with which version the API server stored what a peer was given. */
   noteAccepted(key: ObjectKey, { metadata }: MeshPeer): void {
     this.#written.set(key, { uid: metadata.uid, version: BigInt(metadata.resourceVersion) });
+    this.#awaiting.set(key, this.#stores.peers.get(key), this.acceptedAt(key));
   }
 
   /** Takes a peer's change into the indexes; returns the other peers that it may decide anew. */
   peerChanged({ key, after }: Change<MeshPeer>): ReadonlySet<ObjectKey> {
     if (after === undefined) this.#written.delete(key);
+    this.#awaiting.set(key, after, this.acceptedAt(key));
     return this.claims.set(key, after);
   }
 
-  /** Takes a report's change into the indexes; returns the peers whose connections changed. */
-  reportChanged({ key, after }: Change<MeshGatewayNode>): ReadonlySet<ObjectKey> {
-    return this.#connections.set(key, after);
+  /** Takes a report's change into the indexes; returns the peers whose connections changed, and those that waited for it. */
+  reportChanged(change: Change<MeshGatewayNode>): ReadonlySet<ObjectKey> {
+    return new Set([...this.#connections.set(change.key, change.after), ...this.#awaiting.passedBy(change)]);
   }
 }

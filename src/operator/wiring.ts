@@ -59,7 +59,6 @@ export function connect(
     addAll(state.reportChanged(change), peers);
     if (sameFor(change, butCounts)) countLater(gateway as ObjectKey);
     else gateways.add(gateway as ObjectKey);
-    peersWhere((peer) => uses(peer, gateway) && isPassedBy(change, state, peer));
     if (!sameFor(change, isProgrammedReport)) peersWhere((peer) => uses(peer, gateway));
   });
   follow(stores.leases, ({ key, after, before }) => {
@@ -148,22 +147,6 @@ function forOtherGateways({ spec, status, metadata }: MeshGateway): unknown {
 function butCounts({ status }: MeshGatewayNode): unknown {
   const { connections, connected, peers, appliedResourceVersion, ...rest } = status ?? {};
   return rest;
-}
-
-/**
- * Whether a node went past what a peer was given with this report. The node that is the last to do so is what the peer waits for,
- * so of ten thousand waiting peers each is woken once by each node, and not by every report.
- */
-function isPassedBy({ before, after }: Change<MeshGatewayNode>, state: MeshState, { metadata }: MeshPeer): boolean {
-  const given = state.acceptedAt(keyOf(metadata)) ?? versionOf(metadata.resourceVersion);
-  return (
-    versionOf(before?.status?.appliedResourceVersion) < given &&
-    given <= versionOf(after?.status?.appliedResourceVersion)
-  );
-}
-
-function versionOf(text: string | undefined): bigint {
-  return text !== undefined && /^\d+$/.test(text) ? BigInt(text) : -1n;
 }
 
 function isProgrammedReport({ status }: MeshGatewayNode): unknown {
