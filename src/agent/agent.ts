@@ -121,7 +121,7 @@ export class Agent {
     const takePeer: Parameters<typeof peers.subscribe>[0] = (change) => {
       this.#sync.takePeer(change);
       this.#armExpiry();
-      if (this.#sync.hasTouched) this.#wake.wish('touched');
+      if (this.#sync.hasTouched || isAwaited(change.after)) this.#wake.wish('touched');
     };
     peers.subscribe(takePeer);
     for (const [key, after] of peers.entries()) takePeer({ key, after });
@@ -301,4 +301,10 @@ function forNode({ spec, status, metadata }: MeshGateway): unknown {
   const accepted = isTrue(status?.conditions ?? [], 'Accepted');
   const judged = [spec, accepted, status?.observedGeneration];
   return [judged, publicKey, addresses, pool, serviceCIDRs, dns, metadata.deletionTimestamp, metadata.uid];
+}
+
+/** Whether the operator waits to hear that a peer is in the kernel, be it that nothing had to be done for it. */
+function isAwaited(peer: MeshPeer | undefined): boolean {
+  const conditions = peer?.status?.conditions ?? [];
+  return isTrue(conditions, 'Accepted') && !isTrue(conditions, 'Programmed');
 }

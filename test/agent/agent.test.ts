@@ -4,6 +4,7 @@ import { leaseType } from '../../src/api/core.ts';
 import { type MeshGateway, meshGatewayType } from '../../src/api/meshgateway.ts';
 import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
+import { OPERATOR_MANAGER } from '../../src/api/names.ts';
 import type { ObjectKey } from '../../src/api/resource.ts';
 import { timestamp } from '../../src/api/timestamp.ts';
 import { aKey } from '../support/builders.ts';
@@ -146,6 +147,20 @@ describe('a node', () => {
     expect(is('Programmed')(await report(() => true))).toBe(true);
     endOperator = mesh.startOperator();
     await untilNode(() => node.host.state.device?.mtu === 1380);
+  });
+
+  test('a peer that is let in again as it was is reported at once, although nothing had to be done', async () => {
+    await endOperator();
+    const peer = await mesh.client.get(meshPeerType, 'ada', 'team-a');
+    const conditions = (peer?.status?.conditions ?? []).map((condition) =>
+      condition.type === 'Programmed' ? { ...condition, status: 'False' } : condition,
+    );
+    const target = { name: 'ada', namespace: 'team-a' };
+    const status = { ...peer?.status, conditions };
+    const { metadata } = await mesh.client.applyStatus(meshPeerType, target, status, {
+      fieldManager: OPERATOR_MANAGER,
+    });
+    await report((one) => BigInt(one.status?.appliedResourceVersion ?? 0) >= BigInt(metadata.resourceVersion));
   });
 
   test('counts in the gateway status make nobody look at the node', async () => {
