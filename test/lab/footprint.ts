@@ -35,6 +35,11 @@ export async function footprint(node: LabNode): Promise<Footprint> {
   };
 }
 
+/** All but the tables of kube-proxy, which follows the cluster's other pods and not us. */
+export function withoutServiceProxy(print: Footprint): Footprint {
+  return { ...print, nftables: print.nftables.replace(/^table ip6? kube-proxy \{\n[\s\S]*?^\}\n/gm, '') };
+}
+
 /** Some switches can be written and not read, so its exit code says nothing. */
 async function sysctls(node: LabNode): Promise<string> {
   return (await node.exec(['sysctl', '-a'])).stdout;
