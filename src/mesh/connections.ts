@@ -31,6 +31,17 @@ export class Connections {
     return connections.sort((one, other) => (`${one.gateway} ${one.node}` < `${other.gateway} ${other.node}` ? -1 : 1));
   }
 
+  /** Peers with a live session at a gateway. */
+  *connectedTo(gateway: string): Iterable<ObjectKey> {
+    for (const [peer, entries] of this.#byPeer) {
+      for (const connection of entries.values()) {
+        if (connection.gateway !== gateway) continue;
+        yield peer;
+        break;
+      }
+    }
+  }
+
   #place(peer: ObjectKey, report: ObjectKey, entry: Connection | undefined): void {
     const entries = this.#byPeer.get(peer) ?? new Map<ObjectKey, Connection>();
     if (entry === undefined) entries.delete(report);

@@ -10,6 +10,7 @@ import { Connections } from '../mesh/connections.ts';
 import type { GatewayNode, MeshView } from '../mesh/view.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { Admitted } from './admitted.ts';
 import { Awaiting } from './awaiting.ts';
 import { Liveness, leaseKeyOf } from './liveness.ts';
 import type { Stores } from './stores.ts';
@@ -22,6 +23,7 @@ export class MeshState implements MeshView {
   readonly #stores: Stores;
   readonly #connections = new Connections();
   readonly #awaiting = new Awaiting();
+  readonly #admitted = new Admitted();
   readonly #written = new Map<ObjectKey, { readonly uid: string; readonly version: bigint }>();
 
   constructor(stores: Stores, pool: readonly Cidr[], clock: Clock) {
@@ -52,6 +54,14 @@ export class MeshState implements MeshView {
     return this.#connections.of(peer);
   }
 
+  /** How many peers a gateway lets in, and how many of them have a live session there. */
+  countPeers(gateway: string): { readonly accepted: number; readonly connected: number } {
+    const admitted = this.#admitted.by(gateway);
+    let connected = 0;
+    for (const peer of this.#connections.connectedTo(gateway)) if (admitted.has(peer)) connected += 1;
+    return { accepted: admitted.size, connected };
+  }
+
   acceptedAt(peer: ObjectKey): bigint | undefined {
     const written = this.#written.get(peer);
     return written?.uid === this.#stores.peers.get(peer)?.metadata.uid ? written?.version : undefined;
@@ -67,6 +77,7 @@ export class MeshState implements MeshView {
   peerChanged({ key, after }: Change<MeshPeer>): ReadonlySet<ObjectKey> {
     if (after === undefined) this.#written.delete(key);
     this.#awaiting.set(key, after, this.acceptedAt(key));
+    this.#admitted.set(key, after);
     return this.claims.set(key, after);
   }
 

@@ -3,7 +3,7 @@ import { findCondition, isTrue, type Reason } from '../api/conditions.ts';
 import { daemonSetType, serviceType } from '../api/core.ts';
 import { type MeshGateway, type MeshGatewayStatus, meshGatewayType } from '../api/meshgateway.ts';
 import { CLEANUP_FINALIZER, childName, OPERATOR_MANAGER } from '../api/names.ts';
-import { keyOf, type ObjectKey } from '../api/resource.ts';
+import type { ObjectKey } from '../api/resource.ts';
 import type { Client } from '../k8s/client.ts';
 import type { EventRecorder } from '../k8s/events.ts';
 import { type Outcome, settled, waiting } from '../k8s/outcome.ts';
@@ -76,7 +76,7 @@ async function gather(gateway: MeshGateway, context: GatewayReconciler): Promise
     }),
     dnsServers: dnsServers(gateway, stores),
     key: await gatewayKey(gateway, { ...context, secrets: stores.secrets }),
-    peers: countPeers(gateway, context),
+    peers: state.countPeers(gateway.metadata.name),
   };
 }
 
@@ -87,18 +87,6 @@ function dnsServers(gateway: MeshGateway, stores: Stores) {
     one.metadata.name < other.metadata.name ? -1 : 1,
   );
   return addressesIn(services.flatMap(({ spec }) => spec.clusterIPs)).slice(0, 2);
-}
-
-function countPeers(gateway: MeshGateway, { stores, state }: GatewayReconciler): GatewayFindings['peers'] {
-  let accepted = 0;
-  let connected = 0;
-  for (const { metadata, status } of stores.peers.values()) {
-    if (!status?.gateways?.includes(gateway.metadata.name) || !isTrue(status.conditions ?? [], 'Accepted')) continue;
-    accepted += 1;
-    if (state.connectionsOf(keyOf(metadata)).some((connection) => connection.gateway === gateway.metadata.name))
-      connected += 1;
-  }
-  return { accepted, connected };
 }
 
 async function applyChildren(

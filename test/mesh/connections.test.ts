@@ -46,6 +46,14 @@ describe("connections from all nodes' reports", () => {
     expect(take(all, report('a', session(BOB, { endpoint: '198.51.100.8:1' })))).toEqual(new Set([ADA]));
   });
 
+  test('are found by gateway, each peer once', () => {
+    const all = new Connections();
+    take(all, report('a', session(ADA), session(BOB)));
+    take(all, report('b', session(ADA)));
+    expect([...all.connectedTo('default')]).toEqual([ADA, BOB]);
+    expect([...all.connectedTo('other')]).toEqual([]);
+  });
+
   test('go with the report', () => {
     const all = new Connections();
     const gone = report('a', session(ADA));
