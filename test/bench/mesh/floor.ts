@@ -4,6 +4,7 @@ import { type ObjectKey, splitKey } from '../../../src/api/resource.ts';
 import type { Running } from '../../../src/host/exec.ts';
 import { type Reflector, startReflector } from '../../../src/k8s/reflector.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
+import { until } from '../../lab/mesh.ts';
 import { Namespace } from '../../netns/namespace.ts';
 import { wireguardGo } from '../../netns/support-usermode.ts';
 import { aKey } from '../../support/builders.ts';
@@ -11,11 +12,10 @@ import { type BenchMesh, NAMESPACE } from './bench-mesh.ts';
 
 const PROGRAM = fileURLToPath(new URL('programs/set-peer.ts', import.meta.url));
 const DEVICE = 'wg-idle';
-const EVERY_MS = 100;
 
 /**
- * What no program on this API can beat, taken while something else is measured: a write's way to a watch that is already open, and
- * one `wg set` of one peer on an interface where nothing else happens.
+ * What no program on this API can beat, taken in turn with what is measured: a write's way to a watch that is already open, and
+ * then one `wg set` of one peer on an interface where nothing else happens.
  */
 export class Floor {
   readonly #bench: BenchMesh;
@@ -23,7 +23,7 @@ export class Floor {
   readonly #watch: Reflector<{ readonly metadata: { readonly name: string } }>;
   readonly #ending: AbortController;
   readonly #seen = new Map<ObjectKey, () => void>();
-  readonly #lags: number[] = [];
+  readonly #milliseconds: number[] = [];
 
   private constructor(bench: BenchMesh, idle: IdleInterface) {
     this.#bench = bench;
@@ -40,9 +40,9 @@ export class Floor {
     return floor;
   }
 
-  /** Writes once and waits until the watch has told. A watch that is faster than the answer counts as 0. */
+  /** Writes once, waits until the watch has told, and sets once. A watch that is faster than the answer counts as 0. */
   async sample(): Promise<void> {
-    const name = `floor-${this.#lags.length}`;
+    const name = `floor-${this.#milliseconds.length}`;
     const told = Promise.withResolvers<void>();
     let at = 0;
     this.#seen.set(`${NAMESPACE}/${name}` as ObjectKey, () => {
@@ -52,12 +52,12 @@ export class Floor {
     await this.#bench.client.create(configMapType, { metadata: { name, namespace: NAMESPACE } });
     const answered = performance.now();
     await told.promise;
-    this.#lags.push(Math.max(0, at - answered));
+    this.#milliseconds.push(Math.max(0, at - answered) + (await this.#idle.set()));
   }
 
   /** Ends it; one number per sample, in milliseconds. */
   async stop(): Promise<readonly number[]> {
-    const sets = await this.#idle.stop();
+    await this.#idle.stop();
     this.#ending.abort();
     await this.#watch.stopped;
     const { client } = this.#bench;
@@ -65,42 +65,57 @@ export class Floor {
       const { name } = splitKey(key);
       await client.delete(configMapType, { name, namespace: NAMESPACE });
     }
-    return this.#lags.map((lag, index) => lag + (sets[index % sets.length] ?? 0));
+    return this.#milliseconds;
   }
 }
 
-/** A wireguard-go interface in a namespace of its own, and a program there that sets one peer ten times a second. */
+/** A wireguard-go interface in a namespace of its own, and a program there that sets one peer whenever it is asked. */
 class IdleInterface {
   readonly #namespace: Namespace;
-  readonly #running: readonly Running[];
-  readonly #milliseconds: number[];
+  readonly #server: Running;
+  readonly #setter: Running;
+  #onLine: (line: string) => void = () => undefined;
+  #onEnd: (error: Error) => void = () => undefined;
 
-  private constructor(namespace: Namespace, running: readonly Running[], milliseconds: number[]) {
+  private constructor(namespace: Namespace, server: Running) {
     this.#namespace = namespace;
-    this.#running = running;
-    this.#milliseconds = milliseconds;
+    this.#server = server;
+    const words = [process.execPath, PROGRAM, DEVICE, aKey('floor')];
+    this.#setter = namespace.commands.start(words, (line) => this.#onLine(line));
+    void this.#setter.exited.then(({ stderr }) => this.#onEnd(new Error(`${words.join(' ')} ended: ${stderr}`)));
   }
 
   static async start(): Promise<IdleInterface> {
     const namespace = await Namespace.create();
     const server = namespace.commands.start([await wireguardGo(), '-f', DEVICE]);
-    while (!(await namespace.tries(`wg show ${DEVICE} dump`))) await new Promise((resolve) => setTimeout(resolve, 20));
-    const milliseconds: number[] = [];
-    const first = Promise.withResolvers<void>();
-    const words = [process.execPath, PROGRAM, DEVICE, aKey('floor'), String(EVERY_MS)];
-    const setting = namespace.commands.start(words, (line) => {
-      milliseconds.push(Number(line));
-      first.resolve();
-    });
-    void setting.exited.then(({ stderr }) => first.reject(new Error(`${words.join(' ')} ended: ${stderr}`)));
-    await first.promise;
-    return new IdleInterface(namespace, [setting, server], milliseconds);
+    await until(
+      'an idle interface',
+      () => namespace.tries(`wg show ${DEVICE} dump`),
+      (text) => text !== '',
+    );
+    const idle = new IdleInterface(namespace, server);
+    await idle.#line();
+    return idle;
   }
 
-  /** Ends everything; how long each set took, in milliseconds. */
-  async stop(): Promise<readonly number[]> {
-    for (const running of this.#running) await running.stop();
+  /** Sets the peer once; how long that took, in milliseconds. */
+  async set(): Promise<number> {
+    const line = this.#line();
+    // What enters a namespace becomes the program itself, so its id is the program's.
+    process.kill(this.#setter.pid ?? 0, 'SIGUSR2');
+    return Number(await line);
+  }
+
+  async stop(): Promise<void> {
+    await this.#setter.stop();
+    await this.#server.stop();
     await this.#namespace.dispose();
-    return this.#milliseconds;
+  }
+
+  #line(): Promise<string> {
+    return new Promise((resolve, reject) => {
+      this.#onLine = resolve;
+      this.#onEnd = reject;
+    });
   }
 }

@@ -9,7 +9,7 @@ import { agentOn, cpuSeconds, leader } from './processes.ts';
 
 const CHANGES = 100;
 const FLOOR_SAYS =
-  "floor: a write's way from the API server's answer to an open watch, and one `wg set` on an idle interface, both measured meanwhile";
+  "floor: a write's way from the API server's answer to an open watch, and one `wg set` on an idle interface, one such pair after each peer";
 
 /** Among the first peers: what a person waits, and what one change costs. */
 export const latencyRows = [
