@@ -9,6 +9,7 @@ import { createEventRecorder } from '../k8s/events.ts';
 import { loadConnection } from '../k8s/kubeconfig.ts';
 import { type ReflectorNotice, startReflector } from '../k8s/reflector.ts';
 import { createTransport } from '../k8s/transport.ts';
+import { membershipOf } from '../mesh/members.ts';
 import { servingNodes } from '../mesh/selectors.ts';
 import { parseAddress } from '../net/address.ts';
 import { keyPairFrom } from '../net/key.ts';
@@ -52,7 +53,8 @@ async function main(settings: Settings): Promise<void> {
     ...following,
     fieldSelector: `metadata.name=${gateway}`,
   }).store;
-  const peers = startReflector(transport, meshPeerType, following).store;
+  const followedPeer = { ...meshPeerType, parse: (raw: unknown) => membershipOf(meshPeerType.parse(raw)) };
+  const peers = startReflector(transport, followedPeer, following).store;
   const events = createEventRecorder(client, {
     controller: 'sallyport.dev/agent',
     instance: pod,

@@ -29,6 +29,22 @@ export function memberOf(gateway: string, peer: MeshPeer, now: number): Member |
   return key.ok && addresses.length > 0 ? { peer, publicKey: key.value, addresses } : undefined;
 }
 
+/**
+ * What of a peer may turn its membership: the same member as the whole peer, in half the memory. An agent holds every peer of the
+ * cluster and has no use for configurations, and what makes a peer's status long is for people.
+ */
+export function membershipOf({ apiVersion, kind, metadata, spec, status }: MeshPeer): MeshPeer {
+  const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp } = metadata;
+  const { publicKey, addresses, gateways, conditions = [] } = status ?? {};
+  return {
+    apiVersion,
+    kind,
+    metadata: { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp },
+    spec,
+    status: { publicKey, addresses, gateways, conditions: conditions.filter(({ type }) => type === 'Accepted') },
+  };
+}
+
 /** Whether the object itself says that the device must be out, whatever its status. `now` is in milliseconds since the epoch. */
 export function isRevoked(peer: MeshPeer, now: number): boolean {
   return peer.metadata.deletionTimestamp !== undefined || peer.spec.suspended || expiryOf(peer) <= now;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { MeshPeerStatus } from '../../src/api/meshpeer.ts';
-import { expiryOf, isRevoked, memberOf } from '../../src/mesh/members.ts';
+import { expiryOf, isRevoked, memberOf, membershipOf } from '../../src/mesh/members.ts';
 import { aCondition, aKey, aMember, aPeer, NOW } from '../support/builders.ts';
 
 const EXPIRY = '2026-08-01T12:00:00Z';
@@ -93,5 +93,27 @@ describe('the moment of expiry', () => {
   test('is never without expiresAt, and always past when expiresAt cannot be read', () => {
     expect(expiryOf(aPeer())).toBe(Number.POSITIVE_INFINITY);
     expect(expiryOf(aPeer({ spec: { expiresAt: 'tomorrow' } }))).toBe(Number.NEGATIVE_INFINITY);
+  });
+});
+
+describe('what an agent keeps of a peer', () => {
+  test.each([
+    ['let in', aMember()],
+    ['refused', aMember({ status: { conditions: [aCondition('Accepted', 'False')] } })],
+    ['unjudged', aPeer()],
+    ['suspended', aMember({ spec: { suspended: true } })],
+    ['expired', aMember({ spec: { expiresAt: EXPIRY } })],
+    ['being deleted', aMember({ metadata: { deletionTimestamp: EXPIRY } })],
+  ])('makes the same of a peer that is %s', (_what, peer) => {
+    const whole = memberOf('default', peer, NOW);
+    const kept = memberOf('default', membershipOf(peer), NOW);
+    expect(kept && { ...kept, peer: null }).toEqual(whole && { ...whole, peer: null });
+    expect(isRevoked(membershipOf(peer), NOW)).toBe(isRevoked(peer, NOW));
+  });
+
+  test('is without what people read', () => {
+    const conditions = [aCondition('Accepted', 'True'), aCondition('Connected', 'False')];
+    const kept = membershipOf(aMember({ status: { config: '[Interface]', connections: [], conditions } }));
+    expect(JSON.stringify(kept)).not.toMatch(/Interface|connections|Connected/);
   });
 });
