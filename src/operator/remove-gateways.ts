@@ -33,7 +33,7 @@ export async function removeGateways(removal: Removal): Promise<void> {
   const asked = new Map<string, ObjectMeta>();
   if (await untilNoneIsLeft(removal, deadline, (gateways) => requestDeletion(removal, asked, gateways))) {
     await sayWhoWasGivenUp(removal, [...asked.values()]);
-    say('No MeshGateway is left.');
+    say('No MeshGateway is left, whatever Helm says was kept.');
     return;
   }
   await sayWhoIsNotClean(removal);

@@ -17,7 +17,13 @@ describe.skipIf(HELM === undefined)(`the chart${NEEDS_HELM}`, () => {
   test('asks for one gateway, so that an installation alone gives one', async () => {
     const gateway = one(await render(), 'MeshGateway', 'default');
     expect(gateway).toMatchObject({ apiVersion: 'sallyport.dev/v1alpha1', spec: {} });
-    expect(gateway.metadata.annotations).toBeUndefined();
+  });
+
+  test('has its clean-up delete the gateway, because Helm could not without the definition', async () => {
+    const annotations = async (values: object) =>
+      one(await render(values), 'MeshGateway', 'default').metadata.annotations;
+    expect(await annotations({})).toEqual({ 'helm.sh/resource-policy': 'keep' });
+    expect(await annotations({ cleanup: { enabled: false } })).toBeUndefined();
   });
 
   test('passes the gateway on as it is written', async () => {

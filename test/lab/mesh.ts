@@ -46,7 +46,9 @@ export class Mesh {
   async uninstall(): Promise<{ readonly said: string; readonly seconds: number }> {
     const began = performance.now();
     const argv = [this.cluster.tools.path('helm'), 'uninstall', RELEASE.name, '-n', RELEASE.namespace];
-    const result = await run([...TIED, ...argv], { env: this.cluster.environment });
+    // Of its own, so that Helm does not remember a kind whose definition is gone.
+    const KUBECACHEDIR = `${this.cluster.environment.KUBECACHEDIR}-${randomBytes(4).toString('hex')}`;
+    const result = await run([...TIED, ...argv], { env: { ...this.cluster.environment, KUBECACHEDIR } });
     must(result);
     return { said: `${result.stdout}${result.stderr}`, seconds: (performance.now() - began) / 1000 };
   }

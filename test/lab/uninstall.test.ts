@@ -35,18 +35,15 @@ beforeAll(async () => {
 afterAll(() => cluster?.stop());
 
 test('a node that is no longer selected is as before, while the others go on', async () => {
-  await expect.poll(() => footprint(cluster.node('node-2'))).not.toEqual(before.get('node-2'));
+  await bothServe();
+  expect(await footprint(cluster.node('node-2'))).not.toEqual(before.get('node-2'));
   await cluster.kubectl(['label', 'node', 'node-2', `${LABEL}-`]);
   await untilAsBefore('node-2');
   expect((await curl(laptop, HELLO)).status).toBe(200);
   const { status } = await mesh.untilGateway('default', 'Ready');
   expect(status?.nodes).toEqual({ selected: 1, ready: 1 });
   await cluster.kubectl(['label', 'node', 'node-2', `${LABEL}=yes`]);
-  await until(
-    'both nodes serve',
-    () => mesh.gateway(),
-    (gateway) => gateway.status?.nodes?.ready === 2,
-  );
+  await bothServe();
 });
 
 test('an uninstallation leaves every node as it was before', async () => {
@@ -89,6 +86,7 @@ test('an uninstallation without an operator ends at its deadline, with clean nod
 
 test('an uninstallation after a node is gone ends, and names what may be left there', async () => {
   await install(VALUES);
+  await bothServe();
   await cluster.node('node-2').kill();
   const { said, seconds } = await mesh.uninstall();
   console.log(`helm uninstall with a dead node: ${seconds.toFixed(1)} s\n${said}`);
@@ -100,6 +98,14 @@ test('an uninstallation after a node is gone ends, and names what may be left th
   // By now the cluster may know that node-2's pods are gone, and kube-proxy with it.
   await untilAsBefore('node-1', withoutServiceProxy);
 }, 240_000);
+
+async function bothServe(): Promise<void> {
+  await until(
+    'both nodes serve',
+    () => mesh.gateway(),
+    ({ status }) => status?.nodes?.ready === 2,
+  );
+}
 
 async function install(values: readonly string[]): Promise<void> {
   const began = performance.now();
