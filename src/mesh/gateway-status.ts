@@ -81,6 +81,7 @@ interface Serving {
 }
 
 type GatewayVerdict = Verdict<'MeshGateway'>;
+type NodeReason = Reason<'MeshGatewayNode', 'Programmed'>;
 
 /** Where no Services are advertised there is nothing to probe. */
 function servesPeers(gateway: MeshGateway, node: GatewayNode): boolean {
@@ -125,7 +126,8 @@ function programming({ metadata }: MeshGateway, { selected, reports }: Serving):
     );
   const alive = reports.filter((node) => node.alive);
   const wanted = new Set(selected);
-  const failed = alive.filter((node) => wanted.has(node.report.spec.node) && !isProgrammed(node));
+  const behind = alive.filter((node) => wanted.has(node.report.spec.node) && !isProgrammed(node));
+  const failed = behind.filter((node) => !isBeginning(node));
   if (failed.length > 0) return say('False', 'NodesFailed', nodeProblems(failed, 'Programmed'));
   const up = new Set(alive.map(({ report }) => report.spec.node));
   const missing = selected.filter((name) => !up.has(name));
@@ -136,8 +138,15 @@ function programming({ metadata }: MeshGateway, { selected, reports }: Serving):
       `No agent answers on ${some(missing)} (${selected.length - missing.length} of ${selected.length} nodes are up). See whether the node is Ready (kubectl get nodes) and how its pod is: kubectl get pods -A -o wide -l ${GATEWAY_LABEL}=${metadata.name}`,
     );
   }
+  if (behind.length > 0) return say('False', 'WaitingForNodes', nodeProblems(behind, 'Programmed'));
   const all = selected.length === 1 ? 'The node holds' : `All ${selected.length} nodes hold`;
   return say('True', 'Programmed', `${all} what the resources say.`);
+}
+
+/** An agent comes up before its first report, and may see a gateway before the operator's word on it: neither is a failure. */
+function isBeginning({ report }: GatewayNode): boolean {
+  const condition = findCondition(report.status?.conditions ?? [], 'Programmed');
+  return condition === undefined || condition.reason === ('WaitingForGateway' satisfies NodeReason);
 }
 
 function reachability({ reports }: Serving): GatewayVerdict {

@@ -55,7 +55,11 @@ describe('what works', () => {
       '--field-selector',
       'type=Warning,involvedObject.kind=MeshGateway',
     ];
-    const told = await mesh.cluster.kubectl([...warnings, '-o', 'jsonpath={range .items[*]}{.reason}: {.message}{end}']);
+    const told = await mesh.cluster.kubectl([
+      ...warnings,
+      '-o',
+      'jsonpath={range .items[*]}{.reason}: {.message}{end}',
+    ]);
     expect(told).toBe('');
   });
 

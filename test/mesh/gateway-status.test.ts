@@ -52,6 +52,9 @@ function two(a: Parameters<typeof aReport>[0] | undefined, b: Parameters<typeof 
 const unprogrammed = {
   status: { conditions: [aCondition('Programmed', 'False', { message: 'no module wireguard' })] },
 };
+const waiting = {
+  status: { conditions: [aCondition('Programmed', 'False', { reason: 'WaitingForGateway', message: 'soon' })] },
+};
 const silent = { status: { conditions: [] } };
 const unreachable = {
   status: {
@@ -130,7 +133,14 @@ describe('Programmed', () => {
       'False NodesFailed',
       ['On node a: no module wireguard'],
     ],
-    ['not while a node has not said', two({}, silent), 'False NodesFailed', ['On node b: it has not reported yet.']],
+    [
+      'not while a node has not said',
+      two({}, silent),
+      'False WaitingForNodes',
+      ['On node b: it has not reported yet.'],
+    ],
+    ['not while an agent waits for its first plan', two({}, waiting), 'False WaitingForNodes', ['On node b: soon']],
+    ['not while a node failed and another begins', two(unprogrammed, silent), 'False NodesFailed', ['On node a']],
   ])('%s', (_when, judged, expected, words) => {
     expect(answer(judged, 'Programmed')).toBe(expected);
     for (const word of words) expect(condition(judged, 'Programmed').message).toContain(word);
