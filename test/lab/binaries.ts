@@ -89,7 +89,8 @@ async function removeUnfinished(): Promise<void> {
   }
 }
 
-async function buildLock(): Promise<{ close(): void }> {
+/** Waits for the right to build into the cache, which one process has at a time and loses when it ends. */
+export async function buildLock(): Promise<{ close(): void }> {
   const name = `build/${cacheDirectory()}`;
   const first = await tryLock(name);
   if (first) return first;
