@@ -1,0 +1,72 @@
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ExecResult, run } from '../lab/exec.ts';
+import { userModeLinux } from '../lab/linux-build.ts';
+import { firstScript, guestCommand, quoted } from '../lab/uml.ts';
+
+/** What a program finds in its guest. */
+export interface GuestOptions {
+  /** Memory in MiB. */
+  readonly memory?: number;
+  readonly cwd?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Folders of the host that the program may write to, by their path in the guest. */
+  readonly shares?: Readonly<Record<string, string>>;
+  /** Milliseconds after which the guest is ended, and the call fails. */
+  readonly timeout?: number;
+  /** Ends the guest, and the call fails. */
+  readonly signal?: AbortSignal;
+}
+
+/** A guest that ended before its program did. */
+export class GuestEnded extends Error {
+  constructor(argv: readonly string[], console: string) {
+    super(`the guest ended before ${argv.join(' ')} did; its console:\n${console.split('\n').slice(-30).join('\n')}`);
+    this.name = 'GuestEnded';
+  }
+}
+
+/**
+ * Boots a kernel of our own (linux-build.ts) whose root is this machine's files, runs one program in it as root, and gives
+ * what that wrote and its exit status. Whatever it writes outside the shares is gone with the guest; nothing is left of it.
+ * @throws GuestEnded if the kernel ended first: a panic, `timeout` or `signal`.
+ */
+export async function runInGuest(argv: readonly string[], options: GuestOptions = {}): Promise<ExecResult> {
+  const kernel = await userModeLinux();
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-guest-'));
+  const init = join(folder, 'init');
+  const results = join(folder, 'results');
+  try {
+    await mkdir(results);
+    await writeFile(init, script(argv, options, results), { mode: 0o755 });
+    const command = guestCommand({ kernel, memory: options.memory ?? 1024, init, folder });
+    const { timeout, signal } = options;
+    const limits = { ...(timeout === undefined ? {} : { timeout }), ...(signal === undefined ? {} : { signal }) };
+    const { stdout: console } = await run(command, limits);
+    const [stdout, stderr, status] = ['stdout', 'stderr', 'status'].map((name) => join(results, name));
+    if (!status || !stdout || !stderr || !existsSync(status)) throw new GuestEnded(argv, console);
+    return {
+      code: Number(await readFile(status, 'utf8')),
+      stdout: await readFile(stdout, 'utf8'),
+      stderr: await readFile(stderr, 'utf8'),
+    };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const RESULTS = '/run/results';
+
+function script(argv: readonly string[], { cwd = '/', env = {}, shares = {} }: GuestOptions, results: string): string {
+  const exports = Object.entries(env).map(([name, value]) => `export ${name}=${quoted(value)}`);
+  const body = [
+    `cd ${quoted(cwd)}`,
+    ...exports,
+    'status=0',
+    `${argv.map(quoted).join(' ')} >${RESULTS}/stdout 2>${RESULTS}/stderr </dev/null || status=$?`,
+    `echo $status >${RESULTS}/status`,
+  ].join('\n');
+  return firstScript({ name: 'guest', shares: { ...shares, [RESULTS]: results }, body });
+}
