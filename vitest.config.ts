@@ -7,7 +7,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/netns/**', 'test/lab/**', 'test/bench/**', 'node_modules/**'],
+    exclude: ['test/netns/**', 'test/kernel/**', 'test/lab/**', 'test/bench/**', 'node_modules/**'],
     testTimeout: 10_000,
     restoreMocks: true,
     // No test mocks a module or leaves state in one, so files may share a worker.

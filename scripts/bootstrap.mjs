@@ -23,6 +23,9 @@ const CLUSTER_SCRIPTS = new Map([
   ['scripts/bench.ts', { required: true }],
 ]);
 
+/** The rings of `test.ts` that need more than the npm packages. */
+const MACHINE_RINGS = new Set(['netns', 'kernel', 'lab']);
+
 const [script, ...scriptArguments] = process.argv.slice(2);
 if (script === undefined) stop('usage: node scripts/bootstrap.mjs SCRIPT [arguments]');
 
@@ -38,7 +41,7 @@ function needsTheMachine() {
   const rings = scriptArguments.flatMap((word, at) =>
     word === '--ring' ? [scriptArguments[at + 1]] : word.startsWith('--ring=') ? [word.slice(7)] : [],
   );
-  return script !== 'scripts/test.ts' || rings.length === 0 || rings.some((ring) => ring === 'netns' || ring === 'lab');
+  return script !== 'scripts/test.ts' || rings.length === 0 || rings.some((ring) => MACHINE_RINGS.has(ring));
 }
 
 function installPackages() {
@@ -103,7 +106,9 @@ function prepareKind(required) {
 }
 
 function missingPackages() {
-  const commands = Object.entries(NEEDS.commands).filter(([command]) => find(command) === undefined);
+  // Only the tests build a kernel.
+  const wanted = { ...NEEDS.commands, ...(script === 'scripts/test.ts' ? NEEDS.kernelCommands : {}) };
+  const commands = Object.entries(wanted).filter(([command]) => find(command) === undefined);
   const files = Object.entries(NEEDS.files).filter(([file]) => !existsSync(file));
   return [...commands, ...files].map(([, name]) => name);
 }
@@ -127,9 +132,12 @@ function apt(words) {
   must('apt-get', ['-o', 'DPkg::Lock::Timeout=300', '--quiet', ...words], `apt-get ${words[0]}`);
 }
 
-/** A laptop of the lab gets Debian's openresolv, which is fetched but never installed; for that apt must know what there is. */
+/**
+ * A laptop of the lab gets Debian's openresolv, and the guests a kernel from Debian's source: fetched but never installed, for
+ * which apt must know what there is.
+ */
 function fetchPackageLists() {
-  if (process.getuid() !== 0 || find('apt-get') === undefined || find('resolvconf') !== undefined) return;
+  if (process.getuid() !== 0 || find('apt-get') === undefined) return;
   if (readdirSync(NEEDS.aptLists).some((name) => name.includes('Packages'))) return;
   say('fetching the lists of system packages');
   apt(['update']);

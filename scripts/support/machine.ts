@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { INSTALLED_SOURCE, SOURCE_PACKAGE, SOURCE_REMEDY } from '../../test/lab/linux-source.ts';
 import needs from './needs.json' with { type: 'json' };
 
 /** A command's full path, found as bootstrap.mjs prepared PATH; undefined when there is none. */
@@ -22,6 +23,24 @@ export function labProblem(): string | undefined {
   return undefined;
 }
 
+/** Why no kernel of our own can be built and booted here, with what would help; undefined when it can. */
+export function kernelProblem(): string | undefined {
+  const problem = labProblem();
+  if (problem !== undefined) return problem;
+  if (process.arch !== 'x64')
+    return `User-Mode Linux is for x86-64, and this is ${process.arch}; run it on such a machine`;
+  const missing = Object.keys(needs.kernelCommands).filter((command) => find(command) === undefined);
+  if (missing.length > 0)
+    return `a kernel is built from source, and these commands are missing: ${missing.join(', ')}; install ${packagesOf(missing)}`;
+  return hasLinuxSource() ? undefined : `there is no source of a kernel to build; ${SOURCE_REMEDY}`;
+}
+
+function hasLinuxSource(): boolean {
+  if (existsSync(INSTALLED_SOURCE)) return true;
+  const asked = spawnSync('apt-cache', ['policy', SOURCE_PACKAGE], { encoding: 'utf8' });
+  return /^ {2}\S+: +\d/m.test(asked.stdout ?? '');
+}
+
 function namespaceProblem(): string | undefined {
   if (process.platform !== 'linux') return 'it needs Linux; run it in a Linux virtual machine or container';
   if (process.getuid?.() !== 0) return 'it needs root, for network namespaces; run it as root or with sudo -E';
@@ -32,7 +51,7 @@ function namespaceProblem(): string | undefined {
 }
 
 function packagesOf(commands: readonly string[]): string {
-  return Object.entries(needs.commands)
+  return Object.entries({ ...needs.commands, ...needs.kernelCommands })
     .filter(([command]) => commands.includes(command))
     .map(([, name]) => name)
     .join(' ');

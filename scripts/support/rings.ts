@@ -1,5 +1,5 @@
 import { existsSync, globSync } from 'node:fs';
-import { labProblem } from './machine.ts';
+import { kernelProblem, labProblem } from './machine.ts';
 import { inProject } from './paths.ts';
 
 /** A set of tests that needs the same things of a machine. */
@@ -31,6 +31,14 @@ const RINGS: readonly Ring[] = [
     config: 'test/netns/vitest.config.ts',
     prepare: 'scripts/support/build-lab.ts',
     problem: labProblem,
+    grace: 20_000,
+  },
+  {
+    name: 'kernel',
+    says: 'real WireGuard in a real kernel, built from source and booted as a program',
+    config: 'test/kernel/vitest.config.ts',
+    prepare: 'scripts/support/build-lab.ts',
+    problem: kernelProblem,
     grace: 20_000,
   },
   {

@@ -23,7 +23,7 @@ export interface GuestOptions {
 /** A guest that ended before its program did. */
 export class GuestEnded extends Error {
   constructor(argv: readonly string[], console: string) {
-    super(`the guest ended before ${argv.join(' ')} did; its console:\n${console.split('\n').slice(-30).join('\n')}`);
+    super(`the guest ended before ${argv.join(' ')} did; its console:\n${console.split('\n').slice(-60).join('\n')}`);
     this.name = 'GuestEnded';
   }
 }

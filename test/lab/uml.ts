@@ -21,6 +21,8 @@ export interface GuestKernel {
 export function guestCommand({ kernel, memory, init, folder, words = [] }: GuestKernel): readonly string[] {
   return [
     ...[...TIED, 'unshare', '--pid', '--fork', '--kill-child=KILL', '--'],
+    // A kernel that panics ends its process group, and aborts itself, which the first process of a namespace cannot.
+    ...['prlimit', '--core=0', '--', 'setsid', '--fork', '--wait'],
     ...[kernel, `mem=${memory}M`, `uml_dir=${folder}`, 'umid=guest'],
     // The host's root, which the guest cannot write to: `firstScript` lays memory over it.
     ...['root=/dev/root', 'rootfstype=hostfs', 'rootflags=/', 'ro', `init=${init}`],

@@ -130,6 +130,12 @@ describe.runIf(process.platform === 'linux')('the machine', () => {
     ]);
   });
 
+  test.runIf(root)('what builds a kernel is installed for the tests, not for the benchmarks', async () => {
+    await needs({ kernelCommands: lacking.commands });
+    expect((await bootstrap('scripts/bench.ts')).calls).toEqual([]);
+    expect((await bootstrap('scripts/test.ts', '--ring', 'kernel')).calls.join()).toContain('no-such-package');
+  });
+
   test.runIf(root)('what apt knows is fetched where it knows nothing', async () => {
     await rm(inside('lists/main_Packages'));
     expect((await bootstrap('scripts/test.ts')).calls).toEqual(['apt-get -o DPkg::Lock::Timeout=300 --quiet update']);
