@@ -129,6 +129,10 @@ export class Agent {
       if (!isDeepStrictEqual(before && forNode(before), after && forNode(after))) this.#wake.wish('all');
     });
     host.watchDrift(this.#sync.names, signal, () => this.#wake.wish('all'));
+    host.watchPresharedKeys(signal, () => {
+      this.#sync.presharedKeysChanged();
+      this.#wake.wish('touched');
+    });
     this.#wake.wish('all');
     void this.#every(
       () => RESYNC_MS,
@@ -271,6 +275,7 @@ export class Agent {
       probe: this.#verdict,
       appliedResourceVersion,
       peers: table.memberCount,
+      withoutPresharedKey: [...this.#sync.withoutPresharedKey()],
       connections: liveSessions(observedPeers.values(), table, before?.connections ?? [], now),
     };
     return judgeNode(findings, before, now);

@@ -33,6 +33,7 @@ interface Settings {
 const HEALTH = { host: '127.0.0.1', port: 9841 };
 const HOST_PATHS = {
   privateKeyFile: `/etc/sallyport/key/${PRIVATE_KEY_ENTRY}`,
+  presharedKeysFolder: '/etc/sallyport/preshared-keys',
   procSys: '/host/proc/sys/net',
   runDir: '/run/sallyport',
   wireguardGo: 'wireguard-go',

@@ -1,5 +1,6 @@
 import type { MeshGateway } from '../api/meshgateway.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
+import type { ObjectKey } from '../api/resource.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
 import type { Names, NodePlan, NodeState } from '../dataplane/node-plan.ts';
 import { cleanup, diff, diffPeers, type Operation } from '../dataplane/operation.ts';
@@ -50,6 +51,7 @@ export class NodeSync {
   readonly #options: NodeSyncOptions;
   readonly #touched = new Set<PublicKey>();
   #observed = new Map<PublicKey, ObservedPeer>();
+  #hasNewKeys = true;
   /** The last plan that was carried out whole, peers aside: what differs from it again was changed by another hand. */
   #carriedOut: string | undefined;
   #judged: { readonly gateway: MeshGateway; readonly topology: Topology | undefined } | undefined;
@@ -84,6 +86,19 @@ export class NodeSync {
     return this.#touched.size > 0;
   }
 
+  /** Peers whose present preshared key is not in the interface: they are not let in, or still by the one before. */
+  *withoutPresharedKey(): Iterable<ObjectKey> {
+    for (const { key, member, fingerprint } of this.table.keyedMembers()) {
+      const observed = this.#observed.get(member.publicKey)?.presharedKey;
+      if (fingerprint === undefined || observed !== fingerprint) yield key;
+    }
+  }
+
+  /** Other preshared keys have reached the node; the next sync takes them in. */
+  presharedKeysChanged(): void {
+    this.#hasNewKeys = true;
+  }
+
   /** The peers as last seen in the interface. */
   get observedPeers(): ReadonlyMap<PublicKey, ObservedPeer> {
     return this.#observed;
@@ -105,6 +120,8 @@ export class NodeSync {
     const { facts, state } = await host.observe(this.names);
     this.facts = facts;
     this.state = state;
+    this.presharedKeysChanged();
+    await this.#takePresharedKeys();
     this.#observed = new Map(state.device?.peers);
     this.takeExpiry();
     const current = this.topology();
@@ -126,6 +143,7 @@ export class NodeSync {
   /** Looks at the interface's peers alone, for handshakes and for changes by another hand. */
   async syncPeers(): Promise<Turn> {
     if (this.state?.device === undefined) return NOTHING;
+    await this.#takePresharedKeys();
     this.#observed = new Map(await this.#options.host.observePeers(this.names.device));
     this.takeExpiry();
     const hadTouched = this.hasTouched;
@@ -136,6 +154,7 @@ export class NodeSync {
   /** Carries out what changed among the peers since the last sync. */
   async syncTouched(): Promise<Turn> {
     if (this.state?.device === undefined) return NOTHING;
+    await this.#takePresharedKeys();
     return this.#syncKeys(new Set(this.#touched));
   }
 
@@ -152,6 +171,12 @@ export class NodeSync {
     this.state = undefined;
     this.appliedResourceVersion = undefined;
     return { operations, mended: false };
+  }
+
+  async #takePresharedKeys(): Promise<void> {
+    if (!this.#hasNewKeys) return;
+    this.#hasNewKeys = false;
+    for (const publicKey of this.table.mount(await this.#options.host.presharedKeys())) this.#touched.add(publicKey);
   }
 
   async #syncKeys(keys: ReadonlySet<PublicKey>): Promise<Turn> {
@@ -179,7 +204,7 @@ export class NodeSync {
     await this.#carryOut(operations);
     for (const [key, peer] of wanted) {
       if (peer === undefined) this.#observed.delete(key);
-      else this.#observed.set(key, { ...UNSEEN, ...this.#observed.get(key), ...peer });
+      else this.#observed.set(key, carriedOut(peer, this.#observed.get(key)));
     }
     return operations;
   }
@@ -198,7 +223,13 @@ export class NodeSync {
   }
 }
 
-const UNSEEN = { latestHandshake: 0, receivedBytes: 0, sentBytes: 0, hasPresharedKey: false };
+/** A peer as the interface has it once it was brought there. */
+function carriedOut(
+  { publicKey, allowedIPs, presharedKey }: WantedPeer,
+  before: ObservedPeer = { publicKey, allowedIPs, latestHandshake: 0, receivedBytes: 0, sentBytes: 0 },
+): ObservedPeer {
+  return { ...before, allowedIPs, presharedKey: presharedKey?.fingerprint };
+}
 
 /** A plan without its peers, which follow the resources from moment to moment. */
 function fixedPart({ device, ruleset, routes }: NodePlan): string {

@@ -98,9 +98,18 @@ const configMapSchema = z.object({ ...base, data: z.record(z.string(), z.string(
 export type ConfigMap = Readonly<z.infer<typeof configMapSchema>>;
 export const configMapType = kubernetesType('', 'v1', 'ConfigMap', 'configmaps', true, configMapSchema);
 
-const secretSchema = z.object({ ...base, data: z.record(z.string(), z.string()).default({}) });
+const secretSchema = z.object({
+  ...base,
+  type: z.string().default('Opaque'),
+  data: z.record(z.string(), z.string()).default({}),
+});
 export type Secret = Readonly<z.infer<typeof secretSchema>>;
 export const secretType = kubernetesType('', 'v1', 'Secret', 'secrets', true, secretSchema);
+
+/** Known by its name alone: what a pod says of itself is the kubelet's and the agent's business. */
+const podSchema = z.object(base);
+export type Pod = Readonly<z.infer<typeof podSchema>>;
+export const podType = kubernetesType('', 'v1', 'Pod', 'pods', true, podSchema);
 
 const daemonSetSchema = z.object({
   ...base,

@@ -80,6 +80,21 @@ export function labelField(field: string, description: string) {
     .describe(description);
 }
 
+/** The name of an object that is named like a DNS subdomain (RFC 1123), such as a Secret. */
+export function objectNameField(field: string, description: string) {
+  return z
+    .string()
+    .min(1)
+    .max(253)
+    .meta(
+      cel({
+        rule: "self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$')",
+        message: `${field} must be the name of an object: lower-case letters, digits, "-" and ".", and each part starts and ends with a letter or digit`,
+      }),
+    )
+    .describe(description);
+}
+
 /** Where to dial: a host name or an address, with or without a port. Accepts what `parseEndpoint` accepts. */
 export function endpointField(field: string, description: string) {
   const bracketed = `(self.matches(r'^\\[[0-9A-Fa-f]*:[0-9A-Fa-f:.]*\\](:${PORT_PATTERN})?$') && isIP(self.substring(1, self.indexOf(']'))))`;

@@ -4,6 +4,9 @@ import { conditionsSchema } from './conditions.ts';
 import { GROUP, VERSION } from './names.ts';
 import { objectMetaSchema, type ResourceType } from './resource.ts';
 
+/** What `status.withoutPresharedKey` has room for. */
+export const MOST_WITHOUT_PRESHARED_KEY = 1024;
+
 const reportedConnectionSchema = z
   .object({
     peer: z.string().max(317).describe('The MeshPeer as namespace/name.'),
@@ -51,6 +54,14 @@ export const meshGatewayNodeStatusSchema = z
       .optional()
       .describe('Every MeshPeer as it was at this resourceVersion, or later, is in the interface.'),
     peers: z.int().min(0).max(1048576).optional().describe('Peers in the interface.'),
+    withoutPresharedKey: z
+      .array(z.string().max(317))
+      .max(MOST_WITHOUT_PRESHARED_KEY)
+      .meta({ 'x-kubernetes-list-type': 'atomic' })
+      .optional()
+      .describe(
+        'MeshPeers as namespace/name whose present preshared key has not reached this node yet; as many as fit, so of a full list others may be missing.',
+      ),
     connected: z.int().min(0).max(1048576).optional().describe('Peers with a live session.'),
     connections: z
       .array(reportedConnectionSchema)

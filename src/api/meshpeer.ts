@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { AGE_COLUMN, conditionColumn, type PrinterColumn } from './columns.ts';
 import { conditionsSchema } from './conditions.ts';
-import { addressField, cel, labelField, publicKeyField, timeField } from './fields.ts';
+import { addressField, cel, labelField, objectNameField, publicKeyField, timeField } from './fields.ts';
 import { GROUP, VERSION } from './names.ts';
 import { objectMetaSchema, parserWithoutBadStatus, type ResourceType } from './resource.ts';
 
@@ -43,6 +43,10 @@ export const meshPeerSpecSchema = z
       .boolean()
       .default(false)
       .describe('While true, no gateway lets the device in; it keeps its addresses.'),
+    presharedKeySecretName: objectNameField(
+      'spec.presharedKeySecretName',
+      "A Secret in Sallyport's own namespace, of type sallyport.dev/preshared-key and annotated with sallyport.dev/peer: NAMESPACE/NAME of this MeshPeer, whose entry presharedKey holds what `wg genpsk` prints. Without that key no gateway lets the device in.",
+    ).optional(),
     persistentKeepalive: z
       .int()
       .min(0)
@@ -84,7 +88,7 @@ const connectionSchema = z
   })
   .describe('One live WireGuard session.');
 
-/** What the operator found and decided. Agents act on `publicKey`, `addresses`, `gateways` and the Accepted condition, nothing else. */
+/** What the operator found and decided. Agents act on `publicKey`, `presharedKeyVersion`, `addresses`, `gateways` and the Accepted condition, nothing else. */
 export const meshPeerStatusSchema = z
   .object({
     observedGeneration: z
@@ -98,6 +102,13 @@ export const meshPeerStatusSchema = z
       .max(44)
       .optional()
       .describe('The public key that gateways let in: spec.publicKey once it is accepted.'),
+    presharedKeyVersion: z
+      .string()
+      .max(64)
+      .optional()
+      .describe(
+        'Which version of the preshared key the gateways ask for. It is a name that changes with the Secret and tells nothing of the key.',
+      ),
     addresses: z.array(z.string().max(39)).max(2).optional().describe('The mesh addresses that the device holds.'),
     gateways: z
       .array(z.string().max(63))
@@ -115,7 +126,7 @@ export const meshPeerStatusSchema = z
       .max(16384)
       .optional()
       .describe(
-        'A complete wg-quick file but for the private key, which its PostUp line reads from /etc/wireguard/INTERFACE.key on the device.',
+        'A complete wg-quick file but for the private key, which its PostUp line reads from /etc/wireguard/INTERFACE.key on the device; and but for the preshared key, if there is one, which another reads from /etc/wireguard/INTERFACE.psk.',
       ),
     conditions: conditionsSchema.optional(),
   })

@@ -28,6 +28,23 @@ export const DEFAULT_POOL = '10.213.0.0/16';
 /** The key under which a gateway's Secret holds the private key, and so its file's name in an agent. */
 export const PRIVATE_KEY_ENTRY = 'privateKey';
 
+/** The type of a Secret that holds the preshared key of one MeshPeer, in the operator's namespace; no other Secret is taken for one. */
+export const PRESHARED_KEY_TYPE = `${GROUP}/preshared-key`;
+
+/** The key under which such a Secret holds it. */
+export const PRESHARED_KEY_ENTRY = 'presharedKey';
+
+/** On such a Secret: NAMESPACE/NAME of the one MeshPeer that may use it. */
+export const PEER_ANNOTATION = `${GROUP}/peer`;
+
+/** The type of the Secret that brings the preshared keys of a gateway's peers to its nodes. */
+export const PRESHARED_KEYS_TYPE = `${GROUP}/preshared-keys`;
+
+/** The name of that Secret. Gateway names have no dot, so it is never another gateway's `childName`. */
+export function presharedKeysName(gateway: string): string {
+  return `${childName(gateway)}.preshared-keys`;
+}
+
 /** The Secret, DaemonSet and Service of a gateway, in the operator's namespace. */
 export function childName(gateway: string): string {
   return `sallyport-${gateway}`;

@@ -23,6 +23,14 @@ export const REASON_TEXTS: {
         Expired: 'spec.expiresAt has passed; set a later time, or delete the MeshPeer.',
         InvalidKey: 'spec.publicKey is no usable key; print it again on the device with `wg pubkey`.',
         DuplicateKey: 'An older MeshPeer has the same key; every device needs a key pair of its own.',
+        PresharedKeyNotFound:
+          "spec.presharedKeySecretName names no Secret of type sallyport.dev/preshared-key in Sallyport's own namespace; the message has the commands that make it.",
+        PresharedKeyNotGranted:
+          'The Secret with the preshared key is not for this MeshPeer; annotate it with sallyport.dev/peer: NAMESPACE/NAME.',
+        PresharedKeyInvalid:
+          'The Secret holds no usable preshared key; put what `wg genpsk` prints into its entry presharedKey.',
+        PresharedKeysExhausted:
+          'As many devices have a preshared key at a gateway as its nodes can be brought; attach the device to another gateway, or leave spec.presharedKeySecretName out.',
         AddressTaken: 'Another MeshPeer has the wished address; wish for another, or leave spec.addresses out.',
         AddressOutsidePool:
           'The wished address is not in the mesh pool; wish for another, or leave spec.addresses out.',
@@ -40,6 +48,8 @@ export const REASON_TEXTS: {
         NotAccepted: 'It is not accepted, so no node has it; see Accepted.',
         GatewayNotAccepted: 'Its gateway is not accepted itself; see the conditions of the MeshGateway.',
         WaitingForNodes: 'Some nodes do not have it yet; usually over in less than a second.',
+        WaitingForPresharedKey:
+          'Its present preshared key has not reached every node: the kubelet brings it, mostly within seconds and at the latest in about a minute and a half.',
         NoReadyNode: 'No node serves its gateway at the moment; see the Programmed condition of the MeshGateway.',
       },
     },

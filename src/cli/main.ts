@@ -14,6 +14,12 @@ interface ClusterOptions {
   readonly context?: string;
 }
 
+interface ConfigCommandOptions extends ClusterOptions {
+  readonly privateKey: string;
+  readonly presharedKey?: string;
+  readonly out?: string;
+}
+
 interface PlanOptions extends ClusterOptions {
   readonly filename?: readonly string[];
   readonly underlayMtu: number;
@@ -37,14 +43,12 @@ function program(): Command {
     .description("print a MeshPeer's wg-quick file with this device's private key in it")
     .argument('<namespace/name>', 'the MeshPeer')
     .option('--private-key <file>', 'the private key', defaultKeyFile(process.env))
+    .option('--preshared-key <file>', 'the preshared key, where the MeshPeer has one')
     .option('--out <file>', 'write it there, readable by you alone, instead of printing it')
     .addOption(kubeconfig())
     .addOption(context())
-    .action(
-      async (
-        peer: string,
-        { privateKey, out, ...cluster }: { readonly privateKey: string; readonly out?: string } & ClusterOptions,
-      ) => config({ peer, privateKeyFile: privateKey, out }, () => connect(cluster)),
+    .action(async (peer: string, { privateKey, presharedKey, out, ...cluster }: ConfigCommandOptions) =>
+      config({ peer, privateKeyFile: privateKey, presharedKeyFile: presharedKey, out }, () => connect(cluster)),
     );
   root
     .command('plan')

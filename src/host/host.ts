@@ -16,6 +16,10 @@ export interface Host {
   observe(names: Names): Promise<Observation>;
   /** The peers alone, with their handshakes and counters; empty when there is no interface. */
   observePeers(device: string): Promise<ReadonlyMap<PublicKey, ObservedPeer>>;
+  /** The preshared keys that this node was brought, by the names of their files, each by its fingerprint. */
+  presharedKeys(): Promise<ReadonlyMap<string, string>>;
+  /** Calls `onChange` whenever they may have changed, until the signal aborts. */
+  watchPresharedKeys(signal: AbortSignal, onChange: () => void): void;
   /** Does one step; doing it again, or when it is already done, is no error. */
   apply(operation: Operation): Promise<void>;
   /**

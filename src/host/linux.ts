@@ -8,6 +8,7 @@ import type { Host, Observation } from './host.ts';
 import { createNftables } from './nftables.ts';
 import { type Eyes, observeLinks, observeState, observeUnderlayMtu } from './observe.ts';
 import { watchPeers } from './peer-drift.ts';
+import { PresharedKeyFolder } from './preshared-keys.ts';
 import { type AskProxyMode, askKubeProxy, detectProxyMode } from './proxy-mode.ts';
 import { addAddress, addRoute, removeAddress, removeRoute } from './routes.ts';
 import { createSysctls, ownFiles, type SmallFiles } from './sysctls.ts';
@@ -17,6 +18,8 @@ export interface LinuxHostOptions {
   /** The node's name, for the local facts. */
   readonly node: string;
   readonly privateKeyFile: string;
+  /** Where the preshared keys of peers are mounted; without it there are none. */
+  readonly presharedKeysFolder?: string | undefined;
   /** Where the node's /proc/sys/net is writable. */
   readonly procSys: string;
   /** The wireguard-go program. */
@@ -46,7 +49,8 @@ const NO_PROXY_MS = 5000;
 export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
   const commands = options.commands ?? createCommands();
   const files = options.files ?? ownFiles;
-  const wireguard = new WireGuard(commands, options);
+  const presharedKeys = new PresharedKeyFolder(options.presharedKeysFolder);
+  const wireguard = new WireGuard(commands, { ...options, presharedKeys });
   const nftables = createNftables(commands, options.runDir);
   const eyes: Eyes = { commands, wireguard, nftables, sysctls: createSysctls(options.procSys, files) };
   const turnedOn = new Set<Family>();
@@ -70,6 +74,8 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
       return { facts, state };
     },
     observePeers: async (device) => (await wireguard.dump(device))?.peers ?? new Map(),
+    presharedKeys: () => presharedKeys.read(),
+    watchPresharedKeys: (signal, onChange) => presharedKeys.watch(signal, onChange),
     apply: (operation) => perform(eyes, turnedOn, operation),
     watchDrift(names, signal, onDrift) {
       watchKernel(commands, names, signal, onDrift);

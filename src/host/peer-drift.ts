@@ -52,5 +52,5 @@ export function servedDrift(
 }
 
 function samePeer(one: ObservedPeer | undefined, other: ObservedPeer | undefined): boolean {
-  return one?.allowedIPs.join() === other?.allowedIPs.join() && one?.hasPresharedKey === other?.hasPresharedKey;
+  return one?.allowedIPs.join() === other?.allowedIPs.join() && one?.presharedKey === other?.presharedKey;
 }

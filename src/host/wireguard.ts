@@ -9,6 +9,7 @@ import type { PublicKey } from '../net/key.ts';
 import type { Commands, Running } from './exec.ts';
 import { ExecError, failedSaying } from './exec-error.ts';
 import { KeyMismatch, mountedPublicKey } from './keys.ts';
+import { PresharedKeyFolder } from './preshared-keys.ts';
 import { writeScratch } from './scratch.ts';
 import { withoutKernelWireGuard, withoutTun } from './wireguard-unavailable.ts';
 
@@ -17,6 +18,8 @@ export interface WireGuardOptions {
   /** The wireguard-go program. */
   readonly wireguardGo: string;
   readonly runDir: string;
+  /** Where preshared keys are mounted; none unless given. */
+  readonly presharedKeys?: PresharedKeyFolder | undefined;
 }
 
 /** A userspace interface's process ended by itself. */
@@ -36,17 +39,20 @@ export class WireGuard {
   readonly #children = new Map<string, Running>();
   readonly #ended = new Set<OnEnd>();
   readonly #touched = new Set<OnTouch>();
+  readonly #presharedKeys: PresharedKeyFolder;
   #syntax: PeerSyntax | undefined;
 
   constructor(commands: Commands, options: WireGuardOptions) {
     this.#commands = commands;
     this.#options = options;
+    this.#presharedKeys = options.presharedKeys ?? new PresharedKeyFolder(undefined);
   }
 
   /** What `wg` tells of the device; undefined when nobody serves it. */
   async dump(device: string): Promise<Pick<ObservedDevice, 'publicKey' | 'listenPort' | 'peers'> | undefined> {
     try {
-      return parseDump(await this.#commands.run(['wg', 'show', device, 'dump']));
+      const text = await this.#commands.run(['wg', 'show', device, 'dump']);
+      return parseDump(text, (key) => this.#presharedKeys.fingerprint(key));
     } catch (error) {
       if (failedSaying(error, NOT_THERE)) return undefined;
       throw error;
@@ -101,7 +107,11 @@ export class WireGuard {
   async setPeers(device: string, changes: readonly PeerChange[]): Promise<void> {
     this.#syntax ??= await this.#detectSyntax(device);
     this.#touch(changes);
-    for (const argv of peerCommands(device, changes, this.#syntax)) await this.#commands.run(argv);
+    const target = { device, presharedKeys: this.#presharedKeys.path };
+    for (const argv of peerCommands(target, changes, this.#syntax)) {
+      // `wg` quotes a key that it cannot read.
+      await this.#commands.run(argv, { secret: argv.includes('preshared-key') });
+    }
     this.#touch(changes);
   }
 

@@ -12,7 +12,7 @@ interface ClientPeer {
 
 /**
  * A complete wg-quick file for a peer, but for the private key: PostUp reads it from `/etc/wireguard/INTERFACE.key` on the device,
- * so that this text may stand in a status. Undefined while the peer has no addresses or no gateway has an endpoint; a gateway
+ * and the preshared key of a peer that has one from `/etc/wireguard/INTERFACE.psk`, so that this text may stand in a status. Undefined while the peer has no addresses or no gateway has an endpoint; a gateway
  * without one is left out until it has one.
  *
  * AllowedIPs are exclusive per interface: where two gateways advertise one range, the more preferred gateway gets it. Where one
@@ -39,12 +39,26 @@ function interfaceLines(
   return [
     `# ${peer.metadata.namespace}/${peer.metadata.name}`,
     '# The private key is not in this file. Keep it in /etc/wireguard/INTERFACE.key, readable by root alone.',
+    ...(isKeyed(peer) ? [PRESHARED_KEY_NOTE] : []),
     '[Interface]',
     `Address = ${addresses.map((address) => `${address}/${addressBits(addressFamily(address))}`).join(', ')}`,
     ...(mtus.length === 0 ? [] : [`MTU = ${Math.min(...mtus)}`]),
     ...dnsLines(peers),
+    // Before the private key, without which no handshake begins: the first one would fail for want of the other key.
+    ...(isKeyed(peer) ? peers.map(({ topology }) => presharedKeyLine(topology)) : []),
     'PostUp = wg set %i private-key /etc/wireguard/%i.key',
   ];
+}
+
+const PRESHARED_KEY_NOTE =
+  '# Nor is the preshared key. Keep it in /etc/wireguard/INTERFACE.psk, readable by root alone.';
+
+function isKeyed({ spec }: MeshPeer): boolean {
+  return spec.presharedKeySecretName !== undefined;
+}
+
+function presharedKeyLine({ publicKey }: Topology): string {
+  return `PostUp = wg set %i peer ${publicKey} preshared-key /etc/wireguard/%i.psk`;
 }
 
 /** Search domains make `hello.demo` work as in a pod; the resolvers come first, as wg-quick wants it. */

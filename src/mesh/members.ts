@@ -10,6 +10,8 @@ export interface Member {
   readonly peer: MeshPeer;
   readonly publicKey: PublicKey;
   readonly addresses: readonly Cidr[];
+  /** The version of the preshared key without which it must not be let in. */
+  readonly presharedKey?: string | undefined;
 }
 
 /**
@@ -17,16 +19,20 @@ export interface Member {
  *
  * Entry takes the operator's word: Accepted, with a key, addresses and this gateway in status. Exit does not: deletion,
  * suspension, expiry, another key and a list without this gateway are read from the object itself, so revocation works while
- * the operator is down. What cannot be read in a status counts as absent, because one bad key fails a whole `wg` command.
+ * the operator is down. So is the wish for a preshared key, which without the operator's word is a wish that nobody fulfils; to be
+ * let in without one again takes that word. What cannot be read in a status counts as absent, because one bad key fails a whole `wg` command.
  */
 export function memberOf(gateway: string, peer: MeshPeer, now: number): Member | undefined {
   const { spec, status } = peer;
   if (status?.publicKey !== spec.publicKey || !status.gateways?.includes(gateway)) return undefined;
   if (!isTrue(status.conditions ?? [], 'Accepted') || isRevoked(peer, now)) return undefined;
   if (spec.gateways?.includes(gateway) === false) return undefined;
+  const presharedKey = status.presharedKeyVersion;
+  if (spec.presharedKeySecretName !== undefined && presharedKey === undefined) return undefined;
   const key = parsePublicKey(spec.publicKey);
   const addresses = [...new Set(addressesIn(status.addresses ?? []))].map(hostCidr);
-  return key.ok && addresses.length > 0 ? { peer, publicKey: key.value, addresses } : undefined;
+  if (!key.ok || addresses.length === 0) return undefined;
+  return { peer, publicKey: key.value, addresses, ...(presharedKey === undefined ? {} : { presharedKey }) };
 }
 
 /**
@@ -35,13 +41,19 @@ export function memberOf(gateway: string, peer: MeshPeer, now: number): Member |
  */
 export function membershipOf({ apiVersion, kind, metadata, spec, status }: MeshPeer): MeshPeer {
   const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp } = metadata;
-  const { publicKey, addresses, gateways, conditions = [] } = status ?? {};
+  const { publicKey, presharedKeyVersion, addresses, gateways, conditions = [] } = status ?? {};
   return {
     apiVersion,
     kind,
     metadata: { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp },
     spec,
-    status: { publicKey, addresses, gateways, conditions: conditions.filter(({ type }) => type === 'Accepted') },
+    status: {
+      publicKey,
+      presharedKeyVersion,
+      addresses,
+      gateways,
+      conditions: conditions.filter(({ type }) => type === 'Accepted'),
+    },
   };
 }
 

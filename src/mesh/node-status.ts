@@ -1,6 +1,11 @@
 import { conditionsFrom, type Reason, type Verdict, verdict } from '../api/conditions.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
-import type { MeshGatewayNodeStatus, ReportedConnection } from '../api/meshgatewaynode.ts';
+import {
+  type MeshGatewayNodeStatus,
+  MOST_WITHOUT_PRESHARED_KEY,
+  type ReportedConnection,
+} from '../api/meshgatewaynode.ts';
+import type { ObjectKey } from '../api/resource.ts';
 import { timestamp } from '../api/timestamp.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
 import type { NodeState } from '../dataplane/node-plan.ts';
@@ -37,6 +42,8 @@ export interface NodeFindings {
   /** Members in the interface, the probe peer not counted. */
   readonly peers: number;
   readonly connections: readonly ReportedConnection[];
+  /** Members whose present preshared key is not in the interface. */
+  readonly withoutPresharedKey?: readonly ObjectKey[] | undefined;
 }
 
 /** A report holds no more sessions than this, so that it stays far below what the API server stores. */
@@ -51,7 +58,7 @@ export function judgeNode(
   before: MeshGatewayNodeStatus | undefined,
   now: number,
 ): MeshGatewayNodeStatus {
-  const { gateway, facts, state, appliedResourceVersion, connections } = findings;
+  const { gateway, facts, state, appliedResourceVersion, connections, withoutPresharedKey = [] } = findings;
   const device = state?.device;
   const generation = gateway.metadata.generation;
   return {
@@ -62,6 +69,9 @@ export function judgeNode(
     ...(appliedResourceVersion === undefined ? {} : { appliedResourceVersion }),
     peers: findings.peers,
     connected: connections.length,
+    ...(withoutPresharedKey.length === 0
+      ? {}
+      : { withoutPresharedKey: [...withoutPresharedKey].sort().slice(0, MOST_WITHOUT_PRESHARED_KEY) }),
     connections: connections.slice(0, MAX_REPORTED_CONNECTIONS).map((connection) => ({ ...connection })),
     conditions: [...conditionsFrom(verdicts(findings), before?.conditions ?? [], generation ?? 0, timestamp(now))],
   };

@@ -7,6 +7,7 @@ import { allocateAddress, isAllocatable } from '../net/allocate.ts';
 import { type Cidr, cidrContains, cidrFamily } from '../net/cidr.ts';
 import { type PublicKey, parsePublicKey } from '../net/key.ts';
 import { expiryOf } from './members.ts';
+import { ownPresharedKey } from './preshared-key.ts';
 import { selectorMatches } from './selectors.ts';
 import { type MeshView, some } from './view.ts';
 
@@ -19,6 +20,8 @@ export interface PeerViolation {
 /** What a peer is given when nothing speaks against it. */
 export interface Admission {
   readonly publicKey: PublicKey;
+  /** The version of the preshared key without which it must not be let in. */
+  readonly presharedKey?: string | undefined;
   readonly addresses: readonly IpAddress[];
   readonly gateways: readonly MeshGateway[];
   /** Gateways that the peer named and does not get, while it gets others. */
@@ -38,9 +41,18 @@ export function admission(view: MeshView, peer: MeshPeer, now: number): Verdicts
   if ('violation' in gateways) return gateways;
   const key = ownKey(view, peer);
   if ('violation' in key) return key;
+  const presharedKey = ownPresharedKey(view, peer, gateways.value.gateways);
+  if ('violation' in presharedKey) return presharedKey;
   const addresses = ownAddresses(view, peer, reach(view, peer, gateways.value.gateways));
   if ('violation' in addresses) return addresses;
-  return { value: { publicKey: key.value, addresses: addresses.value, ...gateways.value } };
+  return {
+    value: {
+      publicKey: key.value,
+      ...(presharedKey.value === undefined ? {} : { presharedKey: presharedKey.value }),
+      addresses: addresses.value,
+      ...gateways.value,
+    },
+  };
 }
 
 function isHeldBack(peer: MeshPeer, now: number): PeerViolation | undefined {

@@ -1,4 +1,4 @@
-import { conditionsFrom, findCondition, isTrue, type Verdict, verdict } from '../api/conditions.ts';
+import { conditionsFrom, findCondition, type Verdict, verdict } from '../api/conditions.ts';
 import type { Connection, MeshPeer, MeshPeerStatus } from '../api/meshpeer.ts';
 import { keyOf } from '../api/resource.ts';
 import { milliseconds, timestamp } from '../api/timestamp.ts';
@@ -7,8 +7,9 @@ import type { Grant } from './claims.ts';
 import { planClient } from './client.ts';
 import { expiryOf } from './members.ts';
 import { type Admission, admission } from './peer-checks.ts';
-import { type Topology, topology } from './topology.ts';
-import { type GatewayNode, isProgrammed, type MeshView, some } from './view.ts';
+import { NOT_PROGRAMMED, programmed, type Served, sameTexts } from './peer-programmed.ts';
+import { topology } from './topology.ts';
+import type { GatewayNode, MeshView } from './view.ts';
 
 /** A stored handshake is refreshed when it is this much behind, so that handshakes alone cost one write per peer in this time. */
 export const HANDSHAKE_REFRESH_MS = 5 * 60_000;
@@ -102,9 +103,6 @@ function isFresh(stored: Connection, { gateway, node, endpoint, since, lastHands
   return isSame && Math.abs(milliseconds(lastHandshake) - milliseconds(stored.lastHandshake)) < HANDSHAKE_REFRESH_MS;
 }
 
-/** By gateway, in the peer's order; undefined where the gateway is not served. */
-type Served = readonly (Topology | undefined)[];
-
 function given(
   peer: MeshPeer,
   admitted: Admission,
@@ -118,6 +116,7 @@ function given(
   const config = isKept ? status?.config : planClient(peer, admitted.addresses, topologies);
   return {
     publicKey: admitted.publicKey,
+    ...(admitted.presharedKey === undefined ? {} : { presharedKeyVersion: admitted.presharedKey }),
     addresses: [...admitted.addresses],
     gateways: admitted.gateways.map(({ metadata }) => metadata.name),
     ...(connections.length === 0 ? {} : { connections: [...connections] }),
@@ -140,80 +139,6 @@ function acceptance({ gateways, addresses, refused }: Admission): Verdict<'MeshP
   if (refused.length === 0) return verdict('MeshPeer', 'Accepted', 'True', 'Accepted', sentence);
   const but = refused.map(({ message }) => message).join(' ');
   return verdict('MeshPeer', 'Accepted', 'True', 'PartlyAccepted', `${sentence} But: ${but}`);
-}
-
-/** Everyone who may let the peer in: its gateways, what they are served with, and their nodes. */
-interface Hosts {
-  readonly admitted: Admission;
-  readonly served: Served;
-  readonly nodes: readonly GatewayNode[];
-}
-
-const NOT_PROGRAMMED = verdict(
-  'MeshPeer',
-  'Programmed',
-  'False',
-  'NotAccepted',
-  'No gateway node has this peer, because it is not accepted.',
-);
-
-function programmed(view: MeshView, peer: MeshPeer, { admitted, served, nodes }: Hosts): Verdict<'MeshPeer'> {
-  const say = (
-    status: 'True' | 'False',
-    reason: Parameters<typeof verdict<'MeshPeer', 'Programmed'>>[3],
-    message: string,
-  ) => verdict('MeshPeer', 'Programmed', status, reason, message);
-  const names = admitted.gateways.map(({ metadata }) => metadata.name);
-  const waiting = names.filter((_name, index) => served[index] === undefined);
-  if (waiting.length === names.length) {
-    return say(
-      'False',
-      'GatewayNotAccepted',
-      `MeshGateway ${some(waiting)} is not accepted itself; see kubectl describe meshgateway ${waiting[0]}.`,
-    );
-  }
-  const up = nodes.filter(isProgrammed);
-  if (up.length === 0)
-    return say('False', 'NoReadyNode', `No node of MeshGateway ${some(names)} is up; see its Programmed condition.`);
-  const behind = up.filter((node) => !holds(view, peer, admitted, node)).map(({ report }) => report.spec.node);
-  if (behind.length > 0)
-    return say(
-      'False',
-      'WaitingForNodes',
-      `Waiting for ${some(behind)} (${up.length - behind.length} of ${up.length} nodes have it).`,
-    );
-  const but = waiting.length === 0 ? '' : ` MeshGateway ${some(waiting)} is not accepted and does not serve it.`;
-  return say('True', 'Programmed', `On ${up.length} of ${up.length} nodes.${but}`);
-}
-
-/**
- * Whether a node's report covers what this peer was given. The report says up to which resourceVersion the node has followed;
- * what was given counts from the version that the API server answered when it was written. An operator that did not write it
- * itself trusts an earlier Programmed for the same gift, and otherwise asks for the object's present version.
- */
-function holds(view: MeshView, peer: MeshPeer, admitted: Admission, { report }: GatewayNode): boolean {
-  const applied = report.status?.appliedResourceVersion;
-  if (applied === undefined || !/^\d+$/.test(applied) || !isStored(peer, admitted)) return false;
-  const since = view.acceptedAt(keyOf(peer.metadata));
-  if (since === undefined && isTrue(peer.status?.conditions ?? [], 'Programmed')) return true;
-  return BigInt(applied) >= (since ?? BigInt(peer.metadata.resourceVersion));
-}
-
-/** Whether the API server already holds what the peer is given now. */
-function isStored({ status }: MeshPeer, { publicKey, addresses, gateways }: Admission): boolean {
-  return (
-    isTrue(status?.conditions ?? [], 'Accepted') &&
-    status?.publicKey === publicKey &&
-    sameTexts(status.addresses ?? [], addresses) &&
-    sameTexts(
-      status.gateways ?? [],
-      gateways.map(({ metadata }) => metadata.name),
-    )
-  );
-}
-
-function sameTexts(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && one.every((text, index) => text === other[index]);
 }
 
 function connected(

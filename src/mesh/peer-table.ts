@@ -1,6 +1,6 @@
 import type { MeshPeer } from '../api/meshpeer.ts';
 import { keyOf, type ObjectKey } from '../api/resource.ts';
-import type { WantedPeer } from '../dataplane/wireguard/device.ts';
+import type { MountedPresharedKey, WantedPeer } from '../dataplane/wireguard/device.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 import { olderFirst } from './age.ts';
@@ -27,6 +27,10 @@ export class PeerTable {
   readonly #expired = Deadlines.latest();
 
   readonly #pinned = new Map<PublicKey, WantedPeer>();
+  /** Fingerprints of the preshared keys that have reached the node, by version. */
+  #mounted: ReadonlyMap<string, string> = new Map();
+  /** Of each member that must have a preshared key, the version that it has: one that is replaced holds until the next one is there. */
+  readonly #keyed = new Map<ObjectKey, string | undefined>();
 
   constructor(gateway: string) {
     this.#gateway = gateway;
@@ -49,6 +53,33 @@ export class PeerTable {
     return touched;
   }
 
+  /**
+   * Takes in which preshared keys have reached the node: fingerprints by version. Without its key a member is not let in.
+   * Returns the keys of the entries that may have changed.
+   */
+  mount(keys: ReadonlyMap<string, string>): ReadonlySet<PublicKey> {
+    this.#mounted = keys;
+    const touched = new Set<PublicKey>();
+    for (const key of this.#keyed.keys()) {
+      const publicKey = this.#members.get(key)?.publicKey;
+      if (publicKey === undefined) continue;
+      const before = this.#wanted.get(publicKey)?.presharedKey;
+      this.#say(publicKey);
+      const after = this.#wanted.get(publicKey)?.presharedKey;
+      if (before?.fingerprint !== after?.fingerprint || before?.file !== after?.file) touched.add(publicKey);
+    }
+    return touched;
+  }
+
+  /** The members that must have a preshared key, each with the one that it is to have in the end, if it has reached the node. */
+  *keyedMembers(): Iterable<{ readonly key: ObjectKey; readonly member: Member; readonly fingerprint?: string }> {
+    for (const key of this.#keyed.keys()) {
+      const member = this.#members.get(key);
+      const fingerprint = this.#mounted.get(member?.presharedKey ?? '');
+      if (member !== undefined) yield { key, member, ...(fingerprint === undefined ? {} : { fingerprint }) };
+    }
+  }
+
   /** Takes a peer's present state, or its absence, into account; returns the keys whose entries may have changed. */
   set(key: ObjectKey, peer: MeshPeer | undefined, now: number): ReadonlySet<PublicKey> {
     const before = this.#members.get(key);
@@ -62,6 +93,8 @@ export class PeerTable {
     }
     const touched = this.#touchedBy(before, after);
     if (before !== undefined) this.#remove(key, before);
+    if (after?.presharedKey === undefined || after.peer.metadata.uid !== before?.peer.metadata.uid)
+      this.#keyed.delete(key);
     if (after !== undefined) this.#insert(key, after);
     for (const publicKey of touched) this.#say(publicKey);
     return touched;
@@ -86,7 +119,9 @@ export class PeerTable {
 
   /** How many peers are let in. */
   get memberCount(): number {
-    return this.#members.size;
+    let waiting = 0;
+    for (const { member } of this.keyedMembers()) if (!this.#wanted.has(member.publicKey)) waiting += 1;
+    return this.#members.size - waiting;
   }
 
   /** The member that an entry of the interface stands for. */
@@ -109,6 +144,7 @@ export class PeerTable {
 
   #insert(key: ObjectKey, member: Member): void {
     this.#members.set(key, member);
+    if (member.presharedKey !== undefined) this.#keyed.set(key, this.#keyed.get(key));
     add(this.#byKey, member.publicKey, key);
     for (const address of member.addresses) add(this.#byAddress, address, key);
   }
@@ -124,7 +160,27 @@ export class PeerTable {
     const member = this.memberWith(publicKey);
     if (pinned !== undefined) this.#wanted.set(publicKey, pinned);
     else if (member === undefined) this.#wanted.delete(publicKey);
-    else this.#wanted.set(publicKey, { publicKey, allowedIPs: this.#addressesWonBy(member) });
+    else if (member.presharedKey === undefined) this.#wanted.set(publicKey, this.#entryOf(member));
+    else {
+      const presharedKey = this.#presharedKeyOf(member, member.presharedKey);
+      if (presharedKey === undefined) this.#wanted.delete(publicKey);
+      else this.#wanted.set(publicKey, { ...this.#entryOf(member), presharedKey });
+    }
+  }
+
+  #entryOf(member: Member): WantedPeer {
+    return { publicKey: member.publicKey, allowedIPs: this.#addressesWonBy(member) };
+  }
+
+  #presharedKeyOf(member: Member, version: string): MountedPresharedKey | undefined {
+    const key = keyOf(member.peer.metadata);
+    for (const file of [version, this.#keyed.get(key) ?? '']) {
+      const fingerprint = this.#mounted.get(file);
+      if (fingerprint === undefined) continue;
+      this.#keyed.set(key, file);
+      return { file, fingerprint };
+    }
+    return undefined;
   }
 
   #addressesWonBy(member: Member): readonly Cidr[] {
@@ -144,16 +200,19 @@ export class PeerTable {
   }
 }
 
-/** A table of these peers, as a node makes it when it starts. */
+/** A table of these peers, as a node makes it when it starts, with every preshared key in its place. */
 export function peerTable(gateway: string, peers: Iterable<MeshPeer>, now: number): PeerTable {
   const table = new PeerTable(gateway);
   for (const peer of peers) table.set(keyOf(peer.metadata), peer, now);
+  const versions = [...table.keyedMembers()].map(({ member }) => member.presharedKey ?? '');
+  table.mount(new Map(versions.map((version) => [version, version])));
   return table;
 }
 
 function sameMember(one: Member, other: Member): boolean {
   return (
     one.publicKey === other.publicKey &&
+    one.presharedKey === other.presharedKey &&
     one.peer.metadata.uid === other.peer.metadata.uid &&
     sameCidrs(one.addresses, other.addresses)
   );

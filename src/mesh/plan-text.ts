@@ -27,7 +27,10 @@ function deviceLines(device: WantedDevice): readonly string[] {
     `  listen-port ${device.listenPort}`,
     `  mtu ${device.mtu}`,
     ...device.addresses.map((address) => `  address ${address}`),
-    ...peers.map(({ publicKey, allowedIPs }) => `peer ${publicKey} allowed-ips ${allowedIPs.join(',') || '(none)'}`),
+    ...peers.map(
+      ({ publicKey, allowedIPs, presharedKey }) =>
+        `peer ${publicKey}${presharedKey === undefined ? '' : ' with preshared key'} allowed-ips ${allowedIPs.join(',') || '(none)'}`,
+    ),
   ];
 }
 

@@ -14,6 +14,25 @@ export interface GatewayNode {
   readonly alive: boolean;
 }
 
+/** A preshared key that a Secret in the operator's namespace offers; without the key itself, which no decision needs. */
+export interface OfferedPresharedKey {
+  /** NAMESPACE/NAME of the one MeshPeer that may have it, as the Secret says; undefined when it says nothing. */
+  readonly peer: string | undefined;
+  /** What is wrong with the key, if anything is. */
+  readonly problem: string | undefined;
+  /** Differs for every key and every state of its Secret, and tells nothing of the key. */
+  readonly version: string;
+}
+
+/** The preshared keys of the operator's namespace. */
+export interface PresharedKeys {
+  readonly namespace: string;
+  /** Undefined when no Secret of the right type has this name. */
+  offered(secret: string): OfferedPresharedKey | undefined;
+  /** How many peers have one at a gateway. */
+  countAt(gateway: string): number;
+}
+
 /**
  * All that a decision may look at. Lookups instead of lists where there may be ten thousand, so that deciding one peer costs the
  * same among ten and among ten thousand.
@@ -24,6 +43,7 @@ export interface MeshView {
   readonly gateways: readonly MeshGateway[];
   readonly nodes: readonly Node[];
   readonly claims: Claims;
+  readonly presharedKeys: PresharedKeys;
   namespace(name: string): Namespace | undefined;
   nodesOf(gateway: string): readonly GatewayNode[];
   connectionsOf(peer: ObjectKey): readonly Connection[];

@@ -7,6 +7,9 @@ export type PublicKey = string & { readonly __publicKey: never };
 /** A Curve25519 private key in the same spelling. Must never be logged, put in a status or in an argv. */
 export type PrivateKey = string & { readonly __privateKey: never };
 
+/** 32 random bytes that gateway and device mix into each handshake, in the same spelling. As secret as a private key. */
+export type PresharedKey = string & { readonly __presharedKey: never };
+
 export interface KeyPair {
   readonly publicKey: PublicKey;
   readonly privateKey: PrivateKey;
@@ -60,6 +63,17 @@ export function parsePrivateKey(text: string): Parsed<PrivateKey> {
   if (keyBytes(trimmed).every((byte) => byte === 0))
     return refused('the private key is all zeros; make one with `wg genkey`');
   return parsed(trimmed as PrivateKey);
+}
+
+/** A preshared key's text without surrounding white space. The problem never quotes the text. */
+export function parsePresharedKey(text: string): Parsed<PresharedKey> {
+  const trimmed = text.trim();
+  if (!KEY_SHAPE.test(trimmed))
+    return refused('a preshared key is 44 characters of base64 ending in "=", as `wg genpsk` prints it');
+  // WireGuard takes zeros for "none".
+  if (keyBytes(trimmed).every((byte) => byte === 0))
+    return refused('a preshared key of zeros is none; make one with `wg genpsk`');
+  return parsed(trimmed as PresharedKey);
 }
 
 /** The public half of a private key. */

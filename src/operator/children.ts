@@ -7,9 +7,12 @@ import {
   MANAGED_BY_LABEL,
   NAME_LABEL,
   OPERATOR_MANAGER,
+  PRESHARED_KEYS_TYPE,
   PRIVATE_KEY_ENTRY,
+  presharedKeysName,
 } from '../api/names.ts';
 import { ownerReferenceOf } from '../api/owner.ts';
+import type { PresharedKey } from '../net/key.ts';
 import type { AgentConfig, OperatorConfig } from './config.ts';
 
 /**
@@ -27,6 +30,8 @@ export const KEY_VERSION_ANNOTATION = `${GROUP}/key-version`;
 export const AGENT_FOLDERS = {
   /** Holds PRIVATE_KEY_ENTRY and nothing else. */
   key: '/etc/sallyport/key',
+  /** The preshared keys of peers, a file each; empty while there are none. */
+  presharedKeys: '/etc/sallyport/preshared-keys',
   /** Memory: the files that `wg` and `nft` read. */
   scratch: '/run/sallyport',
   /** Memory: the sockets of wireguard-go. */
@@ -96,6 +101,18 @@ export function gatewayKeySecret(gateway: MeshGateway, namespace: string, privat
     type: 'Opaque',
     // Not stringData: server-side apply would own a field that is never stored.
     data: { [PRIVATE_KEY_ENTRY]: Buffer.from(privateKey, 'utf8').toString('base64') },
+  };
+}
+
+/** The Secret that brings preshared keys to the nodes of a gateway, by version: as one, so that the pods never change for a peer. */
+export function presharedKeysSecret(gateway: MeshGateway, namespace: string, keys: ReadonlyMap<string, PresharedKey>) {
+  const entries = [...keys].map(([version, key]) => [version, Buffer.from(key, 'utf8').toString('base64')] as const);
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { ...childMetadata(gateway, namespace), name: presharedKeysName(gateway.metadata.name) },
+    type: PRESHARED_KEYS_TYPE,
+    data: Object.fromEntries(entries),
   };
 }
 
@@ -207,10 +224,21 @@ function agentMounts(gateway: MeshGateway): readonly AgentMount[] {
     defaultMode: 0o400,
     optional: false,
   };
+  const presharedKeys = {
+    secretName: presharedKeysName(gateway.metadata.name),
+    defaultMode: 0o400,
+    optional: true,
+  };
   const memory = { emptyDir: { medium: 'Memory', sizeLimit: '64Mi' } };
   const sysctls = { hostPath: { path: '/proc/sys/net', type: 'Directory' } };
   const mounts: AgentMount[] = [
     { name: 'key', mountPath: AGENT_FOLDERS.key, readOnly: true, source: { secret } },
+    {
+      name: 'preshared-keys',
+      mountPath: AGENT_FOLDERS.presharedKeys,
+      readOnly: true,
+      source: { secret: presharedKeys },
+    },
     { name: 'scratch', mountPath: AGENT_FOLDERS.scratch, readOnly: false, source: memory },
     { name: 'wireguard-sockets', mountPath: AGENT_FOLDERS.wireguardSockets, readOnly: false, source: memory },
     { name: 'sysctls', mountPath: AGENT_FOLDERS.sysctls, readOnly: false, source: sysctls },

@@ -13,6 +13,7 @@ import { KubeadmConfig } from './kubeadm-config.ts';
 import { MeshState } from './mesh-state.ts';
 import { reconcileGateway } from './meshgateway.ts';
 import { reconcilePeer } from './meshpeer.ts';
+import { reconcilePresharedKeys } from './preshared-keys.ts';
 import { type FollowingOptions, startStores } from './stores.ts';
 import { UnreadableTeller } from './unreadable.ts';
 import { connect } from './wiring.ts';
@@ -56,12 +57,13 @@ async function decide(leadership: Leadership, leading: AbortSignal): Promise<voi
   const stores = await startStores({ transport, client }, namespace, { signal: leading, clock, onNotice });
   teller.follow(meshPeerType, stores.peers);
   teller.follow(meshGatewayType, stores.gateways);
-  const state = new MeshState(stores, config.pool, clock);
+  const state = new MeshState(stores, { pool: config.pool, namespace }, clock);
+  const children = new AppliedChildren(client);
   const gatewayContext = {
     ...leadership,
     stores,
     state,
-    children: new AppliedChildren(client),
+    children,
     kubeadmConfig: new KubeadmConfig(client, clock),
   };
   const peerContext = { ...leadership, peers: stores.peers, state };
@@ -77,10 +79,16 @@ async function decide(leadership: Leadership, leading: AbortSignal): Promise<voi
     concurrency: PEER_CONCURRENCY,
     onRun: (run) => tell(log, 'MeshPeer', run),
   });
-  connect(stores, state, { peers, gateways }, clock);
-  gateways.watch(stores.gateways, ({ key }) => [key]);
+  const keysContext = { ...leadership, stores, state, children, nudges: new Map() };
+  const presharedKeys = createController({
+    reconcile: (key) => reconcilePresharedKeys(key, keysContext),
+    clock,
+    onRun: (run) => tell(log, 'preshared keys of MeshGateway', run),
+  });
+  connect(stores, state, { peers, gateways, presharedKeys }, clock);
+  for (const controller of [gateways, presharedKeys]) controller.watch(stores.gateways, ({ key }) => [key]);
   log.info({ peers: stores.peers.size, gateways: stores.gateways.size }, 'leading');
-  await Promise.all([gateways.run(leading), peers.run(leading)]);
+  await Promise.all([gateways, peers, presharedKeys].map((controller) => controller.run(leading)));
 }
 
 function tell(log: Log, kind: string, run: ControllerRun): void {

@@ -13,12 +13,20 @@ import type { Clock } from '../runtime/clock.ts';
 import { Admitted } from './admitted.ts';
 import { Awaiting } from './awaiting.ts';
 import { Liveness, leaseKeyOf } from './liveness.ts';
+import { OfferedKeys } from './offered-keys.ts';
 import type { Stores } from './stores.ts';
+
+export interface MeshStateOptions {
+  readonly pool: readonly Cidr[];
+  /** The operator's own. */
+  readonly namespace: string;
+}
 
 /** The view that decisions are made from, kept current by what the stores announce, so that a decision costs no listing. */
 export class MeshState implements MeshView {
   readonly pool: readonly Cidr[];
   readonly claims = new Claims();
+  readonly presharedKeys: OfferedKeys;
   readonly liveness: Liveness;
   readonly #stores: Stores;
   readonly #connections = new Connections();
@@ -26,8 +34,9 @@ export class MeshState implements MeshView {
   readonly #admitted = new Admitted();
   readonly #written = new Map<ObjectKey, { readonly uid: string; readonly version: bigint }>();
 
-  constructor(stores: Stores, pool: readonly Cidr[], clock: Clock) {
+  constructor(stores: Stores, { pool, namespace }: MeshStateOptions, clock: Clock) {
     this.pool = pool;
+    this.presharedKeys = new OfferedKeys({ secrets: stores.presharedKeys, peers: stores.peers, namespace });
     this.#stores = stores;
     this.liveness = new Liveness(clock);
   }
@@ -78,11 +87,16 @@ export class MeshState implements MeshView {
     if (after === undefined) this.#written.delete(key);
     this.#awaiting.set(key, after, this.acceptedAt(key));
     this.#admitted.set(key, after);
+    this.presharedKeys.peerChanged(key, after);
     return this.claims.set(key, after);
   }
 
-  /** Takes a report's change into the indexes; returns the peers whose connections changed, and those that waited for it. */
+  /**
+   * Takes a report's change into the indexes; returns the peers whose connections changed, and those that waited for it or for
+   * their preshared key.
+   */
   reportChanged(change: Change<MeshGatewayNode>): ReadonlySet<ObjectKey> {
-    return new Set([...this.#connections.set(change.key, change.after), ...this.#awaiting.passedBy(change)]);
+    const connected = this.#connections.set(change.key, change.after);
+    return new Set([...connected, ...this.#awaiting.passedBy(change), ...this.presharedKeys.reportChanged(change)]);
   }
 }

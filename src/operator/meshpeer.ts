@@ -47,6 +47,7 @@ function isSameGift(before: MeshPeerStatus | undefined, after: MeshPeerStatus): 
   const gift = (status: MeshPeerStatus | undefined) => [
     isTrue(status?.conditions ?? [], 'Accepted'),
     status?.publicKey,
+    status?.presharedKeyVersion,
     status?.addresses,
     status?.gateways,
   ];

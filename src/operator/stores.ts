@@ -18,7 +18,7 @@ import {
 import { type MeshGateway, meshGatewayType } from '../api/meshgateway.ts';
 import { type MeshGatewayNode, meshGatewayNodeType } from '../api/meshgatewaynode.ts';
 import { type MeshPeer, meshPeerType } from '../api/meshpeer.ts';
-import { GATEWAY_LABEL } from '../api/names.ts';
+import { GATEWAY_LABEL, PRESHARED_KEY_TYPE, PRESHARED_KEYS_TYPE } from '../api/names.ts';
 import type { KubernetesObject, ResourceType } from '../api/resource.ts';
 import type { Client } from '../k8s/client.ts';
 import type { Selection } from '../k8s/list.ts';
@@ -39,12 +39,20 @@ export interface Stores {
   /** The Services of cluster DNS in kube-system. */
   readonly dnsServices: Store<Service>;
   readonly secrets: Store<Secret>;
+  /** Each with the preshared key of one peer, made by people. */
+  readonly presharedKeys: Store<Secret>;
+  /** Each with the preshared keys of a gateway's peers, as its pods mount it. */
+  readonly presharedKeySets: Store<Secret>;
   readonly services: Store<Service>;
   readonly daemonSets: Store<DaemonSet>;
 }
 
 /** How every cluster that follows the conventions labels its DNS Service, whatever serves it. */
 const CLUSTER_DNS_SELECTOR = 'k8s-app=kube-dns';
+
+const OTHER_SECRETS = ['helm.sh/release.v1', PRESHARED_KEY_TYPE, PRESHARED_KEYS_TYPE]
+  .map((type) => `type!=${type}`)
+  .join(',');
 
 /** How to follow; notices come with the kind that they are about. */
 export interface FollowingOptions extends Pick<ReflectorOptions, 'signal' | 'clock'> {
@@ -75,7 +83,9 @@ export async function startStores(
     serviceCidrs: cidrType === undefined ? undefined : follow(cidrType),
     dnsServices: follow(serviceType, { namespace: 'kube-system', labelSelector: CLUSTER_DNS_SELECTOR }),
     // A supplied Secret need not bear a label of ours; Helm's records of its releases are large and never a key.
-    secrets: follow(secretType, { namespace, fieldSelector: 'type!=helm.sh/release.v1' }),
+    secrets: follow(secretType, { namespace, fieldSelector: OTHER_SECRETS }),
+    presharedKeys: follow(secretType, { namespace, fieldSelector: `type=${PRESHARED_KEY_TYPE}` }),
+    presharedKeySets: follow(secretType, { namespace, fieldSelector: `type=${PRESHARED_KEYS_TYPE}` }),
     services: follow(serviceType, own),
     daemonSets: follow(daemonSetType, own),
   };

@@ -18,6 +18,8 @@ export interface Wakeable {
 
 /** Counts of peers in a gateway's status may lag by this much, so that a thousand new peers cost one write and not a thousand. */
 const COUNT_LAG_MS = 1_000;
+/** Preshared keys that come together reach the nodes together. */
+const KEYS_LAG_MS = 100;
 
 /**
  * Says which decisions each kind of change may turn, and brings the indexes up to date first. What the stores hold already counts
@@ -26,10 +28,10 @@ const COUNT_LAG_MS = 1_000;
 export function connect(
   stores: Stores,
   state: MeshState,
-  controllers: { readonly peers: Wakeable; readonly gateways: Wakeable },
+  controllers: { readonly peers: Wakeable; readonly gateways: Wakeable; readonly presharedKeys: Wakeable },
   clock: Clock,
 ): void {
-  const { peers, gateways } = controllers;
+  const { peers, gateways, presharedKeys } = controllers;
   const addAll = (keys: Iterable<ObjectKey>, to: Wakeable) => {
     for (const key of keys) to.add(key);
   };
@@ -43,12 +45,17 @@ export function connect(
       [...stores.peers.values()].filter(wanted).map(({ metadata }) => keyOf(metadata)),
       peers,
     );
-  const countLater = lagging(clock, gateways);
+  const countLater = lagging(clock, gateways, COUNT_LAG_MS);
+  const bringKeysLater = lagging(clock, presharedKeys, KEYS_LAG_MS);
 
   follow(stores.peers, (change) => {
     addAll(state.peerChanged(change), peers);
     peers.add(change.key);
-    for (const name of gatewaysOf(change)) countLater(name as ObjectKey);
+    for (const name of gatewaysOf(change)) {
+      countLater(name as ObjectKey);
+      if (!isDeepStrictEqual(presharedKeyOf(change.before), presharedKeyOf(change.after)))
+        bringKeysLater(name as ObjectKey);
+    }
   });
   follow(stores.gateways, (change) => {
     if (!sameFor(change, forPeers)) peersWhere(() => true);
@@ -57,6 +64,7 @@ export function connect(
   follow(stores.reports, (change) => {
     const gateway = (change.after ?? change.before)?.spec.gateway ?? '';
     addAll(state.reportChanged(change), peers);
+    if (!sameFor(change, withoutPresharedKey)) presharedKeys.add(gateway as ObjectKey);
     if (sameFor(change, butCounts)) countLater(gateway as ObjectKey);
     else gateways.add(gateway as ObjectKey);
     if (!sameFor(change, isProgrammedReport)) peersWhere((peer) => uses(peer, gateway));
@@ -66,6 +74,14 @@ export function connect(
     if (!state.liveness.set(key, after) || gateway === undefined) return;
     gateways.add(gateway as ObjectKey);
     peersWhere((peer) => uses(peer, gateway));
+  });
+  follow(stores.presharedKeys, ({ before, after }) => {
+    const name = (after ?? before)?.metadata.name ?? '';
+    addAll(state.presharedKeys.askingFor(name), peers);
+  });
+  follow(stores.presharedKeySets, ({ before, after }) => {
+    const gateway = (after ?? before)?.metadata.labels?.[GATEWAY_LABEL];
+    if (gateway !== undefined) presharedKeys.add(gateway as ObjectKey);
   });
   follow(stores.nodes, (change) => {
     if (!sameFor(change, forGateways)) allGateways();
@@ -89,12 +105,12 @@ function sameFor<T>({ before, after }: Change<T>, read: (object: T) => unknown):
 }
 
 /** Wakes a key once, some time after the first wish for it. */
-function lagging(clock: Clock, to: Wakeable): (key: ObjectKey) => void {
+function lagging(clock: Clock, to: Wakeable, ms: number): (key: ObjectKey) => void {
   const due = new Set<ObjectKey>();
   return (key) => {
     if (due.has(key)) return;
     due.add(key);
-    clock.timer(COUNT_LAG_MS, () => {
+    clock.timer(ms, () => {
       due.delete(key);
       to.add(key);
     });
@@ -145,8 +161,19 @@ function forOtherGateways({ spec, status, metadata }: MeshGateway): unknown {
 
 /** What of a report is not a count, which may lag. */
 function butCounts({ status }: MeshGatewayNode): unknown {
-  const { connections, connected, peers, appliedResourceVersion, ...rest } = status ?? {};
+  const { connections, connected, peers, appliedResourceVersion, withoutPresharedKey, ...rest } = status ?? {};
   return rest;
+}
+
+function withoutPresharedKey({ status }: MeshGatewayNode): unknown {
+  return status?.withoutPresharedKey;
+}
+
+/** What of a peer decides which preshared key its gateways' nodes are brought for it. */
+function presharedKeyOf(peer: MeshPeer | undefined): unknown {
+  const status = peer?.status;
+  if (status?.presharedKeyVersion === undefined) return undefined;
+  return [status.presharedKeyVersion, status.gateways, isTrue(status.conditions ?? [], 'Accepted')];
 }
 
 function isProgrammedReport({ status }: MeshGatewayNode): unknown {

@@ -65,9 +65,10 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       'sallyport-operator in kube-system: get list watch services',
       'sallyport-operator in sallyport-system: get list watch create patch daemonsets.apps',
       'sallyport-operator in sallyport-system: get list watch create patch delete services',
-      'sallyport-operator in sallyport-system: get list watch create secrets',
+      'sallyport-operator in sallyport-system: get list watch create patch secrets',
       'sallyport-operator in sallyport-system: get list watch create update leases.coordination.k8s.io',
       'sallyport-operator in sallyport-system: get list watch delete meshgatewaynodes.sallyport.dev',
+      'sallyport-operator in sallyport-system: patch pods',
     ]);
   });
 

@@ -81,6 +81,17 @@ describe('sallyport config', () => {
   const keys = keyPairFrom(new Uint8Array(32).fill(7));
   const CONFIG =
     '# demo/ada\n[Interface]\nAddress = 10.213.0.20/32\nPostUp = wg set %i private-key /etc/wireguard/%i.key\n\n[Peer]\n';
+  const KEYED_CONFIG = [
+    '# demo/dan',
+    '# Nor is the preshared key. Keep it in /etc/wireguard/INTERFACE.psk, readable by root alone.',
+    '[Interface]',
+    'PostUp = wg set %i peer gateway preshared-key /etc/wireguard/%i.psk',
+    'PostUp = wg set %i private-key /etc/wireguard/%i.key',
+    '',
+    '[Peer]',
+    'PublicKey = gateway',
+    '',
+  ].join('\n');
   let server: FakeApiServer;
 
   beforeAll(async () => {
@@ -88,6 +99,7 @@ describe('sallyport config', () => {
     server = await FakeApiServer.start({ plain: true, resources: [{ ...resource, status: true }] });
     const client = createClient(createTransport(server.connection(), { userAgent: 'test' }));
     const status = { config: CONFIG };
+    const keyed = { config: KEYED_CONFIG };
     const refused = [
       {
         type: 'Accepted',
@@ -97,9 +109,15 @@ describe('sallyport config', () => {
         lastTransitionTime: '2026-01-01T00:00:00Z',
       },
     ];
-    for (const [name, given] of Object.entries({ ada: status, eve: { conditions: refused }, new: undefined })) {
+    for (const [name, given] of Object.entries({
+      ada: status,
+      dan: keyed,
+      eve: { conditions: refused },
+      new: undefined,
+    })) {
       const metadata = { namespace: 'demo', name };
-      await client.create(meshPeerType, { metadata, spec: { publicKey: keys.publicKey } });
+      const presharedKeySecretName = given === keyed ? 'dan-psk' : undefined;
+      await client.create(meshPeerType, { metadata, spec: { publicKey: keys.publicKey, presharedKeySecretName } });
       if (given !== undefined) await client.applyStatus(meshPeerType, metadata, given, { fieldManager: 'test' });
     }
   });
@@ -119,6 +137,23 @@ describe('sallyport config', () => {
       `# demo/ada\n[Interface]\nPrivateKey = ${keys.privateKey}\nAddress = 10.213.0.20/32\n\n[Peer]\n`,
     );
     expect(stderr).toBe('');
+  });
+
+  test('has the preshared key of a peer that has one in it, and does not come without', async () => {
+    const file = join(folder, 'psk');
+    const presharedKey = Buffer.alloc(32, 5).toString('base64');
+    writeFileSync(file, `${presharedKey}\n`);
+    const { stdout } = await config('demo/dan', '--preshared-key', file);
+    expect(stdout).toBe(
+      `# demo/dan\n[Interface]\nPrivateKey = ${keys.privateKey}\n\n[Peer]\nPublicKey = gateway\nPresharedKey = ${presharedKey}\n`,
+    );
+    const without = await config('demo/dan');
+    expect(without).toMatchObject({ code: 1, stdout: '' });
+    expect(without.stderr).toContain('name the file that holds it with --preshared-key');
+    const needless = await config('demo/ada', '--preshared-key', file);
+    expect(needless).toMatchObject({ code: 1, stdout: '' });
+    expect(needless.stderr).toContain('MeshPeer demo/ada has no preshared key');
+    expect(`${without.stderr}${needless.stderr}`).not.toContain(presharedKey);
   });
 
   test('writes it where only its owner reads it', async () => {

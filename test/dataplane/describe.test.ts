@@ -14,7 +14,7 @@ const change = {
   allowedIPs: [],
   added: [],
   removed: [],
-  dropPresharedKey: true,
+  presharedKey: { file: 'version-1', fingerprint: 'fingerprint-1' },
 } as const;
 
 const LINES: readonly (readonly [Operation, string])[] = [

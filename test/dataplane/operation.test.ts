@@ -93,12 +93,33 @@ describe('from one plan to another', () => {
     expect(forget).toEqual({ kind: 'forget-flows', sources: ['10.213.0.16/32'] });
   });
 
+  test.each([
+    ['comes', undefined],
+    ['is another', 'fingerprint-0'],
+  ])('a preshared key that %s is one change of this peer', (_what, before) => {
+    const [peer] = PLAN.device.peers.values();
+    const found = peer && at(PLAN).device?.peers.get(peer.publicKey);
+    if (peer === undefined || found === undefined) throw new Error('the plan has no peer');
+    const presharedKey = { file: 'version-1', fingerprint: 'fingerprint-1' };
+    const wanted = new Map(PLAN.device.peers).set(peer.publicKey, { ...peer, presharedKey });
+    const plan = { ...PLAN, device: { ...PLAN.device, peers: wanted } };
+    const state = (key: string | undefined) =>
+      device(at(PLAN), { peers: new Map(at(PLAN).device?.peers).set(peer.publicKey, { ...found, presharedKey: key }) });
+    expect(diff(plan, state(before))).toMatchObject([
+      {
+        kind: 'set-peers',
+        changes: [{ kind: 'change', publicKey: peer.publicKey, presharedKey, added: [], removed: [] }],
+      },
+    ]);
+    expect(diff(plan, state('fingerprint-1'))).toEqual([]);
+  });
+
   test('a preshared key that nobody asked for goes', () => {
     const peers = new Map(at(PLAN).device?.peers);
     const [key, peer] = [...peers][0] ?? [];
-    if (key !== undefined && peer !== undefined) peers.set(key, { ...peer, hasPresharedKey: true });
+    if (key !== undefined && peer !== undefined) peers.set(key, { ...peer, presharedKey: 'foreign' });
     expect(diff(PLAN, device(at(PLAN), { peers }))).toMatchObject([
-      { kind: 'set-peers', changes: [{ dropPresharedKey: true, added: [], removed: [] }] },
+      { kind: 'set-peers', changes: [{ presharedKey: 'none', added: [], removed: [] }] },
     ]);
   });
 });

@@ -50,7 +50,6 @@ describe('two looks at a device', () => {
       latestHandshake: seen,
       receivedBytes: seen,
       sentBytes: seen,
-      hasPresharedKey: false,
     },
   ];
   const device = (...peers: readonly [PublicKey, ObservedPeer][]) => ({

@@ -48,6 +48,11 @@ export const REFUSED: readonly Refusal[] = [
     (point) =>
       [`the low-order key ${point}`, peer({ publicKey: point }), 'spec.publicKey', 'low-order', 'wg genkey'] as const,
   ),
+  [
+    'a Secret that cannot have this name',
+    peer({ presharedKeySecretName: 'Ada/psk' }),
+    'spec.presharedKeySecretName must be',
+  ],
   ['leading zeros', peer({ addresses: ['10.213.0.020'] }), 'spec.addresses[0]', 'without leading zeros'],
   ['a prefix for an address', peer({ addresses: ['10.213.0.20/32'] }), 'spec.addresses[0]', 'prefix length'],
   ['a zone', peer({ addresses: ['fe80::1%eth0'] }), 'spec.addresses[0]', 'zone'],
@@ -118,6 +123,7 @@ export const ACCEPTED: readonly (readonly [name: string, subject: Subject])[] = 
       addresses: ['10.213.0.20'],
       expiresAt: '2030-01-31T18:00:00.5+02:00',
       suspended: true,
+      presharedKeySecretName: 'ada.laptop-psk',
       persistentKeepalive: 0,
       owner: 'Zoë <zoe@example.com>',
     }),

@@ -58,6 +58,17 @@ PersistentKeepalive = 25
     );
   });
 
+  test('takes the preshared key of a peer that has one from a file, before the first handshake can begin', () => {
+    const keyed = aPeer({ spec: { presharedKeySecretName: 'ada-psk' } });
+    const text = planClient(keyed, ADDRESS, [gateway('one', 1), gateway('two', 2)]) ?? '';
+    expect(text.split('\n').filter((line) => line.startsWith('PostUp'))).toEqual([
+      `PostUp = wg set %i peer ${aKey('gateway one')} preshared-key /etc/wireguard/%i.psk`,
+      `PostUp = wg set %i peer ${aKey('gateway two')} preshared-key /etc/wireguard/%i.psk`,
+      'PostUp = wg set %i private-key /etc/wireguard/%i.key',
+    ]);
+    expect(text).toContain('# Nor is the preshared key. Keep it in /etc/wireguard/INTERFACE.psk');
+  });
+
   test('never holds a private key', () => {
     const text = planClient(aPeer(), DUAL, [served()]) ?? '';
     expect(parse(text).flatMap(Object.keys)).not.toContain('PrivateKey');

@@ -117,3 +117,19 @@ describe('what an agent keeps of a peer', () => {
     expect(JSON.stringify(kept)).not.toMatch(/Interface|connections|Connected/);
   });
 });
+
+describe('a peer that asks for a preshared key', () => {
+  const spec = { presharedKeySecretName: 'ada-psk' };
+
+  test('is a member only with the version that the operator has said', () => {
+    expect(memberOf('default', aMember({ spec }), NOW)).toBeUndefined();
+    const told = aMember({ spec, status: { presharedKeyVersion: 'version-1' } });
+    expect(memberOf('default', told, NOW)?.presharedKey).toBe('version-1');
+    expect(memberOf('default', membershipOf(told), NOW)?.presharedKey).toBe('version-1');
+  });
+
+  test('and takes that back still needs it until the operator agrees', () => {
+    const peer = aMember({ status: { presharedKeyVersion: 'version-1' } });
+    expect(memberOf('default', peer, NOW)?.presharedKey).toBe('version-1');
+  });
+});

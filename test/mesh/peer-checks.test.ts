@@ -4,7 +4,7 @@ import { REASONS } from '../../src/api/conditions.ts';
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import { keyOf } from '../../src/api/resource.ts';
 import { type Admission, admission } from '../../src/mesh/peer-checks.ts';
-import type { MeshView } from '../../src/mesh/view.ts';
+import type { MeshView, OfferedPresharedKey } from '../../src/mesh/view.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import {
   aCondition,
@@ -39,6 +39,8 @@ function refused(parts: PeerParts, view: ViewParts = {}) {
   if ('value' in result) throw new Error('the peer is let in');
   return result.violation;
 }
+
+const OFFERED: OfferedPresharedKey = { peer: 'team-a/ada', problem: undefined, version: 'version-1' };
 
 const selecting = (labels: Readonly<Record<string, string>>, name = 'default') =>
   aServedGateway({
@@ -85,6 +87,45 @@ const REFUSALS: readonly [string, string, PeerParts, ViewParts, readonly string[
     { spec: { publicKey: aKey('same') } },
     { peers: [aPeer({ name: 'first', namespace: 'team-b', created: OLD, spec: { publicKey: aKey('same') } })] },
     ['spec.publicKey', 'team-b/first', 'sallyport key'],
+  ],
+  [
+    'that names a preshared key which is not there',
+    'PresharedKeyNotFound',
+    { spec: { presharedKeySecretName: 'ada-psk' } },
+    {},
+    [
+      'spec.presharedKeySecretName names ada-psk',
+      'kubectl -n sallyport-system create secret generic ada-psk --type=sallyport.dev/preshared-key --from-file=presharedKey',
+      'kubectl -n sallyport-system annotate secret ada-psk sallyport.dev/peer=team-a/ada',
+    ],
+  ],
+  [
+    "that names another's preshared key",
+    'PresharedKeyNotGranted',
+    { spec: { presharedKeySecretName: 'eve-psk' } },
+    { presharedKeys: { 'eve-psk': { ...OFFERED, peer: 'team-a/eve' } } },
+    ['Secret sallyport-system/eve-psk', 'kubectl -n sallyport-system annotate', '=team-a/ada --overwrite'],
+  ],
+  [
+    'that names a preshared key which is for nobody',
+    'PresharedKeyNotGranted',
+    { spec: { presharedKeySecretName: 'psk' } },
+    { presharedKeys: { psk: { ...OFFERED, peer: undefined } } },
+    ['Secret sallyport-system/psk', 'sallyport.dev/peer=team-a/ada'],
+  ],
+  [
+    'that names a preshared key which is none',
+    'PresharedKeyInvalid',
+    { spec: { presharedKeySecretName: 'ada-psk' } },
+    { presharedKeys: { 'ada-psk': { ...OFFERED, problem: 'a preshared key is something else' } } },
+    ['entry presharedKey: a preshared key is something else', 'wg genpsk', 'kubectl -n sallyport-system patch secret'],
+  ],
+  [
+    'that is one more with a preshared key than nodes can be brought',
+    'PresharedKeysExhausted',
+    { spec: { presharedKeySecretName: 'ada-psk' } },
+    { presharedKeys: { 'ada-psk': OFFERED }, presharedKeyCount: 10_000 },
+    ['MeshGateway default has 10000 devices', 'leave spec.presharedKeySecretName out'],
   ],
   [
     'that wishes for a taken address',
@@ -414,5 +455,20 @@ describe('a pool that changed', () => {
     expect(decide(wished, { pool, gateways: [refusing] })).toMatchObject({
       violation: { reason: 'AddressOutsidePool' },
     });
+  });
+});
+
+describe('a preshared key', () => {
+  const spec = { presharedKeySecretName: 'ada-psk' };
+  const presharedKeys = { 'ada-psk': OFFERED };
+
+  test('is given by its version', () => {
+    expect(admitted(aPeer({ spec }), { presharedKeys }).presharedKey).toBe('version-1');
+    expect(admitted(aPeer(), { presharedKeys }).presharedKey).toBeUndefined();
+  });
+
+  test('is kept by whoever has one, however many there are by now', () => {
+    const holder = aMember({ spec, status: { presharedKeyVersion: 'version-0' } });
+    expect(admitted(holder, { presharedKeys, presharedKeyCount: 10_000 }).presharedKey).toBe('version-1');
   });
 });

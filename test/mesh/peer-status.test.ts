@@ -40,6 +40,8 @@ function stored(peer: MeshPeer, view: ViewParts = {}, now = NOW): MeshPeer {
   return { ...peer, status: judge(peer, view, now).status };
 }
 
+const presharedKeys = { psk: { peer: 'team-a/ada', problem: undefined, version: 'version-1' } };
+
 describe('a peer that is let in', () => {
   test('is told its key, addresses, gateways and configuration', () => {
     const { status, grant, until } = judge(aPeer());
@@ -425,10 +427,40 @@ describe('every reason', () => {
     [peer, { gateways: [aGateway()] }],
     [peer, { reports: [] }],
     [aMember({ status: { conditions: [aCondition('Connected', 'True')] } }), {}],
+    [
+      stored(aPeer({ spec: { presharedKeySecretName: 'psk' } }), { presharedKeys }),
+      { presharedKeys, reports: [aReport({ status: { withoutPresharedKey: ['team-a/ada'] } })] },
+    ],
   ];
 
   test.each(Object.entries(types))('of %s can be reached', (type, reasons) => {
     const reached = new Set(cases.map(([subject, view]) => conditionOf(judge(subject, view).status, type).reason));
     expect([...reached].sort()).toEqual([...reasons].sort());
+  });
+});
+
+describe('a peer with a preshared key is programmed', () => {
+  const peer = stored(aPeer({ spec: { presharedKeySecretName: 'psk' } }), { presharedKeys });
+  const reported = (withoutPresharedKey: readonly string[]) => ({
+    presharedKeys,
+    reports: [aReport({ status: { withoutPresharedKey: [...withoutPresharedKey] } }), aReport({ node: 'node-b' })],
+  });
+  const many = Array.from({ length: 1024 }, (_, index) => `team-b/device-${index}`);
+
+  test.each<[string, readonly string[], string]>([
+    ['when no node lacks its key', ['team-a/bob'], 'True Programmed'],
+    ['not while a node lacks its key', ['team-a/ada'], 'False WaitingForPresharedKey'],
+    ['not while so many lack theirs that it may be among them', many, 'False WaitingForPresharedKey'],
+  ])('%s', (_when, missing, expected) => {
+    expect(answer(peer, 'Programmed', reported(missing))).toBe(expected);
+  });
+
+  test('and says which nodes wait', () => {
+    const { message } = conditionOf(judge(peer, reported(['team-a/ada'])).status, 'Programmed');
+    expect(message).toMatch(/to reach node-a \(1 of 2 nodes have it\)/);
+  });
+
+  test('and another never waits for one', () => {
+    expect(answer(stored(aPeer()), 'Programmed', reported(many))).toBe('True Programmed');
   });
 });

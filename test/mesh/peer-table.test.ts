@@ -272,3 +272,70 @@ function changedKeys(before: Record<string, readonly string[]>, after: Record<st
     (key) => JSON.stringify(before[key]) !== JSON.stringify(after[key]),
   );
 }
+
+describe('a member with a preshared key', () => {
+  const keyed = (version: string, parts: PeerParts = {}) =>
+    member('ada', { ...parts, status: { presharedKeyVersion: version } });
+  const tableWith = (keys: Readonly<Record<string, string>>) => {
+    const table = new PeerTable('default');
+    table.set(KEY, keyed('one'), NOW);
+    table.set('team-a/bob' as ObjectKey, member('bob', { address: '10.213.0.21' }), NOW);
+    table.mount(new Map(Object.entries(keys)));
+    return table;
+  };
+  const keyIn = (table: PeerTable) => table.wanted.get(aKey('ada'))?.presharedKey;
+  const waiting = (table: PeerTable) =>
+    [...table.keyedMembers()].filter(({ fingerprint }) => fingerprint === undefined).map(({ key }) => key);
+
+  test('is out until its key has reached the node, and nobody else is', () => {
+    const table = tableWith({});
+    expect(Object.keys(entriesOf(table))).toEqual([aKey('bob')]);
+    expect(table.memberCount).toBe(1);
+    expect(waiting(table)).toEqual([KEY]);
+    expect(table.mount(new Map([['one', 'fingerprint 1']]))).toEqual(new Set([aKey('ada')]));
+    expect(keyIn(table)).toEqual({ file: 'one', fingerprint: 'fingerprint 1' });
+    expect(table.memberCount).toBe(2);
+    expect(waiting(table)).toEqual([]);
+  });
+
+  test('keeps its key until the next one is there', () => {
+    const table = tableWith({ one: 'fingerprint 1' });
+    table.set(KEY, keyed('two'), NOW);
+    expect(keyIn(table)?.file).toBe('one');
+    expect(waiting(table)).toEqual([KEY]);
+    expect(table.mount(new Map([['two', 'fingerprint 2']]))).toEqual(new Set([aKey('ada')]));
+    expect(keyIn(table)).toEqual({ file: 'two', fingerprint: 'fingerprint 2' });
+  });
+
+  test('does not get the key of one that had its name before', () => {
+    const table = tableWith({ one: 'fingerprint 1' });
+    table.set(KEY, keyed('two', { metadata: { uid: 'another' } }), NOW);
+    expect(keyIn(table)).toBeUndefined();
+    expect(Object.keys(entriesOf(table))).toEqual([aKey('bob')]);
+  });
+
+  test('is out when its key goes away', () => {
+    const table = tableWith({ one: 'fingerprint 1' });
+    expect(table.mount(new Map())).toEqual(new Set([aKey('ada')]));
+    expect(table.wanted.has(aKey('ada'))).toBe(false);
+  });
+
+  test('is let in without one again when it has none', () => {
+    const table = tableWith({ one: 'fingerprint 1' });
+    expect(table.set(KEY, member('ada'), NOW)).toEqual(new Set([aKey('ada')]));
+    expect(table.wanted.get(aKey('ada'))).toEqual({ publicKey: aKey('ada'), allowedIPs: ['10.213.0.20/32'] });
+    expect(table.mount(new Map())).toEqual(new Set());
+  });
+
+  test('is not touched by the keys of others', () => {
+    const table = tableWith({ one: 'fingerprint 1' });
+    expect(
+      table.mount(
+        new Map([
+          ['one', 'fingerprint 1'],
+          ['other', 'fingerprint 3'],
+        ]),
+      ),
+    ).toEqual(new Set());
+  });
+});

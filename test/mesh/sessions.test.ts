@@ -17,7 +17,6 @@ function seen(name: string, ageSeconds: number, parts: Partial<ObservedPeer> = {
     latestHandshake: NOW / 1000 - ageSeconds,
     receivedBytes: 1,
     sentBytes: 1,
-    hasPresharedKey: false,
     ...parts,
   };
 }

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
-import { gatewayDaemonSet, gatewayKeySecret, gatewayService } from '../../src/operator/children.ts';
+import type { PresharedKey } from '../../src/net/key.ts';
+import {
+  gatewayDaemonSet,
+  gatewayKeySecret,
+  gatewayService,
+  presharedKeysSecret,
+} from '../../src/operator/children.ts';
 import { type OperatorConfig, parseOperatorConfig } from '../../src/operator/config.ts';
 
 const NAMESPACE = 'sallyport-system';
@@ -103,7 +109,7 @@ describe("a gateway's DaemonSet", () => {
     expect(containerOf().readinessProbe.httpGet).toMatchObject({ host: '127.0.0.1', port: 9841, path: '/readyz' });
   });
 
-  test('mounts the private key for root alone, and nothing of any other Secret', () => {
+  test('mounts the private key and preshared keys for root alone, and nothing of any other Secret', () => {
     const secrets = podOf().volumes.filter((volume) => 'secret' in volume);
     expect(secrets).toEqual([
       {
@@ -114,6 +120,10 @@ describe("a gateway's DaemonSet", () => {
           defaultMode: 0o400,
           optional: false,
         },
+      },
+      {
+        name: 'preshared-keys',
+        secret: { secretName: 'sallyport-default.preshared-keys', defaultMode: 0o400, optional: true },
       },
     ]);
   });
@@ -132,6 +142,7 @@ describe("a gateway's DaemonSet", () => {
   test('mounts every volume it declares', () => {
     expect(containerOf().volumeMounts.map(({ name, mountPath, readOnly }) => [name, mountPath, readOnly])).toEqual([
       ['key', '/etc/sallyport/key', true],
+      ['preshared-keys', '/etc/sallyport/preshared-keys', true],
       ['scratch', '/run/sallyport', false],
       ['wireguard-sockets', '/run/wireguard', false],
       ['sysctls', '/host/proc/sys/net', false],
@@ -192,6 +203,23 @@ describe("a gateway's Service", () => {
     const service = gatewayService(gatewayWith({ endpoint }), NAMESPACE);
     expect(service?.metadata).toMatchObject({ annotations });
     expect(service?.spec).toMatchObject({ type: 'NodePort', ports: [{ nodePort: 30840 }] });
+  });
+});
+
+describe('the Secret with the preshared keys of a gateway', () => {
+  const secret = presharedKeysSecret(gatewayWith({}), NAMESPACE, new Map([['version-1', 'a key' as PresharedKey]]));
+
+  test('goes with its gateway, of a type that is never taken for the key of one peer', () => {
+    expect(secret.type).toBe('sallyport.dev/preshared-keys');
+    expect(secret.metadata.ownerReferences).toMatchObject([{ name: 'default', uid: 'b4a8' }]);
+  });
+
+  test('has a name that no gateway can have', () => {
+    expect(secret.metadata.name).toBe('sallyport-default.preshared-keys');
+  });
+
+  test('holds a file for each version', () => {
+    expect(secret.data).toEqual({ 'version-1': Buffer.from('a key').toString('base64') });
   });
 });
 

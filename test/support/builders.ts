@@ -21,7 +21,7 @@ import { keyOf, type ObjectMeta } from '../../src/api/resource.ts';
 import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
 import { Claims } from '../../src/mesh/claims.ts';
 import type { GatewayFindings } from '../../src/mesh/gateway-checks.ts';
-import type { GatewayNode, MeshView } from '../../src/mesh/view.ts';
+import type { GatewayNode, MeshView, OfferedPresharedKey } from '../../src/mesh/view.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import { keyText, type PublicKey } from '../../src/net/key.ts';
@@ -198,6 +198,10 @@ export interface ViewParts {
   readonly peers?: readonly MeshPeer[];
   readonly connections?: Readonly<Record<string, readonly Connection[]>>;
   readonly acceptedAt?: Readonly<Record<string, bigint>>;
+  /** By the name of their Secret. */
+  readonly presharedKeys?: Readonly<Record<string, OfferedPresharedKey>>;
+  /** How many peers have one, at each gateway. */
+  readonly presharedKeyCount?: number;
 }
 
 /** A view of a cluster with a served gateway `default`, one node that serves it, and namespace `team-a`. */
@@ -215,6 +219,11 @@ export function aView(parts: ViewParts = {}): MeshView {
     gateways,
     nodes,
     claims,
+    presharedKeys: {
+      namespace: 'sallyport-system',
+      offered: (secret) => parts.presharedKeys?.[secret],
+      countAt: () => parts.presharedKeyCount ?? 0,
+    },
     namespace: (name) => namespaces.find(({ metadata }) => metadata.name === name),
     nodesOf: (gateway) => reports.filter(({ report }) => report.spec.gateway === gateway),
     connectionsOf: (peer) => parts.connections?.[peer] ?? [],

@@ -37,6 +37,8 @@ export class FakeHost implements Host {
   /** What the next operations of a kind fail with. */
   readonly failures = new Map<Operation['kind'], Error>();
   readonly #watchers = new Set<(what: string) => void>();
+  readonly #keyWatchers = new Set<() => void>();
+  #presharedKeys: ReadonlyMap<string, string> = new Map();
 
   constructor(state: NodeState = BARE_NODE) {
     this.state = state;
@@ -57,6 +59,21 @@ export class FakeHost implements Host {
     this.applied.push(operation);
     if (operation.kind === 'forget-flows') this.forgotten.push(...operation.sources);
     this.state = afterOperation(this.state, operation);
+  }
+
+  async presharedKeys(): Promise<ReadonlyMap<string, string>> {
+    return this.#presharedKeys;
+  }
+
+  watchPresharedKeys(signal: AbortSignal, onChange: () => void): void {
+    this.#keyWatchers.add(onChange);
+    signal.addEventListener('abort', () => this.#keyWatchers.delete(onChange), { once: true });
+  }
+
+  /** The kubelet brings other files; a fake fingerprint is the key itself. */
+  bringPresharedKeys(keys: ReadonlyMap<string, string>): void {
+    this.#presharedKeys = keys;
+    for (const onChange of this.#keyWatchers) onChange();
   }
 
   watchDrift(_names: Names, signal: AbortSignal, onDrift: (what: string) => void): void {
@@ -151,9 +168,11 @@ function afterPeerChange(
   const { publicKey, allowedIPs } = change;
   for (const [key, peer] of next)
     next.set(key, { ...peer, allowedIPs: peer.allowedIPs.filter((cidr) => !allowedIPs.includes(cidr)) });
-  const known = next.get(publicKey) ?? { latestHandshake: 0, receivedBytes: 0, sentBytes: 0, hasPresharedKey: false };
-  const drop = change.kind === 'change' && change.dropPresharedKey ? { hasPresharedKey: false } : {};
-  return next.set(publicKey, { ...known, ...drop, publicKey, allowedIPs });
+  const unseen = { publicKey, allowedIPs, latestHandshake: 0, receivedBytes: 0, sentBytes: 0 };
+  const known: ObservedPeer = next.get(publicKey) ?? unseen;
+  const { presharedKey = known.presharedKey } = change;
+  const keyed = typeof presharedKey === 'object' ? presharedKey.fingerprint : presharedKey;
+  return next.set(publicKey, { ...known, presharedKey: keyed === 'none' ? undefined : keyed, allowedIPs });
 }
 
 function created(state: NodeState, name: string, dataplane: 'Auto' | 'Kernel' | 'Userspace'): NodeState {

@@ -8,17 +8,20 @@ import {
   type Node,
   namespaceType,
   nodeType,
+  type Secret,
   type Service,
   type ServiceCIDR,
+  secretType,
   serviceCidrType,
   serviceType,
 } from '../../src/api/core.ts';
 import { type MeshGateway, meshGatewayType } from '../../src/api/meshgateway.ts';
 import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
-import { childName } from '../../src/api/names.ts';
+import { childName, PRESHARED_KEY_TYPE } from '../../src/api/names.ts';
 import { type KubernetesObject, keyOf, type ObjectKey } from '../../src/api/resource.ts';
 import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
+import { Cache } from '../../src/k8s/store.ts';
 import { olderFirst } from '../../src/mesh/age.ts';
 import { Claims } from '../../src/mesh/claims.ts';
 import { Connections } from '../../src/mesh/connections.ts';
@@ -33,6 +36,7 @@ import type { MeshView } from '../../src/mesh/view.ts';
 import { addressesIn } from '../../src/net/address.ts';
 import { type Cidr, cidrsIn } from '../../src/net/cidr.ts';
 import { parsed, refused } from '../../src/net/parsed.ts';
+import { OfferedKeys } from '../../src/operator/offered-keys.ts';
 import { aKey, aReport, POOL, someFacts } from './builders.ts';
 
 const TYPES = {
@@ -44,6 +48,7 @@ const TYPES = {
   ConfigMap: configMapType,
   Service: serviceType,
   Node: nodeType,
+  Secret: secretType,
 } as const;
 type Kind = keyof typeof TYPES;
 
@@ -78,6 +83,7 @@ export interface Cluster {
   readonly services: readonly Service[];
   readonly serviceCidrs: readonly ServiceCIDR[];
   readonly configMaps: readonly ConfigMap[];
+  readonly secrets: readonly Secret[];
   /** Reports that the story tells itself; the other agents report that all is well. */
   readonly reports: readonly MeshGatewayNode[];
   readonly gateways: ReadonlyMap<ObjectKey, MeshGateway>;
@@ -101,6 +107,7 @@ export function clusterOf(input: StoryInput): Cluster {
     services: of('Service'),
     serviceCidrs: of('ServiceCIDR'),
     configMaps: of('ConfigMap'),
+    secrets: of('Secret'),
     reports: of('MeshGatewayNode'),
     gateways: byKey(of('MeshGateway')),
     peers: byKey(of('MeshPeer')),
@@ -171,12 +178,19 @@ function viewOf(cluster: Cluster, claims: Claims): MeshView {
     gateways: [...cluster.gateways.values()].sort(olderFirst),
     nodes: cluster.nodes,
     claims,
+    presharedKeys: presharedKeysOf(cluster),
     namespace: (name) => cluster.namespaces.get(name),
     nodesOf: (gateway) => reportsOn(cluster, gateway),
     connectionsOf: (peer) => connections.of(peer),
     // Agents that report have followed everything: version 1000 of the builder's report.
     acceptedAt: () => 1000n,
   };
+}
+
+function presharedKeysOf(cluster: Cluster): OfferedKeys {
+  const secrets = new Cache<Secret>(() => undefined);
+  for (const secret of cluster.secrets) if (secret.type === PRESHARED_KEY_TYPE) secrets.put(secret);
+  return new OfferedKeys({ secrets, peers: new Cache<MeshPeer>(() => undefined), namespace: 'sallyport-system' });
 }
 
 /** Every node with facts that serves an accepted gateway reports, and says that all is well unless the story says otherwise. */

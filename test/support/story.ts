@@ -106,7 +106,7 @@ function renderDevice({ device }: NodePlan, table: PeerTable): string {
     '[Interface]',
     `ListenPort = ${device.listenPort}`,
   ];
-  const peers = [...device.peers.values()].map(({ publicKey, allowedIPs }) => {
+  const peers = [...device.peers.values()].map(({ publicKey, allowedIPs, presharedKey }) => {
     const owner = table.memberWith(publicKey)?.peer.metadata;
     return [
       '',
@@ -114,6 +114,7 @@ function renderDevice({ device }: NodePlan, table: PeerTable): string {
       '[Peer]',
       `PublicKey = ${publicKey}`,
       `AllowedIPs = ${allowedIPs.join(', ')}`,
+      ...(presharedKey === undefined ? [] : [`# PresharedKey: version ${presharedKey.file}`]),
     ];
   });
   return [...head, ...peers.sort((one, other) => ((one[1] ?? '') < (other[1] ?? '') ? -1 : 1)).flat(), ''].join('\n');

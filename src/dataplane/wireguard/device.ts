@@ -2,11 +2,20 @@ import type { Cidr } from '../../net/cidr.ts';
 import type { Endpoint } from '../../net/endpoint.ts';
 import type { PublicKey } from '../../net/key.ts';
 
+/** A preshared key by where it stands and by what it can be recognized; the key itself is in no plan. */
+export interface MountedPresharedKey {
+  /** The file's name in the folder that the node has for them. */
+  readonly file: string;
+  /** Equal for equal keys, as one process of a node computes it; means nothing to anybody else. */
+  readonly fingerprint: string;
+}
+
 /** A peer as it should be in the interface. */
 export interface WantedPeer {
   readonly publicKey: PublicKey;
   /** Sorted, without overlaps; the addresses that packets from this peer may carry and that are routed to it. */
   readonly allowedIPs: readonly Cidr[];
+  readonly presharedKey?: MountedPresharedKey | undefined;
 }
 
 /** Which WireGuard may serve the interface; `Auto` takes the kernel's where it exists. */
@@ -35,7 +44,8 @@ export interface ObservedPeer {
   readonly latestHandshake: number;
   readonly receivedBytes: number;
   readonly sentBytes: number;
-  readonly hasPresharedKey: boolean;
+  /** The fingerprint of its preshared key, where it has one. */
+  readonly presharedKey?: string | undefined;
 }
 
 /** The interface as it is. */

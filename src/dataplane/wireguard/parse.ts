@@ -10,11 +10,17 @@ const TOOL = 'wg show dump';
 const NONE = '(none)';
 const KEY = new RegExp(PUBLIC_KEY_PATTERN);
 
+/** Makes of a preshared key what may be kept of it. */
+export type Fingerprint = (presharedKey: string) => string;
+
 /**
  * What `wg show DEVICE dump` tells of a device (wg(8)). The first field is the private key: it is dropped here and stands
- * in no error. @throws {UnreadableOutput} when the text is not that command's output.
+ * in no error, nor do preshared keys, of which only the fingerprint is kept. @throws {UnreadableOutput} when the text is not that command's output.
  */
-export function parseDump(text: string): Pick<ObservedDevice, 'publicKey' | 'listenPort' | 'peers'> {
+export function parseDump(
+  text: string,
+  fingerprint: Fingerprint,
+): Pick<ObservedDevice, 'publicKey' | 'listenPort' | 'peers'> {
   const [deviceLine = '', ...peerLines] = text.split('\n');
   const [, publicKey, listenPort, ...rest] = deviceLine.split('\t');
   if (publicKey === undefined || listenPort === undefined || rest.length !== 1)
@@ -22,7 +28,7 @@ export function parseDump(text: string): Pick<ObservedDevice, 'publicKey' | 'lis
   const peers = new Map<PublicKey, ObservedPeer>();
   for (const line of peerLines) {
     if (line === '') continue;
-    const peer = parsePeer(line);
+    const peer = parsePeer(line, fingerprint);
     peers.set(peer.publicKey, peer);
   }
   return {
@@ -32,7 +38,7 @@ export function parseDump(text: string): Pick<ObservedDevice, 'publicKey' | 'lis
   };
 }
 
-function parsePeer(line: string): ObservedPeer {
+function parsePeer(line: string, fingerprint: Fingerprint): ObservedPeer {
   const fields = line.split('\t');
   if (fields.length !== 8) throw new UnreadableOutput(TOOL, 'the line of a peer has not eight fields');
   const [key = '', psk = '', from = '', ips = '', handshake = '', received = '', sent = ''] = fields;
@@ -44,7 +50,7 @@ function parsePeer(line: string): ObservedPeer {
     latestHandshake: parseCount(handshake),
     receivedBytes: parseCount(received),
     sentBytes: parseCount(sent),
-    hasPresharedKey: psk !== NONE,
+    ...(psk === NONE ? {} : { presharedKey: fingerprint(psk) }),
   };
 }
 

@@ -1,11 +1,16 @@
 import type { Cidr } from '../../net/cidr.ts';
 import type { PublicKey } from '../../net/key.ts';
-import type { ObservedPeer, WantedPeer } from './device.ts';
+import type { MountedPresharedKey, ObservedPeer, WantedPeer } from './device.ts';
 
 /** What happens to one peer of the interface; all other peers stay untouched, sessions included. */
 export type PeerChange =
   | { readonly kind: 'remove'; readonly publicKey: PublicKey }
-  | { readonly kind: 'add'; readonly publicKey: PublicKey; readonly allowedIPs: readonly Cidr[] }
+  | {
+      readonly kind: 'add';
+      readonly publicKey: PublicKey;
+      readonly allowedIPs: readonly Cidr[];
+      readonly presharedKey?: MountedPresharedKey | undefined;
+    }
   | {
       readonly kind: 'change';
       readonly publicKey: PublicKey;
@@ -13,8 +18,8 @@ export type PeerChange =
       readonly allowedIPs: readonly Cidr[];
       readonly added: readonly Cidr[];
       readonly removed: readonly Cidr[];
-      /** A preshared key that nobody asked for makes every handshake fail. */
-      readonly dropPresharedKey: boolean;
+      /** The one to have from now on; `none` takes away one that nobody asked for. Left out, it stays as it is. */
+      readonly presharedKey?: MountedPresharedKey | 'none' | undefined;
     };
 
 /** The change for one key, or undefined when there is nothing to do. */
@@ -24,14 +29,15 @@ export function peerChange(
   observed: ObservedPeer | undefined,
 ): PeerChange | undefined {
   if (wanted === undefined) return observed === undefined ? undefined : { kind: 'remove', publicKey };
-  const { allowedIPs } = wanted;
-  if (observed === undefined) return { kind: 'add', publicKey, allowedIPs };
-  const dropPresharedKey = observed.hasPresharedKey;
-  if (!dropPresharedKey && sameCidrs(allowedIPs, observed.allowedIPs)) return undefined;
+  const { allowedIPs, presharedKey } = wanted;
+  if (observed === undefined) return { kind: 'add', publicKey, allowedIPs, ...(presharedKey && { presharedKey }) };
+  const isKeyed = presharedKey?.fingerprint === observed.presharedKey;
+  if (isKeyed && sameCidrs(allowedIPs, observed.allowedIPs)) return undefined;
   const added = without(allowedIPs, observed.allowedIPs);
   const removed = without(observed.allowedIPs, allowedIPs);
-  if (added.length + removed.length === 0 && !dropPresharedKey) return undefined;
-  return { kind: 'change', publicKey, allowedIPs, added, removed, dropPresharedKey };
+  if (added.length + removed.length === 0 && isKeyed) return undefined;
+  const rekeyed = isKeyed ? {} : { presharedKey: presharedKey ?? ('none' as const) };
+  return { kind: 'change', publicKey, allowedIPs, added, removed, ...rekeyed };
 }
 
 /**

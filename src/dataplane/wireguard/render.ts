@@ -14,6 +14,12 @@ const MAX_PEERS = 1000;
 /** Far below the kernel's limit for argv and environment together (at least 128 KiB). */
 const MAX_BYTES = 100_000;
 
+/** Which interface is changed, and in which folder the files of preshared keys are. */
+export interface PeerTarget {
+  readonly device: string;
+  readonly presharedKeys: string;
+}
+
 /** What this `wg --version` on this kernel release understands. */
 export function peerSyntax(wgVersion: string, kernelRelease: string, dataplane: 'Kernel' | 'Userspace'): PeerSyntax {
   const tools = /v1\.0\.(\d{8})/.exec(wgVersion)?.[1] ?? '0';
@@ -27,14 +33,14 @@ export function peerSyntax(wgVersion: string, kernelRelease: string, dataplane: 
  * bounded length: a change of one peer is one, ten thousand new peers are ten.
  */
 export function peerCommands(
-  device: string,
+  { device, presharedKeys }: PeerTarget,
   changes: readonly PeerChange[],
   syntax: PeerSyntax,
 ): readonly (readonly string[])[] {
   const commands: string[][] = [];
   let room = { peers: 0, bytes: 0 };
   for (const change of changes) {
-    const words = peerWords(change, syntax);
+    const words = peerWords(change, presharedKeys, syntax);
     const bytes = words.reduce((sum, word) => sum + word.length + 1, 0);
     const full = room.peers === 0 || room.bytes < bytes;
     if (full) {
@@ -47,12 +53,22 @@ export function peerCommands(
   return commands;
 }
 
-function peerWords(change: PeerChange, syntax: PeerSyntax): readonly string[] {
+function peerWords(change: PeerChange, folder: string, syntax: PeerSyntax): readonly string[] {
   const peer = ['peer', change.publicKey];
   if (change.kind === 'remove') return [...peer, 'remove'];
-  if (change.kind === 'add') return [...peer, 'allowed-ips', change.allowedIPs.join(',')];
-  const preshared = change.dropPresharedKey ? ['preshared-key', '/dev/null'] : [];
-  return [...peer, ...preshared, ...allowedIPs(change, syntax)];
+  const keyed = [...peer, ...presharedKeyWords(change, folder)];
+  return change.kind === 'add'
+    ? [...keyed, 'allowed-ips', change.allowedIPs.join(',')]
+    : [...keyed, ...allowedIPs(change, syntax)];
+}
+
+/** By its file: an argv is for everybody to read. An empty file means none (wg(8)). */
+function presharedKeyWords(
+  { presharedKey }: Exclude<PeerChange, { readonly kind: 'remove' }>,
+  folder: string,
+): readonly string[] {
+  if (presharedKey === undefined) return [];
+  return ['preshared-key', presharedKey === 'none' ? '/dev/null' : `${folder}/${presharedKey.file}`];
 }
 
 /** A whole list empties the peer's before it fills it again, which its packets may see; signs do not. */

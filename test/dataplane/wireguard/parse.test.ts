@@ -13,6 +13,8 @@ const OTHER = aPublicKey(3);
 const deviceLine = `${SECRET}\t${OWN}\t51840\toff`;
 const line = (...fields: readonly (string | number)[]) => fields.join('\t');
 
+const fingerprint = (key: string) => `fingerprint of ${key.length} characters`;
+
 describe('wg show dump', () => {
   test('tells the device and its peers', () => {
     const text = [
@@ -21,7 +23,7 @@ describe('wg show dump', () => {
       line(OTHER, PSK, '[2001:db8::1]:4000', '(none)', 0, 0, 0, 'off'),
       '',
     ].join('\n');
-    const device = parseDump(text);
+    const device = parseDump(text, fingerprint);
     expect(device.publicKey).toBe(OWN);
     expect(device.listenPort).toBe(51840);
     expect(device.peers.get(PEER)).toEqual({
@@ -31,30 +33,29 @@ describe('wg show dump', () => {
       latestHandshake: 1763000000,
       receivedBytes: 12,
       sentBytes: 34,
-      hasPresharedKey: false,
     });
     expect(device.peers.get(OTHER)).toMatchObject({
       allowedIPs: [],
       endpoint: '[2001:db8::1]:4000',
-      hasPresharedKey: true,
+      presharedKey: 'fingerprint of 44 characters',
     });
   });
 
   test('keeps no secret', () => {
     const text = `${deviceLine}\n${line(PEER, PSK, '(none)', '(none)', 0, 0, 0, 'off')}\n`;
-    const { peers, ...rest } = parseDump(text);
+    const { peers, ...rest } = parseDump(text, fingerprint);
     const kept = JSON.stringify([rest, [...peers]]);
     expect(kept).not.toContain(SECRET);
     expect(kept).not.toContain(PSK);
   });
 
   test('tells a device without a key', () => {
-    expect(parseDump('(none)\t(none)\t0\toff\n')).toEqual({ listenPort: 0, peers: new Map() });
+    expect(parseDump('(none)\t(none)\t0\toff\n', fingerprint)).toEqual({ listenPort: 0, peers: new Map() });
   });
 
   test('leaves out an endpoint that only this node can dial', () => {
     const text = `${deviceLine}\n${line(PEER, '(none)', '[fe80::1%eth0]:51820', '(none)', 0, 0, 0, 'off')}\n`;
-    expect(parseDump(text).peers.get(PEER)).not.toHaveProperty('endpoint');
+    expect(parseDump(text, fingerprint).peers.get(PEER)).not.toHaveProperty('endpoint');
   });
 
   test.each([
@@ -69,7 +70,7 @@ describe('wg show dump', () => {
     ['a counter that is none', `${deviceLine}\n${line(PEER, '(none)', '(none)', '(none)', 0, 'x', 0, 'off')}\n`],
     ['secrets only', `${SECRET}${SECRET}\n`],
   ])('is refused when it holds %s, without a secret in the error', (_what, text) => {
-    const refusal = caught(() => parseDump(text));
+    const refusal = caught(() => parseDump(text, fingerprint));
     expect(refusal).toBeInstanceOf(UnreadableOutput);
     expect(String(refusal)).not.toContain(SECRET);
   });

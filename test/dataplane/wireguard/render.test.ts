@@ -14,8 +14,10 @@ const CHANGE: PeerChange = {
   allowedIPs: cidrs('10.0.0.1/32', '10.0.0.3/32'),
   added: cidrs('10.0.0.3/32'),
   removed: cidrs('10.0.0.2/32'),
-  dropPresharedKey: false,
 };
+
+const MOUNTED = { file: 'version-1', fingerprint: 'fingerprint-1' };
+const TARGET = { device: 'wg0', presharedKeys: '/keys' };
 
 describe('wg set', () => {
   test.each<[string, PeerChange, string]>([
@@ -28,12 +30,22 @@ describe('wg set', () => {
     ['removes a peer', { kind: 'remove', publicKey: key('A') }, 'peer A remove'],
     ['changes addresses', CHANGE, 'peer B allowed-ips 10.0.0.1/32,10.0.0.3/32'],
     [
+      'adds a peer with a preshared key, by its file',
+      { kind: 'add', publicKey: key('A'), allowedIPs: cidrs('10.0.0.1/32'), presharedKey: MOUNTED },
+      'peer A preshared-key /keys/version-1 allowed-ips 10.0.0.1/32',
+    ],
+    [
+      'changes a preshared key alone',
+      { ...CHANGE, added: [], removed: [], presharedKey: MOUNTED },
+      'peer B preshared-key /keys/version-1',
+    ],
+    [
       'drops a preshared key alone',
-      { ...CHANGE, added: [], removed: [], dropPresharedKey: true },
+      { ...CHANGE, added: [], removed: [], presharedKey: 'none' },
       'peer B preshared-key /dev/null',
     ],
   ])('%s', (_what, change, words) => {
-    expect(peerCommands('wg0', [change], WHOLE_LISTS).map((argv) => argv.join(' '))).toEqual([`wg set wg0 ${words}`]);
+    expect(peerCommands(TARGET, [change], WHOLE_LISTS).map((argv) => argv.join(' '))).toEqual([`wg set wg0 ${words}`]);
   });
 
   test.each([
@@ -42,7 +54,7 @@ describe('wg set', () => {
     [{ add: true, remove: false }, { ...CHANGE, removed: [] }, '+10.0.0.3/32'],
     [WHOLE_LISTS, { ...CHANGE, removed: [] }, '10.0.0.1/32,10.0.0.3/32'],
   ])('uses signs only where they are understood (%o)', (syntax, change, words) => {
-    expect(peerCommands('wg0', [change as PeerChange], syntax)[0]?.at(-1)).toBe(words);
+    expect(peerCommands(TARGET, [change as PeerChange], syntax)[0]?.at(-1)).toBe(words);
   });
 
   test('takes a thousand peers per command, in their order', () => {
@@ -50,7 +62,7 @@ describe('wg set', () => {
       { length: 2500 },
       (_, index): PeerChange => ({ kind: 'remove', publicKey: key(`K${index}`) }),
     );
-    const commands = peerCommands('wg0', changes, WHOLE_LISTS);
+    const commands = peerCommands(TARGET, changes, WHOLE_LISTS);
     expect(commands.map((argv) => argv.filter((word) => word === 'peer').length)).toEqual([1000, 1000, 500]);
     expect(commands.flatMap((argv) => argv.filter((word) => word.startsWith('K')))).toEqual(
       changes.map(({ publicKey }) => publicKey),
@@ -63,11 +75,11 @@ describe('wg set', () => {
       { length: 20 },
       (_, index): PeerChange => ({ kind: 'add', publicKey: key(`K${index}`), allowedIPs }),
     );
-    for (const argv of peerCommands('wg0', changes, WHOLE_LISTS)) expect(argv.join(' ').length).toBeLessThan(110_000);
+    for (const argv of peerCommands(TARGET, changes, WHOLE_LISTS)) expect(argv.join(' ').length).toBeLessThan(110_000);
   });
 
   test('is not run when nothing changes', () => {
-    expect(peerCommands('wg0', [], WHOLE_LISTS)).toEqual([]);
+    expect(peerCommands(TARGET, [], WHOLE_LISTS)).toEqual([]);
   });
 });
 
