@@ -13,13 +13,13 @@ import { delay } from '../k8s/clock.ts';
 import type { EventRecorder } from '../k8s/events.ts';
 import { heartbeat } from '../k8s/lease.ts';
 import type { Store } from '../k8s/store.ts';
-import { judgeNode, type NodeFailure, type ProbeVerdict } from '../mesh/node-status.ts';
+import { judgeNode, type NodeFailure } from '../mesh/node-status.ts';
 import { liveSessions } from '../mesh/sessions.ts';
-import type { Topology } from '../mesh/topology.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { failureOf } from './failure.ts';
 import { NodeSync, type Turn } from './node-sync.ts';
+import { Probing } from './probing.ts';
 import { Reporter } from './reporter.ts';
 import type { ServiceProbe } from './service-probe.ts';
 import { type Look, Wake } from './wake.ts';
@@ -45,9 +45,6 @@ const RESYNC_MS = 60_000;
 /** The interface's peers are looked at this often for handshakes and changes by another hand; rarer where the dump is long. */
 const PEERS_MS = 3_000;
 const PEERS_MS_PER_PEER = 2;
-const PROBE_MS = 10_000;
-/** Until there is something to probe. */
-const NO_PLAN_MS = 200;
 /** Versions of MeshPeers that changed nothing on the node are reported this often at most. */
 const VERSION_MS = 60_000;
 const RETRY_MS = [1_000, 2_000, 5_000, 10_000, 30_000] as const;
@@ -61,10 +58,10 @@ export class Agent {
   readonly #sync: NodeSync;
   readonly #wake = new Wake();
   readonly #reporter: Reporter;
+  readonly #probing: Probing;
   #failure: NodeFailure | undefined;
   #failures = 0;
   #retryAt = 0;
-  #verdict: ProbeVerdict | undefined;
   #cancelExpiry: () => void = () => undefined;
   #cleaned = false;
 
@@ -76,6 +73,11 @@ export class Agent {
       status: (before) => this.#status(before),
       owner: () => this.#sync.gateway,
       onFailure: (error) => options.log.warn({ error }, 'report not written'),
+    });
+    this.#probing = new Probing({
+      ...options,
+      target: () => (this.#sync.appliedResourceVersion === undefined ? undefined : this.#sync.topology()),
+      onProbe: () => this.#reporter.changed(),
     });
   }
 
@@ -98,7 +100,7 @@ export class Agent {
     const living = new AbortController();
     const alive = AbortSignal.any([signal, living.signal]);
     const beating = this.#beat(alive);
-    const probing = this.#probeForever(alive);
+    const probing = this.#probing.run(alive);
     await this.#turnForever(signal, () => living.abort());
     await Promise.all([beating, probing]);
     await this.#options.probe.close();
@@ -224,26 +226,6 @@ export class Agent {
     });
   }
 
-  async #probeForever(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const plan = this.#sync.topology();
-      if (plan !== undefined && this.#sync.appliedResourceVersion !== undefined) await this.#probe(plan, signal);
-      await delay(this.#options.clock, this.#verdict === undefined ? NO_PLAN_MS : PROBE_MS, signal);
-    }
-  }
-
-  async #probe(plan: Topology, signal: AbortSignal): Promise<void> {
-    const { probe, log } = this.#options;
-    try {
-      const before = this.#verdict;
-      this.#verdict = await probe.run(plan, signal);
-      if (before?.reason !== this.#verdict.reason) log.info({ ...this.#verdict }, 'probe');
-      this.#reporter.changed();
-    } catch (error) {
-      if (!signal.aborted) log.error({ error }, 'probe not sent');
-    }
-  }
-
   async #beat(signal: AbortSignal): Promise<void> {
     const { client, clock, namespace, identity, gateway, node, log } = this.#options;
     const owner = this.#sync.gateway;
@@ -272,7 +254,7 @@ export class Agent {
       facts,
       state,
       failure: this.#failure,
-      probe: this.#verdict,
+      probe: this.#probing.verdict,
       appliedResourceVersion,
       peers: table.memberCount,
       withoutPresharedKey: [...this.#sync.withoutPresharedKey()],

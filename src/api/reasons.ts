@@ -147,7 +147,8 @@ export const REASON_TEXTS: {
       },
     },
     ServicesReachable: {
-      question: 'Did the probe through this node reach Services?',
+      question:
+        'Do probes through this node reach Services? One is sent every 10 s, and two in a row decide, so that lost packets change nothing; a path that swallows everything is told within 25 s.',
       reasons: {
         ProbeSucceeded: 'Yes: handshake, DNS and TCP were answered.',
         HandshakeFailed: "The node's own WireGuard did not answer; see InterfaceUp.",
