@@ -20,6 +20,8 @@ describeHost('FakeHost', async () => {
     host,
     publicKey: aPublicKey(99),
     break: async (what) => host.drift(`${what} is gone`, WITHOUT[what]),
+    bring: async (file, presharedKey) =>
+      host.bringPresharedKeys(new Map(await host.presharedKeys()).set(file, presharedKey)),
     dispose: async () => undefined,
   };
 });

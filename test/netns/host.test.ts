@@ -19,6 +19,7 @@ describe.skipIf(missing)('LinuxHost', () => {
       break: async (what) => {
         await node.namespace.run(BREAK[what]);
       },
+      bring: (file, presharedKey) => node.bringPresharedKey(file, presharedKey),
       dispose: () => node.dispose(),
     };
   });

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NodePlan } from '../../src/dataplane/node-plan.ts';
@@ -11,6 +11,7 @@ import { PLAN_NAMES } from '../support/node-plans.ts';
 import { Namespace } from './namespace.ts';
 import { wireguardGo } from './support-usermode.ts';
 
+const PRESHARED_KEYS = 'preshared-keys';
 const PROGRAMS = join(import.meta.dirname, 'programs');
 
 /** The answer of a program of ours that ran in a namespace. */
@@ -46,6 +47,7 @@ export class TestNode {
     const namespace = await Namespace.create();
     const folder = await mkdtemp(join(tmpdir(), 'sallyport-node-'));
     const keys = newKeys();
+    await mkdir(join(folder, PRESHARED_KEYS));
     await writeFile(join(folder, 'privateKey'), `${keys.privateKey}\n`, { mode: 0o600 });
     const commandsRun: string[] = [];
     return new TestNode(namespace, keys, folder, await linuxHost(namespace, folder, commandsRun), commandsRun);
@@ -60,6 +62,12 @@ export class TestNode {
     if (wireguardGo === 'end') await this.#host.close();
     else this.#orphaned.push(this.#host);
     this.#host = await linuxHost(this.namespace, this.folder, this.commandsRun);
+  }
+
+  /** Puts the preshared key of a version where the node finds them, or takes it away. */
+  async bringPresharedKey(version: string, key: string | undefined): Promise<void> {
+    const file = join(this.folder, PRESHARED_KEYS, version);
+    await (key === undefined ? rm(file) : writeFile(file, `${key}\n`, { mode: 0o600 }));
   }
 
   /** Brings the node to the plan; says which steps that took. */
@@ -111,6 +119,7 @@ async function linuxHost({ commands, files }: Namespace, folder: string, command
   return createLinuxHost({
     node: 'node-a',
     privateKeyFile: join(folder, 'privateKey'),
+    presharedKeysFolder: join(folder, PRESHARED_KEYS),
     procSys: '/proc/sys/net',
     wireguardGo: await wireguardGo(),
     runDir: folder,

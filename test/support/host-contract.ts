@@ -13,6 +13,8 @@ export interface HostUnderTest {
   readonly publicKey: PublicKey;
   /** Somebody else takes the table, the routes or the interface away. */
   readonly break: (what: 'table' | 'route' | 'link') => Promise<void>;
+  /** The kubelet brings a preshared key as this file. */
+  readonly bring: (file: string, presharedKey: string) => Promise<void>;
   readonly dispose: () => Promise<void>;
 }
 
@@ -81,6 +83,26 @@ export function describeHost(name: string, makeHost: () => Promise<HostUnderTest
       expect(kinds(steps)).toEqual(['set-peers']);
       await perform(steps);
       expect(diff(after, await observe())).toEqual([]);
+    });
+
+    test('a preshared key is seen, set, told apart from another, and taken away', async () => {
+      const bare = plan({ peers: { [ALICE]: ['10.213.0.16/32'], [BOB]: ['10.213.0.17/32'] } });
+      expect(await under.host.presharedKeys()).toEqual(new Map());
+      await under.bring('one', Buffer.alloc(32, 1).toString('base64'));
+      await under.bring('two', Buffer.alloc(32, 2).toString('base64'));
+      const found = await under.host.presharedKeys();
+      expect([...found.keys()].sort()).toEqual(['one', 'two']);
+      const keyed = (file: string): NodePlan => {
+        const presharedKey = { file, fingerprint: found.get(file) ?? '' };
+        const alice = { publicKey: ALICE, allowedIPs: [], ...bare.device.peers.get(ALICE), presharedKey };
+        return { ...bare, device: { ...bare.device, peers: new Map(bare.device.peers).set(ALICE, alice) } };
+      };
+      for (const wanted of [keyed('one'), keyed('two'), bare, keyed('one')]) {
+        await sync(wanted);
+        expect(diff(wanted, await observe())).toEqual([]);
+      }
+      const peers = await under.host.observePeers(PLAN_NAMES.device);
+      expect([peers.get(ALICE)?.presharedKey, peers.get(BOB)?.presharedKey]).toEqual([found.get('one'), undefined]);
     });
 
     test('an address moves from one peer to another', async () => {
