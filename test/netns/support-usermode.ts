@@ -1,10 +1,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
+import { on, once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, watch, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
+import type { ProbeVerdict } from '../../src/mesh/node-status.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import { type KeyPair, keyPairFrom, keyText } from '../../src/net/key.ts';
 import type { ProbeTimeouts } from '../../src/usermode/probe.ts';
@@ -142,6 +143,24 @@ export class Gateway {
     return async (target) => {
       child.stdin?.write(`${JSON.stringify(target)}\n`);
       return JSON.parse(await nextLine(lines)) as ProbeResult;
+    };
+  }
+
+  /** The agent's own probing of this gateway, through a port that leads to it; each `next` is what is told after another probe. */
+  probing(keys: KeyPair, port: number): { next(): Promise<ProbeVerdict> } {
+    const { probe, prefixLength, dns, service } = this.addresses;
+    const topology = {
+      gateway: { spec: { listenPort: port, advertise: { services: { enabled: true } } } },
+      publicKey: keys.publicKey,
+      pool: [`${probe.replace(/\.\d+\.\d+$/, '.0.0')}/${prefixLength}`],
+      dnsServers: [dns],
+      domain: 'cluster.local',
+    };
+    const given = { keys: this.probeKeys, service: { address: service, port: 443 }, topology };
+    const lines = linesOf(this.#spawn([process.execPath, join(PROGRAMS, 'probing.ts'), JSON.stringify(given)]));
+    const waiting = on(lines, 'line');
+    return {
+      next: async () => JSON.parse(((await waiting.next()).value as [string])[0]) as ProbeVerdict,
     };
   }
 
