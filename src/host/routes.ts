@@ -5,7 +5,8 @@ import { cidrFamily } from '../net/cidr.ts';
 import type { Commands } from './exec.ts';
 import { failedSaying } from './exec-error.ts';
 
-const ABSENT = /No such process|Cannot find device|Cannot assign requested address|No such device/;
+/** An address that is not there is told in words of its own by kernels from 6.10 on. */
+const ABSENT = /No such process|Cannot find device|Cannot assign requested address|No such device|[Aa]ddress not found/;
 
 /** Adds the route; a route of somebody else to the same destination is an error, never replaced. */
 export async function addRoute(commands: Commands, route: Route): Promise<void> {
