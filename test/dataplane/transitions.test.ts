@@ -4,50 +4,17 @@ import type { NodePlan, NodeState } from '../../src/dataplane/node-plan.ts';
 import { cleanup, diff, diffPeers, type Operation } from '../../src/dataplane/operation.ts';
 import type { PublicKey } from '../../src/net/key.ts';
 import { afterOperation, BARE_NODE } from '../support/fake-host.ts';
-import { aNodePlan, aPublicKey, type NodePlanWishes, PLAN_NAMES } from '../support/node-plans.ts';
+import { aNodePlan, aPublicKey, PLAN_NAMES } from '../support/node-plans.ts';
+import { essence, RANDOM_PEERS, randomWishes } from '../support/random-plans.ts';
 
-const KEYS = Array.from({ length: 6 }, (_, index) => aPublicKey(index + 1));
-const NETS = ['10.43.0.0/16', '10.96.0.0/12', 'fd5a:96::/112', '192.0.2.1/32'];
-
-/** Which of eight addresses belongs to whom; an address belongs to one peer at most. */
-const peers = fc.array(fc.option(fc.nat(KEYS.length - 1)), { minLength: 8, maxLength: 8 }).map((owners) => {
-  const found: Record<string, string[]> = {};
-  for (const [index, owner] of owners.entries()) {
-    const key = owner === null ? undefined : KEYS[owner];
-    if (key !== undefined) found[key] = [...(found[key] ?? []), `10.213.0.${16 + index}/32`];
-  }
-  return found;
-});
-
-const plans: fc.Arbitrary<NodePlan> = fc
-  .record<NodePlanWishes>({
-    peers,
-    addresses: fc.constantFrom(['10.213.0.1/32'], ['10.213.0.1/32', 'fd5a:213::1/128'], ['10.213.0.2/32']),
-    listenPort: fc.constantFrom(51840, 51841),
-    mtu: fc.constantFrom(1380, 1420),
-    publicKey: fc.constantFrom(aPublicKey(98), aPublicKey(99)),
-    dataplane: fc.constantFrom('Auto', 'Kernel', 'Userspace'),
-    routes: fc.subarray(['10.213.0.0/16', 'fd5a:213::/64', '10.99.0.0/24']),
-    serviceCidrs: fc.subarray(NETS),
-    routedCidrs: fc.subarray(['10.1.0.0/24', '10.2.0.0/24']),
-    accessDefault: fc.constantFrom('Allow', 'Deny'),
-    peerToPeer: fc.constantFrom('Allow', 'Deny'),
-    proxyMode: fc.constantFrom('nftables', 'ipvs'),
-  })
-  .map(aNodePlan);
+const KEYS = RANDOM_PEERS;
+const plans: fc.Arbitrary<NodePlan> = randomWishes({
+  publicKeys: [aPublicKey(98), aPublicKey(99)],
+  dataplanes: ['Auto', 'Kernel', 'Userspace'],
+}).map(aNodePlan);
 
 const perform = (state: NodeState, steps: readonly Operation[]) => steps.reduce(afterOperation, state);
 const reach = (state: NodeState, plan: NodePlan) => perform(state, diff(plan, state));
-
-/** What the plan says of a state; whatever it says nothing about, such as counters, is left out. */
-function essence({ device, ruleset, routes }: NodeState) {
-  const allowed = [...(device?.peers ?? [])].map(([key, peer]) => [key, [...peer.allowedIPs].sort()] as const);
-  return {
-    device: device && { ...device, dataplane: undefined, peers: Object.fromEntries(allowed) },
-    table: ruleset && { ...ruleset, elements: [...ruleset.elements].map(([set, all]) => [set, [...all].sort()]) },
-    routes: routes.map(({ destination }) => destination).sort(),
-  };
-}
 
 test('after the steps to a plan there are none left', () => {
   fc.assert(

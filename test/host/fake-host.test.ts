@@ -1,6 +1,7 @@
 import type { NodeState } from '../../src/dataplane/node-plan.ts';
 import { FakeHost } from '../support/fake-host.ts';
 import { describeHost } from '../support/host-contract.ts';
+import type { HostUnderTest } from '../support/host-under-test.ts';
 import { aPublicKey } from '../support/node-plans.ts';
 
 const WITHOUT = {
@@ -14,7 +15,14 @@ const WITHOUT = {
   }),
 };
 
-describeHost('FakeHost', async () => {
+/** Where wireguard-go ended, the link with its addresses and routes is all that is left. */
+function stopped(state: NodeState): NodeState {
+  if (state.device?.dataplane !== 'Userspace') return state;
+  const { publicKey, ...device } = state.device;
+  return { ...state, device: { ...device, stopped: true, listenPort: 0, peers: new Map() } };
+}
+
+const makeHost = async (): Promise<HostUnderTest> => {
   const host = new FakeHost();
   return {
     host,
@@ -22,6 +30,11 @@ describeHost('FakeHost', async () => {
     break: async (what) => host.drift(`${what} is gone`, WITHOUT[what]),
     bring: async (file, presharedKey) =>
       host.bringPresharedKeys(new Map(await host.presharedKeys()).set(file, presharedKey)),
+    restart: async (wireguardGo) => {
+      if (wireguardGo === 'end') host.drift('wireguard-go ended', stopped);
+    },
     dispose: async () => undefined,
   };
-});
+};
+
+describeHost('FakeHost', makeHost, { auto: 'Kernel', dataplanes: ['Auto', 'Kernel', 'Userspace'], walks: 200 });

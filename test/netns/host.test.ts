@@ -1,7 +1,8 @@
 import { describe } from 'vitest';
 import { describeHost } from '../support/host-contract.ts';
+import type { HostUnderTest } from '../support/host-under-test.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
-import { missing } from './machine.ts';
+import { hasKernelWireGuard, missing } from './machine.ts';
 import { TestNode } from './mesh.ts';
 
 const BREAK = {
@@ -10,17 +11,28 @@ const BREAK = {
   link: `ip link delete dev ${PLAN_NAMES.device}`,
 };
 
+async function makeHost(): Promise<HostUnderTest> {
+  const node = await TestNode.create();
+  return {
+    get host() {
+      return node.host;
+    },
+    publicKey: node.keys.publicKey,
+    break: async (what) => {
+      await node.namespace.run(BREAK[what]);
+    },
+    bring: (file, presharedKey) => node.bringPresharedKey(file, presharedKey),
+    restart: (wireguardGo) => node.restartHost(wireguardGo),
+    dispose: () => node.dispose(),
+  };
+}
+
 describe.skipIf(missing)('LinuxHost', () => {
-  describeHost('LinuxHost', async () => {
-    const node = await TestNode.create();
-    return {
-      host: node.host,
-      publicKey: node.keys.publicKey,
-      break: async (what) => {
-        await node.namespace.run(BREAK[what]);
-      },
-      bring: (file, presharedKey) => node.bringPresharedKey(file, presharedKey),
-      dispose: () => node.dispose(),
-    };
-  });
+  describeHost(
+    'LinuxHost',
+    makeHost,
+    hasKernelWireGuard
+      ? { auto: 'Kernel', dataplanes: ['Auto', 'Kernel'], walks: 5 }
+      : { auto: 'Userspace', dataplanes: ['Auto', 'Userspace'], walks: 5 },
+  );
 });

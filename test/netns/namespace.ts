@@ -6,6 +6,9 @@ import type { SmallFiles } from '../../src/host/sysctls.ts';
 const SET_UP =
   'mount -t tmpfs tmpfs /run && mkdir /run/wireguard && ip link set lo up && echo ready && exec sleep infinity';
 
+/** A guest is gone with whatever ran in it, and starting a program takes it long. */
+const TIED = process.env.SALLYPORT_GUEST === undefined ? ['setpriv', '--pdeathsig', 'KILL', '--'] : [];
+
 /**
  * A network namespace with a mount namespace of its own, where /run is empty: so WireGuard's sockets of two namespaces do not
  * meet. It ends with this process, whatever ends that.
@@ -19,7 +22,7 @@ export class Namespace {
     this.#anchor = anchor;
     this.pid = pid;
     const enter = ['nsenter', '-t', String(pid), '-m', '-n', '--'];
-    this.commands = createCommands([...enter, 'setpriv', '--pdeathsig', 'KILL', '--']);
+    this.commands = createCommands([...enter, ...TIED]);
   }
 
   static async create(): Promise<Namespace> {

@@ -125,9 +125,21 @@ export function afterOperation(state: NodeState, step: Operation): NodeState {
       return { ...state, routes: withoutRoute(state, step.route) };
     case 'forget-flows':
       return state;
+    case 'remove-address':
+      return withoutLostRoutes(
+        state,
+        withDevice(state, (device) => afterDeviceStep(device, step)),
+      );
     default:
       return withDevice(state, (device) => afterDeviceStep(device, step));
   }
+}
+
+/** With the last IPv4 address of an interface the kernel takes its IPv4 routes away (fib_disable_ip); with IPv6 it does not. */
+function withoutLostRoutes(before: NodeState, after: NodeState): NodeState {
+  const hasIpv4 = ({ device }: NodeState) => device?.addresses.some((address) => !address.includes(':')) === true;
+  if (!hasIpv4(before) || hasIpv4(after)) return after;
+  return { ...after, routes: after.routes.filter(({ destination }) => destination.includes(':')) };
 }
 
 type DeviceStep = Operation & {

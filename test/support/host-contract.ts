@@ -2,28 +2,17 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { NodePlan } from '../../src/dataplane/node-plan.ts';
 import { cleanup, diff, diffPeers, type Operation } from '../../src/dataplane/operation.ts';
-import type { Host } from '../../src/host/host.ts';
-import type { PublicKey } from '../../src/net/key.ts';
+import { describeOperations } from './host-operations.ts';
+import { type HostAbilities, type HostUnderTest, observed, performed, synced } from './host-under-test.ts';
+import { describeWalks } from './host-walks.ts';
 import { aNodePlan, aPublicKey, type NodePlanWishes, PLAN_NAMES } from './node-plans.ts';
-
-/** A host on a bare node, and how to take it away. */
-export interface HostUnderTest {
-  readonly host: Host;
-  /** The public half of the private key that is mounted there. */
-  readonly publicKey: PublicKey;
-  /** Somebody else takes the table, the routes or the interface away. */
-  readonly break: (what: 'table' | 'route' | 'link') => Promise<void>;
-  /** The kubelet brings a preshared key as this file. */
-  readonly bring: (file: string, presharedKey: string) => Promise<void>;
-  readonly dispose: () => Promise<void>;
-}
 
 const ALICE = aPublicKey(1);
 const BOB = aPublicKey(2);
 const CAROL = aPublicKey(3);
 
 /** What every Host promises; the fake one and the real one run the same suite, so the fake cannot drift away. */
-export function describeHost(name: string, makeHost: () => Promise<HostUnderTest>): void {
+export function describeHost(name: string, makeHost: () => Promise<HostUnderTest>, abilities: HostAbilities): void {
   describe(`${name} keeps the contract of a Host`, () => {
     let under: HostUnderTest;
     beforeEach(async () => {
@@ -32,12 +21,9 @@ export function describeHost(name: string, makeHost: () => Promise<HostUnderTest
     afterEach(() => under.dispose());
 
     const plan = (wishes: NodePlanWishes = {}) => aNodePlan({ publicKey: under.publicKey, ...wishes });
-    const observe = async () => (await under.host.observe(PLAN_NAMES)).state;
-    const perform = async (steps: readonly Operation[]) => {
-      for (const step of steps) await under.host.apply(step);
-      return steps;
-    };
-    const sync = async (wanted: NodePlan) => perform(diff(wanted, await observe()));
+    const observe = () => observed(under);
+    const perform = (steps: readonly Operation[]) => performed(under, steps);
+    const sync = (wanted: NodePlan) => synced(under, wanted);
     const kinds = (steps: readonly Operation[]) => steps.map((step) => step.kind);
 
     test('a bare node has nothing of ours', async () => {
@@ -168,5 +154,35 @@ export function describeHost(name: string, makeHost: () => Promise<HostUnderTest
       expect(state.ruleset).toBeUndefined();
       expect(cleanup(PLAN_NAMES, state)).toEqual([]);
     });
+
+    test.each(abilities.dataplanes)(
+      'an interface wanted as %s is that, and adopted by the next agent',
+      async (dataplane) => {
+        const wanted = plan({ dataplane, peers: { [ALICE]: ['10.213.0.16/32'] } });
+        await sync(wanted);
+        const before = await observe();
+        expect(before.device?.dataplane).toBe(dataplane === 'Auto' ? abilities.auto : dataplane);
+        await under.restart('orphan');
+        expect(await sync(wanted)).toEqual([]);
+        expect(await observe()).toEqual(before);
+      },
+    );
+
+    test.each(abilities.dataplanes)(
+      'an interface wanted as %s serves again once wireguard-go has ended',
+      async (dataplane) => {
+        const wanted = plan({ dataplane, peers: { [ALICE]: ['10.213.0.16/32'] } });
+        await sync(wanted);
+        const before = await observe();
+        await under.restart('end');
+        const needed =
+          before.device?.dataplane === 'Kernel' ? [] : ['start-link', 'set-device', 'set-link', 'set-peers'];
+        expect(kinds(await sync(wanted))).toEqual(needed);
+        expect(await observe()).toEqual(before);
+      },
+    );
+
+    describeOperations(makeHost, abilities);
+    describeWalks(makeHost, abilities);
   });
 }

@@ -1,0 +1,57 @@
+import fc from 'fast-check';
+import type { NodeState } from '../../src/dataplane/node-plan.ts';
+import type { PublicKey } from '../../src/net/key.ts';
+import { aPublicKey, type NodePlanWishes } from './node-plans.ts';
+
+/** The peers that random plans have some of. */
+export const RANDOM_PEERS: readonly PublicKey[] = Array.from({ length: 6 }, (_, index) => aPublicKey(index + 1));
+
+const SERVICE_CIDRS = ['10.43.0.0/16', '10.96.0.0/12', 'fd5a:96::/112', '192.0.2.1/32'];
+
+/** Which of eight addresses belongs to whom; an address belongs to one peer at most. */
+const peers = fc.array(fc.option(fc.nat(RANDOM_PEERS.length - 1)), { minLength: 8, maxLength: 8 }).map((owners) => {
+  const found: Record<string, string[]> = {};
+  for (const [index, owner] of owners.entries()) {
+    const key = owner === null ? undefined : RANDOM_PEERS[owner];
+    if (key !== undefined) found[key] = [...(found[key] ?? []), `10.213.0.${16 + index}/32`];
+  }
+  return found;
+});
+
+/** What a test chooses of random plans. */
+export interface PlanChoices {
+  /** The gateway's; the usual one unless given. */
+  readonly publicKeys?: readonly PublicKey[];
+  readonly dataplanes: readonly NonNullable<NodePlanWishes['dataplane']>[];
+}
+
+/** Random wishes that differ in everything a plan says. */
+export function randomWishes({ publicKeys = [aPublicKey(99)], dataplanes }: PlanChoices): fc.Arbitrary<NodePlanWishes> {
+  return fc.record({
+    peers,
+    addresses: fc.constantFrom(['10.213.0.1/32'], ['10.213.0.1/32', 'fd5a:213::1/128'], ['10.213.0.2/32']),
+    listenPort: fc.constantFrom(51840, 51841),
+    mtu: fc.constantFrom(1380, 1420),
+    publicKey: fc.constantFrom(...publicKeys),
+    dataplane: fc.constantFrom(...dataplanes),
+    routes: fc.subarray(['10.213.0.0/16', 'fd5a:213::/64', '10.99.0.0/24']),
+    serviceCidrs: fc.subarray(SERVICE_CIDRS),
+    routedCidrs: fc.subarray(['10.1.0.0/24', '10.2.0.0/24']),
+    accessDefault: fc.constantFrom('Allow', 'Deny'),
+    peerToPeer: fc.constantFrom('Allow', 'Deny'),
+    proxyMode: fc.constantFrom('nftables', 'ipvs'),
+  });
+}
+
+/** What a plan says of a state; whatever it says nothing about, such as counters and the interface's number, is left out. */
+export function essence({ device, ruleset, routes }: NodeState) {
+  const allowed = [...(device?.peers ?? [])].map(([key, peer]) => [key, [...peer.allowedIPs].sort()] as const);
+  return {
+    device: device && { ...device, dataplane: undefined, ifindex: undefined, peers: Object.fromEntries(allowed) },
+    table: ruleset && {
+      ...ruleset,
+      elements: Object.fromEntries([...ruleset.elements].map(([set, all]) => [set, [...all].sort()])),
+    },
+    routes: routes.map(({ destination }) => destination).sort(),
+  };
+}
