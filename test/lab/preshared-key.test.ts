@@ -1,4 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findCondition, isTrue } from '../../src/api/conditions.ts';
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
@@ -40,7 +43,10 @@ async function makeSecret(key: string): Promise<void> {
   const { message = '' } = findCondition((await mesh.peer(device)).status?.conditions ?? [], 'Accepted') ?? {};
   const [, type = ''] = /--type=(\S+)/.exec(message) ?? [];
   const [, annotation = ''] = /(sallyport\.dev\/peer=\S+)/.exec(message) ?? [];
-  await mesh.cluster.kubectl([...place, `--type=${type}`, '--from-file=presharedKey=/dev/stdin'], `${key}\n`);
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-psk-'));
+  await writeFile(join(folder, 'presharedKey'), `${key}\n`, { mode: 0o600 });
+  await mesh.cluster.kubectl([...place, `--type=${type}`, `--from-file=${join(folder, 'presharedKey')}`]);
+  await rm(folder, { recursive: true });
   await mesh.cluster.kubectl([...OWN, 'annotate', 'secret', SECRET, annotation]);
 }
 
@@ -105,14 +111,13 @@ test('a changed key is in force on both nodes within seconds, and the old one is
 });
 
 test('no preshared key stands in a log, a status or an argument', async () => {
-  const { kubectl } = mesh.cluster;
   const logs = await Promise.all(
     ['agent', 'operator'].map((component) =>
-      kubectl([...OWN, 'logs', '-l', `app.kubernetes.io/component=${component}`, '--tail=-1', '--prefix']),
+      mesh.cluster.kubectl([...OWN, 'logs', '-l', `app.kubernetes.io/component=${component}`, '--tail=-1', '--prefix']),
     ),
   );
   const kinds = 'meshpeers.sallyport.dev,meshgatewaynodes.sallyport.dev,meshgateways.sallyport.dev,pods,events';
-  const objects = await kubectl(['get', kinds, '-A', '-o', 'yaml']);
+  const objects = await mesh.cluster.kubectl(['get', kinds, '-A', '-o', 'yaml']);
   expect(logs.join('').length).toBeGreaterThan(1_000);
   for (const key of Object.values(keys)) {
     expect(logs.join('')).not.toContain(key);
