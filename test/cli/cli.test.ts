@@ -202,6 +202,14 @@ describe('sallyport plan', () => {
     expect(stdout).toContain('table inet sallyport_default');
   });
 
+  test('says which devices have a preshared key, as if it were there', async () => {
+    const status = { presharedKeyVersion: 'version-1' };
+    const peer = aMember({ spec: { presharedKeySecretName: 'ada-psk' }, address: '10.213.0.20', status });
+    const { stdout } = await sallyport(['plan', 'node-a', '-f', inFile(aServedGateway(), peer, node)]);
+    expect(stdout).toContain(`peer ${peer.spec.publicKey} with preshared key allowed-ips 10.213.0.20/32`);
+    expect(stdout).not.toContain('version-1');
+  });
+
   test.each([
     ['a node that does not exist', 'node-z', [aServedGateway(), node], 'there is no node node-z; there is node-a'],
     [

@@ -100,6 +100,24 @@ describe('a peer with a preshared key', () => {
     await mesh.untilPeer('ada', is('Programmed'));
   });
 
+  test("is found as it is by an agent that starts again, and stays when only the Secret's annotations change", async () => {
+    await bring(key);
+    await mesh.untilPeer('ada', is('Programmed'));
+    const before = (await mesh.client.get(meshPeerType, 'ada', 'team-a'))?.status?.presharedKeyVersion;
+    const { host } = node;
+    const done = host.applied.length;
+    await node.stop();
+    node = await mesh.startNode('node-a', host);
+    await changeSecret('ada-psk', { metadata: { annotations: { 'example.com/seen': 'yes' } } });
+    const { status } = await mesh.untilPeer('ada', (peer) => peer.status?.presharedKeyVersion !== before);
+    const version = status?.presharedKeyVersion ?? '';
+    await expect.poll(async () => (await mounted()).has(version), { interval: 5, timeout: 8_000 }).toBe(true);
+    await mesh.untilPeer('ada', has('Programmed', 'WaitingForPresharedKey'));
+    await bring(key);
+    await mesh.untilPeer('ada', is('Programmed'));
+    expect(host.applied.slice(done)).toEqual([]);
+  });
+
   test('loses it only when the operator has said so', async () => {
     await bring(key);
     await mesh.untilPeer('ada', is('Programmed'));
