@@ -1,0 +1,30 @@
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { userModeLinux } from '../lab/linux-build.ts';
+import { runInGuest } from './guest.ts';
+import type { Sample } from './programs/netem-and-relay.ts';
+
+/** A round trip may differ by a few of the guest's timer ticks of 10 ms. */
+const TICKS_MS = 40;
+const SHARE = 0.03;
+
+test('the relay does to datagrams what the kernel does by netem', async () => {
+  await userModeLinux();
+  const program = join(import.meta.dirname, 'programs/netem-and-relay.ts');
+  const { code, stdout, stderr } = await runInGuest([
+    'sh',
+    '-c',
+    'ip link set lo up && exec "$@"',
+    'sh',
+    process.execPath,
+    program,
+  ]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const { netem, relay } = JSON.parse(stdout) as { readonly netem: Sample; readonly relay: Sample };
+  console.table({ netem, relay });
+  // Both really did something.
+  expect(netem.lost).toBeGreaterThan(0.05);
+  expect(netem.overtaken).toBeGreaterThan(0.05);
+  for (const share of ['lost', 'doubled'] as const) expect(Math.abs(relay[share] - netem[share])).toBeLessThan(SHARE);
+  for (const trip of ['p10', 'p50', 'p90'] as const) expect(Math.abs(relay[trip] - netem[trip])).toBeLessThan(TICKS_MS);
+}, 120_000);
