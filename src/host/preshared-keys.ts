@@ -16,6 +16,7 @@ export class PresharedKeyFolder {
   /** Undefined where the node has none. */
   readonly #folder: string | undefined;
   readonly #salt = randomBytes(32);
+  #known: ReadonlyMap<string, string> = new Map();
 
   constructor(folder: string | undefined) {
     this.#folder = folder;
@@ -31,16 +32,25 @@ export class PresharedKeyFolder {
     return hash.subarray(0, FINGERPRINT_BYTES).toString('base64url');
   }
 
-  /** The fingerprint of every key that is there, by the name of its file. A file that holds none counts as absent, so it lets nobody in. */
+  /**
+   * The fingerprint of every key that is there, by the name of its file. A file that holds none counts as absent, so it lets nobody
+   * in. A name stands for one key for ever, so each file is read once: of ten thousand, one that is new costs one.
+   */
   async read(): Promise<ReadonlyMap<string, string>> {
-    const found = new Map<string, string>();
     const names = await this.#names();
-    for (let start = 0; start < names.length; start += AT_ONCE) {
-      const some = names.slice(start, start + AT_ONCE);
+    const found = new Map<string, string>();
+    for (const name of names) {
+      const known = this.#known.get(name);
+      if (known !== undefined) found.set(name, known);
+    }
+    const fresh = names.filter((name) => !found.has(name));
+    for (let start = 0; start < fresh.length; start += AT_ONCE) {
+      const some = fresh.slice(start, start + AT_ONCE);
       const keys = await Promise.all(some.map((name) => this.#key(name)));
       for (const [index, key] of keys.entries())
         if (key?.ok === true) found.set(some[index] ?? '', this.fingerprint(key.value));
     }
+    this.#known = found;
     return found;
   }
 

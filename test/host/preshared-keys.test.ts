@@ -39,6 +39,15 @@ describe('the folder of preshared keys', () => {
     expect(found.get('two')).not.toBe(found.get('one'));
   });
 
+  test('forgets what is gone, reads what is new, and looks again at what was no key', async () => {
+    bring({ one: ONE, two: 'no key yet' });
+    const keys = new PresharedKeyFolder(folder);
+    expect([...(await keys.read()).keys()]).toEqual(['one']);
+    rmSync(join(folder, 'one'));
+    bring({ two: TWO });
+    expect(await keys.read()).toEqual(new Map([['two', keys.fingerprint(TWO)]]));
+  });
+
   test('does not count a file without a key, which would be no key at all', async () => {
     bring({ empty: '', zeros: `${'A'.repeat(43)}=`, words: 'a secret', one: ONE });
     expect([...(await new PresharedKeyFolder(folder).read()).keys()]).toEqual(['one']);
