@@ -147,10 +147,10 @@ export const REASON_TEXTS: {
       },
     },
     ServicesReachable: {
-      question:
-        'Do probes through this node reach Services? One is sent every 10 s, and two in a row decide, so that lost packets change nothing; a path that swallows everything is told within 25 s.',
+      question: 'Do probes through this node reach Services?',
       reasons: {
-        ProbeSucceeded: 'Yes: handshake, DNS and TCP were answered.',
+        ProbeSucceeded:
+          'Yes: handshake, DNS and TCP were answered. A probe is sent every 10 s, and only two that fail in a row are told, so that lost packets change nothing; a path that swallows everything is told within 25 s.',
         HandshakeFailed: "The node's own WireGuard did not answer; see InterfaceUp.",
         DNSFailed:
           'The cluster DNS did not answer; look at the DNS pods, at NetworkPolicies and at the service proxy of this node.',
