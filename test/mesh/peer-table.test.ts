@@ -215,6 +215,53 @@ const steps = fc.array(
   { maxLength: 24 },
 );
 
+type KeyedStep = { readonly peer: MeshPeer } | { readonly mounted: readonly string[] };
+
+/** Peers with keys of their own, whose preshared keys come, change and go, and reach the node or not. */
+const keyedSteps = fc.array(
+  fc.oneof(
+    fc.record({ peer: somePeer, version: fc.constantFrom(undefined, 1, 2) }).map(({ peer, version }): KeyedStep => {
+      const { name, uid } = peer.metadata;
+      const presharedKeyVersion = version === undefined ? undefined : `${uid}-${version}`;
+      const publicKey = aKey(name);
+      return {
+        peer: {
+          ...peer,
+          spec: { ...peer.spec, publicKey },
+          status: { ...peer.status, publicKey, presharedKeyVersion },
+        },
+      };
+    }),
+    fc
+      .subarray(['a', 'b', 'c', 'd'].flatMap((name) => [1, 2].flatMap((n) => [`${name}-${n}-1`, `${name}-${n}-2`])))
+      .map((mounted): KeyedStep => ({ mounted })),
+  ),
+  { maxLength: 24 },
+);
+
+function keyedEntriesOf(table: PeerTable): Record<string, readonly string[]> {
+  return Object.fromEntries(
+    [...table.wanted.values()].map(({ publicKey, allowedIPs, presharedKey }) => [
+      publicKey,
+      [...allowedIPs, presharedKey?.file ?? ''],
+    ]),
+  );
+}
+
+/** Every entry has the preshared key that its member must have, or one that this very device had before, and one that is there. */
+function expectOwnKeys(table: PeerTable, mounted: ReadonlySet<string>): void {
+  for (const { publicKey, presharedKey } of table.wanted.values()) {
+    const member = table.memberWith(publicKey);
+    expect(presharedKey === undefined).toBe(member?.presharedKey === undefined);
+    if (presharedKey === undefined || member === undefined) continue;
+    expect(mounted.has(presharedKey.file)).toBe(true);
+    expect(presharedKey.file.startsWith(`${member.peer.metadata.uid}-`)).toBe(true);
+    if (mounted.has(member.presharedKey ?? '')) expect(presharedKey.file).toBe(member.presharedKey);
+  }
+  for (const { member, fingerprint } of table.keyedMembers())
+    if (fingerprint !== undefined) expect(table.wanted.has(member.publicKey)).toBe(true);
+}
+
 describe('after any sequence of changes, with a clock that may jump either way', () => {
   test('the table is what a node makes from scratch, and no entry changed without its key being named', () => {
     fc.assert(
@@ -231,6 +278,27 @@ describe('after any sequence of changes, with a clock that may jump either way',
           expect(entriesOf(table)).toEqual(entriesOf(peerTable('default', present.values(), now)));
           expect(changedKeys(before, entriesOf(table)).filter((key) => !touched.has(key))).toEqual([]);
           expect(table.nextExpiry()).toBe(peerTable('default', present.values(), now).nextExpiry());
+        }
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('whoever must have a preshared key is in with one of its own that is there, or not at all', () => {
+    fc.assert(
+      fc.property(keyedSteps, (sequence) => {
+        const table = new PeerTable('default');
+        let mounted = new Set<string>();
+        for (const step of sequence) {
+          const before = keyedEntriesOf(table);
+          const touched = new Set<string>();
+          if ('mounted' in step) {
+            mounted = new Set(step.mounted);
+            add(touched, table.mount(new Map(step.mounted.map((version) => [version, `fingerprint of ${version}`]))));
+          } else add(touched, table.set(keyOf(step.peer.metadata), step.peer, NOW));
+          const after = keyedEntriesOf(table);
+          expect(changedKeys(before, after).filter((key) => !touched.has(key))).toEqual([]);
+          expectOwnKeys(table, mounted);
         }
       }),
       { numRuns: 400 },
