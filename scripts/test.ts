@@ -6,9 +6,11 @@ import { runChecks } from './support/checks.ts';
 import { runChild } from './support/child.ts';
 import { interruption } from './support/interrupt.ts';
 import { inProject, NODE, ROOT } from './support/paths.ts';
+import { proven, skipped, slowest } from './support/proven.ts';
+import { countsOf } from './support/ring-report.ts';
+import { REPORT_VARIABLE } from './support/ring-reporter.ts';
 import { type Ring, rings } from './support/rings.ts';
 import { lastLine, type RingResult, skippedRing, table } from './support/tally.ts';
-import { countsOf } from './support/vitest-report.ts';
 
 const { values } = parseArgs({
   options: {
@@ -48,12 +50,13 @@ async function run(wanted: readonly Ring[]): Promise<number> {
   const results: RingResult[] = [];
   for (const ring of wanted) {
     if (signal.aborted) break;
-    results.push(await runRing(ring, signal));
+    results.push({ says: ring.says, ...(await runRing(ring, signal)) });
   }
   const failures = results.flatMap((result) => result.failures).map((failure) => failure.replace(`${ROOT}/`, ''));
-  if (failures.length > 0) console.log(`\nFailed:\n${failures.map((failure) => `  ${failure}`).join('\n')}`);
-  if (signal.aborted) console.log('\nInterrupted: the numbers below are not the whole.');
-  console.log(`\n${table(results)}\n\n${lastLine(results)}`);
+  const failed = failures.length === 0 ? '' : `Failed:\n${failures.map((failure) => `  ${failure}`).join('\n')}`;
+  const interrupted = signal.aborted ? 'Interrupted: the numbers are not the whole.' : '';
+  const parts = [proven(results), slowest(results), skipped(results), failed, interrupted, table(results)];
+  console.log(`\n${[...parts, lastLine(results)].filter((part) => part !== '').join('\n\n')}`);
   return signal.aborted ? 130 : failures.length > 0 ? 1 : 0;
 }
 
@@ -84,7 +87,8 @@ async function runVitest(ring: Ring, config: string, signal: AbortSignal): Promi
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
   try {
     const report = join(folder, 'report.json');
-    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+    const reporters = ['--reporter=default', `--reporter=${inProject('scripts/support/ring-reporter.ts')}`];
+    const env = { ...process.env, [REPORT_VARIABLE]: report };
     const { code } = await runChild(
       [
         NODE,
@@ -96,7 +100,7 @@ async function runVitest(ring: Ring, config: string, signal: AbortSignal): Promi
         inProject(config),
         ...reporters,
       ],
-      { cwd: ROOT, signal, grace: ring.grace },
+      { cwd: ROOT, env, signal, grace: ring.grace },
     );
     const counts = countsOf(readIfThere(report), code);
     return { ring: ring.name, ...counts, seconds: (performance.now() - started) / 1000 };

@@ -1,12 +1,18 @@
+import type { FileReport } from './ring-report.ts';
+
 /** What one ring of tests came to. */
 export interface RingResult {
   readonly ring: string;
+  /** What the ring is, in a few words. */
+  readonly says?: string;
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
   readonly seconds: number;
   /** The names of what failed, for the summary. */
   readonly failures: readonly string[];
+  /** Its files of tests, for a ring that has such. */
+  readonly files?: readonly FileReport[];
   /** Why the ring did not run at all, and what would make it run. */
   readonly skippedBecause?: string;
 }

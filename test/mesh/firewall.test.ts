@@ -5,6 +5,7 @@ import type { Ruleset } from '../../src/dataplane/nftables/ruleset.ts';
 import { type FirewallInput, firewall } from '../../src/mesh/firewall.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
+import { because } from '../support/because.ts';
 import { nftMissing, tryNft } from '../support/nft.ts';
 
 const INPUT: FirewallInput = {
@@ -136,7 +137,7 @@ const VARIANTS = (['Allow', 'Deny'] as const).flatMap((accessDefault) =>
   ),
 );
 
-describe.skipIf(nftMissing)('the real nft', () => {
+describe.skipIf(nftMissing)(`the real nft${because(nftMissing)}`, () => {
   test.each([
     ...VARIANTS,
     { serviceCidrs: [], routedCidrs: [], dnsServers: [], gatewayAddresses: [] },

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { NodePlan } from '../../src/dataplane/node-plan.ts';
+import { because } from '../support/because.ts';
 import { aNodePlan, aPublicKey, PLAN_NAMES } from '../support/node-plans.ts';
 import { missing } from './machine.ts';
 import { TestNode } from './mesh.ts';
@@ -9,7 +10,7 @@ const { device, table } = PLAN_NAMES;
 const ALICE = aPublicKey(1);
 const BOB = aPublicKey(2);
 
-describe.skipIf(missing)('drift', () => {
+describe.skipIf(missing)(`drift${because(missing)}`, () => {
   let node: TestNode;
   let plan: NodePlan;
   let watch: Watch;

@@ -1,4 +1,5 @@
 import { describe } from 'vitest';
+import { because } from '../support/because.ts';
 import { describeHost } from '../support/host-contract.ts';
 import type { HostUnderTest } from '../support/host-under-test.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
@@ -27,7 +28,7 @@ async function makeHost(): Promise<HostUnderTest> {
   };
 }
 
-describe.skipIf(missing)('LinuxHost', () => {
+describe.skipIf(missing)(`LinuxHost${because(missing)}`, () => {
   describeHost(
     'LinuxHost',
     makeHost,

@@ -4,6 +4,7 @@ import type { NodePlan } from '../../src/dataplane/node-plan.ts';
 import { cleanup } from '../../src/dataplane/operation.ts';
 import { KeyMismatch } from '../../src/host/keys.ts';
 import { ForeignLink } from '../../src/host/observe.ts';
+import { because } from '../support/because.ts';
 import { aNodePlan, aPublicKey, PLAN_NAMES } from '../support/node-plans.ts';
 import { missing } from './machine.ts';
 import { newKeys, TestNode } from './mesh.ts';
@@ -12,7 +13,7 @@ const { device } = PLAN_NAMES;
 const ALICE = aPublicKey(1);
 const BOB = aPublicKey(2);
 
-describe.skipIf(missing)('a node', () => {
+describe.skipIf(missing)(`a node${because(missing)}`, () => {
   let node: TestNode;
   let plan: NodePlan;
   beforeEach(async () => {

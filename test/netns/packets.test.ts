@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { because } from '../support/because.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
 import { TestCluster } from './cluster.ts';
 import { missing } from './machine.ts';
@@ -10,7 +11,7 @@ const AT_ONCE_MS = 500;
 const BIG = 10_000_000;
 
 describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
-  'through a node with kube-proxy in %s mode',
+  `through a node with kube-proxy in %s mode${because(missing)}`,
   (mode) => {
     let cluster: TestCluster;
     let alice: Namespace;

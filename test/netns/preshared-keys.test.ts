@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { NodePlan } from '../../src/dataplane/node-plan.ts';
 import { WireGuard } from '../../src/host/wireguard.ts';
+import { because } from '../support/because.ts';
 import { aNodePlan, PLAN_NAMES } from '../support/node-plans.ts';
 import { missing } from './machine.ts';
 import { newKeys, TestNode } from './mesh.ts';
@@ -14,7 +15,7 @@ const { device } = PLAN_NAMES;
 const ADDRESS = '10.213.0.16/32';
 const newKey = () => randomBytes(32).toString('base64');
 
-describe.skipIf(missing)('a laptop with a preshared key', () => {
+describe.skipIf(missing)(`a laptop with a preshared key${because(missing)}`, () => {
   const keys = newKeys();
   const [first, second] = [newKey(), newKey()];
   let node: TestNode;

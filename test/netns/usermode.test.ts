@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { type KeyPair, keyPairFrom } from '../../src/net/key.ts';
 import type { ProbeResult } from '../../src/usermode/probe-result.ts';
 import type { ProbeTarget } from '../../src/usermode/probe-socket.ts';
+import { because } from '../support/because.ts';
 import { missing } from './machine.ts';
 import { type Addresses, Gateway, IPV4, IPV6, wireguardGo } from './support-usermode.ts';
 
@@ -21,7 +22,7 @@ function targetOf(keys: KeyPair, { dns, service }: Addresses, name = 'kubernetes
 describe.skipIf(binary === undefined).each([
   ['IPv4', IPV4],
   ['IPv6', IPV6],
-])('a probe through wireguard-go over %s', (_family, addresses) => {
+])(`a probe through wireguard-go over %s${because(missing)}`, (_family, addresses) => {
   let gateway: Gateway;
   let keys: KeyPair;
   let probe: (target: ProbeTarget) => Promise<ProbeResult>;

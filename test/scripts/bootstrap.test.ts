@@ -116,7 +116,7 @@ describe('npm packages', () => {
   });
 });
 
-describe.runIf(process.platform === 'linux')('the machine', () => {
+describe.runIf(process.platform === 'linux')('the machine, on Linux and in part only for root', () => {
   const root = process.getuid?.() === 0;
   const lacking = { commands: { 'no-such-command': 'no-such-package' } };
 

@@ -1,0 +1,65 @@
+/**
+ * What the tests prove, in words for whoever decides whether to trust them: a sentence for a test file or, where no file of a
+ * folder has one of its own, for the folder. A file that is not here speaks through the titles of its tests.
+ */
+export const CLAIMS: Readonly<Record<string, string>> = {
+  'test/agent': 'an agent brings its node to where it should be, and says what it sees',
+  'test/api': 'what people write is typed, bounded and explained by the CRDs',
+  'test/chart': 'the chart renders what is meant, with no more rights than needed, and refuses wrong values',
+  'test/cli': 'the command line tells the truth and changes nothing unasked',
+  'test/dataplane': 'Linux objects: their text, and the way from any state to any other',
+  'test/host': 'commands, keys and the fake host do as the real ones do',
+  'test/k8s': 'lists, watches, leases, retries and proxies hold against a server that misbehaves',
+  'test/mesh': 'who is let in, with which address, through which firewall, and what the status says',
+  'test/net': 'addresses, prefixes and keys are right once parsed; addresses stay with their owner',
+  'test/operator': 'the operator validates, allocates, owns and cleans up; only one leads',
+  'test/runtime': 'logs, clocks and signals',
+  'test/scripts': 'the tools of the project: set-up, demo, tallies, workflows, the tree itself',
+  'test/support': 'what tests lean on does what it says: the bad network is the same for the same seed',
+  'test/usermode': "WireGuard's handshake and transport in user space, by the official vectors",
+  'test/cases.test.ts': 'every story: resources and facts in, configuration and status out; twice does nothing',
+  'test/docs.test.ts': 'the documents match the code',
+  'test/generated.test.ts': 'every generated file is what the sources print',
+  'test/layers.test.ts': 'pure code stays pure, and layers import only what they may',
+  'test/netns/bad-network.test.ts':
+    'delay, loss and a NAT that forgets change no decision; a path that swallows all is told in time',
+  'test/netns/drift.test.ts': 'what somebody else changed on a node is noticed and mended',
+  'test/netns/host.test.ts': 'the contract of a host, by the real wg, ip and nft',
+  'test/netns/node.test.ts': 'a plan becomes a real interface, firewall and routes, also with 1,000s of peers',
+  'test/netns/packets.test.ts':
+    'packets reach the Services a device may use and nothing else, beside real kube-proxy rules',
+  'test/netns/preshared-keys.test.ts': 'a laptop with a preshared key connects; with a wrong one it does not',
+  'test/netns/usermode.test.ts': "the agent's own WireGuard speaks with the real one",
+  'test/kernel/guest.test.ts': 'a kernel with WireGuard of our own build boots, runs programs and ends',
+  'test/lab/apiserver-contract.test.ts': 'the fake API server of the tests behaves as the real one',
+  'test/lab/chart-install.test.ts': 'the chart and all rights in it, on a real API server',
+  'test/lab/conditions.test.ts':
+    'whatever is wrong becomes a condition that says why and what to do, and disturbs nobody',
+  'test/lab/crd-validation.test.ts': 'the real API server accepts and refuses what the schema says',
+  'test/lab/describe.test.ts': '`kubectl describe` alone tells what works, what does not, and what to do',
+  'test/lab/isolation.test.ts': 'a device reaches Services, but no node, no pod, no other device',
+  'test/lab/kind.test.ts': 'the demo’s configuration of kind is one that kind accepts',
+  'test/lab/main-job.test.ts': 'a laptop with stock tools reaches Services by name, in each mode of kube-proxy',
+  'test/lab/preshared-key.test.ts': 'preshared keys: made, used, changed, withdrawn, never shown',
+  'test/lab/restart.test.ts': 'agents, operators and DaemonSets restart, others interfere: laptops go on by themselves',
+  'test/lab/revocation.test.ts':
+    'whoever is deleted, suspended or expired is out within a second, also with the operator down',
+  'test/lab/smoke.test.ts':
+    'the lab is a real cluster: pods, Services, DNS, both modes of kube-proxy, a node that dies',
+  'test/lab/uninstall.test.ts': 'an uninstallation leaves every node as it was; a new one gives the old addresses back',
+};
+
+/** What a file of tests proves, and the key that is shared by all files of the same claim. */
+export interface Claim {
+  readonly key: string;
+  readonly text: string;
+}
+
+/** The claim of a test file, by its path from the project's top; `titles` are those at the top of the file. */
+export function claimOf(path: string, titles: readonly string[]): Claim {
+  for (let key = path; key.includes('/'); key = key.slice(0, key.lastIndexOf('/'))) {
+    const text = CLAIMS[key];
+    if (text !== undefined) return { key, text };
+  }
+  return { key: path, text: titles.join('; ') };
+}

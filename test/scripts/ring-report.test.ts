@@ -1,0 +1,34 @@
+import { describe, expect, test } from 'vitest';
+import { countsOf } from '../../scripts/support/ring-report.ts';
+
+describe('counts of a report', () => {
+  const file = (failed: boolean, tests: readonly string[]) => ({
+    path: 'test/a.test.ts',
+    failed,
+    seconds: 1,
+    titles: [],
+    tests: tests.map((state, at) => ({ name: `test ${at}`, state })),
+  });
+  const report = (...files: readonly object[]) => JSON.stringify({ files });
+
+  test('passed, failed and skipped tests are told apart, one that was not reached counts as skipped', () => {
+    expect(countsOf(report(file(true, ['passed', 'failed', 'skipped', 'pending'])), 1)).toMatchObject({
+      passed: 1,
+      failed: 1,
+      skipped: 2,
+      failures: ['test/a.test.ts: test 1'],
+    });
+  });
+
+  test('a file that does not load is a failure', () => {
+    expect(countsOf(report(file(true, [])), 1).failed).toBe(1);
+  });
+
+  test('an error outside every test is a failure', () => {
+    expect(countsOf(report(file(false, ['passed'])), 1)).toMatchObject({ passed: 1, failed: 1 });
+  });
+
+  test('a run that wrote no report is a failure, even with exit status 0', () => {
+    expect(countsOf(undefined, 0).failed).toBe(1);
+  });
+});
