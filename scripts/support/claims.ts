@@ -40,6 +40,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/lab/isolation.test.ts': 'a device reaches Services, but no node, no pod, no other device',
   'test/lab/kind.test.ts': 'the demo’s configuration of kind is one that kind accepts',
   'test/lab/main-job.test.ts': 'a laptop with stock tools reaches Services by name, in each mode of kube-proxy',
+  'test/lab/many-preshared-keys.test.ts':
+    'the Secret of ten thousand preshared keys is one that a real API server stores',
   'test/lab/preshared-key.test.ts': 'preshared keys: made, used, changed, withdrawn, never shown',
   'test/lab/restart.test.ts': 'agents, operators and DaemonSets restart, others interfere: laptops go on by themselves',
   'test/lab/revocation.test.ts':
