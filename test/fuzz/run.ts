@@ -1,0 +1,65 @@
+import { randomFrom } from '../support/bad-network/random.ts';
+import type { Random } from './mutate.ts';
+
+/** A parser of outside text and what it promises. */
+export interface FuzzTarget {
+  readonly name: string;
+  /** The next input: a good one, changed. */
+  next(random: Random): unknown;
+  /** Parses it. Returns whether it was taken; throws when a promise is broken. */
+  accepts(input: unknown): boolean;
+}
+
+export interface FuzzOptions {
+  readonly seed: number;
+  readonly inputs: number;
+  /** Milliseconds after which no further input is begun. */
+  readonly withinMs?: number;
+  readonly onProgress?: (done: number) => void;
+}
+
+/** What came of a run that broke no promise. */
+export interface FuzzResult {
+  readonly inputs: number;
+  readonly accepted: number;
+  readonly seconds: number;
+  readonly slowestMs: number;
+}
+
+/** An input that broke a promise, with what it takes to see it again. */
+export class FuzzFailure extends Error {
+  constructor(target: FuzzTarget, seed: number, index: number, input: unknown, cause: unknown) {
+    const text = input instanceof Uint8Array ? `hex ${Buffer.from(input).toString('hex')}` : JSON.stringify(input);
+    const why = cause instanceof Error ? `${cause.name}: ${cause.message}` : String(cause);
+    super(`${target.name}, seed ${seed}, input ${index}: ${why}\n${text?.slice(0, 4000)}`, { cause });
+    this.name = 'FuzzFailure';
+  }
+}
+
+/** No input of these sizes may take longer; a pause of the garbage collector or of the machine is far below. */
+const HANG_MS = 1_000;
+const PROGRESS_EVERY = 10_000;
+
+/** Feeds a target with changed inputs. @throws {FuzzFailure} at the first that breaks a promise or takes too long */
+export function fuzz(target: FuzzTarget, { seed, inputs, withinMs, onProgress }: FuzzOptions): FuzzResult {
+  const random = randomFrom(seed);
+  const began = performance.now();
+  let accepted = 0;
+  let slowestMs = 0;
+  let index = 0;
+  for (; index < inputs; index += 1) {
+    if (withinMs !== undefined && performance.now() - began > withinMs) break;
+    if (index % PROGRESS_EVERY === 0) onProgress?.(index);
+    const input = target.next(random);
+    const start = performance.now();
+    try {
+      if (target.accepts(input)) accepted += 1;
+    } catch (cause) {
+      throw new FuzzFailure(target, seed, index, input, cause);
+    }
+    const took = performance.now() - start;
+    slowestMs = Math.max(slowestMs, took);
+    if (took > HANG_MS) throw new FuzzFailure(target, seed, index, input, `took ${Math.round(took)} ms`);
+  }
+  return { inputs: index, accepted, seconds: (performance.now() - began) / 1000, slowestMs };
+}

@@ -1,0 +1,175 @@
+import { keyPairFrom } from '../../src/net/key.ts';
+
+const key = (number: number) => keyPairFrom(new Uint8Array(32).fill(number));
+
+export const KEYS = { gateway: key(7), ada: key(8), bob: key(9), psk: key(10) };
+
+export const WG_DUMP = [
+  `${KEYS.gateway.privateKey}\t${KEYS.gateway.publicKey}\t51840\toff`,
+  `${KEYS.ada.publicKey}\t(none)\t192.0.2.7:51820\t10.213.0.17/32,fd00::1/128\t1763000000\t12\t34\t25`,
+  `${KEYS.bob.publicKey}\t${KEYS.psk.privateKey}\t[2001:db8::1]:4000\t(none)\t0\t0\t0\toff`,
+  '',
+].join('\n');
+
+export const NFT_TABLE = {
+  nftables: [
+    { metainfo: { version: '1.0.6', json_schema_version: 1 } },
+    { table: { family: 'inet', name: 'mine', handle: 2 } },
+    { chain: { family: 'inet', table: 'mine', name: 'sealed_0a1b', handle: 1 } },
+    {
+      set: {
+        family: 'inet',
+        name: 'nets',
+        table: 'mine',
+        type: 'ipv4_addr',
+        flags: ['interval'],
+        elem: [{ prefix: { addr: '10.0.0.0', len: 9 } }, '192.0.2.1', { range: ['192.0.2.8', '192.0.2.9'] }],
+      },
+    },
+    { set: { family: 'inet', name: 'grants', table: 'mine', elem: [{ elem: { val: { concat: ['10.1.0.0', 80] } } }] } },
+    { rule: { family: 'inet', table: 'mine', chain: 'in', handle: 3, comment: 'hi', expr: [{ counter: null }] } },
+  ],
+};
+
+export const IP_LINKS = [
+  { ifindex: 2, ifname: 'eth0', flags: ['BROADCAST', 'UP'], mtu: 1460 },
+  {
+    ifindex: 7,
+    ifname: 'wg-default',
+    flags: ['NOARP'],
+    mtu: 1380,
+    linkinfo: { info_kind: 'tun', info_data: { persist: true } },
+  },
+];
+
+export const IP_ADDRESSES = [
+  {
+    ifindex: 7,
+    ifname: 'wg-default',
+    addr_info: [
+      { family: 'inet', local: '10.213.0.1', prefixlen: 32, scope: 'global' },
+      { family: 'inet6', local: 'fd5a:213::1', prefixlen: 128, scope: 'global' },
+    ],
+  },
+];
+
+export const IP_ROUTES = [
+  { dst: '10.213.0.0/16', dev: 'wg-default', scope: 'link', flags: [] },
+  { dst: 'default', gateway: '10.0.0.1', dev: 'eth0', metric: 100, metrics: [{ mtu: 1400 }] },
+  { dst: 'default', nexthops: [{ gateway: '10.0.0.1', dev: 'eth0' }] },
+];
+
+export const CONNTRACK = [
+  'tcp      6 431999 ESTABLISHED src=10.213.0.17 dst=10.96.0.10 sport=40000 dport=80 src=10.1.0.2 dst=10.1.0.1 [ASSURED]',
+  'udp      17 29 src=fd00::1 dst=fd00::2 sport=40000 dport=53 [UNREPLIED] src=fd00::2 dst=fd00::1',
+].join('\n');
+
+const metadata = (name: string, namespace?: string) => ({
+  name,
+  ...(namespace === undefined ? {} : { namespace }),
+  uid: '6f1c2f0e-0000-4000-8000-000000000001',
+  resourceVersion: '12',
+  generation: 3,
+  creationTimestamp: '2026-01-01T00:00:00Z',
+  labels: { a: 'b' },
+});
+
+const API = 'sallyport.dev/v1alpha1';
+const condition = {
+  type: 'Accepted',
+  status: 'True',
+  reason: 'Accepted',
+  message: 'Yes.',
+  lastTransitionTime: '2026-01-01T00:00:00Z',
+  observedGeneration: 3,
+};
+
+export const OBJECTS = {
+  MeshPeer: {
+    apiVersion: API,
+    kind: 'MeshPeer',
+    metadata: metadata('ada', 'team-a'),
+    spec: {
+      publicKey: KEYS.ada.publicKey,
+      addresses: ['10.213.0.20'],
+      expiresAt: '2027-01-01T00:00:00Z',
+      owner: 'ada',
+    },
+    status: {
+      addresses: ['10.213.0.20'],
+      publicKey: KEYS.ada.publicKey,
+      conditions: [condition],
+      config: '[Interface]\n',
+    },
+  },
+  MeshGateway: {
+    apiVersion: API,
+    kind: 'MeshGateway',
+    metadata: metadata('default'),
+    spec: { listenPort: 51840, endpoint: { hosts: ['vpn.example.com:51840'] }, advertise: { cidrs: ['10.9.0.0/16'] } },
+    status: { publicKey: KEYS.gateway.publicKey, pool: ['10.213.0.0/16'], conditions: [condition] },
+  },
+  MeshGatewayNode: {
+    apiVersion: API,
+    kind: 'MeshGatewayNode',
+    metadata: metadata('default.node-1', 'sallyport-system'),
+    spec: { gateway: 'default', node: 'node-1' },
+    status: {
+      dataplane: 'Kernel',
+      appliedResourceVersion: '12',
+      conditions: [condition],
+      sessions: [{ publicKey: KEYS.ada.publicKey, endpoint: '192.0.2.7:51820', since: '2026-01-01T00:00:00Z' }],
+    },
+  },
+  Node: {
+    apiVersion: 'v1',
+    kind: 'Node',
+    metadata: metadata('node-1'),
+    spec: { podCIDRs: ['10.244.1.0/24'], taints: [{ key: 'a', effect: 'NoSchedule' }] },
+    status: { addresses: [{ type: 'InternalIP', address: '172.30.0.11' }] },
+  },
+  Service: {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: metadata('kube-dns', 'kube-system'),
+    spec: { clusterIPs: ['10.96.0.10'], ports: [{ port: 53, protocol: 'UDP' }] },
+    status: { loadBalancer: { ingress: [{ ip: '192.0.2.1' }] } },
+  },
+  Lease: {
+    apiVersion: 'coordination.k8s.io/v1',
+    kind: 'Lease',
+    metadata: metadata('sallyport-operator', 'sallyport-system'),
+    spec: {
+      holderIdentity: 'a',
+      leaseDurationSeconds: 15,
+      renewTime: '2026-01-01T00:00:00.000000Z',
+      acquireTime: '2026-01-01T00:00:00.000000Z',
+      leaseTransitions: 2,
+    },
+  },
+  Secret: {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: metadata('sallyport-default', 'sallyport-system'),
+    type: 'Opaque',
+    data: { privateKey: Buffer.from(KEYS.gateway.privateKey).toString('base64') },
+  },
+};
+
+export const KUBEADM = [
+  'apiVersion: kubeadm.k8s.io/v1beta4',
+  'kind: ClusterConfiguration',
+  'networking:',
+  '  dnsDomain: cluster.local',
+  '  serviceSubnet: 10.96.0.0/12,fd00:10:96::/112',
+  '',
+].join('\n');
+
+export const STATUS = {
+  kind: 'Status',
+  status: 'Failure',
+  reason: 'Conflict',
+  message: 'changed',
+  code: 409,
+  details: { retryAfterSeconds: 1, causes: [{ field: 'a', message: 'b' }] },
+};

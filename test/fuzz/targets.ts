@@ -1,0 +1,216 @@
+import { inspect } from 'node:util';
+import { ZodError } from 'zod';
+import { leaseType, nodeType, secretType, serviceType } from '../../src/api/core.ts';
+import { meshGatewayType } from '../../src/api/meshgateway.ts';
+import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
+import { meshPeerType } from '../../src/api/meshpeer.ts';
+import type { KubernetesObject, ResourceType } from '../../src/api/resource.ts';
+import { parseDefaultRoutes, parseHostAddresses, parseLinks } from '../../src/dataplane/link/parse.ts';
+import { parseTable } from '../../src/dataplane/nftables/parse.ts';
+import { parseRoutes } from '../../src/dataplane/routes/parse.ts';
+import { UnreadableOutput } from '../../src/dataplane/unreadable.ts';
+import { parseDump } from '../../src/dataplane/wireguard/parse.ts';
+import { flowSources } from '../../src/host/conntrack.ts';
+import { failureFromAnswer, TransportError } from '../../src/k8s/errors.ts';
+import { LeaseObservations } from '../../src/k8s/lease.ts';
+import { LineSplitter, LineTooLong } from '../../src/k8s/lines.ts';
+import { watchEvent } from '../../src/k8s/watch-event.ts';
+import { findServiceCidrs } from '../../src/mesh/service-cidrs.ts';
+import { parseAddress } from '../../src/net/address.ts';
+import { parseCidr } from '../../src/net/cidr.ts';
+import { parseEndpoint } from '../../src/net/endpoint.ts';
+import { parsePresharedKey, parsePrivateKey, parsePublicKey } from '../../src/net/key.ts';
+import type { Parsed } from '../../src/net/parsed.ts';
+import { aGateway } from '../support/builders.ts';
+import { mutatedText, mutatedValue, type Random } from './mutate.ts';
+import { packetTargets } from './packet-targets.ts';
+import type { FuzzTarget } from './run.ts';
+import {
+  CONNTRACK,
+  IP_ADDRESSES,
+  IP_LINKS,
+  IP_ROUTES,
+  KEYS,
+  KUBEADM,
+  NFT_TABLE,
+  OBJECTS,
+  STATUS,
+  WG_DUMP,
+} from './seeds.ts';
+
+type ErrorType = abstract new (...words: never[]) => Error;
+
+/** Every parser of text and bytes that come from outside. */
+export const TARGETS: readonly FuzzTarget[] = [
+  text('wg show dump', [WG_DUMP], UnreadableOutput, (input) => noSecret(() => parseDump(input, () => 'fingerprint'))),
+  json('nft list table', NFT_TABLE, UnreadableOutput, (input) => parseTable(input, 'mine')),
+  json('ip link', IP_LINKS, UnreadableOutput, parseLinks),
+  json('ip address', IP_ADDRESSES, UnreadableOutput, parseHostAddresses),
+  json('ip route', IP_ROUTES, UnreadableOutput, (input) => parseRoutes(input, 4, 'wg-default')),
+  json('ip route default', IP_ROUTES, UnreadableOutput, parseDefaultRoutes),
+  text('conntrack', [CONNTRACK], undefined, flowSources),
+  spelling('address', ['10.213.0.1', 'fd5a:213::1', '::ffff:1.2.3.4'], parseAddress),
+  spelling('cidr', ['10.213.0.0/16', 'fd5a:213::/64'], parseCidr),
+  spelling('endpoint', ['192.0.2.1:51840', '[2001:db8::1]:51840', 'vpn.example.com:51840'], parseEndpoint),
+  spelling('public key', [KEYS.ada.publicKey], parsePublicKey),
+  key('private key', parsePrivateKey),
+  key('preshared key', parsePresharedKey),
+  object(meshPeerType, OBJECTS.MeshPeer),
+  object(meshGatewayType, OBJECTS.MeshGateway),
+  object(meshGatewayNodeType, OBJECTS.MeshGatewayNode),
+  object(nodeType, OBJECTS.Node),
+  object(serviceType, OBJECTS.Service),
+  object(secretType, OBJECTS.Secret),
+  lease(),
+  text('kubeadm configuration', [KUBEADM], undefined, (input) =>
+    findServiceCidrs(aGateway(), {
+      serviceCidrs: [],
+      kubeadmConfig: { data: { ClusterConfiguration: input } } as never,
+    }),
+  ),
+  watchFrames(),
+  text('error answer', [JSON.stringify(STATUS), '<html>502</html>'], undefined, (input) =>
+    failureFromAnswer({ method: 'GET', path: '/' }, { status: 500, body: input, retryAfter: input.slice(0, 8) }),
+  ),
+  ...packetTargets,
+];
+
+function text(
+  name: string,
+  seeds: readonly string[],
+  refusal: ErrorType | undefined,
+  parse: (input: string) => unknown,
+): FuzzTarget {
+  return {
+    name,
+    next: (random) => mutatedText(oneOf(seeds, random), random),
+    accepts: (input) => taken(refusal, () => parse(input as string)),
+  };
+}
+
+/** Half of the inputs are JSON with another shape, half are no JSON any more. */
+function json(name: string, seed: unknown, refusal: ErrorType, parse: (input: string) => unknown): FuzzTarget {
+  return {
+    name,
+    next: (random) =>
+      random() < 0.5 ? (JSON.stringify(mutatedValue(seed, random)) ?? '') : mutatedText(JSON.stringify(seed), random),
+    accepts: (input) => taken(refusal, () => parse(input as string)),
+  };
+}
+
+/** What is taken has one spelling: parsing that again gives the same. */
+function spelling<T extends string>(
+  name: string,
+  seeds: readonly string[],
+  parse: (input: string) => Parsed<T>,
+): FuzzTarget {
+  return {
+    name,
+    next: (random) => mutatedText(oneOf(seeds, random), random),
+    accepts: (input) => {
+      const first = parse(input as string);
+      if (!first.ok) return refusedWell(first.problem);
+      const second = parse(first.value);
+      if (!second.ok || second.value !== first.value) throw new Error(`"${first.value}" does not parse to itself`);
+      return true;
+    },
+  };
+}
+
+/** The problem with a secret never tells the secret. */
+function key(name: string, parse: (input: string) => Parsed<unknown>): FuzzTarget {
+  return {
+    name,
+    next: (random) => mutatedText(KEYS.psk.privateKey, random),
+    accepts: (input) => {
+      const result = parse(input as string);
+      if (result.ok) return true;
+      if (result.problem.includes((input as string).slice(0, 12)) && (input as string).length >= 12)
+        throw new Error(`the problem quotes the key: ${result.problem}`);
+      return refusedWell(result.problem);
+    },
+  };
+}
+
+function object<T extends KubernetesObject>(type: ResourceType<T>, seed: object): FuzzTarget {
+  return {
+    name: type.kind,
+    next: (random) => mutatedValue(seed, random),
+    accepts: (input) => taken(ZodError, () => type.parse(input)),
+  };
+}
+
+/** A lease that is read lives for a time that is a number, and never for less than none. */
+function lease(): FuzzTarget {
+  return {
+    name: 'Lease',
+    next: (random) => mutatedValue(OBJECTS.Lease, random),
+    accepts: (input) =>
+      taken(ZodError, () => {
+        const observations = new LeaseObservations();
+        const read = leaseType.parse(input);
+        observations.observe(read, 1_000);
+        const remaining = observations.remainingMs(read, 2_000);
+        if (!(remaining >= 0)) throw new Error(`a lease lives for another ${remaining} ms`);
+      }),
+  };
+}
+
+/** Lines of a watch in chunks that end anywhere; what a line holds is an event, or a refusal of that line. */
+function watchFrames(): FuzzTarget {
+  const event = (type: string, of: unknown) => JSON.stringify({ type, object: of });
+  const bookmark = { metadata: { resourceVersion: '9', annotations: { 'k8s.io/initial-events-end': 'true' } } };
+  const stream = [event('ADDED', OBJECTS.MeshPeer), event('BOOKMARK', bookmark), event('ERROR', STATUS), ''].join('\n');
+  return {
+    name: 'watch',
+    next: (random) => ({ text: mutatedText(stream, random), cut: Math.floor(random() * stream.length) }),
+    accepts: (input) => {
+      const { text: all, cut } = input as { readonly text: string; readonly cut: number };
+      let good = 0;
+      const lines = new LineSplitter((line) => {
+        if (taken(TransportError, () => watchEvent(meshPeerType, line))) good += 1;
+      });
+      const bytes = Buffer.from(all);
+      taken(LineTooLong, () => {
+        lines.push(bytes.subarray(0, cut));
+        lines.push(bytes.subarray(cut));
+      });
+      if (lines.rest > bytes.length) throw new Error('more is held than came');
+      return good > 0;
+    },
+  };
+}
+
+/** Whether the parser took it. Its own refusal is an answer; anything else that it throws is not. */
+function taken(refusal: ErrorType | undefined, parse: () => unknown): boolean {
+  try {
+    parse();
+    return true;
+  } catch (error) {
+    if (refusal !== undefined && error instanceof refusal) return false;
+    throw error;
+  }
+}
+
+/** The private key in a dump stands in no result and in no error. */
+function noSecret(parse: () => unknown): void {
+  const secret = KEYS.gateway.privateKey.slice(0, 20);
+  const told = (text: string) => {
+    if (text.includes(secret)) throw new TypeError('a private key was told');
+  };
+  try {
+    told(inspect(parse(), { depth: 9 }));
+  } catch (error) {
+    told(inspect(error));
+    throw error;
+  }
+}
+
+function refusedWell(problem: string): false {
+  if (problem === '' || problem.length > 1_000) throw new Error(`a problem of ${problem.length} characters`);
+  return false;
+}
+
+function oneOf(seeds: readonly string[], random: Random): string {
+  return seeds[Math.floor(random() * seeds.length)] ?? '';
+}
