@@ -39,12 +39,15 @@ const HOST_PATHS = {
   wireguardGo: 'wireguard-go',
 };
 
+/** The Lease lives for 40 s and is renewed every 10: one request that nobody answers must not outlast it. */
+const REQUEST_MS = 10_000;
+
 async function main(settings: Settings): Promise<void> {
   const { node, pod, namespace, gateway } = settings;
   const log = createLog({ level: settings.logLevel, bindings: { program: 'agent', node, gateway } });
   const { signal } = interruptSignal();
   const transport = createTransport(await loadConnection({ env: process.env }), { userAgent: 'sallyport-agent' });
-  const client = createClient(transport);
+  const client = createClient(transport, { timeoutMs: REQUEST_MS });
   const following = {
     signal,
     clock: systemClock,

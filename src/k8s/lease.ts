@@ -1,6 +1,7 @@
 import type { Lease } from '../api/core.ts';
 import { leaseType } from '../api/core.ts';
 import { keyOf, type ObjectKey, type OwnerReference } from '../api/resource.ts';
+import { type Backoff, backoffMs } from './backoff.ts';
 import type { Client } from './client.ts';
 import { type Clock, delay } from './clock.ts';
 
@@ -54,16 +55,26 @@ export interface HeartbeatOptions {
   readonly onFailure?: (error: unknown) => void;
 }
 
-/** Renews a Lease as a sign of life until the signal is aborted. Resolves then; never rejects. */
+/** After a failed beat the next one comes sooner, so that one request that nobody answers does not look like death. */
+const BEAT_AGAIN: Backoff = { firstMs: 1_000, factor: 2, capMs: 10_000, jitter: 0.1 };
+
+/**
+ * Renews a Lease as a sign of life until the signal is aborted. Resolves then; never rejects. The client's timeout is to be well
+ * below `leaseSeconds`.
+ */
 export async function heartbeat(client: Client, options: HeartbeatOptions): Promise<void> {
   const { clock, signal, everyMs = 10_000, random = Math.random } = options;
+  let failures = 0;
   while (!signal.aborted) {
     try {
       await client.apply(leaseType, beat(options), { fieldManager: options.fieldManager });
+      failures = 0;
     } catch (error) {
+      failures += 1;
       options.onFailure?.(error);
     }
-    await delay(clock, everyMs * (0.9 + 0.2 * random()), signal);
+    const wait = failures === 0 ? everyMs * (0.9 + 0.2 * random()) : backoffMs(BEAT_AGAIN, failures, random());
+    await delay(clock, wait, signal);
   }
 }
 

@@ -80,7 +80,9 @@ function parseYaml(text: string): Parsed<unknown> {
   try {
     return parsed(parse(text) as unknown);
   } catch (error) {
-    if (error instanceof YAMLParseError) return refused(`the file is not YAML: ${error.message}`);
+    // Of an alias without an anchor, or of too many of them, the parser throws a ReferenceError.
+    if (error instanceof YAMLParseError || error instanceof ReferenceError)
+      return refused(`the file is not YAML: ${error.message}`);
     throw error;
   }
 }

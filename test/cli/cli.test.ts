@@ -6,6 +6,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { stringify } from 'yaml';
 import { buildProgram } from '../../scripts/build.ts';
 import { meshPeerType } from '../../src/api/meshpeer.ts';
+import { resourcesInText, resourcesOf } from '../../src/cli/commands/plan.ts';
+import { UserError } from '../../src/cli/output.ts';
 import { createClient } from '../../src/k8s/client.ts';
 import { createTransport } from '../../src/k8s/transport.ts';
 import { keyPairFrom, parsePublicKey } from '../../src/net/key.ts';
@@ -192,6 +194,18 @@ describe('sallyport plan', () => {
     return file;
   };
   const node = { ...aNode('node-a'), apiVersion: 'v1', kind: 'Node' };
+
+  test.each([
+    ['kind: MeshPeer\nspec: *x', 'is not YAML'],
+    ['kind: ConfigMap\nfoo: [1, 2', 'is not YAML'],
+    ['kind: List\nitems: [null, 5]', 'something that is not a Kubernetes object'],
+    ['kind: List\nitems: 5', 'something that is not a Kubernetes object'],
+    ['just text', 'something that is not a Kubernetes object'],
+    ['kind: MeshPeer\nmetadata: {name: ada}', 'MeshPeer ada: '],
+  ])('refuses a file that holds %j, and names it', (text, words) => {
+    expect(() => resourcesOf(resourcesInText(text, 'a.yaml'))).toThrow(UserError);
+    expect(() => resourcesOf(resourcesInText(text, 'a.yaml'))).toThrow(words);
+  });
 
   test('prints what the agent of a node will do', async () => {
     const peer = aMember({ name: 'ada', namespace: 'demo', address: '10.213.0.20' });

@@ -40,7 +40,8 @@ export const packetTargets: readonly FuzzTarget[] = [
   },
   {
     name: 'WireGuard datagram',
-    next: (random) => mutatedBytes(initiation(), random),
+    // One in twenty is whole: what it costs to answer one is most of the time.
+    next: (random) => (random() < 0.05 ? INITIATION : mutatedBytes(INITIATION, random)),
     accepts: (input) => {
       const after = step(GATEWAY, { kind: 'datagram', datagram: input as Uint8Array }, at(5_000));
       // What is not authentic changes nothing.
@@ -51,6 +52,7 @@ export const packetTargets: readonly FuzzTarget[] = [
   },
 ];
 
+const INITIATION = initiation();
 const GATEWAY: Session = sessionOf(identities().gateway);
 
 function initiation(): Uint8Array {

@@ -173,3 +173,15 @@ export const STATUS = {
   code: 409,
   details: { retryAfterSeconds: 1, causes: [{ field: 'a', message: 'b' }] },
 };
+
+export const OPERATOR_CONFIG = [
+  'pool: [10.200.0.0/20, "fd12:3456:789a::/64"]',
+  'logLevel: debug',
+  'agent: {image: "example.test/sallyport:1", resources: &r {requests: {cpu: 20m}}, podLabels: {a: b}}',
+  '',
+].join('\n');
+
+export const RESOURCES = [
+  `kind: List\nitems:\n- ${JSON.stringify(OBJECTS.MeshPeer)}\n- ${JSON.stringify(OBJECTS.Node)}`,
+  JSON.stringify(OBJECTS.MeshGateway),
+].join('\n---\n');

@@ -5,6 +5,8 @@ import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { meshPeerType } from '../../src/api/meshpeer.ts';
 import type { KubernetesObject, ResourceType } from '../../src/api/resource.ts';
+import { resourcesInText, resourcesOf } from '../../src/cli/commands/plan.ts';
+import { UserError } from '../../src/cli/output.ts';
 import { parseDefaultRoutes, parseHostAddresses, parseLinks } from '../../src/dataplane/link/parse.ts';
 import { parseTable } from '../../src/dataplane/nftables/parse.ts';
 import { parseRoutes } from '../../src/dataplane/routes/parse.ts';
@@ -21,6 +23,7 @@ import { parseCidr } from '../../src/net/cidr.ts';
 import { parseEndpoint } from '../../src/net/endpoint.ts';
 import { parsePresharedKey, parsePrivateKey, parsePublicKey } from '../../src/net/key.ts';
 import type { Parsed } from '../../src/net/parsed.ts';
+import { parseOperatorConfig } from '../../src/operator/config.ts';
 import { aGateway } from '../support/builders.ts';
 import { mutatedText, mutatedValue, type Random } from './mutate.ts';
 import { packetTargets } from './packet-targets.ts';
@@ -34,6 +37,8 @@ import {
   KUBEADM,
   NFT_TABLE,
   OBJECTS,
+  OPERATOR_CONFIG,
+  RESOURCES,
   STATUS,
   WG_DUMP,
 } from './seeds.ts';
@@ -68,6 +73,8 @@ export const TARGETS: readonly FuzzTarget[] = [
       kubeadmConfig: { data: { ClusterConfiguration: input } } as never,
     }),
   ),
+  text('operator configuration', [OPERATOR_CONFIG], undefined, parseOperatorConfig),
+  text('resources in a file', [RESOURCES], UserError, (input) => resourcesOf(resourcesInText(input, 'a.yaml'))),
   watchFrames(),
   text('error answer', [JSON.stringify(STATUS), '<html>502</html>'], undefined, (input) =>
     failureFromAnswer({ method: 'GET', path: '/' }, { status: 500, body: input, retryAfter: input.slice(0, 8) }),

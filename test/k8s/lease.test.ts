@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { type Lease, leaseType } from '../../src/api/core.ts';
 import { keyOf } from '../../src/api/resource.ts';
+import { createClient } from '../../src/k8s/client.ts';
 import { heartbeat, LeaseObservations, microTime } from '../../src/k8s/lease.ts';
 import { startFakeCluster } from '../support/fake-api-server/cluster.ts';
 import { ManualClock } from '../support/fake-clock.ts';
@@ -43,8 +44,12 @@ describe('whether a lease is alive', () => {
 });
 
 describe('a heartbeat', () => {
-  test('renews at its pace, survives failures, and ends with its signal', async () => {
-    const { client, server } = await startFakeCluster();
+  test.each([
+    ['is refused', { kind: 'refuse', code: 500 }],
+    ['finds no answer', { kind: 'stall' }],
+  ] as const)('renews at its pace, again soon after one %s, and ends with its signal', async (_how, action) => {
+    const { transport, server } = await startFakeCluster();
+    const client = createClient(transport, { timeoutMs: 1_000 });
     const clock = new ManualClock();
     const stop = new AbortController();
     const failures: unknown[] = [];
@@ -65,10 +70,10 @@ describe('a heartbeat', () => {
       while (clock.pending === 0) await new Promise(setImmediate);
     };
     await beats(1);
-    server.fault({ times: 1, action: { kind: 'refuse', code: 500 } });
+    server.fault({ times: 1, action });
     await clock.advance(10_000);
     await beats(2);
-    await clock.advance(10_000);
+    await clock.advance(1_050);
     await beats(3);
     const renewed = await client.get(leaseType, 'node-a', 'sallyport-system');
     expect(renewed).toMatchObject({

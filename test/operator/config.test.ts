@@ -75,4 +75,11 @@ describe('the operator configuration', () => {
   test('says so when the text is no YAML at all', () => {
     expect(problemOf('agent: [')).toMatch(/^the file is not YAML: /);
   });
+
+  test.each([
+    'pool: *x',
+    'a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b]\nd: [*c,*c]',
+  ])('is refused for aliases that lead nowhere or too far: %j', (text) => {
+    expect(problemOf(text)).toContain('the file is not YAML');
+  });
 });

@@ -5,6 +5,7 @@ import { type MeshPeer, meshPeerType } from '../../api/meshpeer.ts';
 import type { KubernetesObject, ResourceType } from '../../api/resource.ts';
 import type { LocalFacts } from '../../dataplane/local-facts.ts';
 import type { Client } from '../../k8s/client.ts';
+import { isRecord } from '../../k8s/parse.ts';
 import { planNode } from '../../mesh/node.ts';
 import { peerTable } from '../../mesh/peer-table.ts';
 import { planText } from '../../mesh/plan-text.ts';
@@ -29,9 +30,31 @@ export function plan(resources: PlanResources, facts: LocalFacts, now: number): 
 
 /** The resources in YAML files, as `kubectl get -o yaml` writes them. @throws {UserError} naming file and object. */
 export function resourcesInFiles(files: readonly string[]): PlanResources {
-  const objects = files.flatMap((file) =>
-    parseAllDocuments(readTextFile(file)).flatMap((document) => itemsOf(document.toJS() as Item, file)),
-  );
+  const objects = files.flatMap((file) => resourcesInText(readTextFile(file), file));
+  return resourcesOf(objects);
+}
+
+/** The objects in a YAML text; `name` stands for it in errors. @throws {UserError} */
+export function resourcesInText(text: string, name: string): readonly Item[] {
+  return parseAllDocuments(text).flatMap((document) => {
+    const [error] = document.errors;
+    if (error !== undefined) throw new UserError(`${name} is not YAML: ${error.message}`);
+    return itemsOf(contentOf(document, name), name);
+  });
+}
+
+function contentOf(document: { toJS(): unknown }, name: string): unknown {
+  try {
+    return document.toJS();
+  } catch (error) {
+    // An alias without an anchor, or too many of them.
+    if (error instanceof ReferenceError) throw new UserError(`${name} is not YAML: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The resources among these objects. @throws {UserError} naming the object that has not the shape of its kind */
+export function resourcesOf(objects: readonly Item[]): PlanResources {
   const ofKind = <T extends KubernetesObject>(type: ResourceType<T>) =>
     objects.filter((object) => object.kind === type.kind).map((object) => parseItem(type, object));
   return { gateways: ofKind(meshGatewayType), peers: ofKind(meshPeerType), nodes: ofKind(nodeType) };
@@ -47,17 +70,23 @@ export async function resourcesInCluster(client: Client): Promise<PlanResources>
   return { gateways: gateways.items, peers: peers.items, nodes: nodes.items };
 }
 
-interface Item {
-  readonly kind?: string;
+/** A Kubernetes object as far as a file must show it. */
+export interface Item {
+  readonly kind: string;
   readonly metadata?: { readonly name?: string };
-  readonly items?: readonly Item[];
 }
 
-function itemsOf(document: Item | null, file: string): readonly Item[] {
-  if (document === null) return [];
-  if (typeof document !== 'object' || typeof document.kind !== 'string')
-    throw new UserError(`${file} holds something that is not a Kubernetes object`);
-  return document.items ?? [document];
+function itemsOf(content: unknown, name: string): readonly Item[] {
+  if (content === null || content === undefined) return [];
+  if (!isRecord(content) || typeof content.kind !== 'string') throw notAnObject(name);
+  if (!content.kind.endsWith('List')) return [content as unknown as Item];
+  const items = content.items ?? [];
+  if (!Array.isArray(items)) throw notAnObject(name);
+  return items.flatMap((item) => itemsOf(item, name));
+}
+
+function notAnObject(name: string): UserError {
+  return new UserError(`${name} holds something that is not a Kubernetes object`);
 }
 
 function parseItem<T extends KubernetesObject>(type: ResourceType<T>, item: Item): T {
