@@ -22,8 +22,10 @@ export interface GuestOptions {
 
 /** A guest that ended before its program did. */
 export class GuestEnded extends Error {
-  constructor(argv: readonly string[], console: string) {
-    super(`the guest ended before ${argv.join(' ')} did; its console:\n${console.split('\n').slice(-60).join('\n')}`);
+  constructor(argv: readonly string[], console: string, output: string) {
+    super(
+      `the guest ended before ${argv.join(' ')} did; its console:\n${end(console)}\nwhat the program had written:\n${end(output)}`,
+    );
     this.name = 'GuestEnded';
   }
 }
@@ -45,16 +47,24 @@ export async function runInGuest(argv: readonly string[], options: GuestOptions 
     const { timeout, signal } = options;
     const limits = { ...(timeout === undefined ? {} : { timeout }), ...(signal === undefined ? {} : { signal }) };
     const { stdout: console } = await run(command, limits);
-    const [stdout, stderr, status] = ['stdout', 'stderr', 'status'].map((name) => join(results, name));
-    if (!status || !stdout || !stderr || !existsSync(status)) throw new GuestEnded(argv, console);
-    return {
-      code: Number(await readFile(status, 'utf8')),
-      stdout: await readFile(stdout, 'utf8'),
-      stderr: await readFile(stderr, 'utf8'),
-    };
+    const { status, ...output } = await written(results);
+    if (status === '') throw new GuestEnded(argv, console, output.stdout + output.stderr);
+    return { code: Number(status), ...output };
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function written(results: string) {
+  const text = async (name: string) => {
+    const file = join(results, name);
+    return existsSync(file) ? readFile(file, 'utf8') : '';
+  };
+  return { stdout: await text('stdout'), stderr: await text('stderr'), status: await text('status') };
+}
+
+function end(text: string): string {
+  return text.split('\n').slice(-60).join('\n');
 }
 
 const RESULTS = '/run/results';

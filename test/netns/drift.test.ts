@@ -3,7 +3,7 @@ import type { NodePlan } from '../../src/dataplane/node-plan.ts';
 import { because } from '../support/because.ts';
 import { aNodePlan, aPublicKey, PLAN_NAMES } from '../support/node-plans.ts';
 import { missing } from './machine.ts';
-import { TestNode } from './mesh.ts';
+import { onWireguardGo, TestNode } from './mesh.ts';
 import { Watch } from './watch.ts';
 
 const { device, table } = PLAN_NAMES;
@@ -86,6 +86,8 @@ describe.skipIf(missing)(`drift${because(missing)}`, () => {
   });
 
   test('is seen and mended when somebody kills wireguard-go; everything else is as before', async () => {
+    plan = onWireguardGo(plan);
+    await node.sync(plan);
     const before = await node.host.observe(PLAN_NAMES);
     const reasons = await mended(async () => process.kill(await wireguardGoPid(node), 'SIGKILL'));
     expect(reasons.join()).toMatch(/ended|interface/);

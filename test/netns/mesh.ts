@@ -25,6 +25,11 @@ export function newKeys(): KeyPair {
   return keyPairFrom(randomBytes(32));
 }
 
+/** The same plan for an interface that wireguard-go serves even where the kernel could. */
+export function onWireguardGo(plan: NodePlan): NodePlan {
+  return { ...plan, device: { ...plan.device, dataplane: 'Userspace' } };
+}
+
 /** A node as a LinuxHost sees it, in a namespace of its own. */
 export class TestNode {
   readonly namespace: Namespace;

@@ -7,7 +7,7 @@ import { ForeignLink } from '../../src/host/observe.ts';
 import { because } from '../support/because.ts';
 import { aNodePlan, aPublicKey, PLAN_NAMES } from '../support/node-plans.ts';
 import { missing } from './machine.ts';
-import { newKeys, TestNode } from './mesh.ts';
+import { newKeys, onWireguardGo, TestNode } from './mesh.ts';
 
 const { device } = PLAN_NAMES;
 const ALICE = aPublicKey(1);
@@ -37,6 +37,7 @@ describe.skipIf(missing)(`a node${because(missing)}`, () => {
   });
 
   test('keeps interface, addresses and routes when wireguard-go ends with the agent', async () => {
+    plan = onWireguardGo(plan);
     await node.sync(plan);
     const before = await observed();
     await node.restartHost('end');

@@ -56,24 +56,26 @@ export async function wireguardGo(): Promise<string> {
   return (await labTools(TOOL_MODULES.filter(({ folder }) => folder === 'wireguard-go'))).path('wireguard-go');
 }
 
-/** A network namespace with a wireguard-go gateway, a DNS server and a TCP listener; dispose leaves nothing behind. */
+/** A network namespace with a WireGuard gateway, a DNS server and a TCP listener; dispose leaves nothing behind. */
 export class Gateway {
   readonly name = `sp-um-${randomBytes(3).toString('hex')}`;
   readonly device = `wgum${randomBytes(3).toString('hex')}`;
   readonly addresses: Addresses;
   readonly probeKeys: KeyPair = keyPairFrom(randomBytes(32));
-  readonly #binary: string;
+  readonly #wireguardGo: string | undefined;
   readonly #folder = mkdtempSync(join(tmpdir(), 'sallyport-usermode-'));
   readonly #children: ChildProcess[] = [];
   #daemon: ChildProcess | undefined;
+  #hasLink = false;
 
-  private constructor(binary: string, addresses: Addresses) {
-    this.#binary = binary;
+  private constructor(wireguardGo: string | undefined, addresses: Addresses) {
+    this.#wireguardGo = wireguardGo;
     this.addresses = addresses;
   }
 
-  static async create(binary: string, addresses: Addresses): Promise<Gateway> {
-    const gateway = new Gateway(binary, addresses);
+  /** Without a wireguard-go command the kernel's own WireGuard is the gateway. */
+  static async create(wireguardGo: string | undefined, addresses: Addresses): Promise<Gateway> {
+    const gateway = new Gateway(wireguardGo, addresses);
     try {
       gateway.#makeNamespace();
       await gateway.#startServices();
@@ -86,10 +88,7 @@ export class Gateway {
 
   /** Starts the gateway with a key of its own and the probe as its peer; answers the gateway's key. */
   async start(keys: KeyPair = keyPairFrom(randomBytes(32))): Promise<KeyPair> {
-    const socket = `/run/wireguard/${this.device}.sock`;
-    const appeared = appearance('/run/wireguard', socket);
-    this.#daemon = this.#spawn([this.#binary, '-f', this.device]);
-    await appeared;
+    await this.#makeInterface();
     this.run('wg', 'set', this.device, 'listen-port', `${LISTEN_PORT}`, 'private-key', this.#file(keys.privateKey));
     this.addProbe();
     const { gateway, prefixLength } = this.addresses;
@@ -101,6 +100,8 @@ export class Gateway {
   /** Stops the gateway as a crash would: without a word to its peers. */
   async stop(): Promise<void> {
     const daemon = this.#daemon;
+    if (this.#wireguardGo === undefined && this.#hasLink) this.run('ip', 'link', 'delete', this.device);
+    this.#hasLink = false;
     if (daemon === undefined) return;
     this.#daemon = undefined;
     await ended(daemon, 'SIGTERM');
@@ -170,6 +171,17 @@ export class Gateway {
     execFileSync('ip', ['netns', 'delete', this.name]);
     rmSync(`/run/wireguard/${this.device}.sock`, { force: true });
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #makeInterface(): Promise<void> {
+    this.#hasLink = true;
+    if (this.#wireguardGo === undefined) {
+      this.run('ip', 'link', 'add', this.device, 'type', 'wireguard');
+      return;
+    }
+    const appeared = appearance('/run/wireguard', `/run/wireguard/${this.device}.sock`);
+    this.#daemon = this.#spawn([this.#wireguardGo, '-f', this.device]);
+    await appeared;
   }
 
   #makeNamespace(): void {

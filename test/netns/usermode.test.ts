@@ -4,10 +4,16 @@ import { type KeyPair, keyPairFrom } from '../../src/net/key.ts';
 import type { ProbeResult } from '../../src/usermode/probe-result.ts';
 import type { ProbeTarget } from '../../src/usermode/probe-socket.ts';
 import { because } from '../support/because.ts';
-import { missing } from './machine.ts';
+import { hasKernelWireGuard, missing } from './machine.ts';
 import { type Addresses, Gateway, IPV4, IPV6, wireguardGo } from './support-usermode.ts';
 
-const binary = missing === undefined ? await wireguardGo() : undefined;
+const server = hasKernelWireGuard
+  ? { name: 'kernel WireGuard', command: undefined }
+  : { name: 'wireguard-go', command: await command() };
+async function command(): Promise<string | undefined> {
+  return missing === undefined ? wireguardGo() : undefined;
+}
+
 const TIMEOUTS = { handshakeMs: 1_500, dnsMs: 1_200, tcpMs: 1_200 };
 
 function targetOf(keys: KeyPair, { dns, service }: Addresses, name = 'kubernetes.default.svc.cluster.local') {
@@ -19,16 +25,16 @@ function targetOf(keys: KeyPair, { dns, service }: Addresses, name = 'kubernetes
   } as ProbeTarget;
 }
 
-describe.skipIf(binary === undefined).each([
+describe.skipIf(missing).each([
   ['IPv4', IPV4],
   ['IPv6', IPV6],
-])(`a probe through wireguard-go over %s${because(missing)}`, (_family, addresses) => {
+])(`a probe through ${server.name} over %s${because(missing)}`, (_family, addresses) => {
   let gateway: Gateway;
   let keys: KeyPair;
   let probe: (target: ProbeTarget) => Promise<ProbeResult>;
 
   beforeAll(async () => {
-    gateway = await Gateway.create(binary ?? '', addresses);
+    gateway = await Gateway.create(server.command, addresses);
     keys = await gateway.start();
   });
   beforeEach(() => {
@@ -165,7 +171,7 @@ describe.skipIf(binary === undefined).each([
     });
   });
 
-  it('is answered by wireguard-go as the initiator, and answers pings', async () => {
+  it('is answered by the gateway as the initiator, and answers pings', async () => {
     expect(await probe(targetOf(keys, addresses))).toMatchObject({ ok: true });
     const [, endpoint = ''] = gateway.run('wg', 'show', gateway.device, 'endpoints').trim().split('\t');
     gateway.removeProbe();

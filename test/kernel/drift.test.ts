@@ -1,0 +1,3 @@
+import { describeInside } from './inside.ts';
+
+await describeInside('drift.test.ts');
