@@ -31,6 +31,11 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/netns/preshared-keys.test.ts': 'a laptop with a preshared key connects; with a wrong one it does not',
   'test/netns/usermode.test.ts': "the agent's own WireGuard speaks with the real one",
   'test/kernel/guest.test.ts': 'a kernel with WireGuard of our own build boots, runs programs and ends',
+  'test/kernel/drift.test.ts': 'what somebody else changed on a node is noticed and mended, on kernel WireGuard',
+  'test/kernel/host.test.ts':
+    'the contract of a host, every operation and random walks between plans, on kernel WireGuard',
+  'test/kernel/packets.test.ts':
+    'packets reach the Services a device may use and nothing else, through kernel WireGuard',
   'test/lab/apiserver-contract.test.ts': 'the fake API server of the tests behaves as the real one',
   'test/lab/chart-install.test.ts': 'the chart and all rights in it, on a real API server',
   'test/lab/conditions.test.ts':
