@@ -12,7 +12,7 @@ import { runInGuest } from './guest.ts';
 const PROJECT = join(import.meta.dirname, '../..');
 const REPORT = '/run/report';
 /** Starting a program takes a guest about twenty times as long as its host. */
-const TIMEOUTS = ['--testTimeout=120000', '--hookTimeout=240000'];
+const TIMEOUTS = ['--testTimeout=240000', '--hookTimeout=240000'];
 const GUEST_MS = 10 * 60_000;
 
 /** What vitest's json reporter writes, as far as it is read here. */

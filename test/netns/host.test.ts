@@ -33,7 +33,7 @@ describe.skipIf(missing)(`LinuxHost${because(missing)}`, () => {
     'LinuxHost',
     makeHost,
     hasKernelWireGuard
-      ? { auto: 'Kernel', dataplanes: ['Kernel', 'Userspace'], walks: 2 }
+      ? { auto: 'Kernel', dataplanes: ['Kernel', 'Userspace'], walks: 1 }
       : { auto: 'Userspace', dataplanes: ['Auto', 'Userspace'], walks: 5 },
   );
 });

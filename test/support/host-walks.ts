@@ -23,21 +23,16 @@ interface Stage {
 
 /** What is broken is what every plan here has. */
 const ROUTE = '10.213.0.0/16';
-/** After which no further walk begins; a slow machine makes fewer of them, and at least one. */
-const ENOUGH_MS = 20_000;
+const LONG_MS = 240_000;
 
 /** From any plan to any other, over what is lost in between, a host ends where the fake's model does. */
 export function describeWalks(makeHost: () => Promise<HostUnderTest>, abilities: HostAbilities): void {
   describe('random walks between plans', () => {
-    test('each arrives, where the model says, and leaves nothing behind', { timeout: 120_000 }, async () => {
+    test('each arrives, where the model says, and leaves nothing behind', { timeout: LONG_MS }, async () => {
       const walks = fc.array(stages(abilities), { minLength: 2, maxLength: 4 });
       const property = fc.asyncProperty(walks, (walk) => walked(makeHost, abilities, walk));
       // Without shrinking: a run on a real host takes seconds, and the seed, which fast-check prints, brings it back.
-      await fc.assert(property, {
-        numRuns: abilities.walks,
-        endOnFailure: true,
-        interruptAfterTimeLimit: ENOUGH_MS,
-      });
+      await fc.assert(property, { numRuns: abilities.walks, endOnFailure: true });
     });
   });
 }
