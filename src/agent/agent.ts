@@ -18,6 +18,7 @@ import { liveSessions } from '../mesh/sessions.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { failureOf } from './failure.ts';
+import { ForeignRules } from './foreign-rules.ts';
 import { NodeSync, type Turn } from './node-sync.ts';
 import { Probing } from './probing.ts';
 import { Reporter } from './reporter.ts';
@@ -59,6 +60,7 @@ export class Agent {
   readonly #wake = new Wake();
   readonly #reporter: Reporter;
   readonly #probing: Probing;
+  readonly #foreign: ForeignRules;
   #failure: NodeFailure | undefined;
   #failures = 0;
   #retryAt = 0;
@@ -77,7 +79,15 @@ export class Agent {
     this.#probing = new Probing({
       ...options,
       target: () => (this.#sync.appliedResourceVersion === undefined ? undefined : this.#sync.topology()),
-      onProbe: () => this.#reporter.changed(),
+      onProbe: () => {
+        void this.#foreign.probed(this.#probing.verdict);
+        this.#reporter.changed();
+      },
+    });
+    this.#foreign = new ForeignRules({
+      ...options,
+      names: this.#sync.names,
+      onLook: () => this.#reporter.changed(),
     });
   }
 
@@ -255,6 +265,7 @@ export class Agent {
       state,
       failure: this.#failure,
       probe: this.#probing.verdict,
+      foreign: this.#foreign.found,
       appliedResourceVersion,
       peers: table.memberCount,
       withoutPresharedKey: [...this.#sync.withoutPresharedKey()],

@@ -1,3 +1,4 @@
+import { missingProgram } from '../host/exec-error.ts';
 import type { NodeFailure } from '../mesh/node-status.ts';
 
 /** What an error of the host means for the node's report: all messages from the cause to the whole, in one sentence. */
@@ -13,8 +14,21 @@ export function failureOf(error: unknown): NodeFailure {
       message: `${message} The kubelet brings a changed Secret to the node within about a minute.`,
     };
   }
+  const missing = causes.map(missingProgram).find((program) => program !== undefined);
+  if (missing !== undefined)
+    return {
+      reason: 'ProgramMissing',
+      message: `The program ${missing} is not on the agent's PATH; use the image that belongs to this release (image in the chart's values), which has it, or put ${missing} into your own.`,
+    };
+  if (names.has('PortBusy')) return { reason: 'PortBusy', message: sentenceOf(causes, 'PortBusy') };
   if (names.has('WireGuardUnavailable')) return { reason: 'WireGuardUnavailable', message };
   return { reason: 'ApplyFailed', message };
+}
+
+/** Our own words, without those of the command that failed. */
+function sentenceOf(causes: readonly Error[], name: string): string {
+  const text = causes.find((cause) => cause.name === name)?.message ?? '';
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
 function causesOf(error: unknown): readonly Error[] {

@@ -52,9 +52,17 @@ export const REASONS = {
     Ready: ['Ready', 'NotAccepted', 'NotProgrammed', 'NoEndpoint', 'NotProbed', 'ServicesUnreachable', 'CleaningUp'],
   },
   MeshGatewayNode: {
-    InterfaceUp: ['KernelWireGuard', 'UserspaceWireGuard', 'WireGuardUnavailable', 'KeyMismatch', 'ApplyFailed'],
-    ForwardingEnabled: ['Enabled', 'Disabled', 'NotObserved'],
-    Programmed: ['Programmed', 'ApplyFailed', 'WaitingForGateway', 'CleaningUp'],
+    InterfaceUp: [
+      'KernelWireGuard',
+      'UserspaceWireGuard',
+      'WireGuardUnavailable',
+      'KeyMismatch',
+      'PortBusy',
+      'ProgramMissing',
+      'ApplyFailed',
+    ],
+    ForwardingEnabled: ['Enabled', 'SingleFamily', 'Disabled', 'ForeignFirewall', 'NotObserved'],
+    Programmed: ['Programmed', 'ApplyFailed', 'ProgramMissing', 'WaitingForGateway', 'CleaningUp'],
     ServicesReachable: ['ProbeSucceeded', 'HandshakeFailed', 'DNSFailed', 'TCPFailed', 'NotProbed'],
   },
 } as const;

@@ -126,13 +126,21 @@ export const REASON_TEXTS: {
           'Neither the kernel nor wireguard-go provides one; load the kernel module wireguard, or set spec.dataplane to Auto.',
         KeyMismatch:
           "The interface has another key than the gateway's Secret; the agent's pod must be restarted if this lasts.",
+        PortBusy:
+          'Another program of the node has the UDP port; the message says how to find it. End it, or set another spec.listenPort.',
+        ProgramMissing:
+          "A program is not in the agent's image, or not on its PATH; use the image of this release, which has all of them.",
         ApplyFailed: 'A command failed; the message holds its words.',
       },
     },
     ForwardingEnabled: {
-      question: 'Does the node forward packets?',
+      question: "Does the node let the mesh's packets through?",
       reasons: {
         Enabled: 'Yes.',
+        SingleFamily:
+          'Yes, but IPv6 is off on the node, so it serves the IPv4 part of the mesh alone; turn IPv6 on, or leave the IPv6 range out of pool.cidrs.',
+        ForeignFirewall:
+          'No: a firewall of the node that is not ours drops them. The message names table and chain, and the command that accepts them there.',
         Disabled: 'No: net.ipv4.ip_forward (or its IPv6 counterpart) is 0 and could not be set; set it on the node.',
         NotObserved: 'The node could not be looked at yet; see InterfaceUp.',
       },
@@ -142,6 +150,8 @@ export const REASON_TEXTS: {
       reasons: {
         Programmed: 'Yes.',
         ApplyFailed: 'A command failed and is tried again; the message holds its words.',
+        ProgramMissing:
+          "A program is not in the agent's image, or not on its PATH; use the image of this release, which has all of them.",
         WaitingForGateway: 'The MeshGateway is not accepted yet, so there is nothing to do.',
         CleaningUp: 'The MeshGateway is being deleted; the node removes what it made.',
       },

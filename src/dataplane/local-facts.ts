@@ -7,7 +7,7 @@ export interface LocalFacts {
   /** MTU of the device that carries the encrypted packets. */
   readonly underlayMtu: number;
   readonly proxyMode: ProxyMode;
-  /** Whether the node speaks IPv6 at all. */
+  /** Whether the gateway's interface can have IPv6 addresses: the kernel knows IPv6, and nobody has turned it off. */
   readonly ipv6: boolean;
   /** Changes with every boot of the node. */
   readonly bootId?: string | undefined;

@@ -33,6 +33,12 @@ export function execMessage(facts: ExecFacts): string {
   return `\`${short}\` ${ending(facts)}${said === '' ? '' : `: ${said}`}`;
 }
 
+/** The program that could not be started because there is none of that name on the PATH. */
+export function missingProgram(error: unknown): string | undefined {
+  if (!(error instanceof ExecError) || error.facts.exitCode !== undefined) return undefined;
+  return /^spawn \S+ ENOENT$/.test(error.facts.stderr) ? error.facts.argv[0] : undefined;
+}
+
 /** Whether the error is a command's that said something like this on stderr. */
 export function failedSaying(error: unknown, pattern: RegExp): boolean {
   return error instanceof ExecError && pattern.test(error.facts.stderr);

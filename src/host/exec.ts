@@ -66,7 +66,7 @@ async function run(full: readonly string[], argv: readonly string[], options: Ru
     const exit = await ended(child);
     if (exit.exitCode === 0) return Buffer.concat(chunks).toString();
     options.signal?.throwIfAborted();
-    const stderr = options.secret === true ? '' : exit.stderr;
+    const stderr = options.secret === true && child.pid !== undefined ? '' : exit.stderr;
     throw new ExecError({ argv, ...exit, stderr, timedOut: timeout.aborted });
   } finally {
     await input?.close();

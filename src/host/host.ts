@@ -1,4 +1,5 @@
 import type { LocalFacts } from '../dataplane/local-facts.ts';
+import type { ForeignRuleset } from '../dataplane/nftables/foreign.ts';
 import type { Names, NodeState } from '../dataplane/node-plan.ts';
 import type { Operation } from '../dataplane/operation.ts';
 import type { ObservedPeer } from '../dataplane/wireguard/device.ts';
@@ -16,6 +17,8 @@ export interface Host {
   observe(names: Names): Promise<Observation>;
   /** The peers alone, with their handshakes and counters; empty when there is no interface. */
   observePeers(device: string): Promise<ReadonlyMap<PublicKey, ObservedPeer>>;
+  /** What programs other than ours filter. Dearer than `observe` where there is much of it, so for rare looks. Changes nothing. */
+  observeForeignRules(names: Names): Promise<ForeignRuleset>;
   /** The preshared keys that this node was brought, by the names of their files, each by its fingerprint. */
   presharedKeys(): Promise<ReadonlyMap<string, string>>;
   /** Calls `onChange` whenever they may have changed, until the signal aborts. */

@@ -4,10 +4,12 @@ import type { Family } from '../net/address.ts';
 import { forgetFlows } from './conntrack.ts';
 import { watchKernel } from './drift.ts';
 import { type Commands, createCommands } from './exec.ts';
+import { readForeignRules } from './foreign-rules.ts';
 import type { Host, Observation } from './host.ts';
 import { createNftables } from './nftables.ts';
 import { type Eyes, observeLinks, observeState, observeUnderlayMtu } from './observe.ts';
 import { watchPeers } from './peer-drift.ts';
+import { withoutPort } from './port-busy.ts';
 import { PresharedKeyFolder } from './preshared-keys.ts';
 import { type AskProxyMode, askKubeProxy, detectProxyMode } from './proxy-mode.ts';
 import { addAddress, addRoute, removeAddress, removeRoute } from './routes.ts';
@@ -60,12 +62,12 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
     async observe(names): Promise<Observation> {
       const links = await observeLinks(eyes);
       const state = await observeState(eyes, names, links, turnedOn);
-      const ipv6 = state.sysctls.forwarding6 !== undefined;
+      const ipv6 = state.sysctls.forwarding6 !== undefined && !(await eyes.sysctls.isIpv6Off(names.device));
       const [mtu, mode, bootId] = await Promise.all([
         observeUnderlayMtu(
           eyes,
           links.filter(({ name }) => name !== names.device),
-          ipv6,
+          state.sysctls.forwarding6 !== undefined,
         ),
         proxyMode(() => detectProxyMode(options.askProxyMode ?? askKubeProxy, links, commands)),
         files.read(BOOT_ID),
@@ -74,6 +76,7 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
       return { facts, state };
     },
     observePeers: async (device) => (await wireguard.dump(device))?.peers ?? new Map(),
+    observeForeignRules: (names) => readForeignRules(commands, files, names.table),
     presharedKeys: () => presharedKeys.read(),
     watchPresharedKeys: (signal, onChange) => presharedKeys.watch(signal, onChange),
     apply: (operation) => perform(eyes, turnedOn, operation),
@@ -106,7 +109,7 @@ async function perform(eyes: Eyes, turnedOn: Set<Family>, step: Operation): Prom
     case 'set-rp-filter':
       return sysctls.setRpFilter(step.device, step.value);
     case 'set-link':
-      return setLink(commands, step);
+      return setLink(eyes, step);
     case 'turn-on-forwarding':
       return turnOnForwarding(eyes, turnedOn, step.family, step.table);
     case 'set-peers':
@@ -129,9 +132,17 @@ async function perform(eyes: Eyes, turnedOn: Set<Family>, step: Operation): Prom
   }
 }
 
-async function setLink(commands: Commands, step: Operation & { readonly kind: 'set-link' }): Promise<void> {
-  const mtu = step.mtu === undefined ? [] : ['mtu', String(step.mtu)];
-  await commands.run(['ip', 'link', 'set', 'dev', step.device, ...mtu, ...(step.up === true ? ['up'] : [])]);
+/** Only an interface that is up has its port. @throws {PortBusy} */
+async function setLink(
+  { commands, wireguard }: Eyes,
+  { device, mtu, up }: Operation & { readonly kind: 'set-link' },
+): Promise<void> {
+  const words = [...(mtu === undefined ? [] : ['mtu', String(mtu)]), ...(up === true ? ['up'] : [])];
+  try {
+    await commands.run(['ip', 'link', 'set', 'dev', device, ...words]);
+  } catch (error) {
+    throw await withoutPort(commands, device, (await wireguard.dump(device))?.listenPort ?? 0, error);
+  }
 }
 
 /** Recorded in the table before it is done: a switch that nobody remembers would never be turned back. */

@@ -27,6 +27,8 @@ export interface Sysctls {
   /** Undefined where the kernel does not know the family. */
   forwarding(family: Family): Promise<boolean | undefined>;
   setForwarding(family: Family, on: boolean): Promise<void>;
+  /** Whether the interface takes no IPv6 addresses; while there is none, whether a new one would not. */
+  isIpv6Off(device: string): Promise<boolean>;
   /** Undefined while there is no such interface. */
   rpFilter(device: string): Promise<number | undefined>;
   setRpFilter(device: string, value: number): Promise<void>;
@@ -38,6 +40,7 @@ const FORWARDING = { 4: 'ipv4/ip_forward', 6: 'ipv6/conf/all/forwarding' } as co
 /** Switches below `root`: inside a container that is /proc/sys/net of the node mounted elsewhere, because /proc/sys is read-only there. */
 export function createSysctls(root: string, files: SmallFiles = ownFiles): Sysctls {
   const rpFilter = (device: string) => join(root, 'ipv4/conf', device, 'rp_filter');
+  const disableIpv6 = (device: string) => join(root, 'ipv6/conf', device, 'disable_ipv6');
   const write = async (path: string, value: number) => {
     try {
       await files.write(path, `${value}\n`);
@@ -51,6 +54,10 @@ export function createSysctls(root: string, files: SmallFiles = ownFiles): Sysct
       return text === undefined ? undefined : text.trim() !== '0';
     },
     setForwarding: (family, on) => write(join(root, FORWARDING[family]), on ? 1 : 0),
+    async isIpv6Off(device) {
+      const own = await files.read(disableIpv6(device));
+      return (own ?? (await files.read(disableIpv6('default'))) ?? '0').trim() !== '0';
+    },
     async rpFilter(device) {
       const text = await files.read(rpFilter(device));
       return text === undefined ? undefined : Number(text);

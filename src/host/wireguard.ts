@@ -9,6 +9,7 @@ import type { PublicKey } from '../net/key.ts';
 import type { Commands, Running } from './exec.ts';
 import { ExecError, failedSaying } from './exec-error.ts';
 import { KeyMismatch, mountedPublicKey } from './keys.ts';
+import { withoutPort } from './port-busy.ts';
 import { PresharedKeyFolder } from './preshared-keys.ts';
 import { writeScratch } from './scratch.ts';
 import { withoutKernelWireGuard, withoutTun } from './wireguard-unavailable.ts';
@@ -92,16 +93,24 @@ export class WireGuard {
     }
   }
 
-  /** Loads the private key, when `publicKey` says which, and the port. @throws {KeyMismatch} when the mounted key is another. */
+  /**
+   * Loads the private key, when `publicKey` says which, and the port. @throws {KeyMismatch} when the mounted key is another,
+   * {PortBusy} when another program has the port and the interface is up; else the kernel says so once it is brought up.
+   */
   async set(device: string, publicKey: PublicKey | undefined, listenPort: number | undefined): Promise<void> {
-    const words = listenPort === undefined ? [] : ['listen-port', String(listenPort)];
     if (publicKey !== undefined) {
       const { privateKeyFile } = this.#options;
       const mounted = await mountedPublicKey(privateKeyFile);
       if (!mounted.ok || mounted.value !== publicKey) throw new KeyMismatch(publicKey, mounted);
-      words.push('private-key', privateKeyFile);
+      // `wg` may quote what it cannot read.
+      await this.#commands.run(['wg', 'set', device, 'private-key', privateKeyFile], { secret: true });
     }
-    if (words.length > 0) await this.#commands.run(['wg', 'set', device, ...words], { secret: true });
+    if (listenPort === undefined) return;
+    try {
+      await this.#commands.run(['wg', 'set', device, 'listen-port', String(listenPort)]);
+    } catch (error) {
+      throw await withoutPort(this.#commands, device, listenPort, error);
+    }
   }
 
   async setPeers(device: string, changes: readonly PeerChange[]): Promise<void> {

@@ -8,15 +8,18 @@ import {
 import type { ObjectKey } from '../api/resource.ts';
 import { timestamp } from '../api/timestamp.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
+import type { ForeignRuleset } from '../dataplane/nftables/foreign.ts';
 import type { NodeState } from '../dataplane/node-plan.ts';
+import type { Family } from '../net/address.ts';
 import { cidrFamily } from '../net/cidr.ts';
+import { foreignFirewall } from './foreign-firewall.ts';
 
 /** Why a node could not be brought to its plan. */
 export interface NodeFailure {
   /** What broke: the interface itself, or another step. */
   readonly reason: Extract<
     Reason<'MeshGatewayNode', 'InterfaceUp'>,
-    'WireGuardUnavailable' | 'KeyMismatch' | 'ApplyFailed'
+    'WireGuardUnavailable' | 'KeyMismatch' | 'PortBusy' | 'ProgramMissing' | 'ApplyFailed'
   >;
   /** A sentence with the remedy. */
   readonly message: string;
@@ -37,6 +40,8 @@ export interface NodeFindings {
   readonly state?: NodeState | undefined;
   readonly failure?: NodeFailure | undefined;
   readonly probe?: ProbeVerdict | undefined;
+  /** What other programs filter, as of the last look. */
+  readonly foreign?: ForeignRuleset | undefined;
   /** Every MeshPeer as of this resourceVersion is in the interface; undefined before the first time. */
   readonly appliedResourceVersion?: string | undefined;
   /** Members in the interface, the probe peer not counted. */
@@ -80,15 +85,24 @@ export function judgeNode(
 type NodeVerdict = Verdict<'MeshGatewayNode'>;
 
 function verdicts(findings: NodeFindings): readonly NodeVerdict[] {
-  const all = [interfaceUp(findings), forwarding(findings), programmed(findings), services(findings)];
+  const firewall = firewallInTheWay(findings);
+  const all = [
+    interfaceUp(findings),
+    forwarding(findings, firewall),
+    programmed(findings),
+    services(findings, firewall),
+  ];
   return all.map((one) => ({ ...one, message: one.message.slice(0, MAX_MESSAGE) }));
 }
+
+/** Failures that say nothing of an interface which is there. */
+const MAY_SPARE_INTERFACE: ReadonlySet<NodeFailure['reason']> = new Set(['ApplyFailed', 'ProgramMissing']);
 
 function interfaceUp({ gateway, state, failure }: NodeFindings): NodeVerdict {
   const say = (status: 'True' | 'False', reason: Reason<'MeshGatewayNode', 'InterfaceUp'>, message: string) =>
     verdict('MeshGatewayNode', 'InterfaceUp', status, reason, message);
   const device = state?.device;
-  if (failure !== undefined && (failure.reason !== 'ApplyFailed' || device === undefined))
+  if (failure !== undefined && (!MAY_SPARE_INTERFACE.has(failure.reason) || device === undefined))
     return say('False', failure.reason, failure.message);
   if (device?.up !== true) return say('False', 'ApplyFailed', 'The WireGuard interface is not up yet.');
   if (device.dataplane === 'Kernel')
@@ -105,29 +119,53 @@ function interfaceUp({ gateway, state, failure }: NodeFindings): NodeVerdict {
 }
 
 /** Of the families that the mesh uses here; another one's forwarding is none of ours. */
-function forwarding({ state }: NodeFindings): NodeVerdict {
+function forwarding({ gateway, facts, state }: NodeFindings, firewall: string | undefined): NodeVerdict {
+  const say = (
+    status: 'True' | 'False' | 'Unknown',
+    reason: Reason<'MeshGatewayNode', 'ForwardingEnabled'>,
+    message: string,
+  ) => verdict('MeshGatewayNode', 'ForwardingEnabled', status, reason, message);
   if (state === undefined)
-    return verdict(
-      'MeshGatewayNode',
-      'ForwardingEnabled',
-      'Unknown',
-      'NotObserved',
-      'The node could not be looked at yet; see InterfaceUp.',
-    );
-  const usesIpv6 = state?.device?.addresses.some((address) => cidrFamily(address) === 6) ?? false;
+    return say('Unknown', 'NotObserved', 'The node could not be looked at yet; see InterfaceUp.');
   const off = [
-    ...(state?.sysctls.forwarding4 === true ? [] : ['net.ipv4.ip_forward']),
-    ...(usesIpv6 && state?.sysctls.forwarding6 !== true ? ['net.ipv6.conf.all.forwarding'] : []),
+    ...(state.sysctls.forwarding4 ? [] : ['net.ipv4.ip_forward']),
+    ...(meshFamilies(state).includes(6) && state.sysctls.forwarding6 !== true ? ['net.ipv6.conf.all.forwarding'] : []),
   ];
-  return off.length === 0
-    ? verdict('MeshGatewayNode', 'ForwardingEnabled', 'True', 'Enabled', 'The node forwards packets.')
-    : verdict(
-        'MeshGatewayNode',
-        'ForwardingEnabled',
-        'False',
-        'Disabled',
-        `The node does not forward packets: ${off.join(' and ')} is off; look for what turns it off (sysctl configuration, another agent).`,
-      );
+  if (off.length > 0)
+    return say(
+      'False',
+      'Disabled',
+      `The node does not forward packets: ${off.join(' and ')} is off; look for what turns it off (sysctl configuration, another agent).`,
+    );
+  if (firewall !== undefined) return say('False', 'ForeignFirewall', firewall);
+  const pool6 = gateway.status?.pool?.find((cidr) => cidr.includes(':'));
+  if (facts?.ipv6 !== false || pool6 === undefined) return say('True', 'Enabled', 'The node forwards packets.');
+  const why =
+    state.sysctls.forwarding6 === undefined ? 'its kernel has none' : 'sysctl net.ipv6.conf.*.disable_ipv6 is 1';
+  return say(
+    'True',
+    'SingleFamily',
+    `IPv6 is off on this node (${why}), so devices reach nothing of the mesh's IPv6 range ${pool6} through it; IPv4 is served. Turn IPv6 on, or leave that range out of pool.cidrs in the chart's values.`,
+  );
+}
+
+function meshFamilies(state: NodeState | undefined): readonly Family[] {
+  return [...new Set(state?.device?.addresses.map(cidrFamily))];
+}
+
+const FAILING = { HandshakeFailed: 'handshake', DNSFailed: 'services', TCPFailed: 'services' } as const;
+
+function firewallInTheWay({ gateway, state, probe, foreign, connections }: NodeFindings): string | undefined {
+  const { device } = state ?? {};
+  if (foreign === undefined || device === undefined) return undefined;
+  const reason = probe?.reason;
+  return foreignFirewall(foreign, {
+    device: device.name,
+    listenPort: gateway.spec.listenPort,
+    families: meshFamilies(state),
+    failing: reason !== undefined && reason in FAILING ? FAILING[reason as keyof typeof FAILING] : undefined,
+    hasSessions: connections.length > 0,
+  });
 }
 
 function programmed({ gateway, hasPlan, failure, appliedResourceVersion }: NodeFindings): NodeVerdict {
@@ -135,7 +173,10 @@ function programmed({ gateway, hasPlan, failure, appliedResourceVersion }: NodeF
     verdict('MeshGatewayNode', 'Programmed', status, reason, message);
   if (gateway.metadata.deletionTimestamp !== undefined)
     return say('False', 'CleaningUp', 'The gateway is being deleted; this node removes what it made.');
-  if (failure !== undefined) return say('False', 'ApplyFailed', failure.message);
+  if (failure !== undefined) {
+    const reason = failure.reason === 'ProgramMissing' ? failure.reason : 'ApplyFailed';
+    return say('False', reason, failure.message);
+  }
   if (!hasPlan)
     return say(
       'False',
@@ -147,7 +188,7 @@ function programmed({ gateway, hasPlan, failure, appliedResourceVersion }: NodeF
   return say('True', 'Programmed', 'The kernel holds what the resources say.');
 }
 
-function services({ probe }: NodeFindings): NodeVerdict {
+function services({ probe }: NodeFindings, firewall: string | undefined): NodeVerdict {
   if (probe === undefined || probe.reason === 'NotProbed') {
     return verdict(
       'MeshGatewayNode',
@@ -157,5 +198,7 @@ function services({ probe }: NodeFindings): NodeVerdict {
       probe?.message ?? 'No probe has been sent yet.',
     );
   }
-  return { type: 'ServicesReachable', status: probe.reason === 'ProbeSucceeded' ? 'True' : 'False', ...probe };
+  if (probe.reason === 'ProbeSucceeded') return { type: 'ServicesReachable', status: 'True', ...probe };
+  const message = firewall === undefined ? probe.message : `${probe.message} ${firewall}`;
+  return { type: 'ServicesReachable', status: 'False', reason: probe.reason, message };
 }

@@ -7,6 +7,7 @@ import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
 import { OPERATOR_MANAGER } from '../../src/api/names.ts';
 import type { ObjectKey } from '../../src/api/resource.ts';
 import { timestamp } from '../../src/api/timestamp.ts';
+import { chainKey } from '../../src/dataplane/nftables/foreign.ts';
 import { aKey } from '../support/builders.ts';
 import { NAMESPACE, SmallMesh, type SmallNode } from '../support/small-mesh.ts';
 
@@ -106,6 +107,21 @@ describe('a node', () => {
     await untilNode(() =>
       mesh.happened.some(({ reason, note }) => reason === 'DriftMended' && note.includes('node-a')),
     );
+  });
+
+  test('a firewall of another program that drops what the mesh forwards is told, and looking changes nothing', async () => {
+    const chain = { family: 'inet', table: 'edge', name: 'fwd', type: 'filter', hook: 'forward', policy: 'drop' };
+    await node.stop();
+    node.host.foreign = { chains: [chain], rules: new Map([[chainKey(chain), []]]), unseen: [] };
+    node.host.applied.splice(0);
+    node = await mesh.startNode('node-a', node.host);
+    const told = await report(
+      (one) => one.status?.conditions?.some(({ reason }) => reason === 'ForeignFirewall') === true,
+    );
+    expect(findCondition(told.status?.conditions ?? [], 'ForwardingEnabled')?.message).toContain(
+      'table inet edge, chain fwd',
+    );
+    expect(node.host.applied.map(({ kind }) => kind).filter((kind) => kind !== 'set-peers')).toEqual([]);
   });
 
   test('a change of the resources is no drift', async () => {

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { findCondition, REASONS } from '../../src/api/conditions.ts';
 import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
+import { chainKey, type ForeignRuleset } from '../../src/dataplane/nftables/foreign.ts';
 import type { NodeState } from '../../src/dataplane/node-plan.ts';
 import { diff } from '../../src/dataplane/operation.ts';
 import { planNode } from '../../src/mesh/node.ts';
-import { judgeNode, type NodeFindings } from '../../src/mesh/node-status.ts';
+import { judgeNode, type NodeFailure, type NodeFindings } from '../../src/mesh/node-status.ts';
 import { topology } from '../../src/mesh/topology.ts';
 import { aCondition, aKey, aReport, aServedGateway, NOW, POOL, POOL6, someFacts } from '../support/builders.ts';
 import { afterOperation, BARE_NODE } from '../support/fake-host.ts';
@@ -40,7 +41,12 @@ function answer(findings: Partial<NodeFindings>, type: string): string {
   return `${found?.status} ${found?.reason}`;
 }
 
-const failed = (reason: 'ApplyFailed' | 'KeyMismatch' | 'WireGuardUnavailable') => ({
+const aForwardPolicy = (policy: 'accept' | 'drop'): ForeignRuleset => {
+  const chain = { family: 'ip', table: 'filter', name: 'FORWARD', type: 'filter', hook: 'forward', policy };
+  return { chains: [chain], rules: new Map([[chainKey(chain), []]]), unseen: [] };
+};
+
+const failed = (reason: NodeFailure['reason']) => ({
   failure: { reason, message: `${reason} in words.` },
 });
 
@@ -77,6 +83,23 @@ const CASES: readonly [string, Partial<NodeFindings>, string, string][] = [
     'InterfaceUp',
     'False WireGuardUnavailable',
   ],
+  ['a port that another program has', failed('PortBusy'), 'InterfaceUp', 'False PortBusy'],
+  ['a port that another program has', failed('PortBusy'), 'Programmed', 'False ApplyFailed'],
+  ['no nft', { state: undefined, ...failed('ProgramMissing') }, 'InterfaceUp', 'False ProgramMissing'],
+  ['no conntrack', failed('ProgramMissing'), 'InterfaceUp', 'True KernelWireGuard'],
+  ['no conntrack', failed('ProgramMissing'), 'Programmed', 'False ProgramMissing'],
+  [
+    'a node without IPv6 in a mesh of both',
+    {
+      gateway: aServedGateway({ status: { pool: [POOL, POOL6] } }),
+      facts: someFacts({ ipv6: false }),
+    },
+    'ForwardingEnabled',
+    'True SingleFamily',
+  ],
+  ['a node without IPv6 in a mesh without', { facts: someFacts({ ipv6: false }) }, 'ForwardingEnabled', 'True Enabled'],
+  ['a firewall in the way', { foreign: aForwardPolicy('drop') }, 'ForwardingEnabled', 'False ForeignFirewall'],
+  ['a firewall that lets all pass', { foreign: aForwardPolicy('accept') }, 'ForwardingEnabled', 'True Enabled'],
   ['a key that does not fit', failed('KeyMismatch'), 'InterfaceUp', 'False KeyMismatch'],
   ['a failure elsewhere', failed('ApplyFailed'), 'InterfaceUp', 'True KernelWireGuard'],
   ['a failure elsewhere', failed('ApplyFailed'), 'Programmed', 'False ApplyFailed'],
@@ -117,6 +140,12 @@ describe("a node's report", () => {
       peers: 3,
       connected: 0,
     });
+  });
+
+  test('of a failing probe names the firewall too, so that the gateway shows it', () => {
+    const probe = { reason: 'DNSFailed', message: 'No answer.' } as const;
+    const { conditions = [] } = judge({ probe, foreign: aForwardPolicy('drop') });
+    expect(findCondition(conditions, 'ServicesReachable')?.message).toMatch(/^No answer\. A firewall .* chain FORWARD/);
   });
 
   test('asks for forwarding of the families that the mesh has', () => {

@@ -1,4 +1,5 @@
 import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
+import { type ForeignRuleset, NO_FOREIGN_RULES } from '../../src/dataplane/nftables/foreign.ts';
 import { structureDigest } from '../../src/dataplane/nftables/render.ts';
 import type { ElementChange, ObservedRuleset } from '../../src/dataplane/nftables/ruleset.ts';
 import type { Names, NodeState } from '../../src/dataplane/node-plan.ts';
@@ -28,6 +29,8 @@ export const FACTS: LocalFacts = {
 export class FakeHost implements Host {
   facts: LocalFacts = FACTS;
   state: NodeState;
+  /** What other programs filter. */
+  foreign: ForeignRuleset = NO_FOREIGN_RULES;
   /** How often everything was looked at. */
   observations = 0;
   /** Every operation that was asked for, in order. */
@@ -51,6 +54,10 @@ export class FakeHost implements Host {
 
   async observePeers(_device: string): Promise<ReadonlyMap<PublicKey, ObservedPeer>> {
     return this.state.device?.peers ?? new Map();
+  }
+
+  async observeForeignRules(_names: Names): Promise<ForeignRuleset> {
+    return this.foreign;
   }
 
   async apply(operation: Operation): Promise<void> {

@@ -1,0 +1,115 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { failureOf } from '../../src/agent/failure.ts';
+import { findCondition } from '../../src/api/conditions.ts';
+import { createCommands } from '../../src/host/exec.ts';
+import { planNode } from '../../src/mesh/node.ts';
+import { judgeNode, type NodeFailure } from '../../src/mesh/node-status.ts';
+import { topology } from '../../src/mesh/topology.ts';
+import { aServedGateway, NOW, POOL, POOL6 } from '../support/builders.ts';
+import { PLAN_NAMES } from '../support/node-plans.ts';
+import { TestCluster } from './cluster.ts';
+import { missing } from './machine.ts';
+import { ask, startProgram, TestNode } from './mesh.ts';
+
+describe.skipIf(missing)('a node with a fault', () => {
+  let node: TestNode;
+  beforeEach(async () => {
+    node = await TestNode.create();
+  });
+  afterEach(() => node.dispose());
+
+  const gateway = () =>
+    aServedGateway({
+      status: { publicKey: node.keys.publicKey, pool: [POOL, POOL6], addresses: ['10.213.0.1', 'fd5a:11:22::1'] },
+    });
+
+  /** Brings the node to the plan that its own facts lead to, and gives what its agent would say of it. */
+  async function serve() {
+    const current = topology(gateway());
+    if (current === undefined) throw new Error('the gateway is not served');
+    const before = await node.host.observe(PLAN_NAMES);
+    let failure: NodeFailure | undefined;
+    const steps = await node
+      .sync(planNode(current, { facts: before.facts, peers: new Map() }))
+      .catch((error: unknown) => {
+        failure = failureOf(error);
+        return undefined;
+      });
+    const { facts, state } = await node.host.observe(PLAN_NAMES);
+    const report = { gateway: gateway(), hasPlan: true, facts, state, failure, peers: 0, connections: [] };
+    const { conditions = [] } = judgeNode({ ...report, appliedResourceVersion: '1' }, undefined, NOW);
+    const says = (type: string) => {
+      const { status, reason, message } = findCondition(conditions, type) ?? {};
+      return `${status} ${reason} ${message}`;
+    };
+    return { steps, state, says };
+  }
+
+  test('whose UDP port another program has says so, and serves as soon as it is free', async () => {
+    const holder = await startProgram(node.namespace.commands, 'backend.ts 8080 7007 51840');
+    const { says } = await serve();
+    expect(says('InterfaceUp')).toMatch(/^False PortBusy The UDP port 51840 is taken .*ss -lunp.*spec\.listenPort/);
+    expect(says('Programmed')).toMatch(/^False ApplyFailed The UDP port 51840/);
+    await holder.stop();
+    const mended = await serve();
+    expect(mended.says('InterfaceUp')).toMatch(/^True /);
+    expect(mended.state.device?.listenPort).toBe(51840);
+    expect((await serve()).steps).toEqual([]);
+  });
+
+  test('whose IPv6 is off serves IPv4 and says so, and serves both as soon as it is on', async () => {
+    const set = (value: number) =>
+      node.namespace.run(
+        `sysctl -q -w net.ipv6.conf.all.disable_ipv6=${value} net.ipv6.conf.default.disable_ipv6=${value}`,
+      );
+    await set(1);
+    const { state, says } = await serve();
+    expect(says('Programmed')).toMatch(/^True/);
+    expect(says('ForwardingEnabled')).toMatch(
+      /^True SingleFamily IPv6 is off on this node .*disable_ipv6.*pool\.cidrs/,
+    );
+    expect(state.device?.addresses).toEqual(['10.213.0.1/32']);
+    expect((await serve()).steps).toEqual([]);
+    await set(0);
+    const both = await serve();
+    expect(both.says('ForwardingEnabled')).toMatch(/^True Enabled/);
+    expect(both.state.device?.addresses).toHaveLength(2);
+    expect((await serve()).steps).toEqual([]);
+    await set(1);
+    expect((await serve()).state.device?.addresses).toEqual(['10.213.0.1/32']);
+    expect((await serve()).says('Programmed')).toMatch(/^True/);
+    expect((await serve()).steps).toEqual([]);
+  });
+});
+
+test('a program that is missing is named with its remedy', async () => {
+  const error = await createCommands()
+    .run(['nft-of-nobody', 'list'], { secret: true })
+    .catch((caught: unknown) => caught);
+  const remedy = /^The program nft-of-nobody is not on the agent's PATH; use the image/;
+  expect(failureOf(new Error('look at the node', { cause: error }))).toMatchObject({
+    reason: 'ProgramMissing',
+    message: expect.stringMatching(remedy),
+  });
+});
+
+describe.skipIf(missing)('strict reverse path filtering', () => {
+  let cluster: TestCluster;
+  beforeEach(async () => {
+    cluster = await TestCluster.create('nftables');
+  }, 60_000);
+  afterEach(() => cluster?.dispose());
+
+  const reaches = () => ask(cluster.alice.namespace, 'tcp 10.96.0.20 80').then(({ answer }) => answer);
+
+  test('of all interfaces does not touch the mesh, because that of its own is loose', async () => {
+    const before = await reaches();
+    const { namespace } = cluster.gateway;
+    await namespace.runAll(`sysctl -q -w net.ipv4.conf.all.rp_filter=1
+      sysctl -q -w net.ipv4.conf.default.rp_filter=1
+      sysctl -q -w net.ipv4.conf.pods0.rp_filter=1
+      sysctl -q -w net.ipv4.conf.under0.rp_filter=1`);
+    expect(await reaches()).toEqual(before);
+    expect(await cluster.gateway.sync(cluster.plan())).toEqual([]);
+  });
+});
