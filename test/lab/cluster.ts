@@ -5,7 +5,7 @@ import { issueNodeCredentials, startControlPlane } from './control-plane.ts';
 import { coreDnsImage, coreDnsManifests } from './coredns.ts';
 import { diagnosis } from './diagnosis.ts';
 import { ipBatch } from './network.ts';
-import type { KubeProxyMode } from './node.ts';
+import type { KubeProxyMode, NodeKernel } from './node.ts';
 import { type Ownership, removeKept, takeOwnership } from './ownership.ts';
 import { pauseImage } from './pause-image.ts';
 import { step } from './progress.ts';
@@ -19,8 +19,8 @@ export type { Cluster } from './running-cluster.ts';
 export interface ClusterOptions {
   /** Labs with different names may run at the same time. Default: lab. */
   readonly name?: string;
-  /** Default: 2. */
-  readonly nodes?: number;
+  /** How many, or the kernel of each, in the order of their names. Default: 2 that share this machine's. */
+  readonly nodes?: number | readonly NodeKernel[];
   /** Default: nftables. */
   readonly kubeProxyMode?: KubeProxyMode;
   /** Image archives that all nodes have from the beginning. */
@@ -40,7 +40,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
   const tools = await labTools();
   const ownership = await takeOwnership(name);
   try {
-    const members = Array.from({ length: options.nodes ?? 2 }, (_, at) => ({ name: `node-${at + 1}`, index: at + 1 }));
+    const members = kernels(options.nodes ?? 2).map((kernel, at) => ({
+      name: `node-${at + 1}`,
+      index: at + 1,
+      kernel,
+    }));
     const kubeProxyMode = options.kubeProxyMode ?? 'nftables';
     const plan: LabRecord = { name, kept: false, kubeProxyMode, nodes: members, laptops: [] };
     writeRecord(plan);
@@ -123,6 +127,10 @@ async function bringUp({ record, sandbox, tools, ownership, options }: Beginning
     await ownership.keep();
   }
   return cluster;
+}
+
+function kernels(nodes: number | readonly NodeKernel[]): readonly NodeKernel[] {
+  return typeof nodes === 'number' ? Array.from({ length: nodes }, () => 'shared') : nodes;
 }
 
 async function waitUntilUsable(cluster: Cluster): Promise<void> {

@@ -48,12 +48,17 @@ export async function startComponent(spec: ComponentSpec): Promise<Component> {
 
 /** Ends a program of the lab and waits for its end; one that does not run is no error. */
 export async function stopComponent(sandbox: Sandbox, name: string): Promise<void> {
-  await execInside(sandbox, ['bash', '-c', STOP, 'stop', pidFile(sandbox, name)], { timeout: 30_000 });
+  await execInside(sandbox, stopCommand(pidFile(sandbox, name)), { timeout: 30_000 });
+}
+
+/** The command that ends the program whose process id is in a file, and waits for its end. */
+export function stopCommand(pidFile: string): readonly string[] {
+  return ['bash', '-c', STOP, 'stop', pidFile];
 }
 
 /** A program of the lab ended though it should run. */
 export class ComponentEnded extends Error {
-  constructor({ name, log }: ComponentSpec, outcome: number | string) {
+  constructor({ name, log }: Pick<ComponentSpec, 'name' | 'log'>, outcome: number | string) {
     super(`${name} ended (${outcome}). The end of its log:\n${lastLines(log)}`);
     this.name = 'ComponentEnded';
   }

@@ -14,7 +14,7 @@ import { issue, type KeyPair, makeAuthority, makeSigningKey } from './certificat
 import { type Component, startComponent } from './component.ts';
 import { openDoor } from './door.ts';
 import { writeKubeconfig } from './kubeconfig.ts';
-import type { NodeCredentials } from './namespaced-node.ts';
+import type { NodeCredentials } from './node-programs.ts';
 import { poll, step } from './progress.ts';
 import { labDirectory } from './record.ts';
 import type { Sandbox } from './sandbox.ts';

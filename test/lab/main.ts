@@ -2,24 +2,28 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 import { attachCluster, type Cluster, startCluster } from './cluster.ts';
-import type { KubeProxyMode } from './node.ts';
+import { KUBE_PROXY_MODES, type NodeKernel } from './node.ts';
 import { removeKept } from './ownership.ts';
 import { labNames, readRecord } from './record.ts';
-import { enter } from './sandbox.ts';
+import { openTerminal } from './remote-terminal.ts';
+import { commandSocket, enter } from './sandbox.ts';
 
 const USAGE = `node test/lab/main.ts COMMAND [--name NAME]
 
-  up [--nodes N] [--kube-proxy nftables|iptables]   start a cluster that stays until "down"
-  down                                              remove it, completely
-  status                                            all labs and their nodes
-  shell [NODE|LAPTOP]                               a shell with kubectl and helm; or on a node or laptop
-  laptop LAPTOP                                     add a laptop to the underlay`;
+  up [--nodes N] [--kernel-nodes N] [--kube-proxy nftables|iptables|ipvs]
+                        start a cluster that stays until "down"; the first kernel-nodes (default: 0) of its nodes (2) have a
+                        kernel of their own, with in-kernel WireGuard, and only such a one is sure to know ipvs
+  down                  remove it, completely
+  status                all labs and their nodes
+  shell [NODE|LAPTOP]   a shell with kubectl and helm; or on a node or laptop
+  laptop LAPTOP         add a laptop to the underlay`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     name: { type: 'string', default: 'lab' },
     nodes: { type: 'string', default: '2' },
+    'kernel-nodes': { type: 'string', default: '0' },
     'kube-proxy': { type: 'string', default: 'nftables' },
   },
 });
@@ -54,11 +58,12 @@ async function dispatch(): Promise<number> {
 }
 
 async function up(): Promise<number> {
-  const kubeProxyMode = values['kube-proxy'];
-  if (kubeProxyMode !== 'nftables' && kubeProxyMode !== 'iptables') throw new Error(USAGE);
+  const kubeProxyMode = KUBE_PROXY_MODES.find((mode) => mode === values['kube-proxy']);
+  if (kubeProxyMode === undefined) throw new Error(USAGE);
+  const own = Number(values['kernel-nodes']);
+  const nodes = Array.from({ length: Number(values.nodes) }, (_, at): NodeKernel => (at < own ? 'own' : 'shared'));
   const began = performance.now();
-  const options = { name: values.name, nodes: Number(values.nodes), kubeProxyMode: kubeProxyMode as KubeProxyMode };
-  const cluster = await startCluster({ ...options, keep: true });
+  const cluster = await startCluster({ name: values.name, nodes, kubeProxyMode, keep: true });
   const suffix = values.name === 'lab' ? '' : ` --name ${values.name}`;
   console.log(`up after ${((performance.now() - began) / 1000).toFixed(1)} s`);
   console.log(`
@@ -86,6 +91,8 @@ async function status(): Promise<number> {
 }
 
 async function shell(cluster: Cluster): Promise<number> {
+  const guest = cluster.nodes.find(({ name, kernel }) => name === member && kernel === 'own');
+  if (guest) return openTerminal(commandSocket(cluster.name, guest.name));
   const bash = process.env.SHELL ?? 'bash';
   const sandboxed = member === undefined ? undefined : memberInit(cluster, member);
   const [program = '', ...args] = sandboxed ? ['nsenter', ...enter(sandboxed), 'bash'] : [bash];

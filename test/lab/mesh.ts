@@ -8,6 +8,7 @@ import { type KeyPair, keyPairFrom } from '../../src/net/key.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { type ExecResult, run, TIED } from './exec.ts';
 import type { Laptop } from './laptop.ts';
+import { nodeKernels, type Shape } from './node-kernels.ts';
 import { SALLYPORT_IMAGE, sallyportImage } from './sallyport-image.ts';
 import { workload, workloadImage } from './workload.ts';
 
@@ -32,7 +33,7 @@ export class Mesh {
     this.cluster = cluster;
   }
 
-  /** `helm install` of the chart as it is, with the image of the sources as they are; resolves when the gateway is Ready. */
+  /** `helm install` of the chart as it is, with the image of the sources as they are; resolves when all of its nodes serve. */
   async install(values: readonly string[] = []): Promise<void> {
     await this.cluster.loadImage(await sallyportImage(this.cluster.tools));
     const image = [`image.repository=${SALLYPORT_IMAGE.repository}`, `image.tag=${SALLYPORT_IMAGE.tag}`];
@@ -40,6 +41,11 @@ export class Mesh {
     const place = ['-n', RELEASE.namespace, '--create-namespace'];
     await this.cluster.helm(['install', RELEASE.name, inProject('charts/sallyport'), ...place, ...set]);
     await this.untilGateway('default', 'Ready');
+    await until(
+      'all nodes of the gateway to serve',
+      () => this.gateway(),
+      ({ status }) => status?.nodes?.ready === status?.nodes?.selected,
+    );
   }
 
   /** `helm uninstall`; resolves with what Helm said, the clean-up's own words included, and how long it took. @throws when Helm fails */
@@ -193,9 +199,9 @@ export class Mesh {
   }
 }
 
-/** A cluster of this many nodes with Sallyport installed and a workload on each node. */
-export async function startMesh(name: string, nodes = 2): Promise<Mesh> {
-  const cluster = await startCluster({ name, nodes });
+/** A cluster with nodes of these kernels, Sallyport installed, and a workload on each node. */
+export async function startMesh(name: string, shape: Shape = 'userspace'): Promise<Mesh> {
+  const cluster = await startCluster({ name, nodes: nodeKernels(shape) });
   const mesh = new Mesh(cluster);
   try {
     await Promise.all([mesh.install(), mesh.addWorkloads(cluster.nodes.map((node) => node.name))]);

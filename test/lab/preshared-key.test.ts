@@ -10,7 +10,6 @@ import type { Laptop } from './laptop.ts';
 import { curl, type Device, type Mesh, must, RELEASE, startMesh, until } from './mesh.ts';
 
 const SECRET = 'ada-psk';
-const NODES = ['node-1', 'node-2'];
 const OWN = ['-n', RELEASE.namespace];
 /** Without being told, a kubelet looks after a pod's Secrets about once a minute. */
 const SOON_S = 20;
@@ -26,7 +25,7 @@ function newKey(): string {
 }
 
 beforeAll(async () => {
-  mesh = await startMesh('preshared-key', NODES.length);
+  mesh = await startMesh('preshared-key');
   laptop = await mesh.cluster.addLaptop('ada');
   device = await mesh.addDevice('ada', { presharedKeySecretName: SECRET });
   await laptop.writeFile('/etc/wireguard/mesh.psk', `${keys.first}\n`);

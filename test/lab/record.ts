@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { readdir } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import type { KubeProxyMode } from './node.ts';
+import type { KubeProxyMode, NodeKernel } from './node.ts';
 
 /** Where labs keep what lives as long as they do. Wiped by a reboot, like everything it speaks of. */
 export const LABS_DIRECTORY = '/run/sallyport-lab';
@@ -30,6 +30,8 @@ export interface LabRecord {
 export interface MemberRecord {
   readonly name: string;
   readonly index: number;
+  /** Of a node. */
+  readonly kernel?: NodeKernel;
   /** Absent while it is powered off. */
   readonly init?: ProcessId;
 }

@@ -1,9 +1,12 @@
 import { CONTROL_PLANE_ADDRESS, laptopAddress, nodeAddress, nodePodCidr } from './addresses.ts';
 import type { Tools } from './binaries.ts';
 import { ExecError, type ExecOptions, type ExecResult, run, TIED } from './exec.ts';
+import { KernelNode } from './kernel-node.ts';
 import { Laptop, startLaptop } from './laptop.ts';
-import { NamespacedNode, type NodeCredentials } from './namespaced-node.ts';
+import { NamespacedNode } from './namespaced-node.ts';
 import type { KubeProxyMode, LabNode } from './node.ts';
+import type { NodeCredentials } from './node-programs.ts';
+import type { NodeSurroundings } from './node-surroundings.ts';
 import { type LabRecord, labDirectory, type MemberRecord, type ProcessId, writeRecord } from './record.ts';
 import { labSandbox, memberSandbox, type Sandbox } from './sandbox.ts';
 
@@ -127,27 +130,25 @@ export class Cluster {
     this.#save({ kept: true });
   }
 
-  #node({ name, index, init }: MemberRecord): LabNode {
+  #node({ name, index, kernel, init }: MemberRecord): LabNode {
     const { images, credentials, tools, onEnded } = this.#parts;
     const others = this.#record.nodes.filter((node) => node.index !== index);
-    return new NamespacedNode(
-      {
-        lab: this.sandbox,
-        tools,
-        name,
-        index,
-        address: nodeAddress(index),
-        podCidr: nodePodCidr(index),
-        images,
-        routes: others.map((other) => `route add ${nodePodCidr(other.index)} via ${nodeAddress(other.index)}`),
-        gateway: CONTROL_PLANE_ADDRESS,
-        kubeProxyMode: () => this.#record.kubeProxyMode,
-        credentials: () => credentials(name),
-        onEnded,
-        onInit: (process) => this.#save({ nodes: withInit(this.#record.nodes, name, process) }),
-      },
-      init,
-    );
+    const surroundings: NodeSurroundings = {
+      lab: this.sandbox,
+      tools,
+      name,
+      index,
+      address: nodeAddress(index),
+      podCidr: nodePodCidr(index),
+      images,
+      routes: others.map((other) => `route add ${nodePodCidr(other.index)} via ${nodeAddress(other.index)}`),
+      gateway: CONTROL_PLANE_ADDRESS,
+      kubeProxyMode: () => this.#record.kubeProxyMode,
+      credentials: () => credentials(name),
+      onEnded,
+      onInit: (process) => this.#save({ nodes: withInit(this.#record.nodes, name, process) }),
+    };
+    return kernel === 'own' ? new KernelNode(surroundings, init) : new NamespacedNode(surroundings, init);
   }
 
   #save(change: Partial<LabRecord>): void {
@@ -180,6 +181,7 @@ function withInit(
 ): readonly MemberRecord[] {
   return members.map((each) => {
     if (each.name !== name) return each;
-    return { name, index: each.index, ...(init ? { init } : {}) };
+    const { init: _, ...lasting } = each;
+    return { ...lasting, ...(init ? { init } : {}) };
   });
 }

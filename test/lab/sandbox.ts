@@ -56,7 +56,7 @@ export interface MemberOptions {
 /** Opens the namespaces of one node or laptop below those of its lab. Its network has nothing but a loopback device. */
 export async function openMember({ parent, name, overUsr = [] }: MemberOptions): Promise<Sandbox> {
   const { lab } = parent;
-  const folder = `${labDirectory(lab)}/members/${name}`;
+  const folder = memberFolder(lab, name);
   const volatile = `${labDirectory(lab)}/volatile`;
   const argv = [
     ...['nsenter', ...enter(parent), 'unshare', ...NAMESPACES, '--fork', '--kill-child'],
@@ -64,6 +64,39 @@ export async function openMember({ parent, name, overUsr = [] }: MemberOptions):
   ];
   const { init } = await firstProcess(argv, lab, name, 2);
   return memberSandbox(lab, init);
+}
+
+/** What a guest begins with (scripts/guest-outside.sh). */
+export interface GuestOptions {
+  readonly parent: Sandbox;
+  readonly name: string;
+  readonly index: number;
+  /** The file of its disk, inside the lab. */
+  readonly disk: string;
+  /** The command that boots it. */
+  readonly command: readonly string[];
+}
+
+/** Boots a machine with a kernel of its own below the lab, on the lab's bridge. It dies with the process that is returned. */
+export async function openGuest({ parent, name, index, disk, command }: GuestOptions): Promise<ProcessId> {
+  const { lab } = parent;
+  const logs = memberLogs(lab, name);
+  await mkdir(logs, { recursive: true });
+  const own = ['unshare', '--mount', '--pid', '--fork', '--kill-child'];
+  const words = [String(index), memberFolder(lab, name), disk, `${logs}/console.log`, process.execPath];
+  const argv = ['nsenter', ...enter(parent), ...own, 'bash', `${SCRIPTS}/guest-outside.sh`, ...words, ...command];
+  const { init } = await firstProcess(argv, lab, name, 2);
+  return init;
+}
+
+/** The folder, on the machine, for what a member needs while it lives. */
+export function memberFolder(lab: string, name: string): string {
+  return `${labDirectory(lab)}/members/${name}`;
+}
+
+/** The socket file, on the machine, at which a guest takes commands (remote-shell.ts). */
+export function commandSocket(lab: string, name: string): string {
+  return `${memberFolder(lab, name)}/commands.sock`;
 }
 
 /** The folder, on the machine, that a member has as its /var/log. */

@@ -3,6 +3,7 @@ import { type Cluster, startCluster } from './cluster.ts';
 import { type Footprint, footprint, withoutServiceProxy } from './footprint.ts';
 import type { Laptop } from './laptop.ts';
 import { curl, type Device, Mesh, must, RELEASE, until } from './mesh.ts';
+import { nodeKernels } from './node-kernels.ts';
 
 const NODES = ['node-1', 'node-2'];
 const LABEL = 'example.com/gateway';
@@ -21,7 +22,7 @@ let address: string;
 const before = new Map<string, Footprint>();
 
 beforeAll(async () => {
-  cluster = await startCluster({ name: 'uninstall', nodes: NODES.length });
+  cluster = await startCluster({ name: 'uninstall', nodes: nodeKernels('userspace') });
   mesh = new Mesh(cluster);
   await cluster.kubectl(['label', 'node', ...NODES, `${LABEL}=yes`]);
   laptop = await cluster.addLaptop('ada');

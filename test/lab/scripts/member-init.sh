@@ -27,13 +27,7 @@ for top in etc var opt; do
 done
 if [ -n "$usr" ]; then mount -t overlay -o "lowerdir=$usr:/usr" overlay /usr; fi
 
-rm -rf /etc/cni /etc/resolv.conf /etc/hosts /etc/hostname /etc/machine-id /etc/wireguard /etc/resolvconf
-mkdir -p /etc/cni/net.d /etc/wireguard /var/lib/kubelet /var/lib/containerd /var/log
-chmod 700 /etc/wireguard
-printf '127.0.0.1 localhost %s\n::1 localhost\n' "$name" >/etc/hosts
-printf '%s\n' "$name" >/etc/hostname
-printf '%s' "$name" | md5sum | cut -c1-32 >/etc/machine-id
-printf '# No resolver is known here.\n' >/etc/resolv.conf
+. "$(dirname "$0")/member-etc.sh"
 mount --bind "$disk/kubelet" /var/lib/kubelet
 mount --bind "$disk/containerd" /var/lib/containerd
 mount --bind "$logs" /var/log
