@@ -10,6 +10,8 @@ import { firstScript, guestCommand, quoted } from '../lab/uml.ts';
 export interface GuestOptions {
   /** Memory in MiB. */
   readonly memory?: number;
+  /** Further words of the kernel's command line. */
+  readonly words?: readonly string[];
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** Folders of the host that the program may write to, by their path in the guest. */
@@ -43,7 +45,8 @@ export async function runInGuest(argv: readonly string[], options: GuestOptions 
   try {
     await mkdir(results);
     await writeFile(init, script(argv, options, results), { mode: 0o755 });
-    const command = guestCommand({ kernel, memory: options.memory ?? 1024, init, folder });
+    const { memory = 1024, words = [] } = options;
+    const command = guestCommand({ kernel, memory, init, folder, words });
     const { timeout, signal } = options;
     const limits = { ...(timeout === undefined ? {} : { timeout }), ...(signal === undefined ? {} : { signal }) };
     const { stdout: console } = await run(command, limits);

@@ -37,12 +37,15 @@ interface Inner {
 /**
  * Runs a file of the netns ring's tests inside a guest, whose kernel has WireGuard, and makes each of its tests one here: what
  * failed inside fails, what was skipped is skipped. They are known only once the guest has ended, so it runs while this file
- * is loaded. With `matching`, a regular expression, only the tests whose names it finds.
+ * is loaded. With `matching`, a regular expression, only the tests whose names it finds; `words` are the kernel's.
  */
-export async function describeInside(file: string, matching = ''): Promise<void> {
-  const all = await step(`${file} in a guest with kernel WireGuard`, runInside(join('test/netns', file), matching));
+export async function describeInside(file: string, matching = '', words: readonly string[] = []): Promise<void> {
+  const all = await step(
+    `${file} in a guest with kernel WireGuard`,
+    runInside(join('test/netns', file), matching, words),
+  );
   const inner = all.filter(({ name, status }) => status === 'failed' || new RegExp(matching).test(name));
-  describe(`${file} on kernel WireGuard`, () => {
+  describe(`${file} on kernel WireGuard${words.map((word) => `, ${word}`).join('')}`, () => {
     for (const { name, status, failures } of inner) {
       test.skipIf(status !== 'passed' && status !== 'failed')(name, () => {
         if (status === 'failed') throw new Error(failures.join('\n'));
@@ -51,7 +54,7 @@ export async function describeInside(file: string, matching = ''): Promise<void>
   });
 }
 
-async function runInside(file: string, matching: string): Promise<readonly Inner[]> {
+async function runInside(file: string, matching: string, words: readonly string[]): Promise<readonly Inner[]> {
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-inside-'));
   try {
     const vitest = [process.execPath, join(PROJECT, 'node_modules/vitest/vitest.mjs'), 'run', file];
@@ -64,7 +67,7 @@ async function runInside(file: string, matching: string): Promise<readonly Inner
     };
     const { code, stdout, stderr } = await runInGuest(
       [...vitest, '--config', 'test/netns/vitest.config.ts', '--testNamePattern', matching, ...TIMEOUTS, ...reporters],
-      { memory: 2048, cwd: PROJECT, env, shares: { [REPORT]: folder }, timeout: GUEST_MS },
+      { memory: 2048, words, cwd: PROJECT, env, shares: { [REPORT]: folder }, timeout: GUEST_MS },
     );
     const report = join(folder, 'report.json');
     if (!existsSync(report))

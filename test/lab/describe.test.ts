@@ -21,6 +21,15 @@ beforeAll(async () => {
 
 afterAll(() => mesh?.cluster.stop());
 
+/** Docker's policy, on a node whose own pods go on: only what comes from the mesh or goes there meets no rule. */
+const FORWARD_DROP = `table ip filter {
+  chain FORWARD {
+    type filter hook forward priority filter; policy drop;
+    iifname != "wg-default" oifname != "wg-default" accept
+  }
+}
+`;
+
 /** What kubectl prints, once it says all of this; line breaks count as spaces. */
 async function expectText(words: readonly string[], answers: readonly string[]): Promise<void> {
   const look = () => mesh.cluster.kubectl(words);
@@ -164,6 +173,39 @@ describe('a gateway that does not serve', () => {
 });
 
 describe('a node that does not serve', () => {
+  test('because the FORWARD chain of somebody else drops', async () => {
+    const node = mesh.cluster.node('node-2');
+    must(await node.exec(['nft', '-f', '-'], { input: FORWARD_DROP }));
+    const place = 'table ip filter, chain FORWARD.';
+    const remedy = 'iptables -I FORWARD -i wg-default -j ACCEPT; iptables -I FORWARD -o wg-default -j ACCEPT';
+    await expectDescription(['meshgatewaynode', 'default.node-2', ...OWN], ['ForeignFirewall', place, remedy]);
+    await expectDescription(['meshgateway', 'default'], ['On node node-2: ', place, remedy, 'Not through node-2']);
+    for (const way of ['iifname', 'oifname'])
+      must(await node.exec(['nft', 'insert', 'rule', 'ip', 'filter', 'FORWARD', way, 'wg-default', 'accept']));
+    await expectDescription(
+      ['meshgatewaynode', 'default.node-2', ...OWN],
+      ['The node forwards packets', 'A probe shook'],
+    );
+    must(await node.exec(['nft', 'delete', 'table', 'ip', 'filter']));
+    await mesh.untilGateway('default', 'Ready');
+  });
+
+  test('because another program has its UDP port', async () => {
+    const bind = "require('node:dgram').createSocket('udp4').bind(51849)";
+    const holder = mesh.cluster.node('node-2').exec(['timeout', '25', process.execPath, '-e', bind]);
+    await mesh.patchGateway('default', { listenPort: 51849 });
+    const problem = 'The UDP port 51849 is taken by another program of this node';
+    await expectDescription(
+      ['meshgatewaynode', 'default.node-2', ...OWN],
+      ['PortBusy', problem, "ss -lunp 'sport = :51849'", 'set another spec.listenPort'],
+    );
+    await expectDescription(['meshgateway', 'default'], [`On node node-2: ${problem}`, 'Not through node-2']);
+    await holder;
+    await mesh.untilGateway('default', 'Programmed');
+    await mesh.patchGateway('default', { listenPort: null });
+    await mesh.untilGateway('default', 'Ready');
+  });
+
   test('because something of another kind has the name of its interface', async () => {
     const node = mesh.cluster.node('node-2');
     await mesh.cluster.kubectl(['label', 'node', 'node-1', 'example.com/gateway=yes']);

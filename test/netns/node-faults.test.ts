@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { failureOf } from '../../src/agent/failure.ts';
 import { findCondition } from '../../src/api/conditions.ts';
@@ -10,6 +11,9 @@ import { PLAN_NAMES } from '../support/node-plans.ts';
 import { TestCluster } from './cluster.ts';
 import { missing } from './machine.ts';
 import { ask, startProgram, TestNode } from './mesh.ts';
+
+/** Only a kernel that was booted without it has none. */
+const hasIpv6 = existsSync('/proc/sys/net/ipv6');
 
 describe.skipIf(missing)('a node with a fault', () => {
   let node: TestNode;
@@ -57,7 +61,15 @@ describe.skipIf(missing)('a node with a fault', () => {
     expect((await serve()).steps).toEqual([]);
   });
 
-  test('whose IPv6 is off serves IPv4 and says so, and serves both as soon as it is on', async () => {
+  test.skipIf(hasIpv6)('whose kernel has no IPv6 serves IPv4 and says so', async () => {
+    const { state, says } = await serve();
+    expect(says('Programmed')).toMatch(/^True/);
+    expect(says('ForwardingEnabled')).toMatch(/^True SingleFamily IPv6 is off on this node \(its kernel has none\)/);
+    expect(state.device?.addresses).toEqual(['10.213.0.1/32']);
+    expect((await serve()).steps).toEqual([]);
+  });
+
+  test.skipIf(!hasIpv6)('whose IPv6 is off serves IPv4 and says so, and serves both as soon as it is on', async () => {
     const set = (value: number) =>
       node.namespace.run(
         `sysctl -q -w net.ipv6.conf.all.disable_ipv6=${value} net.ipv6.conf.default.disable_ipv6=${value}`,
