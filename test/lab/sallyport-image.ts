@@ -1,6 +1,7 @@
 import { join } from 'node:path';
-import { imageContents } from '../../image/contents.ts';
+import { pathToFileURL } from 'node:url';
 import { buildProgram, PROGRAMS, type Program } from '../../scripts/build.ts';
+import { inProject } from '../../scripts/support/paths.ts';
 import { cacheDirectory, type Tools } from './binaries.ts';
 import { output } from './exec.ts';
 import { imageArchive } from './image.ts';
@@ -9,21 +10,33 @@ import { nodeLayer } from './workload.ts';
 /** The image's name in the lab, as the chart's values `image.repository` and `image.tag`. */
 export const SALLYPORT_IMAGE = { repository: 'localhost/lab/sallyport', tag: 'lab' } as const;
 
+/** A tree of the project, and the tag of the image that is made of it. */
+export interface ImageSource {
+  readonly root: string;
+  readonly tag: string;
+}
+
+type ImageModule = typeof import('../../image/contents.ts');
+
+const HERE: ImageSource = { root: inProject(), tag: SALLYPORT_IMAGE.tag };
+
 /**
  * Bundles the programs as they are now and makes the archive of their image, with the same contents as the Dockerfile's but
  * with this machine's programs instead of Debian packages. A few seconds; the layers are made again only when they changed.
  */
-export async function sallyportImage(tools: Tools): Promise<string> {
+export async function sallyportImage(tools: Tools, { root, tag }: ImageSource = HERE): Promise<string> {
+  // Another tree says itself what belongs into its image; how an image is made here does not change with it.
+  const { imageContents }: ImageModule = await import(pathToFileURL(join(root, 'image/contents.ts')).href);
   const { executables, files, links, user } = imageContents();
-  const folder = join(cacheDirectory(), 'bundles');
+  const folder = join(cacheDirectory(), 'bundles', tag);
   const built = new Map<string, string>();
   for (const program of Object.keys(PROGRAMS) as readonly Program[]) {
     if (!files.some(({ source }) => source === `dist/${program}.mjs`)) continue;
-    built.set(`dist/${program}.mjs`, (await buildProgram(program, folder)).file);
+    built.set(`dist/${program}.mjs`, (await buildProgram(program, folder, root)).file);
   }
   const programs = executables.filter((executable) => executable.package !== null);
   return imageArchive({
-    name: `${SALLYPORT_IMAGE.repository}:${SALLYPORT_IMAGE.tag}`,
+    name: `${SALLYPORT_IMAGE.repository}:${tag}`,
     layers: [
       nodeLayer(),
       {
@@ -35,7 +48,7 @@ export async function sallyportImage(tools: Tools): Promise<string> {
         entries: [
           ...files.map(({ source, target }) => ({
             path: target,
-            file: built.get(source) ?? join(import.meta.dirname, '../..', source),
+            file: built.get(source) ?? join(root, source),
           })),
           ...links.map(({ path, target }) => ({ path, link: target })),
         ],

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 /**
  * Traffic that runs until it is killed: node traffic-source.ts KIND ADDRESS PORT EVERY_MS
  *
- *   datagrams   a UDP datagram every so often from one socket; `ok MS` for each that an echo returns
+ *   datagrams   a UDP datagram every so often from one socket; `ok MS NUMBER` for each that an echo returns, numbered as sent
  *   stream      HTTP requests on one TCP connection, the next one so long after the last answer; `ok MS` for each piece of an
  *               answer, `closed MS REASON` once the connection has ended
  *
@@ -18,11 +18,12 @@ function say(...words: readonly (string | number)[]): void {
 
 function datagrams(): void {
   const socket = createSocket('udp4');
-  socket.on('message', () => say('ok', Date.now()));
+  let sent = 0;
+  socket.on('message', (echo) => say('ok', Date.now(), echo.toString()));
   // A refusal is an answer to one datagram and says nothing about the next.
   socket.on('error', () => undefined);
   socket.connect(Number(port), address, () =>
-    setInterval(() => socket.send(`${Date.now()}`, () => undefined), Number(every)),
+    setInterval(() => socket.send(`${sent++}`, () => undefined), Number(every)),
   );
 }
 

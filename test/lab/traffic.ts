@@ -17,6 +17,7 @@ export async function askSoonAndLong(laptop: Laptop): Promise<void> {
 /** Traffic that a laptop keeps up until it is stopped, and when it got answers; see traffic-source.ts for the kinds. */
 export class Traffic {
   readonly #answers: number[] = [];
+  readonly #numbers: number[] = [];
   readonly #stopping = new AbortController();
   readonly #waiting = new Set<() => void>();
   readonly #ended: Promise<unknown>;
@@ -42,6 +43,16 @@ export class Traffic {
   /** The answers that came after this moment. */
   answersAfter(moment: number): readonly number[] {
     return this.#answers.filter((answer) => answer > moment);
+  }
+
+  /**
+   * How many datagrams were sent, and how many of them never came back, between the first and the last that came back after this
+   * moment. Whoever wants the loss of all that was sent until now waits for another answer first.
+   */
+  lossAfter(moment: number): { readonly sent: number; readonly lost: number } {
+    const numbers = this.#numbers.filter((_, index) => (this.#answers[index] ?? 0) > moment);
+    const sent = numbers.length === 0 ? 0 : Math.max(...numbers) - Math.min(...numbers) + 1;
+    return { sent, lost: sent - new Set(numbers).size };
   }
 
   /** The longest time without an answer between these moments, in milliseconds. */
@@ -73,8 +84,10 @@ export class Traffic {
     this.#rest = lines.pop() ?? '';
     for (const line of lines) {
       const [what, at = '', ...reason] = line.split(' ');
-      if (what === 'ok') this.#answers.push(Number(at));
-      else if (what === 'closed') this.#closed = { at: Number(at), reason: reason.join(' ') };
+      if (what === 'ok') {
+        this.#answers.push(Number(at));
+        this.#numbers.push(Number(reason[0]));
+      } else if (what === 'closed') this.#closed = { at: Number(at), reason: reason.join(' ') };
     }
     for (const wake of [...this.#waiting]) wake();
   }
