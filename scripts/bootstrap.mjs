@@ -107,7 +107,10 @@ function prepareKind(required) {
 
 function missingPackages() {
   // Only the tests build a kernel.
-  const wanted = { ...NEEDS.commands, ...(script === 'scripts/test.ts' ? NEEDS.kernelCommands : {}) };
+  const wanted = {
+    ...NEEDS.commands,
+    ...(script === 'scripts/test.ts' ? { ...NEEDS.kernelCommands, ...NEEDS.evidenceCommands } : {}),
+  };
   const commands = Object.entries(wanted).filter(([command]) => find(command) === undefined);
   const files = Object.entries(NEEDS.files).filter(([file]) => !existsSync(file));
   return [...commands, ...files].map(([, name]) => name);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { runChecks } from './support/checks.ts';
 import { runChild } from './support/child.ts';
+import { evidenceSince, forgetEarlierEvidence } from './support/evidence-folder.ts';
 import { interruption } from './support/interrupt.ts';
 import { inProject, NODE, ROOT } from './support/paths.ts';
 import { proven, skipped, slowest } from './support/proven.ts';
@@ -47,17 +48,24 @@ function chosen(names: readonly string[] | undefined): readonly Ring[] {
 /** Runs the rings one after the other, then says what they came to. Returns the exit status. */
 async function run(wanted: readonly Ring[]): Promise<number> {
   const signal = interruption((name) => console.log(`\n${name}: ending; tests that hold something clean up first`));
+  forgetEarlierEvidence();
+  const began = Date.now();
   const results: RingResult[] = [];
   for (const ring of wanted) {
     if (signal.aborted) break;
     results.push({ says: ring.says, ...(await runRing(ring, signal)) });
   }
   const failures = results.flatMap((result) => result.failures).map((failure) => failure.replace(`${ROOT}/`, ''));
-  const failed = failures.length === 0 ? '' : `Failed:\n${failures.map((failure) => `  ${failure}`).join('\n')}`;
+  const failed = headed('Failed:', failures);
+  const evidence = headed('Evidence of failures (logs, objects, kernel state, captures):', evidenceSince(began));
   const interrupted = signal.aborted ? 'Interrupted: the numbers are not the whole.' : '';
-  const parts = [proven(results), slowest(results), skipped(results), failed, interrupted, table(results)];
+  const parts = [proven(results), slowest(results), skipped(results), failed, evidence, interrupted, table(results)];
   console.log(`\n${[...parts, lastLine(results)].filter((part) => part !== '').join('\n\n')}`);
   return signal.aborted ? 130 : failures.length > 0 ? 1 : 0;
+}
+
+function headed(head: string, lines: readonly string[]): string {
+  return lines.length === 0 ? '' : [head, ...lines.map((line) => `  ${line}`)].join('\n');
 }
 
 async function runRing(ring: Ring, signal: AbortSignal): Promise<RingResult> {

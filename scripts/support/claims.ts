@@ -8,6 +8,7 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/chart': 'the chart renders what is meant, with no more rights than needed, and refuses wrong values',
   'test/cli': 'the command line tells the truth and changes nothing unasked',
   'test/dataplane': 'Linux objects: their text, and the way from any state to any other',
+  'test/fuzz': 'no parser of outside text crashes, hangs or swells, whatever it is fed',
   'test/host': 'commands, keys and the fake host do as the real ones do',
   'test/k8s': 'lists, watches, leases, retries and proxies hold against a server that misbehaves',
   'test/mesh': 'who is let in, with which address, through which firewall, and what the status says',
@@ -24,12 +25,17 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/netns/bad-network.test.ts':
     'delay, loss and a NAT that forgets change no decision; a path that swallows all is told in time',
   'test/netns/drift.test.ts': 'what somebody else changed on a node is noticed and mended',
+  'test/netns/foreign-firewall.test.ts': 'a firewall that is not ours and drops our packets is named, with its remedy',
+  'test/netns/node-faults.test.ts':
+    'what a node lacks or has in the way is named, with its remedy, and mended once that is done',
   'test/netns/host.test.ts': 'the contract of a host, by the real wg, ip and nft',
   'test/netns/node.test.ts': 'a plan becomes a real interface, firewall and routes, also with 1,000s of peers',
   'test/netns/packets.test.ts':
     'packets reach the Services a device may use and nothing else, beside real kube-proxy rules',
   'test/netns/preshared-keys.test.ts': 'a laptop with a preshared key connects; with a wrong one it does not',
   'test/netns/usermode.test.ts': "the agent's own WireGuard speaks with the real one",
+  'test/kernel/bad-network.test.ts': 'the bad network of the tests does what the kernel’s own netem does',
+  'test/kernel/node-faults.test.ts': 'the same faults of a node on kernel WireGuard, and without IPv6',
   'test/kernel/guest.test.ts': 'a kernel with WireGuard of our own build boots, runs programs and ends',
   'test/kernel/drift.test.ts': 'what somebody else changed on a node is noticed and mended, on kernel WireGuard',
   'test/kernel/host.test.ts':
@@ -42,17 +48,20 @@ export const CLAIMS: Readonly<Record<string, string>> = {
     'whatever is wrong becomes a condition that says why and what to do, and disturbs nobody',
   'test/lab/crd-validation.test.ts': 'the real API server accepts and refuses what the schema says',
   'test/lab/describe.test.ts': '`kubectl describe` alone tells what works, what does not, and what to do',
+  'test/lab/evidence.test.ts': 'a failing test of the lab leaves logs, objects, kernel state and a capture, and no key',
   'test/lab/isolation.test.ts': 'a device reaches Services, but no node, no pod, no other device',
   'test/lab/kind.test.ts': 'the demo’s configuration of kind is one that kind accepts',
   'test/lab/main-job.test.ts': 'a laptop with stock tools reaches Services by name, in each mode of kube-proxy',
   'test/lab/many-preshared-keys.test.ts':
     'the Secret of ten thousand preshared keys is one that a real API server stores',
   'test/lab/preshared-key.test.ts': 'preshared keys: made, used, changed, withdrawn, never shown',
+  'test/lab/remote-shell.test.ts': 'commands reach a node with a kernel of its own as they reach any other',
   'test/lab/restart.test.ts': 'agents, operators and DaemonSets restart, others interfere: laptops go on by themselves',
   'test/lab/revocation.test.ts':
     'whoever is deleted, suspended or expired is out within a second, also with the operator down',
   'test/lab/smoke.test.ts':
     'the lab is a real cluster: pods, Services, DNS, both modes of kube-proxy, a node that dies',
+  'test/lab/upgrade.test.ts': 'an upgrade from the version before, and back: addresses stay, traffic goes on',
   'test/lab/uninstall.test.ts': 'an uninstallation leaves every node as it was; a new one gives the old addresses back',
 };
 

@@ -1,9 +1,11 @@
 import { CONTROL_PLANE_ADDRESS, nodeAddress, nodePodCidr, UNDERLAY_PREFIX } from './addresses.ts';
 import { labTools, type Tools } from './binaries.ts';
 import { createGroup, labGroup } from './cgroups.ts';
+import { clustersHere } from './clusters-here.ts';
 import { issueNodeCredentials, startControlPlane } from './control-plane.ts';
 import { coreDnsImage, coreDnsManifests } from './coredns.ts';
 import { diagnosis } from './diagnosis.ts';
+import { evidenceOfStart } from './evidence-of-start.ts';
 import { ipBatch } from './network.ts';
 import type { KubeProxyMode, NodeKernel } from './node.ts';
 import { type Ownership, removeKept, takeOwnership } from './ownership.ts';
@@ -54,6 +56,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     writeRecord(record);
     return await bringUp({ record, sandbox, tools, ownership, options });
   } catch (error) {
+    await evidenceOfStart(name);
     await ownership.remove();
     throw error;
   }
@@ -97,6 +100,7 @@ async function bringUp({ record, sandbox, tools, ownership, options }: Beginning
     remove: options.keep ? () => removeKept(name) : ownership.remove,
     onEnded: ended.reject,
   });
+  clustersHere.add(cluster);
   await ipBatch(
     sandbox,
     nodes.map(({ index }) => `route add ${nodePodCidr(index)} via ${nodeAddress(index)}`),

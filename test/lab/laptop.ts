@@ -7,6 +7,15 @@ import { plugIn } from './network.ts';
 import { resolvconfFolders } from './openresolv.ts';
 import { execInside, insidePath, killNamespace, openMember, type Sandbox } from './sandbox.ts';
 
+/** Something that a laptop asked of the network, and how it ended; without a code it has not ended yet. */
+export interface Flow {
+  readonly argv: readonly string[];
+  readonly code?: number;
+}
+
+/** The programs by which tests ask something of the network; the last one runs those of this folder. */
+const ASKING: ReadonlySet<string> = new Set(['curl', 'ping', 'getent', 'timeout', process.execPath]);
+
 /**
  * Somebody's computer on the underlay, outside of the cluster. It has its own /etc (resolv.conf, wireguard), /run and
  * /var, a stock wg-quick that falls back to wireguard-go, and a working resolvconf.
@@ -16,6 +25,7 @@ export class Laptop {
   readonly address: string;
   readonly sandbox: Sandbox;
   readonly #tools: Tools;
+  #lastFlow: Flow | undefined;
 
   constructor(name: string, address: string, sandbox: Sandbox, tools: Tools) {
     this.name = name;
@@ -25,8 +35,17 @@ export class Laptop {
   }
 
   /** Runs a command on it, as root. */
-  exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
-    return execInside(this.sandbox, argv, { ...options, env: { ...this.environment, ...options.env } });
+  async exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
+    const asks = ASKING.has(argv[0] ?? '');
+    if (asks) this.#lastFlow = { argv };
+    const result = await execInside(this.sandbox, argv, { ...options, env: { ...this.environment, ...options.env } });
+    if (asks) this.#lastFlow = { argv, code: result.code };
+    return result;
+  }
+
+  /** What it asked of the network last. */
+  get lastFlow(): Flow | undefined {
+    return this.#lastFlow;
   }
 
   /** Writes a file on it; nobody but root may read it unless `mode` says otherwise. */

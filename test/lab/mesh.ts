@@ -6,6 +6,7 @@ import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
 import type { KubernetesObject, ResourceType } from '../../src/api/resource.ts';
 import { type KeyPair, keyPairFrom } from '../../src/net/key.ts';
 import { type Cluster, startCluster } from './cluster.ts';
+import { evidenceOfStart } from './evidence-of-start.ts';
 import { type ExecResult, run, TIED } from './exec.ts';
 import type { Laptop } from './laptop.ts';
 import { nodeKernels, type Shape } from './node-kernels.ts';
@@ -207,6 +208,7 @@ export async function startMesh(name: string, shape: Shape = 'userspace'): Promi
     await Promise.all([mesh.install(), mesh.addWorkloads(cluster.nodes.map((node) => node.name))]);
     return mesh;
   } catch (error) {
+    await evidenceOfStart(name);
     await cluster.stop();
     throw error;
   }

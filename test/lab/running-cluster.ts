@@ -1,5 +1,6 @@
 import { CONTROL_PLANE_ADDRESS, laptopAddress, nodeAddress, nodePodCidr } from './addresses.ts';
 import type { Tools } from './binaries.ts';
+import { clustersHere } from './clusters-here.ts';
 import { ExecError, type ExecOptions, type ExecResult, run, TIED } from './exec.ts';
 import { KernelNode } from './kernel-node.ts';
 import { Laptop, startLaptop } from './laptop.ts';
@@ -122,6 +123,7 @@ export class Cluster {
 
   /** Removes the cluster and everything that came with it. */
   stop(): Promise<void> {
+    clustersHere.delete(this);
     return this.#parts.remove();
   }
 
