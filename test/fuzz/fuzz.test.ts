@@ -6,7 +6,7 @@ import { TARGETS } from './targets.ts';
 
 /** Another seed each day: what a run finds is told with its seed. */
 const SEED = Math.floor(Date.now() / 86_400_000);
-const BRIEF = { seed: SEED, inputs: 3_000, withinMs: 250 };
+const BRIEF = { seed: SEED, inputs: 3_000, withinMs: 100 };
 
 describe('a short look at every parser of outside text (npm run fuzz takes longer ones)', () => {
   test.each(TARGETS)('$name', (target) => {
@@ -34,11 +34,13 @@ describe('the fuzzer itself', () => {
 
   test('finds an input that takes too long', () => {
     const slow = () => {
-      const end = performance.now() + 1_100;
+      const end = performance.now() + 30;
       while (performance.now() < end);
       return true;
     };
-    expect(() => fuzz({ name: 'slow', next: () => '', accepts: slow }, { seed: 1, inputs: 1 })).toThrow('took 1');
+    expect(() => fuzz({ name: 'slow', next: () => '', accepts: slow }, { seed: 1, inputs: 1, hangMs: 20 })).toThrow(
+      /took \d+ ms/,
+    );
   });
 
   test('makes the same inputs of the same seed, other ones each time, and leaves the good one alone', () => {

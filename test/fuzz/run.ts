@@ -15,6 +15,8 @@ export interface FuzzOptions {
   readonly inputs: number;
   /** Milliseconds after which no further input is begun. */
   readonly withinMs?: number;
+  /** An input that takes longer than so many milliseconds hangs (default 1000; a pause of the machine is far below). */
+  readonly hangMs?: number;
   readonly onProgress?: (done: number) => void;
 }
 
@@ -36,12 +38,13 @@ export class FuzzFailure extends Error {
   }
 }
 
-/** No input of these sizes may take longer; a pause of the garbage collector or of the machine is far below. */
-const HANG_MS = 1_000;
 const PROGRESS_EVERY = 10_000;
 
 /** Feeds a target with changed inputs. @throws {FuzzFailure} at the first that breaks a promise or takes too long */
-export function fuzz(target: FuzzTarget, { seed, inputs, withinMs, onProgress }: FuzzOptions): FuzzResult {
+export function fuzz(
+  target: FuzzTarget,
+  { seed, inputs, withinMs, hangMs = 1_000, onProgress }: FuzzOptions,
+): FuzzResult {
   const random = randomFrom(seed);
   const began = performance.now();
   let accepted = 0;
@@ -59,7 +62,7 @@ export function fuzz(target: FuzzTarget, { seed, inputs, withinMs, onProgress }:
     }
     const took = performance.now() - start;
     slowestMs = Math.max(slowestMs, took);
-    if (took > HANG_MS) throw new FuzzFailure(target, seed, index, input, `took ${Math.round(took)} ms`);
+    if (took > hangMs) throw new FuzzFailure(target, seed, index, input, `took ${Math.round(took)} ms`);
   }
   return { inputs: index, accepted, seconds: (performance.now() - began) / 1000, slowestMs };
 }
