@@ -6,7 +6,7 @@ import { curl, type Device, Mesh, must, RELEASE } from './mesh.ts';
 import type { KubeProxyMode } from './node.ts';
 import { nodeKernels } from './node-kernels.ts';
 
-/** ipvs only on demand, where SALLYPORT_LAB_NODES is set: on a busy machine Services there took longer than a minute once. */
+/** ipvs only on demand, where SALLYPORT_LAB_NODES is set: one of two runs there waited in vain for a minute for Services, why is not known. */
 const MODES: readonly KubeProxyMode[] =
   process.env.SALLYPORT_LAB_NODES === undefined ? ['nftables', 'iptables'] : ['nftables', 'iptables', 'ipvs'];
 const KERNELS = nodeKernels('mixed');
