@@ -8,6 +8,7 @@ const ROOT = join(import.meta.dirname, '..', '..');
 interface Step {
   readonly uses?: string;
   readonly run?: string;
+  readonly with?: Readonly<Record<string, unknown>>;
 }
 
 interface Workflow {
@@ -54,4 +55,12 @@ test('the gate waits for every other job of ci', () => {
   const ci = workflows.find(({ file }) => file.endsWith('/ci.yml'))?.workflow;
   const { 'ci-ok': gate, ...others } = ci?.jobs ?? {};
   expect(gate?.needs).toEqual(Object.keys(others));
+});
+
+test('whoever runs every ring has the history that the upgrade starts from', () => {
+  const jobs = workflows.flatMap(({ workflow }) => Object.values(workflow.jobs));
+  const all = jobs.filter(({ steps }) => steps.some(({ run }) => run?.includes('.ci/run')));
+  expect(all).toHaveLength(1);
+  for (const { steps } of all)
+    expect(steps.find(({ uses }) => uses?.startsWith('actions/checkout'))?.with?.['fetch-depth']).toBe(0);
 });
