@@ -25,6 +25,7 @@ import { parsePresharedKey, parsePrivateKey, parsePublicKey } from '../../src/ne
 import type { Parsed } from '../../src/net/parsed.ts';
 import { parseOperatorConfig } from '../../src/operator/config.ts';
 import { aGateway } from '../support/builders.ts';
+import { judgeForeign, NFT_FOREIGN } from './foreign-rules.ts';
 import { mutatedText, mutatedValue, type Random } from './mutate.ts';
 import { packetTargets } from './packet-targets.ts';
 import type { FuzzTarget } from './run.ts';
@@ -49,6 +50,7 @@ type ErrorType = abstract new (...words: never[]) => Error;
 export const TARGETS: readonly FuzzTarget[] = [
   text('wg show dump', [WG_DUMP], UnreadableOutput, (input) => noSecret(() => parseDump(input, () => 'fingerprint'))),
   json('nft list table', NFT_TABLE, UnreadableOutput, (input) => parseTable(input, 'mine')),
+  json('nft rules of others', NFT_FOREIGN, UnreadableOutput, judgeForeign),
   json('ip link', IP_LINKS, UnreadableOutput, parseLinks),
   json('ip address', IP_ADDRESSES, UnreadableOutput, parseHostAddresses),
   json('ip route', IP_ROUTES, UnreadableOutput, (input) => parseRoutes(input, 4, 'wg-default')),

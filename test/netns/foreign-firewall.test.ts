@@ -88,7 +88,7 @@ describe.skipIf(missing)('a firewall that is not ours', () => {
     test('is named, and what the sentence says mends it', async () => {
       const before = await reaches();
       await node().runAll(make);
-      expect(await reaches()).not.toEqual(before);
+      await expect.poll(reaches, { timeout: 10_000 }).not.toEqual(before);
       expect(await told('services')).toMatch(sentence);
       expect((await told()) !== undefined).toBe(certain);
       await obey(await told('services'));
@@ -128,7 +128,7 @@ describe.skipIf(missing)('a firewall that is not ours', () => {
     expect(await link.tries('ping -c 1 -W 6 10.213.0.1')).toContain('1 received');
   });
 
-  test('is read beside ten thousand rules of a service proxy in a second, and nothing is changed', async () => {
+  test('is read beside ten thousand rules of a service proxy by few commands, and nothing is changed', async () => {
     const { folder } = cluster.gateway;
     const file = join(folder, 'crowd.nft');
     const chains = Array.from({ length: 5_000 }, (_, n) => `chain KUBE-SVC-${n} { counter accept; counter drop; }`);
@@ -142,7 +142,19 @@ describe.skipIf(missing)('a firewall that is not ours', () => {
     expect(await told('services')).toBeUndefined();
     const ms = performance.now() - began;
     console.log(`a look at foreign rules beside 10,000 of a service proxy: ${ms.toFixed(0)} ms`);
-    expect(ms).toBeLessThan(1_000);
-    expect(cluster.gateway.commandsRun.filter((line) => !/ list /.test(line))).toEqual([]);
+    const { commandsRun } = cluster.gateway;
+    expect(commandsRun.filter((line) => !/^nft -j (-s )?list chain/.test(line))).toEqual([]);
+    expect(commandsRun.length).toBeLessThan(10);
+    expect(ms).toBeLessThan(5_000);
+  });
+
+  // Last, because the table stays once it was there.
+  test('of iptables-legacy, which nft does not show, is pointed at while the probe fails', async (context) => {
+    const legacy = await node().tries('iptables-legacy -P FORWARD DROP -v');
+    const names = await node().tries('cat /proc/net/ip_tables_names');
+    context.skip(!names.includes('filter'), `this machine has no iptables-legacy ${legacy}`);
+    expect(await told()).toBeUndefined();
+    expect(await told('services')).toMatch(/^iptables-legacy has a filter table.*\(iptables-legacy -S FORWARD\)/);
+    await node().run('iptables-legacy -P FORWARD ACCEPT');
   });
 });

@@ -124,4 +124,22 @@ describe.skipIf(missing)('strict reverse path filtering', () => {
     expect(await reaches()).toEqual(before);
     expect(await cluster.gateway.sync(cluster.plan())).toEqual([]);
   });
+
+  test('of an uplink by which the way back does not go drops the tunnel before anything of ours, and a counter tells', async () => {
+    const { namespace } = cluster.gateway;
+    const laptop = cluster.alice.namespace;
+    const dropped = async () =>
+      Number(/ (\d+) /.exec(await namespace.run('nstat -asz TcpExtIPReversePathFilter'))?.[1]);
+    // Another address of the laptop, to which this node would answer by its default route.
+    await laptop.runAll(`ip address add 203.0.113.9/32 dev lo
+      ip route change 192.168.50.0/24 dev eth0 src 203.0.113.9`);
+    const before = await dropped();
+    await namespace.run('sysctl -q -w net.ipv4.conf.under0.rp_filter=1');
+    await laptop.tries('ping -c 2 -i 0.2 -W 1 192.168.50.1');
+    expect(await dropped()).toBeGreaterThan(before);
+    const loose = await dropped();
+    await namespace.run('sysctl -q -w net.ipv4.conf.under0.rp_filter=2');
+    await laptop.tries('ping -c 2 -i 0.2 -W 1 192.168.50.1');
+    expect(await dropped()).toBe(loose);
+  });
 });

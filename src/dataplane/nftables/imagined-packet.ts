@@ -27,10 +27,15 @@ export function matches(packet: ImaginedPacket, match: JsonObject): Maybe {
 }
 
 /** Whether what `left` takes from the packet is `right`, or among it. */
-export function equals(packet: ImaginedPacket, left: unknown, right: unknown): Maybe {
-  if (Array.isArray(right)) return anyOf(right.map((one) => equals(packet, left, one)));
-  if (isObject(right) && Array.isArray(right.set)) return equals(packet, left, right.set);
+function equals(packet: ImaginedPacket, left: unknown, right: unknown): Maybe {
   if (!isObject(left)) return undefined;
+  const choice = isObject(right) && Array.isArray(right.set) ? right.set : right;
+  return Array.isArray(choice)
+    ? anyOf(choice.map((one) => equalsOne(packet, left, one)))
+    : equalsOne(packet, left, choice);
+}
+
+function equalsOne(packet: ImaginedPacket, left: JsonObject, right: unknown): Maybe {
   const { meta, ct, payload } = left;
   if (isObject(meta)) return metaEquals(packet, meta.key, right);
   if (isObject(ct) && ct.key === 'state') return packet.ctState === undefined ? undefined : packet.ctState === right;
