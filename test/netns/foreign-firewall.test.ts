@@ -145,7 +145,6 @@ describe.skipIf(missing)('a firewall that is not ours', () => {
     const { commandsRun } = cluster.gateway;
     expect(commandsRun.filter((line) => !/^nft -j (-s )?list chain/.test(line))).toEqual([]);
     expect(commandsRun.length).toBeLessThan(10);
-    expect(ms).toBeLessThan(5_000);
   });
 
   // Last, because the table stays once it was there.
