@@ -9,7 +9,16 @@ export type OnDrift = (what: string) => void;
 const GATHER_MS = 30;
 const RESTART_MS = 1000;
 
-/** Reports what the kernel announces about our table, interface, addresses and routes, and forwarding being turned off. */
+const PROXY_MODE_CHANGED = 'kube-proxy may run in another mode';
+/** What nftables and iptables mode make once, and take away when they go; what is in it comes and goes with every Service. */
+const PROXY_OBJECT = /^(add|create|delete) (table ip kube-proxy|chain ip nat KUBE-SERVICES)( |$)/;
+/** The interface of ipvs mode comes and goes; its addresses, on lines without the second colon, follow the Services. */
+const PROXY_LINK = /^(Deleted )?\d+: kube-ipvs0: /;
+
+/**
+ * Reports what the kernel announces about our table, interface, addresses and routes, about forwarding being turned off, and about
+ * kube-proxy in another mode, which asks for another firewall.
+ */
 export function watchKernel(commands: Commands, names: Names, signal: AbortSignal, onDrift: OnDrift): void {
   const report = gathered(signal, onDrift);
   void monitor(commands, ['nft', 'monitor'], signal, report, tableDrift(names.table));
@@ -17,15 +26,19 @@ export function watchKernel(commands: Commands, names: Names, signal: AbortSigna
   void monitor(commands, ['ip', '-o', 'monitor', ...objects], signal, report, linkDrift(names.device));
 }
 
-/** What a line of `nft monitor` says about the table, if anything. */
+/** What a line of `nft monitor` says about the table or the mode of kube-proxy, if anything. */
 export function tableDrift(table: string): (line: string) => string | undefined {
-  return (line) => (` ${line} `.includes(` inet ${table} `) ? `nftables table ${table} changed` : undefined);
+  return (line) => {
+    if (PROXY_OBJECT.test(line)) return PROXY_MODE_CHANGED;
+    return ` ${line} `.includes(` inet ${table} `) ? `nftables table ${table} changed` : undefined;
+  };
 }
 
-/** What a line of `ip -o monitor link address route netconf` says about the interface or forwarding, if anything. */
+/** What a line of `ip -o monitor link address route netconf` says about the interface, forwarding or the mode of kube-proxy, if anything. */
 export function linkDrift(device: string): (line: string) => string | undefined {
   return (line) => {
     if (/\ball forwarding off\b/.test(line)) return 'forwarding was turned off';
+    if (PROXY_LINK.test(line)) return PROXY_MODE_CHANGED;
     const named = line.split(/[\s:@\\]+/).includes(device);
     return named ? `interface ${device}, its addresses or its routes changed` : undefined;
   };

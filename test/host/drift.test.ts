@@ -14,6 +14,12 @@ describe('a line of nft monitor', () => {
     ['add element inet sallyport_default services4 { 10.96.0.0/12 }', true],
     ['add rule inet sallyport_default_2 from_mesh accept', false],
     ['delete table ip sallyport_default', false],
+    ['add table ip kube-proxy', true],
+    ['delete table ip kube-proxy', true],
+    ['create chain ip nat KUBE-SERVICES', true],
+    ['delete chain ip nat KUBE-SERVICES', true],
+    ['add chain ip nat KUBE-SVC-ABC', false],
+    ['add rule ip nat KUBE-SERVICES ip daddr 10.96.0.1', false],
     ['add element ip kube-proxy service-ips { 10.96.0.1 . tcp . 443 : goto service-X }', false],
     ['# new generation 12 by process 4133 (nft)', false],
     ['', false],
@@ -34,6 +40,10 @@ describe('a line of ip monitor', () => {
     ['inet eth0 forwarding off', false],
     ['8: wg-default2: <POINTOPOINT,NOARP> mtu 1420', false],
     ['9: veth1@if3: <BROADCAST,UP> mtu 1500 master cni0', false],
+    ['9: kube-ipvs0: <BROADCAST,NOARP> mtu 1500 qdisc noop state DOWN group default \\    link/ether aa:bb', true],
+    ['Deleted 9: kube-ipvs0: <BROADCAST,NOARP> mtu 1500 qdisc noop state DOWN group default \\    link/ether', true],
+    ['9: kube-ipvs0    inet 10.96.0.10/32 scope global kube-ipvs0\\       valid_lft forever', false],
+    ['local 10.96.0.10 dev kube-ipvs0 table local proto kernel scope host src 10.96.0.10', false],
     ['', false],
   ])('%j', (line, ours) => {
     expect(linkDrift('wg-default')(line) !== undefined).toBe(ours);
