@@ -8,7 +8,7 @@ import { Relay } from '../support/bad-network/relay.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
 import { TestCluster } from './cluster.ts';
 import { missing } from './machine.ts';
-import { ask, startProgram } from './mesh.ts';
+import { startProgram } from './mesh.ts';
 import { Gateway, IPV4, wireguardGo } from './support-usermode.ts';
 
 const PORT = 40_000;
@@ -41,7 +41,7 @@ describe.skipIf(missing)('a laptop behind a bad network', () => {
     cluster.alice.namespace.run(
       `wg set wg0 peer ${cluster.gateway.keys.publicKey} endpoint 127.0.0.1:${PORT}${settings}`,
     );
-  const get = async () => (await ask(cluster.alice.namespace, 'get http://10.96.0.20/')).answer;
+  const get = async () => (await cluster.alice.namespace.ask('get http://10.96.0.20/')).answer;
   const dialledFrom = async () => {
     const peers = await cluster.gateway.host.observePeers(PLAN_NAMES.device);
     return peers.get(cluster.alice.keys.publicKey)?.endpoint;
@@ -54,13 +54,13 @@ describe.skipIf(missing)('a laptop behind a bad network', () => {
 
   test('gets whole answers where packets arrive damaged', async () => {
     await relay.both({ corrupted: 0.1 });
-    const { answer } = await ask(cluster.alice.namespace, 'post http://10.96.0.20/ 200000');
+    const { answer } = await cluster.alice.namespace.ask('post http://10.96.0.20/ 200000');
     expect(answer).toMatchObject({ received: 200_000 });
   });
 
   test('keeps a connection when its router gives it another port', async () => {
     let echoes = 0;
-    const held = await startProgram(cluster.alice.namespace.commands, 'ask.ts hold 10.96.0.20 7', () => {
+    const held = await startProgram(cluster.alice.namespace.commands, 'hold.ts 10.96.0.20 7', () => {
       echoes += 1;
     });
     try {

@@ -66,6 +66,18 @@ export class TestCluster {
     return aNodePlan({ publicKey: this.gateway.keys.publicKey, peers, ...wishes });
   }
 
+  /** Has a laptop begin a new session now; by itself it would notice only after 15 s that the gateway has forgotten the old one. */
+  async shakeHands({ namespace }: Laptop): Promise<void> {
+    const { publicKey } = this.gateway.keys;
+    const [, endpoint = ''] = (await namespace.run('wg show wg0 endpoints')).trim().split('\t');
+    const [, allowed = ''] = (await namespace.run('wg show wg0 allowed-ips')).trim().split('\t');
+    await namespace.run(`wg set wg0 peer ${publicKey} remove`);
+    await namespace.run(
+      `wg set wg0 peer ${publicKey} endpoint ${endpoint} allowed-ips ${allowed.replaceAll(' ', ',')}`,
+    );
+    await namespace.tries('ping -c 1 -W 5 10.213.0.1');
+  }
+
   async dispose(): Promise<void> {
     await Promise.all(this.#running.map((running) => running.stop()));
     await this.gateway.dispose();

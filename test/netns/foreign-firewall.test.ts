@@ -5,7 +5,6 @@ import { foreignFirewall } from '../../src/mesh/foreign-firewall.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
 import { TestCluster } from './cluster.ts';
 import { missing } from './machine.ts';
-import { ask } from './mesh.ts';
 
 const { device } = PLAN_NAMES;
 const PASSING = { device, listenPort: 51840, families: [4, 6], hasSessions: false } as const;
@@ -64,7 +63,7 @@ describe.skipIf(missing)('a firewall that is not ours', () => {
     const ruleset = await cluster.gateway.host.observeForeignRules(PLAN_NAMES);
     return foreignFirewall(ruleset, { ...PASSING, failing, hasSessions });
   };
-  const reaches = async () => (await ask(cluster.alice.namespace, 'tcp 10.96.0.20 80')).answer;
+  const reaches = async () => (await cluster.alice.namespace.ask('tcp 10.96.0.20 80')).answer;
   /** Runs the commands that the sentence shows. */
   const obey = async (sentence = '') => {
     const commands = /`(.*?)`, in a way/.exec(sentence)?.[1] ?? '';

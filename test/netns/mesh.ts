@@ -14,12 +14,6 @@ import { wireguardGo } from './support-usermode.ts';
 const PRESHARED_KEYS = 'preshared-keys';
 const PROGRAMS = join(import.meta.dirname, 'programs');
 
-/** The answer of a program of ours that ran in a namespace. */
-export interface Answer {
-  readonly answer: unknown;
-  readonly ms: number;
-}
-
 /** A fresh random key pair. */
 export function newKeys(): KeyPair {
   return keyPairFrom(randomBytes(32));
@@ -88,12 +82,6 @@ export class TestNode {
     await this.namespace.dispose();
     await rm(this.folder, { recursive: true, force: true });
   }
-}
-
-/** Asks one question from inside a namespace (programs/ask.ts). */
-export async function ask({ commands }: Namespace, question: string): Promise<Answer> {
-  const words = [process.execPath, join(PROGRAMS, 'ask.ts'), ...question.split(' ')];
-  return JSON.parse(await commands.run(words, { timeoutMs: 20_000 }));
 }
 
 /** Starts a program of ours in the namespace and waits for its first line; further lines go to `onLine`. */

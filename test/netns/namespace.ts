@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type Commands, createCommands } from '../../src/host/exec.ts';
 import type { SmallFiles } from '../../src/host/sysctls.ts';
+import { type Answer, Asker } from './asker.ts';
 
 const SET_UP =
   'mount -t tmpfs tmpfs /run && mkdir /run/wireguard && ip link set lo up && echo ready && exec sleep infinity';
@@ -17,12 +18,14 @@ export class Namespace {
   readonly commands: Commands;
   readonly pid: number;
   readonly #anchor: ChildProcess;
+  readonly #enter: readonly string[];
+  #asker: Asker | undefined;
 
   private constructor(anchor: ChildProcess, pid: number) {
     this.#anchor = anchor;
     this.pid = pid;
-    const enter = ['nsenter', '-t', String(pid), '-m', '-n', '--'];
-    this.commands = createCommands([...enter, ...TIED]);
+    this.#enter = ['nsenter', '-t', String(pid), '-m', '-n', '--', ...TIED];
+    this.commands = createCommands(this.#enter);
   }
 
   static async create(): Promise<Namespace> {
@@ -51,6 +54,12 @@ export class Namespace {
     return this.run(line).catch(() => '');
   }
 
+  /** Asks one question from inside (programs/asker.ts). */
+  ask(question: string): Promise<Answer> {
+    this.#asker ??= new Asker(this.#enter);
+    return this.#asker.ask(question);
+  }
+
   /** Small files as the namespace sees them: /proc/sys/net shows the namespace of whoever reads it. */
   get files(): SmallFiles {
     const { commands } = this;
@@ -71,6 +80,7 @@ export class Namespace {
 
   /** Takes the namespace away; whatever still runs in it keeps it alive, so stop that first. */
   async dispose(): Promise<void> {
+    this.#asker?.stop();
     if (this.#anchor.exitCode !== null) return;
     const gone = once(this.#anchor, 'exit');
     this.#anchor.kill('SIGKILL');

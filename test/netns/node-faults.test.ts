@@ -10,7 +10,7 @@ import { aServedGateway, NOW, POOL, POOL6 } from '../support/builders.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
 import { TestCluster } from './cluster.ts';
 import { missing } from './machine.ts';
-import { ask, startProgram, TestNode } from './mesh.ts';
+import { startProgram, TestNode } from './mesh.ts';
 
 /** Only a kernel that was booted without it has none. */
 const hasIpv6 = existsSync('/proc/sys/net/ipv6');
@@ -112,7 +112,7 @@ describe.skipIf(missing)('strict reverse path filtering', () => {
   }, 60_000);
   afterEach(() => cluster?.dispose());
 
-  const reaches = () => ask(cluster.alice.namespace, 'tcp 10.96.0.20 80').then(({ answer }) => answer);
+  const reaches = () => cluster.alice.namespace.ask('tcp 10.96.0.20 80').then(({ answer }) => answer);
 
   test('of all interfaces does not touch the mesh, because that of its own is loose', async () => {
     const before = await reaches();

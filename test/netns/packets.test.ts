@@ -3,7 +3,7 @@ import { because } from '../support/because.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
 import { TestCluster } from './cluster.ts';
 import { missing } from './machine.ts';
-import { ask, startProgram } from './mesh.ts';
+import { startProgram } from './mesh.ts';
 import type { Namespace } from './namespace.ts';
 
 /** A refusal that comes from the gateway at once; a lost packet would take seconds. Loaded machines need some leave. */
@@ -34,18 +34,18 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
       ['TCP over IPv6', 'get http://[fd5a:96::20]/', 'fd5a:1::1'],
       ['UDP over IPv6', 'udp fd5a:96::a 53', 'fd5a:1::1'],
     ])('a laptop reaches a Service by %s, and the backend sees the node', async (_what, question, node) => {
-      expect((await ask(alice, question)).answer).toMatchObject({ from: node });
+      expect((await alice.ask(question)).answer).toMatchObject({ from: node });
     });
 
     test('a Service whose endpoint is a host-network pod of the gateway node is reached', async () => {
-      expect((await ask(alice, 'get http://10.96.0.1:443/')).answer).toMatchObject({ from: '10.213.0.16' });
+      expect((await alice.ask('get http://10.96.0.1:443/')).answer).toMatchObject({ from: '10.213.0.16' });
     });
 
     test('a big body passes both ways, though the laptop has too large an MTU and no ICMP says so', async () => {
       await dropIcmpErrors(alice, cluster.backend);
       await alice.run('ip link set wg0 mtu 1500');
-      expect((await ask(alice, 'get http://10.96.0.20/big')).answer).toEqual({ bytes: BIG });
-      expect((await ask(alice, `post http://10.96.0.20/ ${BIG}`)).answer).toMatchObject({ received: BIG });
+      expect((await alice.ask('get http://10.96.0.20/big')).answer).toEqual({ bytes: BIG });
+      expect((await alice.ask(`post http://10.96.0.20/ ${BIG}`)).answer).toMatchObject({ received: BIG });
       await alice.run('ip link set wg0 mtu 1420');
     });
 
@@ -62,7 +62,7 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
       ['another laptop', 'tcp 10.213.0.17 7007'],
       ['another laptop over IPv6', 'tcp fd5a:213::17 7007'],
     ])('%s is refused at once', async (_what, question) => {
-      const { answer, ms } = await ask(alice, question);
+      const { answer, ms } = await alice.ask(question);
       expect(answer).toBe('ECONNREFUSED');
       expect(ms).toBeLessThan(AT_ONCE_MS);
     });
@@ -70,7 +70,7 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
     test('UDP is refused by ICMP, to a Service as to the node', async () => {
       /* Bob asks, another laptop last: a redirect, which the kernel makes even of what is refused, uses up a host's ICMP. */
       for (const question of ['udp 10.96.9.9 53', 'udp 10.213.0.1 10000', 'udp 10.213.0.16 5353']) {
-        const { answer, ms } = await ask(cluster.bob.namespace, question);
+        const { answer, ms } = await cluster.bob.namespace.ask(question);
         expect(answer).toBe('EHOSTUNREACH');
         expect(ms).toBeLessThan(AT_ONCE_MS);
       }
@@ -84,14 +84,14 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
     });
 
     test('what the mesh may not reach stands open to the cluster', async () => {
-      expect((await ask(cluster.backend, 'tcp 10.1.0.1 10250')).answer).toBe('connected');
+      expect((await cluster.backend.ask('tcp 10.1.0.1 10250')).answer).toBe('connected');
       await cluster.backend.run('ip route replace 10.213.0.0/16 via 10.1.0.1');
-      expect((await ask(cluster.backend, 'tcp 10.213.0.1 10250')).answer).toBe('connected');
+      expect((await cluster.backend.ask('tcp 10.213.0.1 10250')).answer).toBe('connected');
     });
 
     test('the cluster opens no connection into the mesh', async () => {
       await cluster.backend.run('ip route replace 10.213.0.0/16 via 10.1.0.1');
-      const { answer, ms } = await ask(cluster.backend, 'tcp 10.213.0.17 7007');
+      const { answer, ms } = await cluster.backend.ask('tcp 10.213.0.17 7007');
       expect(answer).toBe('ECONNREFUSED');
       expect(ms).toBeLessThan(AT_ONCE_MS);
       await cluster.backend.run('ip route delete 10.213.0.0/16');
@@ -99,27 +99,27 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
 
     test('laptops reach each other once the gateway lets them, with their own addresses', async () => {
       await cluster.gateway.sync(cluster.plan({ peerToPeer: 'Allow' }));
-      expect((await ask(alice, 'get http://10.213.0.17:8080/')).answer).toMatchObject({ from: '10.213.0.16' });
+      expect((await alice.ask('get http://10.213.0.17:8080/')).answer).toMatchObject({ from: '10.213.0.16' });
     });
 
     test('what the gateway advertises besides Services is reached, the node itself still not', async () => {
       await cluster.gateway.sync(cluster.plan({ routedCidrs: ['10.1.0.0/24', '10.0.0.0/9'] }));
-      expect((await ask(alice, 'get http://10.1.0.2:8080/')).answer).toMatchObject({ from: '10.1.0.1' });
-      expect((await ask(alice, 'tcp 10.1.0.1 10250')).answer).toBe('ECONNREFUSED');
-      expect((await ask(alice, 'tcp 10.96.9.9 80')).answer).toBe('ECONNREFUSED');
+      expect((await alice.ask('get http://10.1.0.2:8080/')).answer).toMatchObject({ from: '10.1.0.1' });
+      expect((await alice.ask('tcp 10.1.0.1 10250')).answer).toBe('ECONNREFUSED');
+      expect((await alice.ask('tcp 10.96.9.9 80')).answer).toBe('ECONNREFUSED');
     });
 
     test('denied by default, DNS alone is reached', async () => {
       await cluster.gateway.sync(cluster.plan({ accessDefault: 'Deny', routedCidrs: ['10.1.0.0/24'] }));
-      expect((await ask(alice, 'udp 10.96.0.10 53')).answer).toMatchObject({ from: '10.1.0.1' });
-      expect((await ask(alice, 'tcp 10.96.0.20 80')).answer).toBe('ECONNREFUSED');
-      expect((await ask(alice, 'tcp 10.1.0.2 8080')).answer).toBe('ECONNREFUSED');
+      expect((await alice.ask('udp 10.96.0.10 53')).answer).toMatchObject({ from: '10.1.0.1' });
+      expect((await alice.ask('tcp 10.96.0.20 80')).answer).toBe('ECONNREFUSED');
+      expect((await alice.ask('tcp 10.1.0.2 8080')).answer).toBe('ECONNREFUSED');
     });
 
     test('a removed laptop loses what it had open, also when it comes back, and the node forgets its connections', async () => {
       const flows = () => cluster.gateway.namespace.tries('conntrack -L -s 10.213.0.16');
       const seen = lines();
-      const held = await startProgram(alice.commands, 'ask.ts hold 10.96.0.20 7', seen.onLine);
+      const held = await startProgram(alice.commands, 'hold.ts 10.96.0.20 7', seen.onLine);
       await seen.next();
       expect(await flows()).toContain('dport=7');
       const { bob } = cluster;
@@ -127,8 +127,9 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
       expect(await flows()).toBe('');
       expect(await Promise.race([seen.after(100), held.exited])).toBe('silence');
       expect(await flows()).toBe('');
-      expect((await ask(bob.namespace, 'tcp 10.96.0.20 80')).answer).toBe('connected');
+      expect((await bob.namespace.ask('tcp 10.96.0.20 80')).answer).toBe('connected');
       await cluster.gateway.sync(cluster.plan());
+      await cluster.shakeHands(cluster.alice);
       await held.exited;
       expect(JSON.parse(seen.last()).answer).toBe('ECONNRESET');
     });
@@ -144,7 +145,7 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
       const [later] = JSON.parse(await node.run(`ip -json -s link show dev ${PLAN_NAMES.device}`));
       expect(later.stats64.tx.packets - before).toBeLessThan(10);
       await cluster.bob.namespace.run('ping -c 1 -W 2 10.213.0.1');
-      expect((await ask(cluster.bob.namespace, 'tcp 10.96.0.20 80')).answer).toBe('connected');
+      expect((await cluster.bob.namespace.ask('tcp 10.96.0.20 80')).answer).toBe('connected');
     });
   },
 );

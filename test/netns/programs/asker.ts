@@ -1,0 +1,64 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
+
+/*
+ * Asks questions from inside a namespace: a line each on standard input, answered by a line of JSON, {"answer": …, "ms": …}, until
+ * that input ends. Every question has sockets of its own.
+ * tcp HOST PORT | udp HOST PORT | get URL | post URL BYTES
+ */
+const PATIENCE_MS = 3_000;
+const PATIENCE_FOR_BODIES_MS = 15_000;
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const started = performance.now();
+  const answer = await answered(line.split(' '));
+  console.log(JSON.stringify({ answer, ms: performance.now() - started }));
+}
+process.exit();
+
+async function answered([kind = '', target = '', third = '']: readonly string[]): Promise<unknown> {
+  const patience = kind === 'tcp' || kind === 'udp' ? PATIENCE_MS : PATIENCE_FOR_BODIES_MS;
+  const signal = AbortSignal.timeout(patience);
+  try {
+    if (kind === 'tcp') return await tcp(target, Number(third), signal);
+    if (kind === 'udp') return await udp(target, Number(third), signal);
+    return await http(target, kind === 'post' ? Number(third) : undefined, signal);
+  } catch (error) {
+    return signal.aborted ? 'timeout' : ((error as NodeJS.ErrnoException).code ?? String(error));
+  }
+}
+
+async function tcp(host: string, port: number, signal: AbortSignal): Promise<string> {
+  const socket = connect(port, host);
+  try {
+    await once(socket, 'connect', { signal });
+    return 'connected';
+  } finally {
+    socket.destroy();
+  }
+}
+
+async function udp(host: string, port: number, signal: AbortSignal): Promise<unknown> {
+  const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
+  try {
+    const message = once(socket, 'message', { signal });
+    socket.connect(port, host, () => socket.send('who'));
+    const [packet] = await message;
+    return JSON.parse(String(packet));
+  } finally {
+    socket.close();
+  }
+}
+
+async function http(url: string, bytes: number | undefined, signal: AbortSignal): Promise<unknown> {
+  const asked = request(url, { agent: false, method: bytes === undefined ? 'GET' : 'POST', signal });
+  const response = once(asked, 'response');
+  asked.end(bytes === undefined ? undefined : Buffer.alloc(bytes, 'x'));
+  const [message] = await response;
+  const body = await text(message);
+  return body.startsWith('{') ? JSON.parse(body) : { bytes: body.length };
+}
