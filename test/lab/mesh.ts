@@ -112,11 +112,19 @@ export class Mesh {
     const place = ['-n', namespace];
     await this.cluster.kubectl([...place, 'scale', `deployment/${deployment}`, `--replicas=${replicas}`]);
     const rows = async () => {
-      const pods = await this.cluster.kubectl([...place, 'get', 'pods', '-o', 'name']);
-      return pods.split('\n').filter((pod) => pod.startsWith(`pod/${deployment}-`)).length;
+      const pods = await this.podNames(namespace);
+      return pods.filter((pod) => pod.startsWith(`${deployment}-`)).length;
     };
     await until(`${replicas} pods of ${deployment}`, rows, (count) => count === replicas);
     await this.cluster.kubectl([...place, 'rollout', 'status', `deployment/${deployment}`, '--timeout=90s']);
+  }
+
+  /** The names of all pods in a namespace, those that are ending included. */
+  async podNames(namespace: string = RELEASE.namespace): Promise<readonly string[]> {
+    const { items } = (await this.cluster.get(`/api/v1/namespaces/${namespace}/pods`)) as {
+      readonly items: readonly { readonly metadata: { readonly name: string } }[];
+    };
+    return items.map(({ metadata }) => metadata.name);
   }
 
   /** `kubectl apply` of one object. @throws with what kubectl said. */
@@ -170,10 +178,8 @@ export class Mesh {
   /** The Events with this reason about an object, a message each. */
   async events(name: string, reason: string): Promise<readonly string[]> {
     const selector = `involvedObject.name=${name},reason=${reason}`;
-    const list = await this.cluster.kubectl(['get', 'events', '-A', '--field-selector', selector, '-o', 'json']);
-    return (JSON.parse(list) as { readonly items: readonly { readonly message: string }[] }).items.map(
-      ({ message }) => message,
-    );
+    const list = await this.cluster.get(`/api/v1/events?fieldSelector=${encodeURIComponent(selector)}`);
+    return (list as { readonly items: readonly { readonly message: string }[] }).items.map(({ message }) => message);
   }
 
   /** Brings the tunnel up on a laptop with the stock wg-quick and the configuration of the MeshPeer's status. */
@@ -193,10 +199,8 @@ export class Mesh {
   }
 
   async #get<T extends KubernetesObject>(type: ResourceType<T>, name: string, namespace?: string): Promise<T> {
-    const place = namespace === undefined ? [] : ['-n', namespace];
-    return type.parse(
-      JSON.parse(await this.cluster.kubectl([...place, 'get', `${type.plural}.${type.group}`, name, '-o', 'json'])),
-    );
+    const place = namespace === undefined ? '' : `/namespaces/${namespace}`;
+    return type.parse(await this.cluster.get(`/apis/${type.group}/${type.version}${place}/${type.plural}/${name}`));
   }
 }
 
@@ -248,6 +252,7 @@ export async function until<T>(
   const end = performance.now() + seconds * 1000;
   let seen: unknown;
   while (performance.now() < end) {
+    const began = performance.now();
     try {
       const current = await look();
       seen = current;
@@ -255,7 +260,9 @@ export async function until<T>(
     } catch (error) {
       seen = error;
     }
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    // A look that costs much, as kubectl's do, leaves half of the time to what it looks at.
+    const pause = Math.min(1_000, Math.max(100, performance.now() - began));
+    await new Promise((resolve) => setTimeout(resolve, pause));
   }
   const last = seen instanceof Error ? seen.message : JSON.stringify(seen, null, 1);
   throw new Error(`waited ${seconds} s in vain for ${what}; last seen: ${last.slice(0, 4000)}`);

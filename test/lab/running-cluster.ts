@@ -1,4 +1,5 @@
 import { CONTROL_PLANE_ADDRESS, laptopAddress, nodeAddress, nodePodCidr } from './addresses.ts';
+import { ApiReader } from './api-reader.ts';
 import type { Tools } from './binaries.ts';
 import { clustersHere } from './clusters-here.ts';
 import { ExecError, type ExecOptions, type ExecResult, run, TIED } from './exec.ts';
@@ -35,6 +36,7 @@ export class Cluster {
   readonly #parts: ClusterParts;
   readonly #laptops: Laptop[];
   #record: ClusterParts['record'];
+  #reader: ApiReader | undefined;
 
   constructor(parts: ClusterParts) {
     const { record, tools } = parts;
@@ -53,6 +55,12 @@ export class Cluster {
   /** Runs kubectl as administrator and returns what it prints. @throws ExecError */
   kubectl(argv: readonly string[], input?: string): Promise<string> {
     return this.#must([this.tools.path('kubectl'), ...argv], input);
+  }
+
+  /** What the API server has at a path, read as administrator: for what is looked at again and again. @throws Error unless it is there */
+  get(path: string): Promise<unknown> {
+    this.#reader ??= new ApiReader(this.kubeconfig);
+    return this.#reader.get(path);
   }
 
   /** Runs kubectl as administrator, for calls that may be refused. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Cluster, startCluster } from './cluster.ts';
 import { type Footprint, footprint, withoutServiceProxy } from './footprint.ts';
 import type { Laptop } from './laptop.ts';
-import { curl, type Device, Mesh, must, RELEASE, until } from './mesh.ts';
+import { curl, type Device, Mesh, must, until } from './mesh.ts';
 import { nodeKernels } from './node-kernels.ts';
 
 const NODES = ['node-1', 'node-2'];
@@ -135,8 +135,11 @@ async function join(): Promise<void> {
 }
 
 async function untilAllAsBefore(): Promise<void> {
-  const pods = () => cluster.kubectl(['-n', RELEASE.namespace, 'get', 'pods', '-o', 'name']);
-  await until('the end of all pods', pods, (names) => names === '');
+  await until(
+    'the end of all pods',
+    () => mesh.podNames(),
+    (names) => names.length === 0,
+  );
   for (const name of NODES) await untilAsBefore(name);
 }
 
