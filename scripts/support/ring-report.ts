@@ -11,6 +11,8 @@ const testSchema = z.object({
 const fileSchema = z.object({
   /** From the project's top. */
   path: z.string(),
+  /** The project that it belongs to, which is called as its ring; empty where the run has no projects. */
+  ring: z.string(),
   /** Whether anything in it failed, outside its tests too. */
   failed: z.boolean(),
   /** All it took, with its hooks. */
@@ -53,6 +55,21 @@ export function countsOf(report: string | undefined, exitCode: number): Counts {
   const passed = tests.filter(({ state }) => state === 'passed').length;
   const failed = tests.filter(({ state }) => state === 'failed').length;
   return { passed, failed: failures.length, skipped: tests.length - passed - failed, failures, files };
+}
+
+/**
+ * The same for rings that ran side by side, in their order. What failed outside the tests counts for the first of them.
+ */
+export function countsOfEach(
+  rings: readonly string[],
+  report: string | undefined,
+  exitCode: number,
+): readonly Counts[] {
+  if (report === undefined) return rings.map(() => countsOf(undefined, exitCode));
+  const { files } = reportSchema.parse(JSON.parse(report));
+  const own = (ring: string) => JSON.stringify({ files: files.filter((file) => file.ring === ring) });
+  const isTold = countsOf(report, 0).failed > 0;
+  return rings.map((ring, at) => countsOf(own(ring), at === 0 && !isTold ? exitCode : 0));
 }
 
 function failuresOf({ path, failed, tests }: FileReport): string[] {

@@ -7,6 +7,11 @@ export const REPORT_VARIABLE = 'SALLYPORT_RING_REPORT';
 
 /** A reporter of vitest's that writes what scripts/test.ts tells at the end; unlike the json reporter it knows why a test was skipped. */
 export class RingReporter implements Reporter {
+  /** What runs for a while says that it does: files of rings that go side by side. */
+  onTestModuleStart(module: TestModule): void {
+    if (module.project.name !== '') console.log(` ▸ |${module.project.name}| ${module.relativeModuleId} runs`);
+  }
+
   onTestRunEnd(modules: readonly TestModule[]): void {
     const file = process.env[REPORT_VARIABLE];
     if (file === undefined) return;
@@ -19,6 +24,7 @@ function fileReport(module: TestModule): FileReport {
   const { duration, collectDuration } = module.diagnostic();
   return {
     path: module.relativeModuleId,
+    ring: module.project.name,
     failed: !module.ok(),
     seconds: (duration + collectDuration) / 1000,
     titles: [...module.children].map(({ name }) => name),

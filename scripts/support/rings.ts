@@ -8,6 +8,8 @@ export interface Ring {
   readonly says: string;
   /** Its vitest configuration from the project's top; the ring `check` has none. */
   readonly config?: string;
+  /** Whether it is a project of that configuration, by its name. The projects of a configuration run side by side. */
+  readonly isProject?: boolean;
   /** A script that makes what its tests need, once; from the project's top. */
   readonly prepare?: string;
   /** Why it cannot run on this machine, and what would make it run. */
@@ -15,6 +17,8 @@ export interface Ring {
   /** The longest that its tests may take to clean up once interrupted, in milliseconds. */
   readonly grace: number;
 }
+
+const SIDE_BY_SIDE = 'test/side-by-side/vitest.config.ts';
 
 const RINGS: readonly Ring[] = [
   { name: 'check', says: 'types, lint and format', problem: () => undefined, grace: 2_000 },
@@ -28,7 +32,8 @@ const RINGS: readonly Ring[] = [
   {
     name: 'netns',
     says: 'real packets through real WireGuard and nftables, in network namespaces',
-    config: 'test/netns/vitest.config.ts',
+    config: SIDE_BY_SIDE,
+    isProject: true,
     prepare: 'scripts/support/build-lab.ts',
     problem: labProblem,
     grace: 20_000,
@@ -36,7 +41,8 @@ const RINGS: readonly Ring[] = [
   {
     name: 'kernel',
     says: 'real WireGuard in a real kernel, built from source and booted as a program',
-    config: 'test/kernel/vitest.config.ts',
+    config: SIDE_BY_SIDE,
+    isProject: true,
     prepare: 'scripts/support/build-lab.ts',
     problem: kernelProblem,
     grace: 20_000,
@@ -44,7 +50,8 @@ const RINGS: readonly Ring[] = [
   {
     name: 'lab',
     says: 'a real Kubernetes cluster with several nodes on this machine',
-    config: 'test/lab/vitest.config.ts',
+    config: SIDE_BY_SIDE,
+    isProject: true,
     prepare: 'scripts/support/build-lab.ts',
     problem: labProblem,
     grace: 90_000,
@@ -58,4 +65,9 @@ export function rings(): readonly Ring[] {
     const tests = name === 'everyday' ? 'test/**/*.test.ts' : `test/${name}/**/*.test.ts`;
     return existsSync(inProject(config)) && globSync(tests, { cwd: inProject() }).length > 0;
   });
+}
+
+/** The rings that run at once, in their order. */
+export function stages(wanted: readonly Ring[]): readonly (readonly Ring[])[] {
+  return [...Map.groupBy(wanted, ({ name, config }) => config ?? name).values()];
 }

@@ -8,6 +8,7 @@ export interface RingResult {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** What its files took together; those of rings that ran side by side add up to more than the run took. */
   readonly seconds: number;
   /** The names of what failed, for the summary. */
   readonly failures: readonly string[];
@@ -27,6 +28,12 @@ export function lastLine(results: readonly RingResult[]): string {
 export function skippedRing(ring: string, skippedBecause: string, required: boolean): RingResult {
   const failures = required ? [`ring ${ring} did not run, and every ring is required here`] : [];
   return { ring, passed: 0, failed: failures.length, skipped: required ? 0 : 1, seconds: 0, failures, skippedBecause };
+}
+
+/** Milliseconds as people say them, `14 min 3 s`. */
+export function duration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 
 /** The results as a table with aligned columns, one line per ring. */

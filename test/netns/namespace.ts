@@ -3,12 +3,14 @@ import { once } from 'node:events';
 import { type Commands, createCommands } from '../../src/host/exec.ts';
 import type { SmallFiles } from '../../src/host/sysctls.ts';
 import { type Answer, Asker } from './asker.ts';
+import { createShellCommands, type ShellCommands } from './shell-commands.ts';
 
 const SET_UP =
   'mount -t tmpfs tmpfs /run && mkdir /run/wireguard && ip link set lo up && echo ready && exec sleep infinity';
 
 /** A guest is gone with whatever ran in it, and starting a program takes it long. */
-const TIED = process.env.SALLYPORT_GUEST === undefined ? ['setpriv', '--pdeathsig', 'KILL', '--'] : [];
+const IN_GUEST = process.env.SALLYPORT_GUEST !== undefined;
+const TIED = IN_GUEST ? [] : ['setpriv', '--pdeathsig', 'KILL', '--'];
 
 /**
  * A network namespace with a mount namespace of its own, where /run is empty: so WireGuard's sockets of two namespaces do not
@@ -19,13 +21,15 @@ export class Namespace {
   readonly pid: number;
   readonly #anchor: ChildProcess;
   readonly #enter: readonly string[];
+  readonly #shells: ShellCommands | undefined;
   #asker: Asker | undefined;
 
   private constructor(anchor: ChildProcess, pid: number) {
     this.#anchor = anchor;
     this.pid = pid;
     this.#enter = ['nsenter', '-t', String(pid), '-m', '-n', '--', ...TIED];
-    this.commands = createCommands(this.#enter);
+    this.#shells = IN_GUEST ? createShellCommands(this.#enter) : undefined;
+    this.commands = this.#shells ?? createCommands(this.#enter);
   }
 
   static async create(): Promise<Namespace> {
@@ -81,6 +85,7 @@ export class Namespace {
   /** Takes the namespace away; whatever still runs in it keeps it alive, so stop that first. */
   async dispose(): Promise<void> {
     this.#asker?.stop();
+    this.#shells?.dispose();
     if (this.#anchor.exitCode !== null) return;
     const gone = once(this.#anchor, 'exit');
     this.#anchor.kill('SIGKILL');

@@ -9,6 +9,7 @@ import { type RingResult, skippedRing } from '../../scripts/support/tally.ts';
 function aFile(path: string, tests: TestReport[], over: Partial<FileReport> = {}): FileReport {
   return {
     path,
+    ring: 'netns',
     failed: tests.some(({ state }) => state === 'failed'),
     seconds: 1.5,
     titles: ['a node'],

@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { countsOf } from '../../scripts/support/ring-report.ts';
+import { countsOf, countsOfEach } from '../../scripts/support/ring-report.ts';
 
 describe('counts of a report', () => {
   const file = (failed: boolean, tests: readonly string[]) => ({
     path: 'test/a.test.ts',
+    ring: 'netns',
     failed,
     seconds: 1,
     titles: [],
@@ -30,5 +31,14 @@ describe('counts of a report', () => {
 
   test('a run that wrote no report is a failure, even with exit status 0', () => {
     expect(countsOf(undefined, 0).failed).toBe(1);
+  });
+
+  test('rings that ran side by side have each their own files, and the first what failed outside the tests', () => {
+    const both = report(file(false, ['passed', 'passed']), { ...file(false, ['passed']), ring: 'lab' });
+    expect(countsOfEach(['netns', 'lab'], both, 0)).toMatchObject([{ passed: 2 }, { passed: 1 }]);
+    expect(countsOfEach(['netns', 'lab'], both, 1)).toMatchObject([{ failed: 1 }, { failed: 0 }]);
+    const broken = report(file(false, ['passed']), { ...file(true, ['failed']), ring: 'lab' });
+    expect(countsOfEach(['netns', 'lab'], broken, 1)).toMatchObject([{ failed: 0 }, { failed: 1 }]);
+    expect(countsOfEach(['netns', 'lab'], undefined, 1)).toMatchObject([{ failed: 1 }, { failed: 1 }]);
   });
 });

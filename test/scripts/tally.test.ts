@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { lastLine, type RingResult, skippedRing, table } from '../../scripts/support/tally.ts';
+import { duration, lastLine, type RingResult, skippedRing, table } from '../../scripts/support/tally.ts';
 
 const everyday: RingResult = { ring: 'everyday', passed: 12, failed: 1, skipped: 2, seconds: 3.25, failures: ['a'] };
 
@@ -21,5 +21,9 @@ describe('the end of a test run', () => {
       'everyday      12       1        2      3.3',
       'lab            0       0        1      0.0  SKIPPED',
     ]);
+  });
+
+  test('a duration is said in minutes once it has one', () => {
+    expect([59_400, 60_000, 843_200].map(duration)).toEqual(['59 s', '1 min 0 s', '14 min 3 s']);
   });
 });

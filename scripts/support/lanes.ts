@@ -1,0 +1,53 @@
+/**
+ * How long files of tests take, in seconds, when two run side by side on two cores; a file that is not here is short. Nothing but the
+ * order hangs on it, so it need not be exact.
+ */
+const SECONDS: Readonly<Record<string, number>> = {
+  'test/lab/main-job.test.ts': 150,
+  'test/lab/uninstall.test.ts': 150,
+  'test/lab/restart.test.ts': 130,
+  'test/lab/conditions.test.ts': 110,
+  'test/lab/upgrade.test.ts': 90,
+  'test/lab/revocation.test.ts': 85,
+  'test/lab/describe.test.ts': 80,
+  'test/lab/isolation.test.ts': 60,
+  'test/lab/preshared-key.test.ts': 40,
+  'test/lab/evidence.test.ts': 35,
+  'test/lab/smoke.test.ts': 30,
+  'test/kernel/host.test.ts': 100,
+  'test/kernel/packets.test.ts': 65,
+  'test/kernel/node-faults.test.ts': 60,
+  'test/kernel/drift.test.ts': 60,
+  'test/kernel/bad-network.test.ts': 30,
+  'test/netns/bad-network.test.ts': 75,
+  'test/netns/usermode.test.ts': 50,
+  'test/netns/packets.test.ts': 30,
+};
+const SHORT = 10;
+
+/**
+ * Files of tests in the order in which two workers shall take them, so that as long as possible one has a cluster, which mostly waits,
+ * and the other one something that computes; in both lanes the longest first, so that the end is not one long file alone.
+ */
+export function sideBySide(
+  files: readonly string[],
+  seconds: Readonly<Record<string, number>> = SECONDS,
+): readonly string[] {
+  const lasts = (file: string) => seconds[file] ?? SHORT;
+  const lane = (own: readonly string[]) => {
+    let start = 0;
+    return own
+      .toSorted((one, other) => lasts(other) - lasts(one))
+      .map((file) => {
+        const at = start;
+        start += lasts(file);
+        return { file, at };
+      });
+  };
+  const { clusters = [], others = [] } = Object.groupBy(files, (file) => (isCluster(file) ? 'clusters' : 'others'));
+  return [...lane(clusters), ...lane(others)].toSorted((one, other) => one.at - other.at).map(({ file }) => file);
+}
+
+function isCluster(file: string): boolean {
+  return file.startsWith('test/lab/');
+}

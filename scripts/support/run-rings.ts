@@ -1,0 +1,110 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runChecks } from './checks.ts';
+import { runChild } from './child.ts';
+import { inProject, NODE, ROOT } from './paths.ts';
+import { type Counts, countsOf, countsOfEach } from './ring-report.ts';
+import { REPORT_VARIABLE } from './ring-reporter.ts';
+import type { Ring } from './rings.ts';
+import { type RingResult, skippedRing } from './tally.ts';
+
+/** How rings are run. */
+export interface RingRun {
+  readonly signal: AbortSignal;
+  /** Whether a ring that cannot run here is a failure. */
+  readonly required: boolean;
+}
+
+/** Runs rings side by side, those that can run here. Their output goes to the user as it comes. */
+export async function runStage(stage: readonly Ring[], run: RingRun): Promise<readonly RingResult[]> {
+  const able: Ring[] = [];
+  const results: RingResult[] = [];
+  for (const ring of stage) {
+    const problem = ring.problem();
+    if (problem === undefined) able.push(ring);
+    else results.push({ ...skippedRing(ring.name, problem, run.required), says: ring.says });
+    console.log(`\n${problem === undefined ? `=== ${ring.name}: ${ring.says}` : `SKIPPED ${ring.name}: ${problem}`}`);
+  }
+  const ran = await runTogether(able, run.signal);
+  const said = able.flatMap(({ says }, at) => (ran[at] === undefined ? [] : [{ ...ran[at], says }]));
+  return [...results, ...said];
+}
+
+async function runTogether(rings: readonly Ring[], signal: AbortSignal): Promise<readonly RingResult[]> {
+  const [first] = rings;
+  if (first === undefined) return [];
+  if (first.config === undefined) return [await runChecks({ signal })];
+  const unprepared = await prepare(rings, signal);
+  return unprepared ?? runVitest(rings, first.config, signal);
+}
+
+/** Makes what the rings' tests need. Returns results only where that failed. */
+async function prepare(rings: readonly Ring[], signal: AbortSignal): Promise<readonly RingResult[] | undefined> {
+  const started = performance.now();
+  for (const script of new Set(rings.flatMap((ring) => ring.prepare ?? []))) {
+    const { code } = await runChild([NODE, inProject(script)], { cwd: ROOT, signal, grace: longestGrace(rings) });
+    if (code === 0) continue;
+    const seconds = (performance.now() - started) / 1000;
+    return rings.map(({ name }) => {
+      const failures = [`${name}: ${script} failed (exit status ${code}); its message is above`];
+      return { ring: name, passed: 0, failed: 1, skipped: 0, seconds, failures };
+    });
+  }
+  return undefined;
+}
+
+async function runVitest(rings: readonly Ring[], config: string, signal: AbortSignal): Promise<readonly RingResult[]> {
+  const started = performance.now();
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
+  try {
+    const report = join(folder, 'report.json');
+    const env = { ...process.env, [REPORT_VARIABLE]: report };
+    const vitest = [inProject('node_modules/vitest/vitest.mjs'), 'run', '--root', ROOT, '--config', inProject(config)];
+    const reporters = ['--reporter=default', `--reporter=${inProject('scripts/support/ring-reporter.ts')}`];
+    const { code } = await runChild([NODE, ...vitest, ...reporters, ...projects(rings)], {
+      cwd: ROOT,
+      env,
+      signal,
+      grace: longestGrace(rings),
+    });
+    const took = (performance.now() - started) / 1000;
+    return results(rings, { report: readIfThere(report), code, took });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** The words that choose the projects of rings; a ring whose configuration is its own has none. */
+function projects(rings: readonly Ring[]): readonly string[] {
+  return rings.flatMap(({ name, isProject }) => (isProject === true ? ['--project', name] : []));
+}
+
+interface Ended {
+  readonly report: string | undefined;
+  readonly code: number;
+  /** Seconds. */
+  readonly took: number;
+}
+
+function results(rings: readonly Ring[], { report, code, took }: Ended): readonly RingResult[] {
+  const names = rings.map(({ name }) => name);
+  if (rings[0]?.isProject !== true) return names.map((ring) => ({ ring, ...countsOf(report, code), seconds: took }));
+  const together = ({ files }: Counts) => files.reduce((sum, { seconds }) => sum + seconds, 0);
+  return countsOfEach(names, report, code).flatMap((counts, at) => {
+    const ring = names[at];
+    return ring === undefined ? [] : [{ ring, ...counts, seconds: together(counts) }];
+  });
+}
+
+function longestGrace(rings: readonly Ring[]): number {
+  return Math.max(...rings.map(({ grace }) => grace));
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
