@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** The ring of a real kernel with WireGuard: User-Mode Linux guests, one file at a time; a guest has one processor to itself. */
+/** The ring of a real kernel with WireGuard: User-Mode Linux guests, each of which has one processor; here one file at a time. */
 export default defineConfig({
   test: {
     root: `${import.meta.dirname}/../..`,

@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** The ring of a real cluster: one file at a time, since a cluster wants the machine for itself. */
+/** The ring of a real cluster, here one file at a time; `npm test` runs something beside it (test/side-by-side). */
 export default defineConfig({
   test: {
     root: `${import.meta.dirname}/../..`,

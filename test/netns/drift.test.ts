@@ -29,19 +29,20 @@ describe.skipIf(missing)(`drift${because(missing)}`, () => {
     await node?.dispose();
   });
 
-  /** Does what the agent does: on any report observe, diff, apply. Gives the reports it took until the plan held again. */
-  const mended = async (hurt: () => Promise<unknown>): Promise<readonly string[]> => {
+  /**
+   * Does what the agent does: on a report observe, diff, apply, until the plan holds again. Begins with the report that says
+   * `told`, since on a busy machine one about what was before may come first. @throws by the test's time limit without such
+   */
+  const mended = async (told: RegExp, hurt: () => Promise<unknown>): Promise<void> => {
     const before = await watch.quiet();
     await hurt();
     let heard = before;
-    for (let steps = 0; steps === 0; ) {
+    while (!watch.reasons.slice(before, heard).some((reason) => told.test(reason))) heard = await watch.moreThan(heard);
+    for (let steps = await node.sync(plan); steps.length === 0; steps = await node.sync(plan))
       heard = await watch.moreThan(heard);
-      steps = (await node.sync(plan)).length;
-    }
     expect(await node.sync(plan)).toEqual([]);
-    return watch.reasons.slice(before, heard);
   };
-  const run = (command: string) => mended(() => node.namespace.run(command));
+  const run = (told: string, command: string) => mended(new RegExp(told), () => node.namespace.run(command));
 
   test.each([
     ['deletes the table', `nft delete table inet ${table}`],
@@ -51,7 +52,7 @@ describe.skipIf(missing)(`drift${because(missing)}`, () => {
     ['adds a rule', `nft insert rule inet ${table} from_mesh accept`],
     ['takes an element out of a set', `nft delete element inet ${table} services4 { 10.96.0.0/12 }`],
   ])('is seen and mended when somebody %s', async (_what, command) => {
-    expect(await run(command)).toContain(`nftables table ${table} changed`);
+    await run(`nftables table ${table} changed`, command);
   });
 
   test.each([
@@ -61,7 +62,7 @@ describe.skipIf(missing)(`drift${because(missing)}`, () => {
     ['brings the interface down', `ip link set dev ${device} down`],
     ['changes its MTU', `ip link set dev ${device} mtu 1300`],
   ])('is seen and mended when somebody %s', async (_what, command) => {
-    expect(await run(command)).toContain(`interface ${device}, its addresses or its routes changed`);
+    await run(`interface ${device}, its addresses or its routes changed`, command);
   });
 
   test.each([
@@ -70,27 +71,26 @@ describe.skipIf(missing)(`drift${because(missing)}`, () => {
     ["changes a peer's address", `wg set ${device} peer ${BOB} allowed-ips 10.213.0.99/32`],
     ["gives a peer another's address", `wg set ${device} peer ${BOB} allowed-ips 10.213.0.16/32`],
   ])('is seen and mended when somebody %s', async (_what, command) => {
-    expect(await run(command)).toContain(`the peers of ${device} changed`);
+    await run(`the peers of ${device} changed`, command);
   });
 
   test('is seen and mended when somebody changes the port', async () => {
-    expect(await run(`wg set ${device} listen-port 51999`)).toContain(`the key or the port of ${device} changed`);
+    await run(`the key or the port of ${device} changed`, `wg set ${device} listen-port 51999`);
   });
 
   test('is seen and mended when somebody turns forwarding off', async () => {
-    expect(await run('sysctl -q -w net.ipv4.ip_forward=0')).toContain('forwarding was turned off');
+    await run('forwarding was turned off', 'sysctl -q -w net.ipv4.ip_forward=0');
   });
 
   test('is seen and mended when somebody deletes the link', async () => {
-    expect((await run(`ip link delete dev ${device}`)).length).toBeGreaterThan(0);
+    await run('.', `ip link delete dev ${device}`);
   });
 
   test('is seen and mended when somebody kills wireguard-go; everything else is as before', async () => {
     plan = onWireguardGo(plan);
     await node.sync(plan);
     const before = await node.host.observe(PLAN_NAMES);
-    const reasons = await mended(async () => process.kill(await wireguardGoPid(node), 'SIGKILL'));
-    expect(reasons.join()).toMatch(/ended|interface/);
+    await mended(/ended|interface/, async () => process.kill(await wireguardGoPid(node), 'SIGKILL'));
     expect(await node.host.observe(PLAN_NAMES)).toEqual(before);
   });
 

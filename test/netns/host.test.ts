@@ -21,6 +21,7 @@ async function makeHost(): Promise<HostUnderTest> {
     publicKey: node.keys.publicKey,
     break: async (what) => {
       await node.namespace.run(BREAK[what]);
+      if (what === 'link') await node.withoutWireguardGo();
     },
     bring: (file, presharedKey) => node.bringPresharedKey(file, presharedKey),
     restart: (wireguardGo) => node.restartHost(wireguardGo),

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { NodePlan } from '../../src/dataplane/node-plan.ts';
 import { diff, type Operation } from '../../src/dataplane/operation.ts';
 import type { Commands, Running } from '../../src/host/exec.ts';
@@ -61,6 +62,12 @@ export class TestNode {
     if (wireguardGo === 'end') await this.#host.close();
     else this.#orphaned.push(this.#host);
     this.#host = await linuxHost(this.namespace, this.folder, this.commandsRun);
+  }
+
+  /** Resolves once no wireguard-go runs there any more: one that has lost its interface ends, which takes it a moment. */
+  async withoutWireguardGo(): Promise<void> {
+    const count = `pgrep --ns ${this.namespace.pid} --nslist net -c wireguard-go`;
+    while ((await this.namespace.tries(count)).trim() > '0') await delay(20);
   }
 
   /** Puts the preshared key of a version where the node finds them, or takes it away. */
