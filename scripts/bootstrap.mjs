@@ -106,14 +106,17 @@ function prepareKind(required) {
 }
 
 function missingPackages() {
-  // Only the tests build a kernel.
-  const wanted = {
-    ...NEEDS.commands,
-    ...(script === 'scripts/test.ts' ? { ...NEEDS.kernelCommands, ...NEEDS.evidenceCommands } : {}),
-  };
+  const wanted = { ...NEEDS.commands, ...more() };
   const commands = Object.entries(wanted).filter(([command]) => find(command) === undefined);
   const files = Object.entries(NEEDS.files).filter(([file]) => !existsSync(file));
   return [...commands, ...files].map(([, name]) => name);
+}
+
+/** The tests and the benchmarks build a kernel; each has a program of its own. */
+function more() {
+  if (script === 'scripts/test.ts') return { ...NEEDS.kernelCommands, ...NEEDS.evidenceCommands };
+  if (script === 'scripts/bench.ts') return { ...NEEDS.kernelCommands, ...NEEDS.benchCommands };
+  return {};
 }
 
 function installSystemPackages(packages, required) {

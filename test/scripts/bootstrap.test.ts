@@ -25,7 +25,7 @@ beforeEach(async () => {
   await mkdir(inside('node_modules/.bin'), { recursive: true });
   await cp(inProject('scripts/bootstrap.mjs'), inside('scripts/bootstrap.mjs'));
   const said = "console.log('ran', process.argv.slice(2).join(' '), process.execPath.endsWith('node'));";
-  for (const name of ['plain', 'test', 'demo'])
+  for (const name of ['plain', 'test', 'bench', 'demo'])
     await writeFile(inside(`scripts/${name}.ts`), `${said} process.exitCode = 3;`);
   await writeFile(
     inside('scripts/wait.ts'),
@@ -130,10 +130,17 @@ describe.runIf(process.platform === 'linux')('the machine, on Linux and in part 
     ]);
   });
 
-  test.runIf(root)('what builds a kernel is installed for the tests, not for the benchmarks', async () => {
-    await needs({ kernelCommands: lacking.commands });
-    expect((await bootstrap('scripts/bench.ts')).calls).toEqual([]);
-    expect((await bootstrap('scripts/test.ts', '--ring', 'kernel')).calls.join()).toContain('no-such-package');
+  test.runIf(root).each([
+    ['what builds a kernel', 'kernelCommands', ['test', 'bench']],
+    ['what gathers evidence', 'evidenceCommands', ['test']],
+    ['what measures', 'benchCommands', ['bench']],
+  ])('%s is installed for those who need it alone', async (_, group, wanting) => {
+    await needs({ [group]: lacking.commands });
+    for (const name of ['test', 'bench', 'demo']) {
+      await rm(inside('calls'), { force: true });
+      const { calls } = await bootstrap(`scripts/${name}.ts`);
+      expect(calls.join().includes('no-such-package'), name).toBe(wanting.includes(name));
+    }
   });
 
   test.runIf(root)('what apt knows is fetched where it knows nothing', async () => {
