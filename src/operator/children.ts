@@ -13,32 +13,16 @@ import {
 } from '../api/names.ts';
 import { ownerReferenceOf } from '../api/owner.ts';
 import type { PresharedKey } from '../net/key.ts';
-import type { AgentConfig, OperatorConfig } from './config.ts';
+import { agentPod } from './agent-pod.ts';
+import type { OperatorConfig } from './config.ts';
 
 /**
  * The objects that the operator makes for one MeshGateway, as whole server-side applies: equal arguments give equal objects, and
  * a field that is left out here is one that the operator does not claim.
  */
 
-/** The port of an agent's health answers, on the node's loopback address. */
-export const AGENT_HEALTH_PORT = 9841;
-
 /** On an agent's pod template: another value replaces the pods, so that a changed key reaches every node. */
 export const KEY_VERSION_ANNOTATION = `${GROUP}/key-version`;
-
-/** The folders in which an agent finds what its pod mounts. */
-export const AGENT_FOLDERS = {
-  /** Holds PRIVATE_KEY_ENTRY and nothing else. */
-  key: '/etc/sallyport/key',
-  /** The preshared keys of peers, a file each; empty while there are none. */
-  presharedKeys: '/etc/sallyport/preshared-keys',
-  /** Memory: the files that `wg` and `nft` read. */
-  scratch: '/run/sallyport',
-  /** Memory: the sockets of wireguard-go. */
-  wireguardSockets: '/run/wireguard',
-  /** The node's /proc/sys/net. Below /proc it would be read-only, whatever the capabilities. */
-  sysctls: '/host/proc/sys/net',
-} as const;
 
 /** The agents of a gateway, one pod on each of its nodes. `keyVersion` changes when the key does, and must not tell the key. */
 export function gatewayDaemonSet(gateway: MeshGateway, config: OperatorConfig, namespace: string, keyVersion?: string) {
@@ -137,122 +121,3 @@ function agentSelector(gateway: MeshGateway) {
     [GATEWAY_LABEL]: gateway.metadata.name,
   };
 }
-
-function agentPod(gateway: MeshGateway, agent: AgentConfig) {
-  return {
-    serviceAccountName: agent.serviceAccountName,
-    hostNetwork: true,
-    // The API server is known by its address; names that the agent asks cluster DNS for go through the tunnel.
-    dnsPolicy: 'Default',
-    enableServiceLinks: false,
-    nodeSelector: { ...gateway.spec.nodeSelector, 'kubernetes.io/os': 'linux' },
-    tolerations: gateway.spec.tolerations,
-    ...(agent.priorityClassName === '' ? {} : { priorityClassName: agent.priorityClassName }),
-    ...(agent.imagePullSecrets.length === 0
-      ? {}
-      : { imagePullSecrets: agent.imagePullSecrets.map((name) => ({ name })) }),
-    // Nothing to drain, since the kernel forwards on without the agent; but a node that is no longer selected is cleaned in this time.
-    terminationGracePeriodSeconds: 30,
-    securityContext: {
-      // Capabilities of a container are effective for root only; NET_ADMIN is the one it has.
-      runAsUser: 0,
-      runAsGroup: 0,
-      seccompProfile: { type: 'RuntimeDefault' },
-    },
-    containers: [agentContainer(gateway, agent)],
-    volumes: agentMounts(gateway).map(({ name, source }) => ({ name, ...source })),
-  };
-}
-
-function agentContainer(gateway: MeshGateway, agent: AgentConfig) {
-  return {
-    name: 'agent',
-    image: agent.image,
-    imagePullPolicy: agent.imagePullPolicy,
-    command: ['node', '/app/agent.mjs'],
-    env: [
-      { name: 'NODE_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'spec.nodeName' } } },
-      { name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } },
-      { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } } },
-      { name: 'SALLYPORT_GATEWAY', value: gateway.metadata.name },
-      { name: 'SALLYPORT_LOG_LEVEL', value: agent.logLevel },
-      // Keeps what 10,000 MeshPeers leave behind from a third of the memory, at the same speed.
-      { name: 'NODE_OPTIONS', value: '--max-semi-space-size=1' },
-    ],
-    // Declared so that the scheduler, not a crash, tells of a second holder of these ports on a node.
-    ports: [
-      hostPort('wireguard', gateway.spec.listenPort, 'UDP'),
-      { ...hostPort('health', AGENT_HEALTH_PORT, 'TCP'), hostIP: '127.0.0.1' },
-    ],
-    // No CPU limit: throttling would delay revocation. The memory limit includes wireguard-go where it runs.
-    resources: agent.resources,
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      privileged: false,
-      capabilities: { drop: ['ALL'], add: ['NET_ADMIN'] },
-    },
-    livenessProbe: { ...healthProbe('/healthz'), initialDelaySeconds: 10, periodSeconds: 20, failureThreshold: 3 },
-    readinessProbe: { ...healthProbe('/readyz'), periodSeconds: 5, failureThreshold: 2 },
-    volumeMounts: agentMounts(gateway).map(({ name, mountPath, readOnly }) => ({ name, mountPath, readOnly })),
-  };
-}
-
-function hostPort(name: string, port: number, protocol: 'UDP' | 'TCP') {
-  return { name, containerPort: port, hostPort: port, protocol };
-}
-
-function healthProbe(path: string) {
-  return {
-    httpGet: { host: '127.0.0.1', port: AGENT_HEALTH_PORT, path, scheme: 'HTTP' },
-    timeoutSeconds: 5,
-  };
-}
-
-/** A volume and where it is mounted. */
-interface AgentMount {
-  readonly name: string;
-  readonly mountPath: string;
-  readonly readOnly: boolean;
-  readonly source: Readonly<Record<string, unknown>>;
-}
-
-function agentMounts(gateway: MeshGateway): readonly AgentMount[] {
-  const secret = {
-    secretName: childName(gateway.metadata.name),
-    items: [{ key: PRIVATE_KEY_ENTRY, path: PRIVATE_KEY_ENTRY, mode: 0o400 }],
-    defaultMode: 0o400,
-    optional: false,
-  };
-  const presharedKeys = {
-    secretName: presharedKeysName(gateway.metadata.name),
-    defaultMode: 0o400,
-    optional: true,
-  };
-  const memory = { emptyDir: { medium: 'Memory', sizeLimit: '64Mi' } };
-  const sysctls = { hostPath: { path: '/proc/sys/net', type: 'Directory' } };
-  const mounts: AgentMount[] = [
-    { name: 'key', mountPath: AGENT_FOLDERS.key, readOnly: true, source: { secret } },
-    {
-      name: 'preshared-keys',
-      mountPath: AGENT_FOLDERS.presharedKeys,
-      readOnly: true,
-      source: { secret: presharedKeys },
-    },
-    { name: 'scratch', mountPath: AGENT_FOLDERS.scratch, readOnly: false, source: memory },
-    { name: 'wireguard-sockets', mountPath: AGENT_FOLDERS.wireguardSockets, readOnly: false, source: memory },
-    { name: 'sysctls', mountPath: AGENT_FOLDERS.sysctls, readOnly: false, source: sysctls },
-  ];
-  return gateway.spec.dataplane === 'Kernel' ? mounts : [...mounts, TUN_MOUNT];
-}
-
-/**
- * What wireguard-go needs, /dev/net/tun, by its folder. Mounting the device itself would keep the pod from starting on a node
- * without it, although the kernel's WireGuard may be all that node needs; and where it is missing, the agent can say so.
- */
-const TUN_MOUNT: AgentMount = {
-  name: 'tun',
-  mountPath: '/dev/net',
-  readOnly: false,
-  source: { hostPath: { path: '/dev/net', type: 'DirectoryOrCreate' } },
-};
