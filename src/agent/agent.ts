@@ -1,6 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isTrue } from '../api/conditions.ts';
-import { leaseType } from '../api/core.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
 import type { MeshGatewayNodeStatus } from '../api/meshgatewaynode.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
@@ -19,6 +18,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { failureOf } from './failure.ts';
 import { ForeignRules } from './foreign-rules.ts';
+import { forgetNode } from './leave.ts';
 import { NodeSync, type Turn } from './node-sync.ts';
 import { Probing } from './probing.ts';
 import { Reporter } from './reporter.ts';
@@ -105,7 +105,12 @@ export class Agent {
   /** Works until the signal is aborted, and the kernel keeps what it has then; or until a gateway comes back after its deletion. */
   async run(signal: AbortSignal): Promise<void> {
     const { gateways, peers } = this.#options;
-    await Promise.all([gateways.whenSynced(signal), peers.whenSynced(signal), this.#reporter.start()]);
+    try {
+      await Promise.all([gateways.whenSynced(signal), peers.whenSynced(signal), this.#reporter.start()]);
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    }
     this.#watch(signal);
     const living = new AbortController();
     const alive = AbortSignal.any([signal, living.signal]);
@@ -122,10 +127,8 @@ export class Agent {
     await this.#sync.cleanUp();
     this.#cleaned = true;
     await this.#reporter.stop();
-    await this.#reporter.remove();
-    const { client, namespace, gateway, node, log } = this.#options;
-    await client.delete(leaseType, { name: gatewayNodeName(gateway, node), namespace });
-    log.info({}, 'the node is clean');
+    await forgetNode(this.#options.client, this.#options);
+    this.#options.log.info({}, 'the node is clean');
   }
 
   #watch(signal: AbortSignal): void {

@@ -1,26 +1,27 @@
 import { randomBytes } from 'node:crypto';
-import { nodeType } from '../api/core.ts';
 import { meshGatewayType } from '../api/meshgateway.ts';
 import { meshPeerType } from '../api/meshpeer.ts';
 import { PRIVATE_KEY_ENTRY } from '../api/names.ts';
+import { describeOperation, type Operation } from '../dataplane/operation.ts';
 import { createLinuxHost } from '../host/linux.ts';
-import { createClient } from '../k8s/client.ts';
+import { type Client, createClient } from '../k8s/client.ts';
 import { createEventRecorder } from '../k8s/events.ts';
 import { loadConnection } from '../k8s/kubeconfig.ts';
 import { type ReflectorNotice, startReflector } from '../k8s/reflector.ts';
-import { createTransport } from '../k8s/transport.ts';
+import { createTransport, type Transport } from '../k8s/transport.ts';
 import { membershipOf } from '../mesh/members.ts';
-import { servingNodes } from '../mesh/selectors.ts';
+import { nodeNames } from '../mesh/node.ts';
 import { parseAddress } from '../net/address.ts';
 import { keyPairFrom } from '../net/key.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { serveHealth } from '../runtime/health.ts';
-import { createLog, type LogLevel } from '../runtime/log.ts';
+import { createLog, type Log, type LogLevel } from '../runtime/log.ts';
 import { interruptSignal } from '../runtime/signals.ts';
 import { Agent } from './agent.ts';
+import { clearNode, forgetNode, isWanted, type Place } from './leave.ts';
 import { type ProbedService, ServiceProbe } from './service-probe.ts';
 
-/** What the DaemonSet's pod tells its program; `../operator/children.ts` writes the pod. */
+/** What the DaemonSet's pod tells its program; `../operator/agent-pod.ts` writes it. */
 interface Settings {
   readonly node: string;
   readonly pod: string;
@@ -42,12 +43,12 @@ const HOST_PATHS = {
 /** The Lease lives for 40 s and is renewed every 10: one request that nobody answers must not outlast it. */
 const REQUEST_MS = 10_000;
 
-async function main(settings: Settings): Promise<void> {
+/** Serves the gateway on this node until the pod ends. */
+async function serve(settings: Settings): Promise<void> {
   const { node, pod, namespace, gateway } = settings;
-  const log = createLog({ level: settings.logLevel, bindings: { program: 'agent', node, gateway } });
+  const log = logOf(settings);
   const { signal } = interruptSignal();
-  const transport = createTransport(await loadConnection({ env: process.env }), { userAgent: 'sallyport-agent' });
-  const client = createClient(transport, { timeoutMs: REQUEST_MS });
+  const { transport, client } = await connect();
   const following = {
     signal,
     clock: systemClock,
@@ -72,22 +73,45 @@ async function main(settings: Settings): Promise<void> {
   const agent = new Agent({ ...context, probeKey: keys.publicKey, clock: systemClock, log });
   await serveHealth({ ...HEALTH, notReady: () => agent.notReady(), signal });
   await agent.run(signal);
-  if (!agent.isClean)
-    await leaveIfUnneeded().catch((error: unknown) => log.error({ error }, 'the node stays as it is'));
+  if (!agent.isClean) {
+    // Its pod may have ended because the node no longer serves the gateway; where this fails, the operator has a Job try again.
+    const leaving = leaveIfUnwanted(client, settings, () => agent.cleanUp(), log);
+    await leaving.catch((error: unknown) => log.error({ error }, 'the node stays as it is'));
+  }
   await events.flush();
   await host.close();
+}
 
-  /**
-   * A pod that ends because its node no longer serves the gateway, or because there is no such gateway any more, leaves the node
-   * as it was before. The API server is asked: what a watch last said may be old.
-   */
-  async function leaveIfUnneeded(): Promise<void> {
-    const [served, self] = await Promise.all([client.get(meshGatewayType, gateway), client.get(nodeType, node)]);
-    const isWanted = served !== undefined && served.metadata.deletionTimestamp === undefined;
-    if (isWanted && (self === undefined || servingNodes(served, [self]).length > 0)) return;
-    log.info({}, isWanted ? 'this node no longer serves the gateway' : 'the gateway is gone or going');
-    await agent.cleanUp();
-  }
+/** What the pod of a Job does on a node whose agent did not come to it: leaves the node as it was before, and ends. */
+async function leave(settings: Settings): Promise<void> {
+  const log = logOf(settings);
+  // Once the report is gone, the garbage collector ends this pod; what it has begun it brings to its end.
+  interruptSignal();
+  const host = createLinuxHost({ node: settings.node, ...HOST_PATHS });
+  const { transport, client } = await connect();
+  const onOperation = (operation: Operation) => log.info({ operation: describeOperation(operation) }, 'apply');
+  const cleanUp = async () => {
+    await clearNode(host, nodeNames(settings.gateway), onOperation);
+    await forgetNode(client, settings);
+  };
+  await leaveIfUnwanted(client, settings, cleanUp, log);
+  await host.close();
+  transport.close();
+}
+
+async function leaveIfUnwanted(client: Client, place: Place, cleanUp: () => Promise<void>, log: Log): Promise<void> {
+  if (await isWanted(client, place)) return;
+  log.info({}, 'the gateway is gone, or no longer selects this node');
+  await cleanUp();
+}
+
+async function connect(): Promise<{ readonly transport: Transport; readonly client: Client }> {
+  const transport = createTransport(await loadConnection({ env: process.env }), { userAgent: 'sallyport-agent' });
+  return { transport, client: createClient(transport, { timeoutMs: REQUEST_MS }) };
+}
+
+function logOf({ logLevel, node, gateway }: Settings): Log {
+  return createLog({ level: logLevel, bindings: { program: 'agent', node, gateway } });
 }
 
 /** @throws naming the variable that is missing or wrong: nothing of this is written by hand. */
@@ -111,7 +135,8 @@ function readSettings(env: NodeJS.ProcessEnv): Settings {
 }
 
 try {
-  await main(readSettings(process.env));
+  const settings = readSettings(process.env);
+  await (process.argv[2] === 'leave' ? leave(settings) : serve(settings));
   process.exit(0);
 } catch (error) {
   createLog({ level: 'error' }).error({ error }, 'the agent ends');

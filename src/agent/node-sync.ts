@@ -3,7 +3,7 @@ import type { MeshPeer } from '../api/meshpeer.ts';
 import type { ObjectKey } from '../api/resource.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
 import type { Names, NodePlan, NodeState } from '../dataplane/node-plan.ts';
-import { cleanup, diff, diffPeers, type Operation } from '../dataplane/operation.ts';
+import { diff, diffPeers, type Operation } from '../dataplane/operation.ts';
 import type { ObservedPeer, WantedPeer } from '../dataplane/wireguard/device.ts';
 import type { Host } from '../host/host.ts';
 import type { Change, Store } from '../k8s/store.ts';
@@ -12,6 +12,7 @@ import { PeerTable } from '../mesh/peer-table.ts';
 import { type Topology, topology } from '../mesh/topology.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { clearNode } from './leave.ts';
 
 export interface NodeSyncOptions {
   readonly gateway: string;
@@ -164,13 +165,10 @@ export class NodeSync {
   }
 
   /** Takes everything of the gateway off the node. */
-  async cleanUp(): Promise<Turn> {
-    const { facts, state } = await this.#options.host.observe(this.names);
-    const operations = cleanup(this.names, state, facts.proxyMode);
-    await this.#carryOut(operations);
+  async cleanUp(): Promise<void> {
+    await clearNode(this.#options.host, this.names, this.#options.onOperation);
     this.state = undefined;
     this.appliedResourceVersion = undefined;
-    return { operations, mended: false };
   }
 
   async #takePresharedKeys(): Promise<void> {

@@ -58,12 +58,6 @@ export class Reporter {
     await this.#queue.stop();
   }
 
-  /** Takes the report away: the node holds nothing of the gateway any more. Call it after `stop`. */
-  async remove(): Promise<void> {
-    const { client, namespace } = this.#options;
-    await client.delete(meshGatewayNodeType, { name: this.#name, namespace });
-  }
-
   get #name(): string {
     return gatewayNodeName(this.#options.gateway, this.#options.node);
   }

@@ -120,6 +120,11 @@ const daemonSetSchema = z.object({
 export type DaemonSet = Readonly<z.infer<typeof daemonSetSchema>>;
 export const daemonSetType = kubernetesType('apps', 'v1', 'DaemonSet', 'daemonsets', true, daemonSetSchema);
 
+/** Known by its name alone: it ends by itself, and its outcome is seen elsewhere. */
+const jobSchema = z.object(base);
+export type Job = Readonly<z.infer<typeof jobSchema>>;
+export const jobType = kubernetesType('batch', 'v1', 'Job', 'jobs', true, jobSchema);
+
 const leaseSchema = z.object({
   ...base,
   spec: z

@@ -1,15 +1,10 @@
-import type { MeshGateway } from './meshgateway.ts';
 import { API_VERSION } from './names.ts';
-import type { OwnerReference } from './resource.ts';
+import type { ObjectMeta, OwnerReference } from './resource.ts';
 
-/** Makes the garbage collector delete an object together with its MeshGateway. */
-export function ownerReferenceOf(gateway: MeshGateway): OwnerReference {
-  return {
-    apiVersion: API_VERSION,
-    kind: 'MeshGateway',
-    name: gateway.metadata.name,
-    uid: gateway.metadata.uid,
-    controller: true,
-    blockOwnerDeletion: true,
-  };
+/** Makes the garbage collector delete an object together with its owner, by default a MeshGateway. */
+export function ownerReferenceOf(
+  { metadata: { name, uid } }: { readonly metadata: Pick<ObjectMeta, 'name' | 'uid'> },
+  kind: 'MeshGateway' | 'MeshGatewayNode' = 'MeshGateway',
+): OwnerReference {
+  return { apiVersion: API_VERSION, kind, name, uid, controller: true, blockOwnerDeletion: true };
 }

@@ -16,3 +16,9 @@ export function waiting(forMs: number, reason: string): Outcome {
 export function rejected(reason: string): Outcome {
   return { kind: 'rejected', reason };
 }
+
+/** Of two outcomes the one that looks again sooner. */
+export function sooner(one: Outcome, other: Outcome): Outcome {
+  if (one.kind !== 'waiting') return other;
+  return other.kind === 'waiting' && other.forMs < one.forMs ? other : one;
+}

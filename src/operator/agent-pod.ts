@@ -46,6 +46,24 @@ export function agentPod(gateway: MeshGateway, agent: AgentConfig) {
   };
 }
 
+/**
+ * The pod that takes off one node what a gateway left there, and ends. It goes past the scheduler, since the node may be drained
+ * or tainted, and is no longer among those that the gateway selects; it opens no port, so it runs beside the agent of another gateway.
+ */
+export function leavingPod(gateway: MeshGateway, agent: AgentConfig, node: string) {
+  const { nodeSelector, containers, ...pod } = agentPod(gateway, agent);
+  return {
+    ...pod,
+    nodeName: node,
+    tolerations: [{ operator: 'Exists' }],
+    restartPolicy: 'OnFailure',
+    containers: containers.map(({ ports, livenessProbe, readinessProbe, command, ...container }) => ({
+      ...container,
+      command: [...command, 'leave'],
+    })),
+  };
+}
+
 function agentContainer(gateway: MeshGateway, agent: AgentConfig) {
   return {
     name: 'agent',

@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto';
 import type { MeshGateway } from '../api/meshgateway.ts';
+import type { MeshGatewayNode } from '../api/meshgatewaynode.ts';
 import {
   COMPONENT_LABEL,
   childName,
@@ -13,7 +15,7 @@ import {
 } from '../api/names.ts';
 import { ownerReferenceOf } from '../api/owner.ts';
 import type { PresharedKey } from '../net/key.ts';
-import { agentPod } from './agent-pod.ts';
+import { agentPod, leavingPod } from './agent-pod.ts';
 import type { OperatorConfig } from './config.ts';
 
 /**
@@ -44,6 +46,31 @@ export function gatewayDaemonSet(gateway: MeshGateway, config: OperatorConfig, n
           },
         },
         spec: agentPod(gateway, agent),
+      },
+    },
+  };
+}
+
+/**
+ * Cleans a node that a gateway no longer selects and whose agent is dead. The node's report owns it: once the node is clean the
+ * report goes, and the garbage collector takes the Job with it.
+ */
+export function leaveJob(gateway: MeshGateway, report: MeshGatewayNode, config: OperatorConfig, namespace: string) {
+  const labels = { ...agentSelector(gateway), [COMPONENT_LABEL]: 'leave', [MANAGED_BY_LABEL]: OPERATOR_MANAGER };
+  return {
+    apiVersion: 'batch/v1',
+    kind: 'Job',
+    metadata: {
+      name: leaveJobName(report.metadata.name),
+      namespace,
+      labels,
+      ownerReferences: [ownerReferenceOf(report, 'MeshGatewayNode')],
+    },
+    spec: {
+      ttlSecondsAfterFinished: 30,
+      template: {
+        metadata: { labels, annotations: config.agent.podAnnotations },
+        spec: leavingPod(gateway, config.agent, report.spec.node),
       },
     },
   };
@@ -98,6 +125,11 @@ export function presharedKeysSecret(gateway: MeshGateway, namespace: string, key
     type: PRESHARED_KEYS_TYPE,
     data: Object.fromEntries(entries),
   };
+}
+
+/** Node names are longer than a Job's may be. */
+function leaveJobName(report: string): string {
+  return `sallyport-leave-${createHash('sha256').update(report).digest('hex').slice(0, 16)}`;
 }
 
 function childMetadata(gateway: MeshGateway, namespace: string) {

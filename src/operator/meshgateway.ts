@@ -6,7 +6,7 @@ import { CLEANUP_FINALIZER, childName, OPERATOR_MANAGER } from '../api/names.ts'
 import type { ObjectKey } from '../api/resource.ts';
 import type { Client } from '../k8s/client.ts';
 import type { EventRecorder } from '../k8s/events.ts';
-import { type Outcome, settled, waiting } from '../k8s/outcome.ts';
+import { type Outcome, settled, sooner, waiting } from '../k8s/outcome.ts';
 import { findEndpoints } from '../mesh/endpoints.ts';
 import type { GatewayFindings } from '../mesh/gateway-checks.ts';
 import { judgeGateway } from '../mesh/gateway-status.ts';
@@ -14,6 +14,7 @@ import { servingNodes } from '../mesh/selectors.ts';
 import { findServiceCidrs } from '../mesh/service-cidrs.ts';
 import { addressesIn } from '../net/address.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { clearAbandonedNodes } from './abandoned-nodes.ts';
 import type { AppliedChildren } from './applied-children.ts';
 import { gatewayDaemonSet, gatewayService } from './children.ts';
 import type { OperatorConfig } from './config.ts';
@@ -48,14 +49,16 @@ export async function reconcileGateway(key: ObjectKey, context: GatewayReconcile
   const findings = await gather(gateway, context);
   const status = judgeGateway(state, gateway, findings, clock.now());
   // A gateway that is not accepted keeps the children it has: its nodes go on as they are.
-  if (isTrue(status.conditions ?? [], 'Accepted')) await applyChildren(gateway, findings, context);
+  const isAccepted = isTrue(status.conditions ?? [], 'Accepted');
+  if (isAccepted) await applyChildren(gateway, findings, context);
   if (!isDeepStrictEqual(gateway.status, status)) {
     await writeStatus(client, meshGatewayType, gateway, status);
     announce(context.events, gateway, status);
   }
+  const clearing = isAccepted ? await clearAbandonedNodes(gateway, context) : settled;
   const leases = state.nodesOf(gateway.metadata.name).map(({ report }) => leaseKeyOf(report));
   const next = state.liveness.nextExpiryIn(leases);
-  return next === undefined ? settled : waiting(next, 'an agent may miss its Lease');
+  return next === undefined ? clearing : sooner(clearing, waiting(next, 'an agent may miss its Lease'));
 }
 
 /** Everything that is read for one decision about a gateway, and the key, which is made where there is none. */

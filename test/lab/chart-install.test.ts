@@ -10,8 +10,9 @@ import { INSTALL_MANIFEST } from '../../scripts/render-manifests.ts';
 import { inProject } from '../../scripts/support/paths.ts';
 import { crds, DEFAULT_POOL_FAMILIES } from '../../src/api/crd.ts';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
+import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { OPERATOR_MANAGER } from '../../src/api/names.ts';
-import { gatewayDaemonSet, gatewayKeySecret, gatewayService } from '../../src/operator/children.ts';
+import { gatewayDaemonSet, gatewayKeySecret, gatewayService, leaveJob } from '../../src/operator/children.ts';
 import { type OperatorConfig, parseOperatorConfig } from '../../src/operator/config.ts';
 import { controlPlaneBinaries, type RealApiServer, startRealApiServer } from '../support/real-api-server.ts';
 import { labTools } from './binaries.ts';
@@ -128,6 +129,24 @@ describe('the chart on a real kube-apiserver', () => {
       expect([first.status, again.status], JSON.stringify(first.body)).toEqual([201, 200]);
       expect((again.body as Stored).metadata.resourceVersion).toBe((first.body as Stored).metadata.resourceVersion);
     }
+  });
+
+  test('the operator may make the Job that cleans a node, also where owner references are checked', async () => {
+    const path = `/apis/sallyport.dev/v1alpha1/namespaces/${NAMESPACE}/meshgatewaynodes`;
+    const spec = { gateway: 'default', node: 'node-9' };
+    const made = await server.ask('POST', path, {
+      apiVersion: 'sallyport.dev/v1alpha1',
+      kind: 'MeshGatewayNode',
+      metadata: { name: 'default.node-9' },
+      spec,
+    });
+    const job = leaveJob(await gateway(), meshGatewayNodeType.parse(made.body), config(), NAMESPACE);
+    const answer = await server.ask('POST', `/apis/batch/v1/namespaces/${NAMESPACE}/jobs`, job, {
+      'impersonate-user': OPERATOR,
+    });
+    expect(answer.status, JSON.stringify(answer.body)).toBe(201);
+    expect(await may(OPERATOR, 'create', 'jobs', 'batch', 'default')).toBe(false);
+    expect(await may(OPERATOR, 'delete', 'jobs', 'batch', NAMESPACE)).toBe(false);
   });
 
   test('a Secret elsewhere is out of reach, and every Secret for the agents', async () => {

@@ -154,7 +154,7 @@ async function apiserverArguments(pki: string, authority: KeyPair): Promise<read
     `--tls-private-key-file=${serving.key}`,
     `--client-ca-file=${authority.cert}`,
     '--authorization-mode=Node,RBAC',
-    '--enable-admission-plugins=NodeRestriction',
+    '--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement',
     '--allow-privileged=true',
     `--service-cluster-ip-range=${SERVICE_CIDR}`,
     `--service-account-issuer=https://kubernetes.default.svc.${CLUSTER_DOMAIN}`,

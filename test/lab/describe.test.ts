@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { agentOf } from './gateway-node.ts';
 import { type Device, type Mesh, must, RELEASE, startMesh, until } from './mesh.ts';
 
 /**
@@ -210,15 +211,32 @@ describe('a node that does not serve', () => {
     await mesh.cluster.kubectl([...OWN, 'rollout', 'status', 'daemonset/sallyport-default', '--timeout=60s']);
   });
 
-  test('because something of another kind has the name of its interface', async () => {
+  test('because it is no longer selected, and its agent was killed before it had cleaned up', async () => {
+    await mesh.untilRolled();
     const node = mesh.cluster.node('node-2');
     await mesh.cluster.kubectl(['label', 'node', 'node-1', 'example.com/gateway=yes']);
+    // An agent that hangs does not hear that it should end.
+    must(await node.exec(['kill', '-STOP', (await agentOf(node)) ?? '']));
     await mesh.patchGateway('default', { nodeSelector: { 'example.com/gateway': 'yes' } });
+    await expectDescription(
+      ['meshgateway', 'default'],
+      ['Warning NodeAbandoned', 'Node node-2 no longer serves this gateway', '1 of 1 nodes let devices reach Services'],
+    );
     await until(
       'node-2 without the gateway',
       () => node.exec(['ip', 'link', 'show', 'wg-default']),
       ({ code }) => code !== 0,
     );
+    expect((await node.exec(['nft', 'list', 'table', 'inet', 'sallyport_default'])).code).not.toBe(0);
+    await until(
+      'neither a report nor a Job of node-2',
+      () => mesh.cluster.kubectl(['get', 'meshgatewaynodes,jobs,leases', ...OWN, '-o', 'name']),
+      (names) => !/default.node-2|leave/.test(names),
+    );
+  });
+
+  test('because something of another kind has the name of its interface', async () => {
+    const node = mesh.cluster.node('node-2');
     must(await node.exec(['ip', 'link', 'add', 'wg-default', 'type', 'bridge']));
     await mesh.cluster.kubectl(['label', 'node', 'node-2', 'example.com/gateway=yes']);
     const problem = 'The interface wg-default exists and is of type bridge, not WireGuard';

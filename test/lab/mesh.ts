@@ -154,13 +154,20 @@ export class Mesh {
     );
   }
 
-  /** Waits until the MeshGateway has this condition with this status; `reason` too when given. */
+  /** Waits until the MeshGateway, as it is now, has this condition with this status; `reason` too when given. */
   untilGateway(name: string, type: string, status = 'True', reason?: string): Promise<MeshGateway> {
     return until(
       `${type}=${status} of MeshGateway ${name}`,
       () => this.gateway(name),
-      (gateway) => holds(gateway.status?.conditions, type, status, reason),
+      ({ metadata, status: seen }) =>
+        seen?.observedGeneration === metadata.generation && holds(seen?.conditions, type, status, reason),
     );
+  }
+
+  /** Waits until every agent of the gateway `default` is a pod of its present spec. */
+  async untilRolled(): Promise<void> {
+    const { namespace } = RELEASE;
+    await this.cluster.kubectl(['-n', namespace, 'rollout', 'status', 'daemonset/sallyport-default', '--timeout=90s']);
   }
 
   /** Makes a MeshGateway with this spec. */

@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
+import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import type { PresharedKey } from '../../src/net/key.ts';
 import {
   gatewayDaemonSet,
   gatewayKeySecret,
   gatewayService,
+  leaveJob,
   presharedKeysSecret,
 } from '../../src/operator/children.ts';
 import { type OperatorConfig, parseOperatorConfig } from '../../src/operator/config.ts';
@@ -228,5 +230,49 @@ describe("a gateway's Secret", () => {
     const secret = gatewayKeySecret(gatewayWith({}), NAMESPACE, 'private text');
     expect(secret.type).toBe('Opaque');
     expect(Buffer.from(secret.data.privateKey, 'base64').toString()).toBe('private text');
+  });
+});
+
+describe('the Job that cleans a node', () => {
+  const report = meshGatewayNodeType.parse({
+    apiVersion: 'sallyport.dev/v1alpha1',
+    kind: 'MeshGatewayNode',
+    metadata: { name: 'default.node-2', namespace: NAMESPACE, uid: '77' },
+    spec: { gateway: 'default', node: 'node-2' },
+  });
+  const job = leaveJob(gatewayWith({ nodeSelector: { edge: 'yes' } }), report, configWith({}), NAMESPACE);
+  const pod: object = job.spec.template.spec;
+
+  test('runs on that node, whatever its labels and taints are, beside the agent of another gateway', () => {
+    expect(pod).toMatchObject({
+      nodeName: 'node-2',
+      tolerations: [{ operator: 'Exists' }],
+      restartPolicy: 'OnFailure',
+    });
+    expect(pod).not.toHaveProperty('nodeSelector');
+    expect(job.spec.template.spec.containers).toEqual([
+      expect.objectContaining({ command: ['node', '/app/agent.mjs', 'leave'] }),
+    ]);
+    expect(job.spec.template.spec.containers[0]).not.toHaveProperty('ports');
+  });
+
+  test('may do what the agents may, and no more', () => {
+    const { ports, livenessProbe, readinessProbe, command, ...agent } = containerOf({ nodeSelector: { edge: 'yes' } });
+    expect(job.spec.template.spec.containers[0]).toMatchObject(agent);
+  });
+
+  test('goes with the report, and is not taken for an agent by the DaemonSet or the Service', () => {
+    expect(job.metadata.ownerReferences).toEqual([
+      expect.objectContaining({ kind: 'MeshGatewayNode', name: 'default.node-2', uid: '77' }),
+    ]);
+    const { matchLabels } = gatewayDaemonSet(gatewayWith({}), configWith({}), NAMESPACE).spec.selector;
+    expect(job.spec.template.metadata.labels).not.toMatchObject(matchLabels);
+  });
+
+  test('has a name that Kubernetes takes for any name of a node, and another one for another node', () => {
+    const long = { ...report, metadata: { ...report.metadata, name: `default.${'n'.repeat(240)}` } };
+    const other = leaveJob(gatewayWith({}), long, configWith({}), NAMESPACE);
+    expect(other.metadata.name).toMatch(/^[a-z0-9-]{1,63}$/);
+    expect(other.metadata.name).not.toBe(job.metadata.name);
   });
 });

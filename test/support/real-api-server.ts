@@ -103,6 +103,8 @@ function apiserverArguments(folder: string, etcdUrl: string, port: number): read
     `--token-auth-file=${join(folder, 'tokens.csv')}`,
     '--authorization-mode=RBAC',
     '--allow-privileged=true',
+    // As some distributions have it: an owner reference that blocks its owner's deletion asks for rights on the owner.
+    '--enable-admission-plugins=OwnerReferencesPermissionEnforcement',
     '--service-cluster-ip-range=10.96.0.0/16',
     '--service-account-issuer=https://kubernetes.default.svc.cluster.local',
     `--service-account-key-file=${join(folder, 'service-account.pub')}`,

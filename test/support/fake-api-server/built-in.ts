@@ -10,6 +10,7 @@ export const BUILT_IN: readonly FakeResource[] = [
   core('Namespace', 'namespaces', false),
   core('ServiceAccount', 'serviceaccounts', true, false),
   { group: 'apps', version: 'v1', kind: 'DaemonSet', plural: 'daemonsets', namespaced: true },
+  { group: 'batch', version: 'v1', kind: 'Job', plural: 'jobs', namespaced: true },
   {
     group: 'discovery.k8s.io',
     version: 'v1',
