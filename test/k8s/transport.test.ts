@@ -63,7 +63,7 @@ describe('one request', () => {
   });
 
   test('a server that does not answer is given up after the deadline, and its connection with it', async () => {
-    const { transport, server } = await startFakeCluster({ timeoutMs: 50 });
+    const { transport, server } = await startFakeCluster({ timeoutMs: 500 });
     server.fault({ times: 1, action: { kind: 'stall' } });
     await expect(transport.request(GET)).rejects.toMatchObject({ timedOut: true });
     await transport.request(GET);
@@ -71,7 +71,7 @@ describe('one request', () => {
   });
 
   test('after one connection was found dead, the idle ones beside it are not trusted either', async () => {
-    const { transport, server } = await startFakeCluster({ timeoutMs: 60 });
+    const { transport, server } = await startFakeCluster({ timeoutMs: 500 });
     await Promise.all([1, 2, 3].map(() => transport.request(GET)));
     const opened = server.connections;
     server.fault({ times: 1, action: { kind: 'stall' } });
@@ -238,11 +238,11 @@ describe('a stream', () => {
   });
 
   test('has no deadline of its own once it is open', async () => {
-    const { transport, server } = await startFakeCluster({ timeoutMs: 40 });
+    const { transport, server } = await startFakeCluster({ timeoutMs: 400 });
     const request = { ...GET, query: { watch: true } };
     const running = transport.stream(request, { onLine: () => undefined, idleMs: 5000 });
     await server.until(() => server.watches.size === 1);
-    setTimeout(() => server.finishWatches('end'), 120);
+    setTimeout(() => server.finishWatches('end'), 800);
     await expect(running).resolves.toBeUndefined();
   });
 });
