@@ -15,7 +15,9 @@ const SERVICES = [
   { clusterIp: '10.96.0.20', protocol: 'tcp', port: 7, endpoint: '10.1.0.2', targetPort: 7007 },
   { clusterIp: '10.96.0.10', protocol: 'udp', port: 53, endpoint: '10.1.0.2', targetPort: 5353 },
   { clusterIp: '10.96.0.1', protocol: 'tcp', port: 443, endpoint: '10.1.0.1', targetPort: 6443 },
+  { clusterIp: '10.96.0.1', protocol: 'udp', port: 53, endpoint: '10.1.0.1', targetPort: 10000 },
   { clusterIp: 'fd5a:96::20', protocol: 'tcp', port: 80, endpoint: 'fd5a:1::2', targetPort: 8080 },
+  { clusterIp: 'fd5a:96::1', protocol: 'udp', port: 53, endpoint: 'fd5a:1::1', targetPort: 10000 },
   { clusterIp: 'fd5a:96::a', protocol: 'udp', port: 53, endpoint: 'fd5a:1::2', targetPort: 5353 },
 ] as const;
 

@@ -41,6 +41,14 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
       expect((await alice.ask('get http://10.96.0.1:443/')).answer).toMatchObject({ from: '10.213.0.16' });
     });
 
+    // Whoever answers a datagram without asking where it was sent to leaves the address to the kernel.
+    test.each([
+      ['IPv4', 'udp 10.96.0.1 53', '10.1.0.1'],
+      ['IPv6', 'udp fd5a:96::1 53', 'fd5a:1::1'],
+    ])('so is one over UDP and %s, and the answer comes from the Service', async (_family, question, node) => {
+      expect((await alice.ask(question)).answer).toMatchObject({ from: node });
+    });
+
     test('a big body passes both ways, though the laptop has too large an MTU and no ICMP says so', async () => {
       await dropIcmpErrors(alice, cluster.backend);
       await alice.run('ip link set wg0 mtu 1500');
