@@ -1,3 +1,4 @@
+import { mkdir, mkdtemp, rm, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { buildProgram, PROGRAMS, type Program } from '../../scripts/build.ts';
@@ -20,15 +21,35 @@ type ImageModule = typeof import('../../image/contents.ts');
 
 const HERE: ImageSource = { root: inProject(), tag: SALLYPORT_IMAGE.tag };
 
+/** Names the archive that was made for all files of a run of tests (image-setup.ts). */
+export const IMAGE_VARIABLE = 'SALLYPORT_LAB_IMAGE';
+
 /**
  * Bundles the programs as they are now and makes the archive of their image, with the same contents as the Dockerfile's but
- * with this machine's programs instead of Debian packages. A few seconds; the layers are made again only when they changed.
+ * with this machine's programs instead of Debian packages. Takes a few seconds, and in a run of tests only its beginning.
  */
-export async function sallyportImage(tools: Tools, { root, tag }: ImageSource = HERE): Promise<string> {
+export async function sallyportImage(tools: Tools, source: ImageSource = HERE): Promise<string> {
+  const made = process.env[IMAGE_VARIABLE];
+  if (source === HERE && made !== undefined) {
+    // In use, so not outdated (image.ts).
+    await utimes(made, new Date(), new Date());
+    return made;
+  }
+  const folder = join(cacheDirectory(), 'bundles');
+  await mkdir(folder, { recursive: true });
+  // Of its own: others may bundle at this moment.
+  const bundles = await mkdtemp(join(folder, 'of-'));
+  try {
+    return await makeImage(tools, source, bundles);
+  } finally {
+    await rm(bundles, { recursive: true, force: true });
+  }
+}
+
+async function makeImage(tools: Tools, { root, tag }: ImageSource, folder: string): Promise<string> {
   // Another tree says itself what belongs into its image; how an image is made here does not change with it.
   const { imageContents }: ImageModule = await import(pathToFileURL(join(root, 'image/contents.ts')).href);
   const { executables, files, links, user } = imageContents();
-  const folder = join(cacheDirectory(), 'bundles', tag);
   const built = new Map<string, string>();
   for (const program of Object.keys(PROGRAMS) as readonly Program[]) {
     if (!files.some(({ source }) => source === `dist/${program}.mjs`)) continue;

@@ -5,6 +5,7 @@ export default defineConfig({
   test: {
     root: `${import.meta.dirname}/../..`,
     include: ['test/lab/**/*.test.ts'],
+    globalSetup: ['test/lab/image-setup.ts'],
     setupFiles: ['test/lab/evidence-setup.ts'],
     // Evidence of a failure is taken before the file's own hooks remove what it is about.
     sequence: { hooks: 'list' },
