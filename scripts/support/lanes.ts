@@ -25,27 +25,37 @@ const SECONDS: Readonly<Record<string, number>> = {
 };
 const SHORT = 10;
 
+/** So many files of clusters run at once, which mostly wait, beside one that computes, as a guest of the kernel ring does. */
+const LANES = { clusters: 2, others: 1 } as const;
+
+/** So many files run at once. On two cores a third cluster only makes all of them slower. */
+export const WORKERS = LANES.clusters + LANES.others;
+
 /**
- * Files of tests in the order in which two workers shall take them, so that as long as possible one has a cluster, which mostly waits,
- * and the other one something that computes; in both lanes the longest first, so that the end is not one long file alone.
+ * Files of tests in the order in which the workers shall take them, so that as long as possible something that computes runs beside
+ * clusters; the longest first, so that the end is not one long file alone.
  */
 export function sideBySide(
   files: readonly string[],
   seconds: Readonly<Record<string, number>> = SECONDS,
 ): readonly string[] {
   const lasts = (file: string) => seconds[file] ?? SHORT;
-  const lane = (own: readonly string[]) => {
-    let start = 0;
-    return own
-      .toSorted((one, other) => lasts(other) - lasts(one))
-      .map((file) => {
-        const at = start;
-        start += lasts(file);
-        return { file, at };
-      });
-  };
   const { clusters = [], others = [] } = Object.groupBy(files, (file) => (isCluster(file) ? 'clusters' : 'others'));
-  return [...lane(clusters), ...lane(others)].toSorted((one, other) => one.at - other.at).map(({ file }) => file);
+  return [...begun(clusters, LANES.clusters, lasts), ...begun(others, LANES.others, lasts)]
+    .toSorted((one, other) => one.at - other.at)
+    .map(({ file }) => file);
+}
+
+/** When each file begins if so many run at once, and whoever is free takes the longest that is left. */
+function begun(files: readonly string[], lanes: number, lasts: (file: string) => number) {
+  const free = Array.from({ length: lanes }, () => 0);
+  return files
+    .toSorted((one, other) => lasts(other) - lasts(one))
+    .map((file) => {
+      const at = Math.min(...free);
+      free[free.indexOf(at)] = at + lasts(file);
+      return { file, at };
+    });
 }
 
 function isCluster(file: string): boolean {

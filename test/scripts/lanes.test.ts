@@ -3,17 +3,19 @@ import { sideBySide } from '../../scripts/support/lanes.ts';
 
 const SECONDS = {
   'test/lab/a.test.ts': 100,
-  'test/lab/b.test.ts': 50,
-  'test/kernel/c.test.ts': 90,
-  'test/netns/d.test.ts': 20,
+  'test/lab/b.test.ts': 60,
+  'test/lab/c.test.ts': 50,
+  'test/kernel/d.test.ts': 70,
+  'test/netns/e.test.ts': 20,
 };
 
-test('clusters and what computes begin side by side, the longest first, and each lane goes on when its file ends', () => {
-  expect(sideBySide(Object.keys(SECONDS).toSorted(), SECONDS)).toEqual([
+test('two clusters and what computes begin side by side, the longest first, and each goes on when its file ends', () => {
+  expect(sideBySide(Object.keys(SECONDS).toReversed(), SECONDS)).toEqual([
     'test/lab/a.test.ts',
-    'test/kernel/c.test.ts',
-    'test/netns/d.test.ts',
     'test/lab/b.test.ts',
+    'test/kernel/d.test.ts',
+    'test/lab/c.test.ts',
+    'test/netns/e.test.ts',
   ]);
 });
 

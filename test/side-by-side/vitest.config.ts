@@ -1,12 +1,9 @@
 import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
-import { sideBySide } from '../../scripts/support/lanes.ts';
+import { sideBySide, WORKERS } from '../../scripts/support/lanes.ts';
 import kernel from '../kernel/vitest.config.ts';
 import lab from '../lab/vitest.config.ts';
 import netns from '../netns/vitest.config.ts';
-
-/** Two files at a time: a cluster mostly waits, and a guest of the kernel ring has one processor. */
-const WORKERS = 2;
 
 class LanesSequencer extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
