@@ -5,7 +5,8 @@ import { type Frame, FrameReader, type FrameType, frame, type Request } from './
 
 /**
  * Runs the commands of whoever connects, one per connection: remote-shell-server.ts PORT|SOCKET_FILE [WORD…], where the words
- * come before every command. A command whose connection ends is killed with all that it started.
+ * come before every command. A command whose connection ends is killed with all that it started. It is the caller who ends a
+ * connection: if the server did, a caller that still writes input would break off with EPIPE before it has read the exit code.
  */
 const [place = '', ...before] = process.argv.slice(2);
 const server = createServer(serve);
@@ -35,7 +36,7 @@ function start(socket: Socket, { argv, env, cwd }: Request): ChildProcessWithout
   carry(socket, child.stderr, 'x');
   child.stdin.on('error', () => undefined);
   child.on('error', (error) => socket.end(frame('f', error.message)));
-  child.on('close', (code) => socket.end(frame('c', String(code ?? -1))));
+  child.on('close', (code) => socket.write(frame('c', String(code ?? -1))));
   return child;
 }
 

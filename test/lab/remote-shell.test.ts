@@ -2,14 +2,18 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { FrameReader, frame } from './frames.ts';
 import { poll } from './progress.ts';
 import { identify } from './record.ts';
 import { type RemoteOptions, runRemotely } from './remote-shell.ts';
 
-const MEGABYTES_8 = 8_000_000;
+const MEGABYTE = 1_000_000;
+const MEGABYTES_8 = 8 * MEGABYTE;
 
 let folder: string;
 let server: ChildProcess;
@@ -58,6 +62,17 @@ describe('a command on a machine behind a socket', () => {
 
   test('may end without reading its input', async () => {
     expect((await remotely('exit 4', { input: Buffer.alloc(MEGABYTES_8) })).code).toBe(4);
+  });
+
+  test('may end while its input is on the way, which still finds a reader', async () => {
+    const caller = connect(socket());
+    const frames = new FrameReader();
+    caller.write(frame('r', JSON.stringify({ argv: ['bash', '-c', 'exit 4'], env: { PATH: process.env.PATH } })));
+    const [answer] = (await once(caller, 'data')) as [Buffer];
+    expect(frames.push(answer)).toEqual([{ type: 'c', payload: Buffer.from('4') }]);
+    const write = promisify<Buffer, void>((piece, done) => void caller.write(piece, done));
+    for (let written = 0; written < MEGABYTES_8; written += MEGABYTE) await write(frame('i', Buffer.alloc(MEGABYTE)));
+    caller.destroy();
   });
 
   test('shows its output as it comes', async () => {
