@@ -3,6 +3,7 @@ import { cpus, loadavg, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { commandsGroup } from '../test/bench/commands.ts';
 import { kernelBytesGroup } from '../test/bench/kernel-bytes.ts';
+import { lossGroup } from '../test/bench/loss.ts';
 import { meshGroup } from '../test/bench/mesh.ts';
 import { planGroup } from '../test/bench/plan.ts';
 import { type Group, type Row, unmeasured } from '../test/bench/row.ts';
@@ -12,7 +13,7 @@ import { interruption } from './support/interrupt.ts';
 
 /** `npm run bench [NAME…] [-- --json FILE] [-- --markdown FILE]`: measures, prints a table, and writes the rows. */
 
-const GROUPS = [planGroup, commandsGroup, sizeGroup, kernelBytesGroup, meshGroup];
+const GROUPS = [planGroup, commandsGroup, sizeGroup, kernelBytesGroup, lossGroup, meshGroup];
 const MARKS = ['<!-- rows: begin -->', '<!-- rows: end -->'] as const;
 
 const { values, positionals } = parseArgs({

@@ -6,13 +6,14 @@ import { createTransport, type Transport } from '../../../src/k8s/transport.ts';
 import { type KeyPair, keyPairFrom } from '../../../src/net/key.ts';
 import { startCluster } from '../../lab/cluster.ts';
 import { Mesh } from '../../lab/mesh.ts';
+import type { NodeKernel } from '../../lab/node.ts';
 import { Settling } from './settling.ts';
 
 /** The gateway nodes. */
 export const NODES = ['node-1', 'node-2'] as const;
 export const NAMESPACE = 'demo';
 
-/** Requests at once where many MeshPeers are made. */
+/** Requests at once where many MeshPeers are made or deleted. */
 const CREATORS = 32;
 
 /** Sallyport on a lab cluster, and the API as a program of the cluster uses it: connections that stay open. */
@@ -28,8 +29,9 @@ export class BenchMesh {
     this.client = createClient(transport);
   }
 
-  static async start(): Promise<BenchMesh> {
-    const cluster = await startCluster({ name: 'bench', nodes: NODES.length });
+  /** On nodes with these kernels; wireguard-go on both unless told otherwise. */
+  static async start(nodes: readonly NodeKernel[] = ['shared', 'shared']): Promise<BenchMesh> {
+    const cluster = await startCluster({ name: 'bench', nodes });
     try {
       const mesh = new Mesh(cluster);
       await Promise.all([mesh.install(), mesh.addWorkloads(NODES)]);
@@ -70,6 +72,16 @@ export class BenchMesh {
       while (this.#made < count) await this.createPeer();
     };
     await Promise.all(Array.from({ length: CREATORS }, creator));
+  }
+
+  /** Deletes the MeshPeers made so far, some at a time. */
+  async removePeers(): Promise<void> {
+    const names = Array.from({ length: this.#made }, (_, index) => `peer-${index}`);
+    const remover = async () => {
+      for (let name = names.pop(); name !== undefined; name = names.pop())
+        await this.client.delete(meshPeerType, { name, namespace: NAMESPACE });
+    };
+    await Promise.all(Array.from({ length: CREATORS }, remover));
   }
 
   async stop(): Promise<void> {
