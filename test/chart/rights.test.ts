@@ -63,12 +63,14 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       'sallyport-agent in sallyport-system: patch meshgatewaynodes/status.sallyport.dev',
       'sallyport-operator in kube-system: get configmaps kubeadm-config',
       'sallyport-operator in kube-system: get list watch services',
+      'sallyport-operator in sallyport-system: create jobs.batch',
       'sallyport-operator in sallyport-system: get list watch create patch daemonsets.apps',
       'sallyport-operator in sallyport-system: get list watch create patch delete services',
       'sallyport-operator in sallyport-system: get list watch create patch secrets',
-      'sallyport-operator in sallyport-system: get list watch create update leases.coordination.k8s.io',
+      'sallyport-operator in sallyport-system: get list watch create update delete leases.coordination.k8s.io',
       'sallyport-operator in sallyport-system: get list watch delete meshgatewaynodes.sallyport.dev',
       'sallyport-operator in sallyport-system: patch pods',
+      'sallyport-operator in sallyport-system: update meshgatewaynodes/finalizers.sallyport.dev',
     ]);
   });
 
