@@ -12,5 +12,7 @@ export default defineConfig({
     restoreMocks: true,
     // No test mocks a module or leaves state in one, so files may share a worker.
     isolate: false,
+    // Much of it waits for local servers and programs, so one file more than a small machine has cores.
+    maxWorkers: 3,
   },
 });
