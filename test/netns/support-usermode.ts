@@ -45,6 +45,9 @@ export const IPV6 = {
 const LISTEN_PORT = 51840;
 const PROGRAMS = join(import.meta.dirname, '../usermode/netns');
 
+/** Waits until whoever holds its input ends, as by Ctrl-C, which no hook of a test follows; then takes away what that left. */
+const GUARD = 'cat >/dev/null; ip netns pids "$1" | xargs -r kill -KILL; ip netns delete "$1"; rm -rf "$2" "$3"';
+
 /** The wireguard-go command: WIREGUARD_GO, else the one on PATH, else the lab's, which is built if need be. */
 export async function wireguardGo(): Promise<string> {
   const { WIREGUARD_GO, PATH = '' } = process.env;
@@ -65,12 +68,15 @@ export class Gateway {
   readonly #wireguardGo: string | undefined;
   readonly #folder = mkdtempSync(join(tmpdir(), 'sallyport-usermode-'));
   readonly #children: ChildProcess[] = [];
+  readonly #guard: ChildProcess;
   #daemon: ChildProcess | undefined;
   #hasLink = false;
 
   private constructor(wireguardGo: string | undefined, addresses: Addresses) {
     this.#wireguardGo = wireguardGo;
     this.addresses = addresses;
+    const words = ['-c', GUARD, 'guard', this.name, this.#folder, `/run/wireguard/${this.device}.sock`];
+    this.#guard = spawn('sh', words, { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
   }
 
   /** Without a wireguard-go command the kernel's own WireGuard is the gateway. */
@@ -171,6 +177,8 @@ export class Gateway {
     execFileSync('ip', ['netns', 'delete', this.name]);
     rmSync(`/run/wireguard/${this.device}.sock`, { force: true });
     rmSync(this.#folder, { recursive: true, force: true });
+    this.#guard.kill('SIGKILL');
+    this.#guard.stdin?.end();
   }
 
   async #makeInterface(): Promise<void> {
