@@ -218,12 +218,12 @@ describe('a node that does not serve', () => {
       ['meshgateway', 'default'],
       ['Warning NodeAbandoned', 'Node node-2 no longer serves this gateway', '1 of 1 nodes let devices reach Services'],
     );
+    const shown = ['ip link show wg-default', 'nft list table inet sallyport_default'].map((words) => words.split(' '));
     await until(
-      'node-2 without the gateway',
-      () => node.exec(['ip', 'link', 'show', 'wg-default']),
-      ({ code }) => code !== 0,
+      'node-2 without the gateway’s interface and table',
+      () => Promise.all(shown.map((words) => node.exec(words))),
+      (answers) => answers.every(({ code }) => code !== 0),
     );
-    expect((await node.exec(['nft', 'list', 'table', 'inet', 'sallyport_default'])).code).not.toBe(0);
     await until(
       'neither a report nor a Job of node-2',
       () => mesh.cluster.kubectl(['get', 'meshgatewaynodes,jobs,leases', ...OWN, '-o', 'name']),
