@@ -113,13 +113,16 @@ function hookChains({ device, listenPort }: FirewallInput): readonly Chain[] {
       ...bothFamilies(({ ip, n }) => ({ text: `${ip} saddr @pool${n} ${clamp}`, comment: 'what ipvs forwards' })),
     ]),
     // Most programs answer a datagram from whatever address the kernel takes, towards the mesh that of the gateway, which was not
-    // asked. Shown the node as the one who asks, they answer the node. 95 is srcnat - 5; nft knows the name in postrouting alone.
+    // asked. Shown the node as the one who asks, they answer the node. What ipvs sends here bears no status of conntrack's NAT.
+    // 95 is srcnat - 5; nft knows the name in postrouting alone.
     hook(
       'local_answers',
       'nat',
       'input',
       '95',
-      bothFamilies(({ ip }) => ({ text: `${from} meta l4proto udp ct status dnat snat ${ip} to ${ip} daddr` })),
+      bothFamilies(({ ip, n }) => ({
+        text: `${from} meta l4proto udp ct original ${ip} daddr @services${n} snat ${ip} to ${ip} daddr`,
+      })),
     ),
     hook('on_postrouting', 'nat', 'postrouting', 'srcnat - 5', [
       { text: `${from} ${elsewhere} masquerade` },
