@@ -9,7 +9,8 @@ export type OnDrift = (what: string) => void;
 const GATHER_MS = 30;
 const RESTART_MS = 1000;
 
-const PROXY_MODE_CHANGED = 'kube-proxy may run in another mode';
+/** The reason that makes whatever is remembered of kube-proxy's mode worthless. */
+export const PROXY_MODE_CHANGED = 'kube-proxy may run in another mode';
 /** What nftables and iptables mode make once, and take away when they go; what is in it comes and goes with every Service. */
 const PROXY_OBJECT = /^(add|create|delete) (table ip kube-proxy|chain ip nat KUBE-SERVICES)( |$)/;
 /** The interface of ipvs mode comes and goes; its addresses, on lines without the second colon, follow the Services. */

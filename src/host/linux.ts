@@ -2,7 +2,7 @@ import type { ProxyMode } from '../dataplane/local-facts.ts';
 import type { Operation } from '../dataplane/operation.ts';
 import type { Family } from '../net/address.ts';
 import { forgetFlows } from './conntrack.ts';
-import { watchKernel } from './drift.ts';
+import { PROXY_MODE_CHANGED, watchKernel } from './drift.ts';
 import { type Commands, createCommands } from './exec.ts';
 import { readForeignRules } from './foreign-rules.ts';
 import type { Host, Observation } from './host.ts';
@@ -56,7 +56,7 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
   const nftables = createNftables(commands, options.runDir);
   const eyes: Eyes = { commands, wireguard, nftables, sysctls: createSysctls(options.procSys, files) };
   const turnedOn = new Set<Family>();
-  const proxyMode = remember((mode: ProxyMode) => (mode === 'unknown' ? NO_PROXY_MS : PROXY_MODE_MS));
+  const proxyMode = new Memory((mode: ProxyMode) => (mode === 'unknown' ? NO_PROXY_MS : PROXY_MODE_MS));
 
   return {
     async observe(names): Promise<Observation> {
@@ -69,7 +69,7 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
           links.filter(({ name }) => name !== names.device),
           state.sysctls.forwarding6 !== undefined,
         ),
-        proxyMode(() => detectProxyMode(options.askProxyMode ?? askKubeProxy, links, commands)),
+        proxyMode.recall(() => detectProxyMode(options.askProxyMode ?? askKubeProxy, links, commands)),
         files.read(BOOT_ID),
       ]);
       const facts = { node: options.node, underlayMtu: mtu, proxyMode: mode, ipv6, bootId: bootId?.trim() };
@@ -81,7 +81,10 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
     watchPresharedKeys: (signal, onChange) => presharedKeys.watch(signal, onChange),
     apply: (operation) => perform(eyes, turnedOn, operation),
     watchDrift(names, signal, onDrift) {
-      watchKernel(commands, names, signal, onDrift);
+      watchKernel(commands, names, signal, (what) => {
+        if (what === PROXY_MODE_CHANGED) proxyMode.forget();
+        onDrift(what);
+      });
       wireguard.onEnd(onDrift, signal);
       void watchPeers(wireguard, names.device, options.peersEveryMs ?? 3000, signal, onDrift);
     },
@@ -153,13 +156,27 @@ async function turnOnForwarding(eyes: Eyes, turnedOn: Set<Family>, family: Famil
   await eyes.sysctls.setForwarding(family, true);
 }
 
-/** Asks again only when the last answer is older than `lifetime` says it may get. */
-function remember<T>(lifetime: (answer: T) => number): (ask: () => Promise<T>) => Promise<T> {
-  let kept: { readonly answer: T; readonly until: number } | undefined;
-  return async (ask) => {
-    if (kept !== undefined && performance.now() < kept.until) return kept.answer;
+/** Asks again only when the last answer was forgotten, or is older than `lifetime` says it may get. */
+class Memory<T> {
+  readonly #lifetime: (answer: T) => number;
+  #kept: { readonly answer: T; readonly until: number } | undefined;
+  #forgotten = 0;
+
+  constructor(lifetime: (answer: T) => number) {
+    this.#lifetime = lifetime;
+  }
+
+  async recall(ask: () => Promise<T>): Promise<T> {
+    if (this.#kept !== undefined && performance.now() < this.#kept.until) return this.#kept.answer;
+    const before = this.#forgotten;
     const answer = await ask();
-    kept = { answer, until: performance.now() + lifetime(answer) };
+    // What was asked before it was worthless is not kept.
+    if (this.#forgotten === before) this.#kept = { answer, until: performance.now() + this.#lifetime(answer) };
     return answer;
-  };
+  }
+
+  forget(): void {
+    this.#forgotten += 1;
+    this.#kept = undefined;
+  }
 }

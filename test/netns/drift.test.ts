@@ -96,15 +96,21 @@ describe.skipIf(missing)(`drift${because(missing)}`, () => {
 
   // What kube-proxy makes first in each mode; a bridge, because not every kernel has the dummy interface that ipvs mode makes.
   test.each([
-    ['nftables', 'nft add table ip kube-proxy', 'nft delete table ip kube-proxy'],
+    ['nftables', "nft 'add table ip kube-proxy; add chain ip kube-proxy services'", 'nft delete table ip kube-proxy'],
     ['iptables', 'iptables-nft -t nat -N KUBE-SERVICES', 'iptables-nft -t nat -X KUBE-SERVICES'],
     ['ipvs', 'ip link add dev kube-ipvs0 type bridge', 'ip link delete dev kube-ipvs0'],
-  ])('is heard of when kube-proxy begins in %s mode, and when it leaves it', async (_mode, begin, leave) => {
-    for (const command of [begin, leave]) {
+  ])('is heard of when kube-proxy begins in %s mode, and when it leaves it', async (mode, begin, leave) => {
+    const proxyMode = async () => (await node.host.observe(PLAN_NAMES)).facts.proxyMode;
+    expect(await proxyMode()).toBe('unknown');
+    for (const [command, then] of [
+      [begin, mode],
+      [leave, 'unknown'],
+    ] as const) {
       const before = await watch.quiet();
       await node.namespace.run(command);
       await watch.moreThan(before);
       expect(watch.reasons.slice(before)).toContain('kube-proxy may run in another mode');
+      expect(await proxyMode()).toBe(then);
     }
   });
 
