@@ -96,7 +96,7 @@ describe.skipIf(missing)(`drift${because(missing)}`, () => {
 
   // What kube-proxy makes first in each mode; a bridge, because not every kernel has the dummy interface that ipvs mode makes.
   test.each([
-    ['nftables', "nft 'add table ip kube-proxy; add chain ip kube-proxy services'", 'nft delete table ip kube-proxy'],
+    ['nftables', 'nft add table ip kube-proxy; add chain ip kube-proxy services', 'nft delete table ip kube-proxy'],
     ['iptables', 'iptables-nft -t nat -N KUBE-SERVICES', 'iptables-nft -t nat -X KUBE-SERVICES'],
     ['ipvs', 'ip link add dev kube-ipvs0 type bridge', 'ip link delete dev kube-ipvs0'],
   ])('is heard of when kube-proxy begins in %s mode, and when it leaves it', async (mode, begin, leave) => {
