@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { describe, test } from 'vitest';
 import { z } from 'zod';
+import { evidenceFolder } from '../../scripts/support/evidence-folder.ts';
 import { cacheDirectory } from '../lab/binaries.ts';
 import { step } from '../lab/progress.ts';
 import { wireguardGo } from '../netns/support-usermode.ts';
@@ -11,6 +12,7 @@ import { runInGuest } from './guest.ts';
 
 const PROJECT = join(import.meta.dirname, '../..');
 const REPORT = '/run/report';
+const RESULTS = 'results';
 /** Starting a program takes a guest about twenty times as long as its host. */
 const TIMEOUTS = ['--testTimeout=240000', '--hookTimeout=240000'];
 const GUEST_MS = 10 * 60_000;
@@ -63,18 +65,29 @@ async function runInside(file: string, matching: string, words: readonly string[
       PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
       SALLYPORT_CACHE: cacheDirectory(),
       SALLYPORT_GUEST: '1',
+      SALLYPORT_TEST_RESULTS: `${REPORT}/${RESULTS}`,
       WIREGUARD_GO: await wireguardGo(),
     };
     const { code, stdout, stderr } = await runInGuest(
       [...vitest, '--config', 'test/netns/vitest.config.ts', '--testNamePattern', matching, ...TIMEOUTS, ...reporters],
       { memory: 2048, words, cwd: PROJECT, env, shares: { [REPORT]: folder }, timeout: GUEST_MS },
     );
+    await keepEvidence(join(folder, RESULTS));
     const report = join(folder, 'report.json');
     if (!existsSync(report))
       throw new Error(`vitest wrote no report in the guest (exit ${code}):\n${stdout}\n${stderr}`);
     return innerTests(file, await readFile(report, 'utf8'), { code, output: `${stdout}\n${stderr}` });
   } finally {
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Brings what failing tests left in the guest to where those of the host leave it. */
+async function keepEvidence(results: string): Promise<void> {
+  for (const name of existsSync(results) ? await readdir(results) : []) {
+    const folder = evidenceFolder(`kernel-${name}`);
+    await rm(folder, { recursive: true, force: true });
+    await cp(join(results, name), folder, { recursive: true });
   }
 }
 

@@ -17,6 +17,9 @@ const TIED = IN_GUEST ? [] : ['setpriv', '--pdeathsig', 'KILL', '--'];
  * meet. It ends with this process, whatever ends that.
  */
 export class Namespace {
+  /** Those that are there now, in the order in which they were made. */
+  static readonly all = new Set<Namespace>();
+
   readonly commands: Commands;
   readonly pid: number;
   readonly #anchor: ChildProcess;
@@ -30,6 +33,7 @@ export class Namespace {
     this.#enter = ['nsenter', '-t', String(pid), '-m', '-n', '--', ...TIED];
     this.#shells = IN_GUEST ? createShellCommands(this.#enter) : undefined;
     this.commands = this.#shells ?? createCommands(this.#enter);
+    Namespace.all.add(this);
   }
 
   static async create(): Promise<Namespace> {
@@ -84,6 +88,7 @@ export class Namespace {
 
   /** Takes the namespace away; whatever still runs in it keeps it alive, so stop that first. */
   async dispose(): Promise<void> {
+    Namespace.all.delete(this);
     this.#asker?.stop();
     this.#shells?.dispose();
     if (this.#anchor.exitCode !== null) return;
