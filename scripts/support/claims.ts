@@ -52,7 +52,10 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/lab/evidence.test.ts': 'a failing test of the lab leaves logs, objects, kernel state and a capture, and no key',
   'test/lab/isolation.test.ts': 'a device reaches Services, but no node, no pod, no other device',
   'test/lab/kind.test.ts': 'the demo’s configuration of kind is one that kind accepts',
-  'test/lab/main-job.test.ts': 'a laptop with stock tools reaches Services by name, in each mode of kube-proxy',
+  'test/lab/main-job.test.ts':
+    'a laptop with stock tools reaches Services by name, through kernel and userspace WireGuard',
+  'test/lab/matrix.test.ts':
+    'the main job in every setting and to every kind of backend, as docs/compatibility.md says',
   'test/lab/many-preshared-keys.test.ts':
     'the Secret of ten thousand preshared keys is one that a real API server stores',
   'test/lab/preshared-key.test.ts': 'preshared keys: made, used, changed, withdrawn, never shown',

@@ -2,17 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Cluster, startCluster } from './cluster.ts';
 import { DEVICE } from './gateway-node.ts';
 import type { Laptop } from './laptop.ts';
-import { curl, type Device, Mesh, must, RELEASE } from './mesh.ts';
-import type { KubeProxyMode } from './node.ts';
+import { curl, type Device, Mesh, must, RELEASE, udpEcho } from './mesh.ts';
 import { nodeKernels } from './node-kernels.ts';
 
-/** ipvs only on demand, where SALLYPORT_LAB_NODES is set: one of two runs there waited in vain for a minute for Services, why is not known. */
-const MODES: readonly KubeProxyMode[] =
-  process.env.SALLYPORT_LAB_NODES === undefined ? ['nftables', 'iptables'] : ['nftables', 'iptables', 'ipvs'];
 const KERNELS = nodeKernels('mixed');
 const NODES = KERNELS.map((_, at) => `node-${at + 1}`);
-/** The lab's machine may have no ip_vs; a kernel of its own does. */
-const IPVS_NODES = NODES.filter((_, at) => KERNELS[at] === 'own');
 const MEGABYTES_10 = 10_000_000;
 
 let cluster: Cluster;
@@ -41,46 +35,29 @@ test.each(NODES)('%s runs the WireGuard that its kernel allows, and says so', as
   expect(programs.stdout.trim()).toBe(node.kernel === 'own' ? '0' : '1');
 });
 
-describe.each(MODES)('a laptop with stock tools, kube-proxy in %s mode', (mode) => {
-  const gateways = mode === 'ipvs' ? IPVS_NODES : NODES;
-
+describe.each(NODES)('a laptop with stock tools, through gateway %s', (gateway) => {
   beforeAll(async () => {
-    await Promise.all(gateways.map((name) => switchTo(name, mode)));
-    await mesh.untilGateway('default', 'ServicesReachable');
+    await mesh.leave(laptop);
+    await mesh.join(laptop, device, cluster.node(gateway).address);
   });
 
-  describe.each(gateways)('through gateway %s', (gateway) => {
-    beforeAll(async () => {
-      await mesh.leave(laptop);
-      await mesh.join(laptop, device, cluster.node(gateway).address);
-    });
-
-    test.each(NODES)('gets a Service by its name from a pod on %s', async (backend) => {
-      const answer = await curl(laptop, `http://hello-${backend}.demo.svc.cluster.local`);
-      expect(answer).toMatchObject({ status: 200 });
-      expect(JSON.parse(answer.body)).toMatchObject({ node: backend });
-    });
-
-    test.each(NODES)('gets 10 MB from a pod on %s', async (backend) => {
-      const answer = await curl(laptop, `http://hello-${backend}.demo/bytes/${MEGABYTES_10}`, 30);
-      expect({ status: answer.status, bytes: answer.body.length }).toEqual({ status: 200, bytes: MEGABYTES_10 });
-    });
-
-    test.each(NODES)('has a UDP datagram echoed by a pod on %s', async (backend) => {
-      const script = 'exec 3<>/dev/udp/$1/80; printf ping >&3; head -c 4 <&3';
-      const address =
-        must(await laptop.exec(['getent', 'ahostsv4', `hello-${backend}.demo.svc.cluster.local`])).split(/\s/)[0] ?? '';
-      expect(must(await laptop.exec(['timeout', '5', 'bash', '-c', script, 'echo', address]))).toBe('ping');
-    });
+  test.each(NODES)('gets a Service by its name from a pod on %s', async (backend) => {
+    const answer = await curl(laptop, `http://hello-${backend}.demo.svc.cluster.local`);
+    expect(answer).toMatchObject({ status: 200 });
+    expect(JSON.parse(answer.body)).toMatchObject({ node: backend });
   });
 
-  test('the device shows as connected, from its own address', async () => {
+  test.each(NODES)('gets 10 MB from a pod on %s', async (backend) => {
+    const answer = await curl(laptop, `http://hello-${backend}.demo/bytes/${MEGABYTES_10}`, 30);
+    expect({ status: answer.status, bytes: answer.body.length }).toEqual({ status: 200, bytes: MEGABYTES_10 });
+  });
+
+  test.each(NODES)('has a UDP datagram echoed by a pod on %s', async (backend) => {
+    expect(await udpEcho(laptop, `hello-${backend}.demo.svc.cluster.local`)).toBe('ping');
+  });
+
+  test('shows as connected, from its own address', async () => {
     const peer = await mesh.untilPeer(device, 'Connected');
     expect(peer.status?.connections?.map(({ endpoint }) => endpoint.split(':')[0])).toContain(laptop.address);
   });
 });
-
-/** All nodes begin in nftables mode. */
-async function switchTo(name: string, mode: KubeProxyMode): Promise<void> {
-  if (mode !== cluster.kubeProxyMode) await cluster.node(name).setKubeProxyMode(mode);
-}

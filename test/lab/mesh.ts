@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { inProject } from '../../scripts/support/paths.ts';
 import type { Condition } from '../../src/api/conditions.ts';
 import { type MeshGateway, meshGatewayType } from '../../src/api/meshgateway.ts';
+import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
 import type { KubernetesObject, ResourceType } from '../../src/api/resource.ts';
 import { type KeyPair, keyPairFrom } from '../../src/net/key.ts';
@@ -46,6 +47,8 @@ export class Mesh {
       'all nodes of the gateway to serve',
       () => this.gateway(),
       ({ status }) => status?.nodes?.ready === status?.nodes?.selected,
+      // A guest's only processor starts everything at once.
+      120,
     );
   }
 
@@ -138,6 +141,11 @@ export class Mesh {
 
   gateway(name = 'default'): Promise<MeshGateway> {
     return this.#get(meshGatewayType, name);
+  }
+
+  /** What a node's agent reports of a gateway. */
+  gatewayNode(gateway: string, node: string): Promise<MeshGatewayNode> {
+    return this.#get(meshGatewayNodeType, `${gateway}.${node}`, RELEASE.namespace);
   }
 
   /** Waits until the MeshPeer has this condition with this status; `reason` too when given. */
@@ -247,6 +255,13 @@ export async function curl(laptop: Laptop, url: string, seconds = 5): Promise<An
   const lines = result.stdout.split('\n');
   const [status = '0', time = '0'] = (lines.pop() ?? '').split(' ');
   return { status: Number(status), seconds: Number(time), body: lines.join('\n'), error: result.stderr.trim() };
+}
+
+/** Sends a UDP datagram to a name from a laptop and gives the first four bytes that come back. @throws when none do in five seconds */
+export async function udpEcho(laptop: Laptop, name: string, port = 80): Promise<string> {
+  const script = 'exec 3<>/dev/udp/$1/$2; printf ping >&3; head -c 4 <&3';
+  const [address = ''] = must(await laptop.exec(['getent', 'ahostsv4', name])).split(/\s/);
+  return must(await laptop.exec(['timeout', '5', 'bash', '-c', script, 'echo', address, String(port)]));
 }
 
 /** Looks again and again until what was looked at is right. @throws with what was seen last. */

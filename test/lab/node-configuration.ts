@@ -102,6 +102,9 @@ export function kubeProxyConfiguration(mode: KubeProxyMode, podCidr: string): ob
     detectLocalMode: 'ClusterCIDR',
     nodePortAddresses: ['primary'],
     iptables: { localhostNodePorts: false },
+    // One look at all Services is dozens of calls of ipset, seconds of a guest's only processor; by default every half a minute, and
+    // for every change at once.
+    ipvs: { syncPeriod: '10m0s', minSyncPeriod: '3s' },
     // The kernel's table of connections is the machine's: no node may change its size.
     conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: '0s', tcpCloseWaitTimeout: '0s' },
   };

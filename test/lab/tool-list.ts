@@ -12,7 +12,8 @@ export interface ToolModule {
   readonly rename?: Readonly<Record<string, string>>;
 }
 
-const KUBERNETES_VERSION = { major: '1', minor: '36', version: 'v1.36.3' } as const;
+/** The version of the lab, as tools/kubernetes/go.mod has it. */
+export const KUBERNETES_VERSION = { major: '1', minor: '36', version: 'v1.36.3' } as const;
 const VERSION_PACKAGE = 'k8s.io/component-base/version';
 /** Without these the API server says that it is v0.0.0. */
 const KUBERNETES_LDFLAGS = [

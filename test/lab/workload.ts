@@ -11,6 +11,10 @@ export interface WorkloadOptions {
   readonly replicas?: number;
   /** The only node its pods may run on. */
   readonly node?: string;
+  /** In the network of their node, on this port of it. */
+  readonly hostPort?: number;
+  /** The Service has no address of its own: its name leads to the pods. */
+  readonly headless?: boolean;
 }
 
 /** The layer with Node.js, the same for every image that needs it. */
@@ -33,17 +37,23 @@ export function workloadImage(): Promise<string> {
 }
 
 /** A Deployment and a Service (port 80, TCP and UDP) of pods that say who they are; see workload/server.ts. */
-export function workload({ name, namespace = 'default', replicas = 1, node }: WorkloadOptions): readonly object[] {
+export function workload(options: WorkloadOptions): readonly object[] {
+  const { name, namespace = 'default', replicas = 1, hostPort, headless = false } = options;
   const labels = { app: name };
   const metadata = { name, namespace, labels };
   const ports = ['TCP', 'UDP'].map((protocol) => ({
     name: protocol.toLowerCase(),
     port: 80,
-    targetPort: PORT,
+    targetPort: hostPort ?? PORT,
     protocol,
   }));
   return [
-    { apiVersion: 'v1', kind: 'Service', metadata, spec: { selector: labels, ports } },
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata,
+      spec: { selector: labels, ports, ...(headless ? { clusterIP: 'None' } : {}) },
+    },
     {
       apiVersion: 'apps/v1',
       kind: 'Deployment',
@@ -51,16 +61,18 @@ export function workload({ name, namespace = 'default', replicas = 1, node }: Wo
       spec: {
         replicas,
         selector: { matchLabels: labels },
-        template: { metadata: { labels }, spec: podSpec(labels, node) },
+        template: { metadata: { labels }, spec: podSpec(labels, options) },
       },
     },
   ];
 }
 
-function podSpec(labels: Readonly<Record<string, string>>, node: string | undefined): object {
+function podSpec(labels: Readonly<Record<string, string>>, { node, hostPort }: WorkloadOptions): object {
+  const port = hostPort ?? PORT;
   const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
   return {
     ...(node === undefined ? {} : { nodeSelector: { 'kubernetes.io/hostname': node } }),
+    ...(hostPort === undefined ? {} : { hostNetwork: true }),
     terminationGracePeriodSeconds: 1,
     topologySpreadConstraints: [
       {
@@ -75,12 +87,13 @@ function podSpec(labels: Readonly<Record<string, string>>, node: string | undefi
         name: 'server',
         image: IMAGE,
         env: [
-          { name: 'PORT', value: String(PORT) },
+          { name: 'PORT', value: String(port) },
           field('POD_NAME', 'metadata.name'),
           field('NODE_NAME', 'spec.nodeName'),
         ],
-        ports: [{ containerPort: PORT }],
-        readinessProbe: { httpGet: { path: '/', port: PORT }, periodSeconds: 1 },
+        ports: [{ containerPort: port }],
+        // A busy machine is no reason to take a pod out of its Service.
+        readinessProbe: { httpGet: { path: '/', port }, periodSeconds: 1, timeoutSeconds: 5 },
       },
     ],
   };
