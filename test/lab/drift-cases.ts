@@ -12,6 +12,8 @@ export interface Drift {
   readonly on: 'node-1' | 'node-2';
   /** Does it; `publicKey` is that of a device that the node lets in. */
   readonly harm: (node: LabNode, publicKey: string) => Promise<unknown>;
+  /** Whether only a node whose WireGuard is a program can suffer it. */
+  readonly ofProgram?: true;
   /** Whether the kernel announces it as a removal. */
   readonly removes?: true;
   /** What the Event must say. */
@@ -104,6 +106,7 @@ export const DRIFTS: readonly Drift[] = [
   {
     what: 'the killed wireguard-go',
     on: 'node-2',
+    ofProgram: true,
     harm: command('pkill', '-KILL', '-xf', `wireguard-go -f ${DEVICE}`),
     tells: `start wireguard-go on interface ${DEVICE}`,
   },

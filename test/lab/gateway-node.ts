@@ -7,7 +7,8 @@ export const TABLE = 'sallyport_default';
 
 /** The process id of the agent on a node, as the node counts them; undefined while none runs. */
 export async function agentOf(node: LabNode): Promise<string | undefined> {
-  const found = (await node.exec(['pgrep', '-xf', 'node /app/agent.mjs'])).stdout.trim();
+  // The oldest: what it starts bears its name until it has become another program, which takes a while in a guest.
+  const found = (await node.exec(['pgrep', '-o', '-xf', 'node /app/agent.mjs'])).stdout.trim();
   return found === '' ? undefined : found;
 }
 

@@ -1,27 +1,26 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DRIFTS, type Drift } from './drift-cases.ts';
 import { agentOf, type Made, madeOn, peersOn, RemovalWatch } from './gateway-node.ts';
-import type { Laptop } from './laptop.ts';
 import { type Device, type Mesh, must, RELEASE, startMesh, until } from './mesh.ts';
 import type { LabNode } from './node.ts';
+import { nodeKernels } from './node-kernels.ts';
+import { type Sending, Sessions } from './sessions.ts';
 import { askSoonAndLong, Traffic } from './traffic.ts';
 
 /**
  * After wireguard-go has lost its sessions a stock client shakes hands anew 15 s after its last answer; a loaded machine may
  * take a little longer.
  */
-const STOCK_CLIENT_S = 25;
-const MENDED_WITHIN_S = 10;
+const STOCK_CLIENT_S = 40;
+/** A guest has one slow processor, and looking at it again and again takes most of that. */
+const MENDED_WITHIN_S = { shared: 10, own: 30 } as const;
+const KERNELS = nodeKernels('userspace');
 /** Two datagrams may get lost on a busy machine. */
 const UNDISTURBED_MS = 1000;
 const OPERATOR = 'sallyport-operator';
 
-/** A laptop on a gateway of its own, with traffic that never rests. */
-interface Member {
-  readonly laptop: Laptop;
+interface Member extends Sending {
   readonly device: Device;
-  readonly node: LabNode;
-  readonly datagrams: Traffic;
 }
 
 const measured: string[] = [];
@@ -49,6 +48,7 @@ describe('the kernel keeps everything, under the same numbers, and laptops go on
     await watch.begun();
     const stream = new Traffic(ada.laptop, 'stream', await mesh.serviceAddress('hello-node-2'));
     await stream.answerAfter(0);
+    const sessions = await Sessions.of([ada]);
     const agent = (await agentOf(node)) ?? '';
     must(await node.exec(['kill', '-KILL', agent]));
     const killed = Date.now();
@@ -68,14 +68,28 @@ describe('the kernel keeps everything, under the same numbers, and laptops go on
     note('agent killed: the laptop works again after', again - killed);
     await stream.answerAfter(again, 2 * STOCK_CLIENT_S);
     expect(stream.closed).toBeUndefined();
+    measured.push(...(await sessions.expectKept('agent killed')));
     expect(await madeOn(node)).toEqual(before);
     expect(watch.removals()).toEqual([]);
     expect(bob.datagrams.longestGap(killed, Date.now())).toBeLessThan(UNDISTURBED_MS);
     await Promise.all([watch.stop(), stream.stop()]);
   });
 
+  test('when an agent’s pod is deleted', async () => {
+    const [{ node, datagrams }, place] = [ada, ['-n', RELEASE.namespace]];
+    const [before, agent, sessions] = [await madeOn(node), await agentOf(node), await Sessions.of([ada])];
+    const which = ['-l', 'app.kubernetes.io/component=agent', '--field-selector', `spec.nodeName=${node.name}`];
+    await mesh.cluster.kubectl([...place, 'delete', 'pod', ...which]);
+    await mesh.cluster.kubectl([...place, 'rollout', 'status', 'daemonset/sallyport-default', '--timeout=100s']);
+    expect(await agentOf(node)).not.toBe(agent);
+    await datagrams.answerAfter(Date.now(), STOCK_CLIENT_S);
+    measured.push(...(await sessions.expectKept('agent’s pod deleted')));
+    expect(await madeOn(node)).toEqual(before);
+  });
+
   test('when the DaemonSet is rolled', async () => {
     const nodes = mesh.cluster.nodes;
+    const sessions = await Sessions.of([ada, bob]);
     const before = await Promise.all(nodes.map(madeOn));
     const watches = nodes.map((node) => new RemovalWatch(node));
     await Promise.all(watches.map((watch) => watch.begun()));
@@ -90,6 +104,7 @@ describe('the kernel keeps everything, under the same numbers, and laptops go on
     await Promise.all([ada, bob].map(({ datagrams }) => datagrams.answerAfter(rolled, STOCK_CLIENT_S)));
     for (const [name, { datagrams }] of Object.entries({ ada, bob }))
       note(`DaemonSet rolled: longest pause of ${name}`, datagrams.longestGap(began, Date.now()));
+    measured.push(...(await sessions.expectKept('DaemonSet rolled')));
     expect(await Promise.all(nodes.map(madeOn))).toEqual(before);
     for (const watch of watches) {
       expect(watch.removals()).toEqual([]);
@@ -152,8 +167,11 @@ test('nothing of this was taken for drift', async () => {
 
 describe.concurrent('what somebody else did is mended, the laptop works again, and an Event tells of it', () => {
   describe.concurrent.each(['node-1', 'node-2'] as const)('on %s:', (on) => {
+    const kernel = KERNELS[on === 'node-1' ? 0 : 1];
     for (const drift of DRIFTS.filter((each) => each.on === on))
-      test(drift.what, { concurrent: false }, () => mends(on === 'node-1' ? ada : bob, drift));
+      test.skipIf(drift.ofProgram && kernel === 'own')(drift.what, { concurrent: false }, () =>
+        mends(on === 'node-1' ? ada : bob, drift),
+      );
   });
 
   async function mends({ node, datagrams, device }: Member, { what, harm, removes, tells }: Drift): Promise<void> {
@@ -164,7 +182,7 @@ describe.concurrent('what somebody else did is mended, the laptop works again, a
     await harm(node, device.keys.publicKey);
     const harmed = Date.now();
     const right = (now: string) => now === before;
-    await until('what was there before', async () => made(await madeOn(node)), right, MENDED_WITHIN_S);
+    await until('what was there before', async () => made(await madeOn(node)), right, MENDED_WITHIN_S[node.kernel]);
     note(`${what}: mended within`, Date.now() - harmed);
     const again = await datagrams.answerAfter(Date.now(), STOCK_CLIENT_S);
     note(`${what}: longest pause of the laptop`, datagrams.longestGap(harmed, again));
@@ -172,7 +190,7 @@ describe.concurrent('what somebody else did is mended, the laptop works again, a
     await watch.stop();
     const news = async () => (await driftEvents()).filter((text) => !told.has(text) && text.includes(node.name));
     const isTold = (texts: readonly string[]) => texts.some((text) => text.includes(tells));
-    await until(`an Event that says: ${tells}`, news, isTold, MENDED_WITHIN_S);
+    await until(`an Event that says: ${tells}`, news, isTold, MENDED_WITHIN_S[node.kernel]);
   }
 });
 

@@ -48,7 +48,7 @@ describe.skipIf(problem !== undefined)(`with laptops connected and traffic runni
   beforeAll(async () => {
     earlier = await earlierVersion();
     measured.push(`upgrade from ${earlier.subject}`);
-    mesh = new Mesh(await startCluster({ name: 'upgrade', nodes: nodeKernels('userspace') }));
+    mesh = new Mesh(await startCluster({ name: 'upgrade', nodes: nodeKernels('mixed') }));
     const { cluster } = mesh;
     const archives = [await earlier.archive(cluster.tools), await sallyportImage(cluster.tools)];
     await Promise.all(archives.map((archive) => cluster.loadImage(archive)));
