@@ -8,7 +8,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   'test/lab/uninstall.test.ts': 150,
   'test/lab/restart.test.ts': 130,
   'test/lab/conditions.test.ts': 110,
-  'test/lab/upgrade.test.ts': 90,
+  'test/lab/upgrade.test.ts': 150,
   'test/lab/revocation.test.ts': 85,
   'test/lab/describe.test.ts': 80,
   'test/lab/isolation.test.ts': 60,

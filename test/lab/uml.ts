@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
 import { TIED } from './exec.ts';
-import { listed } from './processors.ts';
+import { processorForGuest } from './processors.ts';
 
 /** How a User-Mode Linux is started. */
 export interface GuestKernel {
@@ -25,25 +24,12 @@ export function guestCommand({ kernel, memory, init, folder, words = [] }: Guest
     ...[...TIED, 'unshare', '--pid', '--fork', '--kill-child=KILL', '--'],
     // A kernel that panics ends its process group, and aborts itself, which the first process of a namespace cannot.
     ...['prlimit', '--core=0', '--', 'setsid', '--fork', '--wait'],
-    ...['taskset', '--cpu-list', `${nextProcessor()}`],
+    ...['taskset', '--cpu-list', `${processorForGuest(kernel)}`],
     ...[kernel, `mem=${memory}M`, `uml_dir=${folder}`, 'umid=guest'],
     // The host's root, which the guest cannot write to: `firstScript` lays memory over it.
     ...['root=/dev/root', 'rootfstype=hostfs', 'rootflags=/', 'ro', `init=${init}`],
     ...['con=null', 'con0=fd:0,fd:1', 'quiet', ...words],
   ];
-}
-
-let guests = process.pid;
-
-/**
- * The processor for the next guest. A guest has one, and each of its system calls goes from one process of the host to another and back:
- * on two processors that wakes an idle one every time, which takes several times as long where the host itself is a virtual machine.
- */
-function nextProcessor(): number {
-  const [, allowed = '0'] = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
-  const processors = listed(allowed);
-  guests += 1;
-  return processors[guests % processors.length] ?? 0;
 }
 
 /** What a guest sees of the host, besides all of its files as they are. */
