@@ -114,7 +114,8 @@ function missingPackages() {
 
 /** The tests and the benchmarks build a kernel; each has a program of its own. */
 function more() {
-  if (script === 'scripts/test.ts') return { ...NEEDS.kernelCommands, ...NEEDS.evidenceCommands };
+  const stock = process.env.SALLYPORT_GUEST_KERNEL === 'stock' ? NEEDS.stockKernelCommands : {};
+  if (script === 'scripts/test.ts') return { ...NEEDS.kernelCommands, ...stock, ...NEEDS.evidenceCommands };
   if (script === 'scripts/bench.ts') return { ...NEEDS.kernelCommands, ...NEEDS.benchCommands };
   return {};
 }

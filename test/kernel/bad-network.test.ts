@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { userModeLinux } from '../lab/linux-build.ts';
 import { runInGuest } from './guest.ts';
+import { prepareMachine } from './machine.ts';
 import type { Sample } from './programs/netem-and-relay.ts';
 
 /** A round trip may differ by a few of the guest's timer ticks of 10 ms. */
@@ -9,7 +9,7 @@ const TICKS_MS = 40;
 const SHARE = 0.03;
 
 test('the relay does to datagrams what the kernel does by netem', async () => {
-  await userModeLinux();
+  await prepareMachine();
   const program = join(import.meta.dirname, 'programs/netem-and-relay.ts');
   const { code, stdout, stderr } = await runInGuest([
     'sh',

@@ -5,14 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { run } from '../lab/exec.ts';
-import { userModeLinux } from '../lab/linux-build.ts';
 import { GuestEnded, runInGuest } from './guest.ts';
+import { prepareMachine, SLOWNESS } from './machine.ts';
 
 const sh = (script: string) => ['sh', '-c', script];
 
 describe('a guest', () => {
   let folder: string;
-  beforeAll(userModeLinux);
+  beforeAll(prepareMachine);
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'sallyport-kernel-test-'));
   });
@@ -89,8 +89,8 @@ const WAITS = ['sh', '-c', 'cp /proc/cmdline /out/new; mv /out/new /out/started;
 /** The folder of the guest that runs WAITS, once it does. */
 async function started(folder: string): Promise<string> {
   const file = join(folder, 'started');
-  await expect.poll(() => existsSync(file), { timeout: 20_000 }).toBe(true);
-  return /uml_dir=(\S+)/.exec(await readFile(file, 'utf8'))?.[1] ?? '';
+  await expect.poll(() => existsSync(file), { timeout: 20_000 * SLOWNESS }).toBe(true);
+  return /init=(\S+)\/init/i.exec(await readFile(file, 'utf8'))?.[1] ?? '';
 }
 
 /** The processes whose command has the word. */

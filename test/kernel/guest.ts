@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type ExecResult, run } from '../lab/exec.ts';
-import { userModeLinux } from '../lab/linux-build.ts';
-import { firstScript, guestCommand, quoted } from '../lab/uml.ts';
+import type { ExecResult } from '../lab/exec.ts';
+import { quoted } from '../lab/uml.ts';
+import { machine } from './machine.ts';
 
 /** What a program finds in its guest. */
 export interface GuestOptions {
@@ -33,23 +33,19 @@ export class GuestEnded extends Error {
 }
 
 /**
- * Boots a kernel of our own (linux-build.ts) whose root is this machine's files, runs one program in it as root, and gives
+ * Boots a kernel (machine.ts) whose root is this machine's files, runs one program in it as root, and gives
  * what that wrote and its exit status. Whatever it writes outside the shares is gone with the guest; nothing is left of it.
  * @throws GuestEnded if the kernel ended first: a panic, `timeout` or `signal`.
  */
 export async function runInGuest(argv: readonly string[], options: GuestOptions = {}): Promise<ExecResult> {
-  const kernel = await userModeLinux();
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-guest-'));
-  const init = join(folder, 'init');
   const results = join(folder, 'results');
   try {
     await mkdir(results);
-    await writeFile(init, script(argv, options, results), { mode: 0o755 });
-    const { memory = 1024, words = [] } = options;
-    const command = guestCommand({ kernel, memory, init, folder, words });
-    const { timeout, signal } = options;
+    const { memory = 1024, words = [], shares = {}, timeout, signal } = options;
     const limits = { ...(timeout === undefined ? {} : { timeout }), ...(signal === undefined ? {} : { signal }) };
-    const { stdout: console } = await run(command, limits);
+    const guest = { folder, body: bodyOf(argv, options), shares: { ...shares, [RESULTS]: results }, memory, words };
+    const console = await machine()(guest, limits);
     const { status, ...output } = await written(results);
     if (status === '') throw new GuestEnded(argv, console, output.stdout + output.stderr);
     return { code: Number(status), ...output };
@@ -72,14 +68,13 @@ function end(text: string): string {
 
 const RESULTS = '/run/results';
 
-function script(argv: readonly string[], { cwd = '/', env = {}, shares = {} }: GuestOptions, results: string): string {
+function bodyOf(argv: readonly string[], { cwd = '/', env = {} }: GuestOptions): string {
   const exports = Object.entries(env).map(([name, value]) => `export ${name}=${quoted(value)}`);
-  const body = [
+  return [
     `cd ${quoted(cwd)}`,
     ...exports,
     'status=0',
     `${argv.map(quoted).join(' ')} >${RESULTS}/stdout 2>${RESULTS}/stderr </dev/null || status=$?`,
     `echo $status >${RESULTS}/status`,
   ].join('\n');
-  return firstScript({ name: 'guest', shares: { ...shares, [RESULTS]: results }, body });
 }

@@ -9,12 +9,13 @@ import { cacheDirectory } from '../lab/binaries.ts';
 import { step } from '../lab/progress.ts';
 import { wireguardGo } from '../netns/support-usermode.ts';
 import { runInGuest } from './guest.ts';
+import { SLOWNESS } from './machine.ts';
 
 const PROJECT = join(import.meta.dirname, '../..');
 const REPORT = '/run/report';
 const RESULTS = 'results';
 /** Starting a program takes a guest about twenty times as long as its host. */
-const TIMEOUTS = ['--testTimeout=240000', '--hookTimeout=240000'];
+const TIMEOUTS = ['--testTimeout', '--hookTimeout'].map((word) => `${word}=${240_000 * SLOWNESS}`);
 const GUEST_MS = 10 * 60_000;
 
 /** What vitest's json reporter writes, as far as it is read here. */
@@ -64,13 +65,13 @@ async function runInside(file: string, matching: string, words: readonly string[
     const env = {
       PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
       SALLYPORT_CACHE: cacheDirectory(),
-      SALLYPORT_GUEST: '1',
+      SALLYPORT_GUEST: `${SLOWNESS}`,
       SALLYPORT_TEST_RESULTS: `${REPORT}/${RESULTS}`,
       WIREGUARD_GO: await wireguardGo(),
     };
     const { code, stdout, stderr } = await runInGuest(
       [...vitest, '--config', 'test/netns/vitest.config.ts', '--testNamePattern', matching, ...TIMEOUTS, ...reporters],
-      { memory: 2048, words, cwd: PROJECT, env, shares: { [REPORT]: folder }, timeout: GUEST_MS },
+      { memory: 2048, words, cwd: PROJECT, env, shares: { [REPORT]: folder }, timeout: GUEST_MS * SLOWNESS },
     );
     await keepEvidence(join(folder, RESULTS));
     const report = join(folder, 'report.json');

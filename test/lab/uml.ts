@@ -81,6 +81,7 @@ mount -t devpts -o ptmxmode=666 devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir /run/lock
-# Its rings are mapped wrongly in User-Mode Linux 6.12, which panics once the first user of one ends (Node is one).
-echo 2 >/proc/sys/kernel/io_uring_disabled
+# Its rings are mapped wrongly in User-Mode Linux 6.12, which panics once the first user of one ends (Node is one). Older kernels
+# have no such switch.
+[ ! -e /proc/sys/kernel/io_uring_disabled ] || echo 2 >/proc/sys/kernel/io_uring_disabled
 ip link set lo up`;

@@ -6,6 +6,8 @@ import { ExecError } from '../../src/host/exec-error.ts';
 import { quoted } from '../lab/uml.ts';
 
 const TIMEOUT_MS = 10_000;
+/** A guest says how many times as long as usual its commands may take (../kernel/inside.ts). */
+const SLOWNESS = Number(process.env.SALLYPORT_GUEST ?? '1');
 /** As src/host/exec.ts gives it. */
 const ENVIRONMENT = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
@@ -82,7 +84,7 @@ class Shell {
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(
       () => late.reject(new ExecError({ argv, stderr: '', timedOut: true })),
-      timeoutMs ?? TIMEOUT_MS,
+      (timeoutMs ?? TIMEOUT_MS) * SLOWNESS,
     );
     const abort = () => late.reject(signal?.reason);
     signal?.addEventListener('abort', abort);

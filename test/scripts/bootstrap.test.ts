@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { inProject } from '../../scripts/support/paths.ts';
 
 const NODE_PACKAGE = { version: '24.0.0' };
@@ -44,7 +44,10 @@ beforeEach(async () => {
   await program('apt-get', `#!/bin/sh\necho "apt-get $*" >> ${inside('calls')}\n`);
 });
 
-afterEach(() => rm(project, { recursive: true, force: true }));
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await rm(project, { recursive: true, force: true });
+});
 
 async function program(name: string, text: string): Promise<void> {
   await writeFile(inside('node_modules/.bin', name), text, { mode: 0o755 });
@@ -63,7 +66,12 @@ async function needs(change: object): Promise<void> {
 }
 
 function start(...words: readonly string[]) {
-  const env = { PATH: `${dirname(process.execPath)}:/usr/bin:/bin`, npm_execpath: inside('node_modules/.bin/npm.js') };
+  const { SALLYPORT_GUEST_KERNEL } = process.env;
+  const env = {
+    PATH: `${dirname(process.execPath)}:/usr/bin:/bin`,
+    npm_execpath: inside('node_modules/.bin/npm.js'),
+    ...(SALLYPORT_GUEST_KERNEL === undefined ? {} : { SALLYPORT_GUEST_KERNEL }),
+  };
   return spawn(process.execPath, [inside('scripts/bootstrap.mjs'), ...words], {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -141,6 +149,13 @@ describe.runIf(process.platform === 'linux')('the machine, on Linux and in part 
       const { calls } = await bootstrap(`scripts/${name}.ts`);
       expect(calls.join().includes('no-such-package'), name).toBe(wanting.includes(name));
     }
+  });
+
+  test.runIf(root)('what emulates a machine is installed for those who want the stock kernel alone', async () => {
+    await needs({ stockKernelCommands: lacking.commands });
+    expect((await bootstrap('scripts/test.ts')).calls).toEqual([]);
+    vi.stubEnv('SALLYPORT_GUEST_KERNEL', 'stock');
+    expect((await bootstrap('scripts/test.ts')).calls.join()).toContain('no-such-package');
   });
 
   test.runIf(root)('what apt knows is fetched where it knows nothing', async () => {
