@@ -113,15 +113,15 @@ function hookChains({ device, listenPort }: FirewallInput): readonly Chain[] {
       ...bothFamilies(({ ip, n }) => ({ text: `${ip} saddr @pool${n} ${clamp}`, comment: 'what ipvs forwards' })),
     ]),
     // Most programs answer a datagram from whatever address the kernel takes, towards the mesh that of the gateway, which was not
-    // asked. Shown the node as the one who asks, they answer the node. What ipvs sends here bears no status of conntrack's NAT.
-    // 95 is srcnat - 5; nft knows the name in postrouting alone.
+    // asked. Shown the node as the one who asks, they answer the node. What ipvs sends here bears no status of conntrack's NAT. A DNS
+    // cache that has the Service's address itself answers from it, and still sees who asks. 95 is srcnat - 5; nft knows the name in postrouting alone.
     hook(
       'local_answers',
       'nat',
       'input',
       '95',
       bothFamilies(({ ip, n }) => ({
-        text: `${from} meta l4proto udp ct original ${ip} daddr @services${n} snat ${ip} to ${ip} daddr`,
+        text: `${from} meta l4proto udp ct original ${ip} daddr @services${n} ${ip} daddr != @services${n} snat ${ip} to ${ip} daddr`,
       })),
     ),
     hook('on_postrouting', 'nat', 'postrouting', 'srcnat - 5', [
