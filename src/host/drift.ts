@@ -9,8 +9,8 @@ export type OnDrift = (what: string) => void;
 const GATHER_MS = 30;
 const RESTART_MS = 1000;
 
-/** The reason that makes whatever is remembered of kube-proxy's mode worthless. */
-export const PROXY_MODE_CHANGED = 'kube-proxy may run in another mode';
+const PROXY_MODE_CHANGED = 'kube-proxy may run in another mode';
+const UNWATCHED = 'ended and was started again';
 /** What nftables and iptables mode make once, and take away when they go; what is in it comes and goes with every Service. */
 const PROXY_OBJECT = /^(add|create|delete) (table ip kube-proxy|chain ip nat KUBE-SERVICES)( |$)/;
 /** The interface of ipvs mode comes and goes; its addresses, on lines without the second colon, follow the Services. */
@@ -25,6 +25,11 @@ export function watchKernel(commands: Commands, names: Names, signal: AbortSigna
   void monitor(commands, ['nft', 'monitor'], signal, report, tableDrift(names.table));
   const objects = ['link', 'address', 'route', 'netconf'];
   void monitor(commands, ['ip', '-o', 'monitor', ...objects], signal, report, linkDrift(names.device));
+}
+
+/** Whether a report makes worthless what is remembered of kube-proxy's mode: it may have changed, or nobody watched for a while. */
+export function doubtsProxyMode(what: string): boolean {
+  return what === PROXY_MODE_CHANGED || what.endsWith(UNWATCHED);
 }
 
 /** What a line of `nft monitor` says about the table or the mode of kube-proxy, if anything. */
@@ -63,7 +68,7 @@ async function monitor(
     await running.exited;
     signal.removeEventListener('abort', stop);
     await delay(RESTART_MS, undefined, { signal }).catch(() => undefined);
-    if (!signal.aborted) report(`\`${argv.slice(0, 3).join(' ')}\` ended and was started again`);
+    if (!signal.aborted) report(`\`${argv.slice(0, 3).join(' ')}\` ${UNWATCHED}`);
   }
 }
 

@@ -2,10 +2,11 @@ import type { ProxyMode } from '../dataplane/local-facts.ts';
 import type { Operation } from '../dataplane/operation.ts';
 import type { Family } from '../net/address.ts';
 import { forgetFlows } from './conntrack.ts';
-import { PROXY_MODE_CHANGED, watchKernel } from './drift.ts';
+import { doubtsProxyMode, watchKernel } from './drift.ts';
 import { type Commands, createCommands } from './exec.ts';
 import { readForeignRules } from './foreign-rules.ts';
 import type { Host, Observation } from './host.ts';
+import { Memory } from './memory.ts';
 import { createNftables } from './nftables.ts';
 import { type Eyes, observeLinks, observeState, observeUnderlayMtu } from './observe.ts';
 import { watchPeers } from './peer-drift.ts';
@@ -82,7 +83,7 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
     apply: (operation) => perform(eyes, turnedOn, operation),
     watchDrift(names, signal, onDrift) {
       watchKernel(commands, names, signal, (what) => {
-        if (what === PROXY_MODE_CHANGED) proxyMode.forget();
+        if (doubtsProxyMode(what)) proxyMode.forget();
         onDrift(what);
       });
       wireguard.onEnd(onDrift, signal);
@@ -154,29 +155,4 @@ async function turnOnForwarding(eyes: Eyes, turnedOn: Set<Family>, family: Famil
   await eyes.nftables.recordTurnedOn(table, family);
   turnedOn.add(family);
   await eyes.sysctls.setForwarding(family, true);
-}
-
-/** Asks again only when the last answer was forgotten, or is older than `lifetime` says it may get. */
-class Memory<T> {
-  readonly #lifetime: (answer: T) => number;
-  #kept: { readonly answer: T; readonly until: number } | undefined;
-  #forgotten = 0;
-
-  constructor(lifetime: (answer: T) => number) {
-    this.#lifetime = lifetime;
-  }
-
-  async recall(ask: () => Promise<T>): Promise<T> {
-    if (this.#kept !== undefined && performance.now() < this.#kept.until) return this.#kept.answer;
-    const before = this.#forgotten;
-    const answer = await ask();
-    // What was asked before it was worthless is not kept.
-    if (this.#forgotten === before) this.#kept = { answer, until: performance.now() + this.#lifetime(answer) };
-    return answer;
-  }
-
-  forget(): void {
-    this.#forgotten += 1;
-    this.#kept = undefined;
-  }
 }
