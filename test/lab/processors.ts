@@ -1,7 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Guests that were begun here and may not be seen among the processes yet. */
-const begun: number[] = [];
+/** Guests that were begun here a moment ago, which may not be seen among the processes yet. */
+let begun: readonly { readonly processor: number; readonly at: number }[] = [];
+const SEEN_AFTER_MS = 3000;
 
 /**
  * The processor for the next guest: one of those with the fewest. A guest has one, and each of its system calls goes from one process of
@@ -9,12 +10,18 @@ const begun: number[] = [];
  * itself is a virtual machine. Two guests on one processor starve each other, and the host's scheduler may not part them.
  */
 export function processorForGuest(kernel: string): number {
-  const allowed = allowedProcessors('self') ?? [0];
-  const taken = [...runningGuests(kernel), ...begun];
+  const now = performance.now();
+  begun = begun.filter(({ at }) => now - at < SEEN_AFTER_MS);
+  const taken = [...runningGuests(kernel), ...begun.map(({ processor }) => processor)];
+  const processor = leastTaken(allowedProcessors('self') ?? [0], taken);
+  begun = [...begun, { processor, at: now }];
+  return processor;
+}
+
+/** Which of the allowed processors occurs least among the taken ones; the first of several. */
+export function leastTaken(allowed: readonly number[], taken: readonly number[]): number {
   const guestsOn = (processor: number) => taken.filter((other) => other === processor).length;
-  const [first = 0] = allowed.toSorted((one, other) => guestsOn(one) - guestsOn(other));
-  begun.push(first);
-  return first;
+  return allowed.toSorted((one, other) => guestsOn(one) - guestsOn(other))[0] ?? 0;
 }
 
 /** The numbers in a list as the kernel writes them, e.g. 0-3,8 (cpuset(7), "List format"). */
