@@ -1,3 +1,4 @@
+import { markdownTable } from '../../scripts/support/markdown-table.ts';
 import type { Row } from './row.ts';
 
 /** A row as a terminal shows it: the numbers, and below them what they mean. */
@@ -16,11 +17,10 @@ export function rowLine(row: Row): string {
 /** The rows as a table of a document. */
 export function rowsTable(rows: readonly Row[]): string {
   const head = ['row', 'value', 'goal', 'floor or rival', 'ratio', 'n', 'what it is'];
-  const lines = [head, head.map(() => '---'), ...rows.map(cells)];
-  return lines.map((line) => `| ${line.join(' | ')} |`).join('\n');
+  return markdownTable([head, ...rows.map(cells)]);
 }
 
-function cells(row: Row): readonly (string | number)[] {
+function cells(row: Row): readonly string[] {
   const { name, unit, value, goal, floor, ratio, n, says } = row;
   const measured = value === undefined ? '' : `${number(value)} ${unit}`;
   const aim = goal === undefined ? '' : `${goal}${isMissed(row) ? ', missed' : ''}`;
@@ -30,7 +30,7 @@ function cells(row: Row): readonly (string | number)[] {
     aim,
     floor === undefined ? '' : number(floor),
     ratio === undefined ? '' : short(ratio),
-    n,
+    String(n),
     says.replaceAll('|', '\\|'),
   ];
 }

@@ -33,7 +33,7 @@ export interface Disturbance {
 export const DISTURBANCES: readonly Disturbance[] = [
   {
     row: 'lost_noop',
-    says: `while for ${NOOP_S} s the gateway's spec is changed every ${NOOP_EVERY_MS} ms in a field that concerns no node, so that operator and agents reconcile and find nothing to do`,
+    says: `while for ${NOOP_S} s the gateway's spec is changed again and again, at most every ${NOOP_EVERY_MS} ms, in a field that concerns no node, so that operator and agents reconcile and find nothing to do`,
     act: reconcileInVain,
   },
   {

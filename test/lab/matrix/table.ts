@@ -1,3 +1,4 @@
+import { markdownTable } from '../../../scripts/support/markdown-table.ts';
 import { BACKENDS, type Backend, SETTINGS, type Setting, TRAFFIC, type Traffic } from './axes.ts';
 
 /** What came of the traffic of one cell: 'works', or what was seen instead. */
@@ -56,12 +57,4 @@ function cellText(row: Row | undefined, backend: Backend): string {
   const broken = TRAFFIC.filter((traffic) => cell[traffic] !== WORKS);
   if (broken.length === 0) return TRAFFIC.join(', ');
   return broken.map((traffic) => `**${traffic}: ${cell[traffic]}**`).join('; ');
-}
-
-function markdownTable(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]) =>
-    `| ${row.map((text, column) => text.padEnd(widths[column] ?? 0)).join(' | ')} |`;
-  const [header = [], ...body] = rows;
-  return [line(header), line(widths.map((width) => '-'.repeat(width))), ...body.map(line)].join('\n');
 }
