@@ -8,7 +8,8 @@ import type { Sample } from './programs/netem-and-relay.ts';
 const TICKS_MS = 40;
 const SHARE = 0.03;
 
-test('the relay does to datagrams what the kernel does by netem', async () => {
+// Again if the two differ, for a guest that others starve is late by chance; a relay that does something else does so every time.
+test('the relay does to datagrams what the kernel does by netem', { retry: 2, timeout: 120_000 }, async () => {
   await prepareMachine();
   const program = join(import.meta.dirname, 'programs/netem-and-relay.ts');
   const { code, stdout, stderr } = await runInGuest([
@@ -27,4 +28,4 @@ test('the relay does to datagrams what the kernel does by netem', async () => {
   expect(netem.overtaken).toBeGreaterThan(0.05);
   for (const share of ['lost', 'doubled'] as const) expect(Math.abs(relay[share] - netem[share])).toBeLessThan(SHARE);
   for (const trip of ['p10', 'p50', 'p90'] as const) expect(Math.abs(relay[trip] - netem[trip])).toBeLessThan(TICKS_MS);
-}, 120_000);
+});

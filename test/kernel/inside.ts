@@ -73,12 +73,12 @@ async function runInside(file: string, matching: string, words: readonly string[
       [...vitest, '--config', 'test/netns/vitest.config.ts', '--testNamePattern', matching, ...TIMEOUTS, ...reporters],
       { memory: 2048, words, cwd: PROJECT, env, shares: { [REPORT]: folder }, timeout: GUEST_MS * SLOWNESS },
     );
-    await keepEvidence(join(folder, RESULTS));
     const report = join(folder, 'report.json');
     if (!existsSync(report))
       throw new Error(`vitest wrote no report in the guest (exit ${code}):\n${stdout}\n${stderr}`);
     return innerTests(file, await readFile(report, 'utf8'), { code, output: `${stdout}\n${stderr}` });
   } finally {
+    await keepEvidence(join(folder, RESULTS));
     await rm(folder, { recursive: true, force: true });
   }
 }

@@ -55,7 +55,7 @@ const userMode: Machine = async ({ folder, body, shares, memory, words }, limits
 
 /**
  * The kernel that Debian's users run, emulated by QEMU without the help of the processor. It sees the host's files by virtio-fs,
- * as its root without the right to write, and the shares as file systems of their own.
+ * as a root that is mounted to be read only, and the shares as file systems of their own.
  */
 const stock: Machine = async ({ folder, body, shares, memory, words }, limits) => {
   const { image, initramfs, modules } = await stockKernel();
@@ -66,8 +66,9 @@ const stock: Machine = async ({ folder, body, shares, memory, words }, limits) =
   const script = firstScript({ name: 'guest', body: [modulesLine, ...mounts, body].join('\n') });
   await writeFile(init, script, { mode: 0o755 });
   const folders = [['host', '/'], ...tags.map(([guest, tag]) => [tag, shares[guest] ?? ''])] as const;
-  const servers = await Promise.all(folders.map(([tag = '', source = '']) => share(folder, tag, source)));
+  const servers = folders.map(([tag = '', source = '']) => share(folder, tag, source));
   try {
+    await Promise.all(servers.map(({ ready }) => ready));
     const devices = servers.flatMap(({ tag, socket }) => [
       ...['-chardev', `socket,id=${tag},path=${socket}`],
       ...['-device', `vhost-user-fs-pci,chardev=${tag},tag=${tag}`],
@@ -91,21 +92,38 @@ function qemu(memory: number): readonly string[] {
   ];
 }
 
+const WAIT = { timeout: 10_000 * SLOWNESS, interval: 20 } as const;
+
 interface FileServer {
   readonly tag: string;
   readonly socket: string;
+  /** Rejects with what it said if it does not come up. */
+  readonly ready: Promise<void>;
   readonly stop: () => Promise<void>;
 }
 
-async function share(folder: string, tag: string, source: string): Promise<FileServer> {
+function share(folder: string, tag: string, source: string): FileServer {
   const socket = join(folder, `${tag}.sock`);
   const [command, ...words] = [...TIED, '/usr/lib/qemu/virtiofsd', `--socket-path=${socket}`, '-o', `source=${source}`];
-  const server = spawn(command, [...words, '-o', 'sandbox=chroot', '-o', 'cache=auto'], { stdio: 'ignore' });
-  const ended = new Promise<void>((resolve) => server.once('close', () => resolve()));
-  await poll(`virtiofsd for ${source}`, async () => existsSync(socket) || undefined, { timeout: 10_000, interval: 20 });
+  const server = spawn(command, [...words, '-o', 'sandbox=chroot', '-o', 'cache=auto'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let said = '';
+  server.stderr.setEncoding('utf8').on('data', (text: string) => (said = `${said}${text}`.slice(-1000)));
+  const ended = new Promise<void>((resolve) => {
+    server.once('error', (error) => (said = error.message));
+    server.once('close', () => resolve());
+  });
+  const up = poll(`virtiofsd for ${source}`, async () => existsSync(socket) || undefined, WAIT);
+  const ready = Promise.race([
+    up.then(() => undefined),
+    ended.then(() => Promise.reject(new Error(`virtiofsd for ${source} ended: ${said}`))),
+  ]);
+  // Who stops it does not ask any more.
+  ready.catch(() => undefined);
   const stop = async () => {
     server.kill('SIGKILL');
     await ended;
   };
-  return { tag, socket, stop };
+  return { tag, socket, ready, stop };
 }

@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { isStock } from './machine.ts';
+import { isStock, SLOWNESS } from './machine.ts';
 
 /** The ring of a real kernel with WireGuard: User-Mode Linux guests, each of which has one processor; here one file at a time. */
 export default defineConfig({
@@ -9,7 +9,7 @@ export default defineConfig({
     include: isStock() ? ['test/kernel/{guest,packets}.test.ts'] : ['test/kernel/**/*.test.ts'],
     pool: 'forks',
     fileParallelism: false,
-    testTimeout: 60_000,
+    testTimeout: 60_000 * SLOWNESS,
     // Where nobody prepared it, the kernel is built first.
     hookTimeout: 30 * 60_000,
   },

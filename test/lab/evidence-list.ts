@@ -11,9 +11,8 @@ const WIREGUARD =
 const SYSCTLS =
   'net\\.(ipv4|ipv6)\\.(ip_forward|conf\\..*\\.(forwarding|rp_filter|src_valid_mark|accept_local|disable_ipv6|mtu)$)|net\\.netfilter\\.nf_conntrack_(count|max)';
 
-/** What the kernel of a node or laptop is made to do. */
-export const MACHINE: readonly Look[] = [
-  { file: 'wireguard.txt', argv: ['sh', '-c', WIREGUARD] },
+/** What a network is made to do, WireGuard aside. */
+const NETWORK: readonly Look[] = [
   { file: 'links.txt', argv: ['ip', '-d', '-s', 'link'] },
   { file: 'addresses.txt', argv: ['ip', '-d', 'address'] },
   { file: 'routes.txt', argv: ['ip', '-d', 'route', 'show', 'table', 'all'] },
@@ -23,8 +22,17 @@ export const MACHINE: readonly Look[] = [
   { file: 'connections.txt', argv: ['conntrack', '-L'] },
   { file: 'sockets.txt', argv: ['ss', '-anp', '--inet'] },
   { file: 'sysctls.txt', argv: ['sysctl', '-a', '-r', SYSCTLS] },
+];
+
+/** What the kernel of a node or laptop is made to do. */
+export const MACHINE: readonly Look[] = [
+  { file: 'wireguard.txt', argv: ['sh', '-c', WIREGUARD] },
+  ...NETWORK,
   { file: 'processes.txt', argv: ['ps', '-eo', 'pid,ppid,etime,stat,args'] },
 ];
+
+/** What the kernel does in a network namespace; its processes cannot be told from those of the machine, which are nobody's business. */
+export const NAMESPACE: readonly Look[] = [{ file: 'wireguard.txt', argv: ['wg', 'show', 'all'] }, ...NETWORK];
 
 /** Never Secrets, and nothing that holds one: a private key must not land in a folder that is uploaded. */
 const KINDS = [

@@ -31,7 +31,7 @@ export class Sessions {
   }
 
   /**
-   * Expects that not one datagram was lost since, and that no session began before the one before it was due for renewal.
+   * Expects that not one datagram was lost since, and that the present session is the same, or began when a renewal was due.
    * Resolves with a sentence for each.
    */
   async expectKept(what: string): Promise<readonly string[]> {

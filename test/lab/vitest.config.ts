@@ -7,7 +7,8 @@ export default defineConfig({
     include: ['test/lab/**/*.test.ts'],
     globalSetup: ['test/lab/image-setup.ts'],
     setupFiles: ['test/lab/evidence-setup.ts'],
-    // Evidence of a failure is taken before the file's own hooks remove what it is about.
+    // Evidence of a failure is taken before anything removes what it is about.
+    runner: 'test/lab/evidence-runner.ts',
     sequence: { hooks: 'list' },
     pool: 'forks',
     fileParallelism: false,

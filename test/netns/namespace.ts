@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type Commands, createCommands } from '../../src/host/exec.ts';
 import type { SmallFiles } from '../../src/host/sysctls.ts';
 import { type Answer, Asker } from './asker.ts';
+import { namespacesHere } from './namespaces-here.ts';
 import { createShellCommands, type ShellCommands } from './shell-commands.ts';
 
 const SET_UP =
@@ -17,9 +18,6 @@ const TIED = IN_GUEST ? [] : ['setpriv', '--pdeathsig', 'KILL', '--'];
  * meet. It ends with this process, whatever ends that.
  */
 export class Namespace {
-  /** Those that are there now, in the order in which they were made. */
-  static readonly all = new Set<Namespace>();
-
   readonly commands: Commands;
   readonly pid: number;
   readonly #anchor: ChildProcess;
@@ -33,7 +31,7 @@ export class Namespace {
     this.#enter = ['nsenter', '-t', String(pid), '-m', '-n', '--', ...TIED];
     this.#shells = IN_GUEST ? createShellCommands(this.#enter) : undefined;
     this.commands = this.#shells ?? createCommands(this.#enter);
-    Namespace.all.add(this);
+    namespacesHere.add(this.#enter);
   }
 
   static async create(): Promise<Namespace> {
@@ -88,7 +86,7 @@ export class Namespace {
 
   /** Takes the namespace away; whatever still runs in it keeps it alive, so stop that first. */
   async dispose(): Promise<void> {
-    Namespace.all.delete(this);
+    namespacesHere.delete(this.#enter);
     this.#asker?.stop();
     this.#shells?.dispose();
     if (this.#anchor.exitCode !== null) return;

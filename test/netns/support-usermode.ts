@@ -13,6 +13,7 @@ import type { ProbeResult } from '../../src/usermode/probe-result.ts';
 import type { ProbeTarget } from '../../src/usermode/probe-socket.ts';
 import { labTools } from '../lab/binaries.ts';
 import { TOOL_MODULES } from '../lab/tool-list.ts';
+import { namespacesHere } from './namespaces-here.ts';
 
 /** The addresses of a namespace of one family. */
 export interface Addresses {
@@ -69,6 +70,7 @@ export class Gateway {
   readonly #folder = mkdtempSync(join(tmpdir(), 'sallyport-usermode-'));
   readonly #children: ChildProcess[] = [];
   readonly #guard: ChildProcess;
+  readonly #enter = ['ip', 'netns', 'exec', this.name];
   #daemon: ChildProcess | undefined;
   #hasLink = false;
 
@@ -84,6 +86,7 @@ export class Gateway {
     const gateway = new Gateway(wireguardGo, addresses);
     try {
       gateway.#makeNamespace();
+      namespacesHere.add(gateway.#enter);
       await gateway.#startServices();
       return gateway;
     } catch (error) {
@@ -172,6 +175,7 @@ export class Gateway {
   }
 
   async dispose(): Promise<void> {
+    namespacesHere.delete(this.#enter);
     await this.stop();
     await Promise.all(this.#children.map((child) => ended(child, 'SIGKILL')));
     execFileSync('ip', ['netns', 'delete', this.name]);

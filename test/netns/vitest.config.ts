@@ -6,10 +6,12 @@ export default defineConfig({
     root: `${import.meta.dirname}/../..`,
     include: ['test/netns/**/*.test.ts'],
     setupFiles: ['test/netns/evidence-setup.ts'],
-    // Evidence of a failure is taken before the file's own hooks remove what it is about.
+    // Evidence of a failure is taken before anything removes what it is about.
+    runner: 'test/lab/evidence-runner.ts',
     sequence: { hooks: 'list' },
     fileParallelism: false,
     testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // Longer than evidence may take.
+    hookTimeout: 90_000,
   },
 });
