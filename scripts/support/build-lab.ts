@@ -7,6 +7,7 @@ import { kernelProblem } from './machine.ts';
 // Before the tests and not in them, so that a first build of many minutes is seen line by line and counts against no test's time.
 await labTools([...TOOL_MODULES, KIND_MODULE]);
 if (kernelProblem() === undefined) {
+  // The lab's nodes run on this one whatever the kernel ring's guests run on.
   await userModeLinux();
   await prepareMachine();
 }

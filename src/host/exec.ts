@@ -38,10 +38,11 @@ export interface Commands {
   start(argv: readonly string[], onLine?: (line: string) => void): Running;
 }
 
-const TIMEOUT_MS = 10_000;
+/** What a command may take that is given no other time, in milliseconds. */
+export const TIMEOUT_MS = 10_000;
 const STDERR_TAIL = 2000;
 /** Nothing of our own environment reaches a command: it holds the cluster's addresses and whatever the pod was given. */
-const ENVIRONMENT = {
+export const ENVIRONMENT = {
   PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
   LC_ALL: 'C',
   LOG_LEVEL: 'error',

@@ -15,7 +15,10 @@ export interface Sending {
 const RENEWED_AFTER_S = 120;
 const ANSWER_WITHIN_S = 40;
 
-/** The sessions of laptops whose gateway has kernel WireGuard: nothing that happens to an agent may touch them. */
+/**
+ * The sessions of laptops whose gateway has kernel WireGuard: nothing that happens to an agent may touch them. Where no node has a kernel
+ * of its own, as without SALLYPORT_LAB_NODES, there are none to watch.
+ */
 export class Sessions {
   readonly #began = Date.now();
   readonly #kept: readonly (Sending & { readonly since: number })[];

@@ -1,19 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import type { Readable } from 'node:stream';
-import { type Commands, createCommands, type RunOptions } from '../../src/host/exec.ts';
+import { type Commands, createCommands, ENVIRONMENT, type RunOptions, TIMEOUT_MS } from '../../src/host/exec.ts';
 import { ExecError } from '../../src/host/exec-error.ts';
 import { quoted } from '../lab/uml.ts';
 
-const TIMEOUT_MS = 10_000;
 /** A guest says how many times as long as usual its commands may take (../kernel/inside.ts). */
 const SLOWNESS = Number(process.env.SALLYPORT_GUEST ?? '1');
-/** As src/host/exec.ts gives it. */
-const ENVIRONMENT = {
-  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-  LC_ALL: 'C',
-  LOG_LEVEL: 'error',
-};
 
 /** Commands that keep shells, which end with them. */
 export interface ShellCommands extends Commands {
