@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { unsteady } from './support/alone.ts';
 import { evidenceSince, forgetEarlierEvidence } from './support/evidence-folder.ts';
 import { interruption } from './support/interrupt.ts';
 import { ROOT } from './support/paths.ts';
@@ -50,11 +51,13 @@ async function run(wanted: readonly Ring[]): Promise<number> {
     results.push(...(await runStage(stage, { signal, required })));
   }
   const failures = results.flatMap((result) => result.failures).map((failure) => failure.replace(`${ROOT}/`, ''));
-  const failed = headed('Failed:', failures);
+  const failed = headed('FAILED:', failures);
+  const alone = unsteady(results.flatMap(({ files = [] }) => files));
+  const shaky = headed('UNSTEADY, failed beside others and passed when run again alone:', alone);
   const evidence = headed('Evidence of failures (logs, objects, kernel state, captures):', evidenceSince(began));
   const interrupted = signal.aborted ? 'Interrupted: the numbers are not the whole.' : '';
   const took = `All of it took ${duration(Date.now() - began)}; what ran side by side adds up to more.`;
-  const told = [proven(results), slowest(results), skipped(results), failed, evidence, interrupted];
+  const told = [proven(results), slowest(results), skipped(results), shaky, failed, evidence, interrupted];
   const parts = [...told, table(results), took];
   console.log(`\n${[...parts, lastLine(results)].filter((part) => part !== '').join('\n\n')}`);
   return signal.aborted ? 130 : failures.length > 0 ? 1 : 0;

@@ -8,7 +8,7 @@ const SLOW_S = 5;
 /** So many skipped tests of one file are named; the others are counted. */
 const NAMED_SKIPS = 5;
 
-/** What every ring proved, a line per claim with the tests that hold it up and the time they took. A claim with a failure says so. */
+/** What every ring proved, a line per claim with the tests that hold it up and the time they took. A claim with a failure is broken. */
 export function proven(results: readonly RingResult[]): string {
   return ['What was proven:', ...results.map(ringText)].join('\n\n');
 }
@@ -44,7 +44,7 @@ function rows(files: readonly FileReport[]): readonly (readonly string[])[] {
     const failed = tests.filter(({ state }) => state === 'failed').length;
     const passed = tests.filter(({ state }) => state === 'passed').length;
     const broken = failed > 0 || group.some((file) => file.failed);
-    const verdict = broken ? 'FAILED  ' : passed === 0 ? 'NOT RUN  ' : '';
+    const verdict = broken ? 'BROKEN  ' : passed === 0 ? 'NOT RUN  ' : '';
     const text = claimOf(key, group[0]?.titles ?? []).text;
     const seconds = group.reduce((sum, file) => sum + file.seconds, 0);
     return [`${verdict}${text}`, `${passed}/${tests.length}`, inSeconds(seconds)];

@@ -4,7 +4,7 @@ const testSchema = z.object({
   name: z.string(),
   /** Pending: the run ended before it. */
   state: z.enum(['passed', 'failed', 'skipped', 'pending']),
-  /** Why it was skipped, when the test told. */
+  /** Why it was skipped, when the test told; or why it failed. */
   why: z.string().exactOptional(),
 });
 
@@ -15,6 +15,10 @@ const fileSchema = z.object({
   ring: z.string(),
   /** Whether anything in it failed, outside its tests too. */
   failed: z.boolean(),
+  /** What failed outside its tests: its hooks, or loading it. */
+  errors: z.array(z.string()),
+  /** What had failed when it ran beside others; it has run again alone since, and the rest of this tells of that. */
+  besideOthers: z.array(z.string()).exactOptional(),
   /** All it took, with its hooks. */
   seconds: z.number(),
   /** Of what stands at the top of the file: suites and tests. */
@@ -22,7 +26,11 @@ const fileSchema = z.object({
   tests: z.array(testSchema),
 });
 
-const reportSchema = z.object({ files: z.array(fileSchema) });
+const reportSchema = z.object({
+  files: z.array(fileSchema),
+  /** Errors that belong to no file, as of a promise that nobody awaited. */
+  unhandled: z.array(z.string()),
+});
 
 export type TestReport = z.infer<typeof testSchema>;
 export type FileReport = z.infer<typeof fileSchema>;
@@ -38,18 +46,23 @@ export interface Counts {
   readonly files: readonly FileReport[];
 }
 
+/** @throws when it is not what the reporter writes */
+export function parseReport(text: string): RingReport {
+  return reportSchema.parse(JSON.parse(text));
+}
+
 /**
  * Counts of a vitest run from its report and exit status. Whatever fails outside a test (a file that does not load, an
  * error nobody awaited, a run that never wrote its report) counts as one failure, so that no broken run looks green.
  */
-export function countsOf(report: string | undefined, exitCode: number): Counts {
+export function countsOf(report: RingReport | undefined, exitCode: number): Counts {
   if (report === undefined) {
     const failures = [`vitest ended without a report (exit status ${exitCode})`];
     return { passed: 0, failed: 1, skipped: 0, failures, files: [] };
   }
-  const { files } = reportSchema.parse(JSON.parse(report));
+  const { files, unhandled } = report;
   const tests = files.flatMap((file) => file.tests);
-  const failures = files.flatMap(failuresOf);
+  const failures = [...files.flatMap(failuresOf), ...unhandled.map((error) => `outside the tests: ${error}`)];
   if (exitCode !== 0 && failures.length === 0)
     failures.push(`vitest failed outside the tests (exit status ${exitCode})`);
   const passed = tests.filter(({ state }) => state === 'passed').length;
@@ -62,18 +75,26 @@ export function countsOf(report: string | undefined, exitCode: number): Counts {
  */
 export function countsOfEach(
   rings: readonly string[],
-  report: string | undefined,
+  report: RingReport | undefined,
   exitCode: number,
 ): readonly Counts[] {
   if (report === undefined) return rings.map(() => countsOf(undefined, exitCode));
-  const { files } = reportSchema.parse(JSON.parse(report));
-  const own = (ring: string) => JSON.stringify({ files: files.filter((file) => file.ring === ring) });
+  const { files, unhandled } = report;
   const isTold = countsOf(report, 0).failed > 0;
-  return rings.map((ring, at) => countsOf(own(ring), at === 0 && !isTold ? exitCode : 0));
+  return rings.map((ring, at) => {
+    const own = files.filter((file) => file.ring === ring);
+    return countsOf({ files: own, unhandled: at === 0 ? unhandled : [] }, at === 0 && !isTold ? exitCode : 0);
+  });
 }
 
-function failuresOf({ path, failed, tests }: FileReport): string[] {
-  const names = tests.filter(({ state }) => state === 'failed').map(({ name }) => name);
-  if (failed && names.length === 0) return [`${path}: the file failed outside its tests`];
-  return names.map((name) => `${path}: ${name}`);
+/** A line for each failure of a file, with the first line of its reason. */
+export function failuresOf({ path, failed, errors, tests }: FileReport): readonly string[] {
+  const outside = errors.map((error) => `${path}: outside its tests: ${error}`);
+  const inside = tests.filter(({ state }) => state === 'failed').map(({ name, why }) => `${path}: ${said(name, why)}`);
+  const all = [...outside, ...inside];
+  return failed && all.length === 0 ? [`${path}: the file failed outside its tests`] : all;
+}
+
+function said(name: string, why: string | undefined): string {
+  return why === undefined ? name : `${name}: ${why}`;
 }

@@ -1,9 +1,12 @@
 import { writeFileSync } from 'node:fs';
-import type { Reporter, TestCase, TestModule } from 'vitest/node';
+import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node';
 import type { FileReport, RingReport, TestReport } from './ring-report.ts';
 
 /** Names the file that the report of a run goes to. */
 export const REPORT_VARIABLE = 'SALLYPORT_RING_REPORT';
+
+/** So many characters of an error are told at the end; vitest has printed all of it by then. */
+const LONGEST = 300;
 
 /** A reporter of vitest's that writes what scripts/test.ts tells at the end; unlike the json reporter it knows why a test was skipped. */
 export class RingReporter implements Reporter {
@@ -12,10 +15,10 @@ export class RingReporter implements Reporter {
     if (module.project.name !== '') console.log(` ▸ |${module.project.name}| ${module.relativeModuleId} runs`);
   }
 
-  onTestRunEnd(modules: readonly TestModule[]): void {
+  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     const file = process.env[REPORT_VARIABLE];
     if (file === undefined) return;
-    const report: RingReport = { files: modules.map(fileReport) };
+    const report: RingReport = { files: modules.map(fileReport), unhandled: unhandled.map(firstLine) };
     writeFileSync(file, JSON.stringify(report));
   }
 }
@@ -26,6 +29,7 @@ function fileReport(module: TestModule): FileReport {
     path: module.relativeModuleId,
     ring: module.project.name,
     failed: !module.ok(),
+    errors: [module, ...module.children.allSuites()].flatMap((part) => part.errors()).map(firstLine),
     seconds: (duration + collectDuration) / 1000,
     titles: [...module.children].map(({ name }) => name),
     tests: [...module.children.allTests()].map(testReport),
@@ -34,8 +38,12 @@ function fileReport(module: TestModule): FileReport {
 
 function testReport(test: TestCase): TestReport {
   const { state, ...result } = test.result();
-  const why = 'note' in result ? result.note : undefined;
+  const why = 'note' in result ? result.note : result.errors?.map(firstLine).join('; ');
   return { name: test.fullName, state, ...(why === undefined ? {} : { why }) };
+}
+
+function firstLine({ name, message }: SerializedError): string {
+  return `${name ?? 'Error'}: ${message.split('\n', 1)[0]}`.slice(0, LONGEST);
 }
 
 // biome-ignore lint/style/noDefaultExport: vitest takes a reporter by its file's default export.

@@ -1,13 +1,11 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { againAlone } from './alone.ts';
 import { runChecks } from './checks.ts';
 import { runChild } from './child.ts';
 import { inProject, NODE, ROOT } from './paths.ts';
-import { type Counts, countsOf, countsOfEach } from './ring-report.ts';
-import { REPORT_VARIABLE } from './ring-reporter.ts';
+import { type Counts, countsOf, countsOfEach, type FileReport, failuresOf } from './ring-report.ts';
 import type { Ring } from './rings.ts';
 import { type RingResult, skippedRing } from './tally.ts';
+import { runVitest, type VitestEnd, type VitestRun } from './vitest-run.ts';
 
 /** How rings are run. */
 export interface RingRun {
@@ -36,7 +34,7 @@ async function runTogether(rings: readonly Ring[], signal: AbortSignal): Promise
   if (first === undefined) return [];
   if (first.config === undefined) return [await runChecks({ signal })];
   const unprepared = await prepare(rings, signal);
-  return unprepared ?? runVitest(rings, first.config, signal);
+  return unprepared ?? runTests(rings, first.config, signal);
 }
 
 /** Makes what the rings' tests need. Returns results only where that failed. */
@@ -54,42 +52,28 @@ async function prepare(rings: readonly Ring[], signal: AbortSignal): Promise<rea
   return undefined;
 }
 
-async function runVitest(rings: readonly Ring[], config: string, signal: AbortSignal): Promise<readonly RingResult[]> {
+async function runTests(rings: readonly Ring[], config: string, signal: AbortSignal): Promise<readonly RingResult[]> {
   const started = performance.now();
-  const folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
-  try {
-    const report = join(folder, 'report.json');
-    const env = { ...process.env, [REPORT_VARIABLE]: report };
-    const vitest = [inProject('node_modules/vitest/vitest.mjs'), 'run', '--root', ROOT, '--config', inProject(config)];
-    const reporters = ['--reporter=default', `--reporter=${inProject('scripts/support/ring-reporter.ts')}`];
-    const { code } = await runChild([NODE, ...vitest, ...reporters, ...projects(rings)], {
-      cwd: ROOT,
-      env,
-      signal,
-      grace: longestGrace(rings),
-    });
-    const took = (performance.now() - started) / 1000;
-    return results(rings, { report: readIfThere(report), code, took });
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+  const grace = longestGrace(rings);
+  const ended = await runVitest({ config, words: projects(rings), signal, grace });
+  if (rings[0]?.isProject !== true) {
+    const seconds = (performance.now() - started) / 1000;
+    return rings.map(({ name }) => ({ ring: name, ...countsOf(ended.report, ended.code), seconds }));
   }
+  return sideBySide(
+    rings,
+    signal.aborted ? ended : await againAlone(ended, (file) => runAlone(file, { signal, grace })),
+  );
 }
 
-/** The words that choose the projects of rings; a ring whose configuration is its own has none. */
-function projects(rings: readonly Ring[]): readonly string[] {
-  return rings.flatMap(({ name, isProject }) => (isProject === true ? ['--project', name] : []));
+async function runAlone({ path, ring, ...file }: FileReport, limits: Pick<VitestRun, 'signal' | 'grace'>) {
+  console.log(`\n=== ${path} failed beside others and runs again alone:`);
+  for (const failure of failuresOf({ path, ring, ...file })) console.log(`  ${failure}`);
+  return runVitest({ config: `test/${ring}/vitest.config.ts`, words: [path], ...limits });
 }
 
-interface Ended {
-  readonly report: string | undefined;
-  readonly code: number;
-  /** Seconds. */
-  readonly took: number;
-}
-
-function results(rings: readonly Ring[], { report, code, took }: Ended): readonly RingResult[] {
+function sideBySide(rings: readonly Ring[], { report, code }: VitestEnd): readonly RingResult[] {
   const names = rings.map(({ name }) => name);
-  if (rings[0]?.isProject !== true) return names.map((ring) => ({ ring, ...countsOf(report, code), seconds: took }));
   const together = ({ files }: Counts) => files.reduce((sum, { seconds }) => sum + seconds, 0);
   return countsOfEach(names, report, code).flatMap((counts, at) => {
     const ring = names[at];
@@ -97,14 +81,11 @@ function results(rings: readonly Ring[], { report, code, took }: Ended): readonl
   });
 }
 
-function longestGrace(rings: readonly Ring[]): number {
-  return Math.max(...rings.map(({ grace }) => grace));
+/** The words that choose the projects of rings; a ring whose configuration is its own has none. */
+function projects(rings: readonly Ring[]): readonly string[] {
+  return rings.flatMap(({ name, isProject }) => (isProject === true ? ['--project', name] : []));
 }
 
-function readIfThere(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
-  }
+function longestGrace(rings: readonly Ring[]): number {
+  return Math.max(...rings.map(({ grace }) => grace));
 }

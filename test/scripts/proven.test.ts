@@ -11,6 +11,7 @@ function aFile(path: string, tests: TestReport[], over: Partial<FileReport> = {}
     path,
     ring: 'netns',
     failed: tests.some(({ state }) => state === 'failed'),
+    errors: [],
     seconds: 1.5,
     titles: ['a node'],
     tests,
@@ -33,8 +34,8 @@ describe('what was proven', () => {
 
   test('a claim with a failure, within a test or outside of all, says so before anything else', () => {
     const files = [aFile('test/mesh/age.test.ts', [passed, failed]), aFile('test/new/x.test.ts', [], { failed: true })];
-    expect(proven([aRing(files)])).toContain(`  FAILED  ${CLAIMS['test/mesh']}`);
-    expect(proven([aRing(files)])).toContain('  FAILED  a node');
+    expect(proven([aRing(files)])).toContain(`  BROKEN  ${CLAIMS['test/mesh']}`);
+    expect(proven([aRing(files)])).toContain('  BROKEN  a node');
   });
 
   test('a claim that no test held up is not proven', () => {

@@ -1,16 +1,23 @@
 import { describe, expect, test } from 'vitest';
-import { countsOf, countsOfEach } from '../../scripts/support/ring-report.ts';
+import {
+  countsOf,
+  countsOfEach,
+  type FileReport,
+  failuresOf,
+  type TestReport,
+} from '../../scripts/support/ring-report.ts';
 
 describe('counts of a report', () => {
-  const file = (failed: boolean, tests: readonly string[]) => ({
+  const file = (failed: boolean, tests: readonly TestReport['state'][]): FileReport => ({
     path: 'test/a.test.ts',
     ring: 'netns',
     failed,
+    errors: [],
     seconds: 1,
     titles: [],
     tests: tests.map((state, at) => ({ name: `test ${at}`, state })),
   });
-  const report = (...files: readonly object[]) => JSON.stringify({ files });
+  const report = (...files: FileReport[]) => ({ files, unhandled: [] });
 
   test('passed, failed and skipped tests are told apart, one that was not reached counts as skipped', () => {
     expect(countsOf(report(file(true, ['passed', 'failed', 'skipped', 'pending'])), 1)).toMatchObject({
@@ -40,5 +47,12 @@ describe('counts of a report', () => {
     const broken = report(file(false, ['passed']), { ...file(true, ['failed']), ring: 'lab' });
     expect(countsOfEach(['netns', 'lab'], broken, 1)).toMatchObject([{ failed: 0 }, { failed: 1 }]);
     expect(countsOfEach(['netns', 'lab'], undefined, 1)).toMatchObject([{ failed: 1 }, { failed: 1 }]);
+  });
+
+  test('a failure is told with its reason, also one of a hook, beside which no test has failed', () => {
+    const hook = { ...file(true, ['skipped']), errors: ['Error: no port'] };
+    expect(failuresOf(hook)).toEqual(['test/a.test.ts: outside its tests: Error: no port']);
+    const broken: FileReport = { ...file(true, []), tests: [{ name: 'adds', state: 'failed', why: 'Error: 3' }] };
+    expect(failuresOf(broken)).toEqual(['test/a.test.ts: adds: Error: 3']);
   });
 });

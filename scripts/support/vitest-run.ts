@@ -1,0 +1,48 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runChild } from './child.ts';
+import { inProject, NODE, ROOT } from './paths.ts';
+import { parseReport, type RingReport } from './ring-report.ts';
+import { REPORT_VARIABLE } from './ring-reporter.ts';
+
+/** How a run of vitest ended. */
+export interface VitestEnd {
+  /** Nothing when it wrote none. */
+  readonly report: RingReport | undefined;
+  readonly code: number;
+}
+
+/** Which tests vitest runs, and how long they may take to clean up once interrupted, in milliseconds. */
+export interface VitestRun {
+  /** A configuration, from the project's top. */
+  readonly config: string;
+  /** Projects of it, or files. */
+  readonly words: readonly string[];
+  readonly signal: AbortSignal;
+  readonly grace: number;
+}
+
+/** Runs vitest; its output goes to the user as it comes. */
+export async function runVitest({ config, words, signal, grace }: VitestRun): Promise<VitestEnd> {
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
+  try {
+    const file = join(folder, 'report.json');
+    const env = { ...process.env, [REPORT_VARIABLE]: file };
+    const vitest = [inProject('node_modules/vitest/vitest.mjs'), 'run', '--root', ROOT, '--config', inProject(config)];
+    const reporters = ['--reporter=default', `--reporter=${inProject('scripts/support/ring-reporter.ts')}`];
+    const { code } = await runChild([NODE, ...vitest, ...reporters, ...words], { cwd: ROOT, env, signal, grace });
+    const text = readIfThere(file);
+    return { report: text === undefined ? undefined : parseReport(text), code };
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch {
+    return undefined;
+  }
+}
