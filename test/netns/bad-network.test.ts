@@ -93,7 +93,12 @@ describe.skipIf(missing)('a laptop behind a bad network', () => {
     const run = (line: string) => cluster.alice.namespace.run(line);
     const { publicKey } = cluster.gateway.keys;
     const allowed = (await run('wg show wg0 allowed-ips')).trim().split(/\s/).slice(1).join();
-    const shaken = async () => Number((await run('wg show wg0 latest-handshakes')).trim().split(/\s/)[1] ?? 0);
+    // Where both sides begin and the last packet is lost, WireGuard rests until there is something to send, keepalive or not: a
+    // retry within five seconds of a response is dropped, and nothing arms the timer again.
+    const shaken = async () => {
+      await cluster.alice.namespace.tries('ping -c 1 -W 1 10.213.0.1');
+      return Number((await run('wg show wg0 latest-handshakes')).trim().split(/\s/)[1] ?? 0);
+    };
     await run(`wg set wg0 peer ${publicKey} remove`);
     await dial(` allowed-ips ${allowed} persistent-keepalive 1`);
     await expect.poll(shaken, { timeout: 60_000, interval: 200 }).toBeGreaterThan(0);
