@@ -10,12 +10,16 @@ import { type Admission, admission } from './peer-checks.ts';
 import { NOT_PROGRAMMED, programmed, type Served, sameTexts } from './peer-programmed.ts';
 import { topology } from './topology.ts';
 import type { GatewayNode, MeshView } from './view.ts';
+import { wgQuick } from './wg-quick.ts';
 
 /** A stored handshake is refreshed when it is this much behind, so that handshakes alone cost one write per peer in this time. */
 export const HANDSHAKE_REFRESH_MS = 5 * 60_000;
 
 /** What `status.connections` has room for. */
 const MOST_CONNECTIONS = 256;
+
+/** How many endpoints of a gateway a status names, so that a node more or less in a big cluster rewrites no ten thousand statuses. */
+const MOST_ENDPOINTS = 4;
 
 /** What is decided about one peer at a moment. */
 export interface PeerJudgement {
@@ -113,7 +117,8 @@ function given(
   const { status } = peer;
   // Nodes go on as they are while their gateway is refused, and so may devices with what they were told before.
   const isKept = topologies.length === 0 && sameTexts(status?.addresses ?? [], admitted.addresses);
-  const config = isKept ? status?.config : planClient(peer, admitted.addresses, topologies);
+  const planned = planClient(peer, { addresses: admitted.addresses, gateways: topologies }, MOST_ENDPOINTS);
+  const config = isKept ? status?.config : planned && wgQuick(planned);
   return {
     publicKey: admitted.publicKey,
     ...(admitted.presharedKey === undefined ? {} : { presharedKeyVersion: admitted.presharedKey }),

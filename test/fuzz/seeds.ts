@@ -11,6 +11,43 @@ export const WG_DUMP = [
   '',
 ].join('\n');
 
+export const WG_QUICK = [
+  [
+    '# team-a/ada',
+    '[Interface]',
+    `PrivateKey = ${KEYS.ada.privateKey}`,
+    'Address = 10.213.0.20/32, fd5a:213::20/128',
+    'MTU = 1420',
+    'DNS = 10.96.0.10, svc.cluster.local, cluster.local',
+    '',
+    '# MeshGateway default, which gives this device its current configuration at http://10.213.0.1:51840/ and http://[fd5a:213::1]:51840/',
+    '# Endpoints: vpn.example.com:51840, [2001:db8::1]:51840',
+    '[Peer]',
+    `PublicKey = ${KEYS.gateway.publicKey}`,
+    'AllowedIPs = 10.96.0.0/12, 10.213.0.1/32, fd5a:213::1/128',
+    'Endpoint = vpn.example.com:51840',
+    'PersistentKeepalive = 25',
+  ],
+  [
+    '# team-a/ada',
+    '[Interface]',
+    'Address = 10.213.0.20/32',
+    `PostUp = wg set %i peer ${KEYS.gateway.publicKey} preshared-key /etc/wireguard/%i.psk`,
+    `PostUp = wg set %i peer ${KEYS.bob.publicKey} preshared-key /etc/wireguard/%i.psk`,
+    'PostUp = wg set %i private-key /etc/wireguard/%i.key',
+    '# MeshGateway one',
+    '[Peer]',
+    `PublicKey = ${KEYS.gateway.publicKey}`,
+    'AllowedIPs = 10.96.0.0/12',
+    'Endpoint = 192.0.2.1:51840',
+    '# MeshGateway two',
+    '[Peer]',
+    `PublicKey = ${KEYS.bob.publicKey}`,
+    'AllowedIPs = 10.213.0.2/32',
+    'Endpoint = 192.0.2.2:51840',
+  ],
+].map((lines) => `${lines.join('\n')}\n`);
+
 export const NFT_TABLE = {
   nftables: [
     { metainfo: { version: '1.0.6', json_schema_version: 1 } },

@@ -18,6 +18,7 @@ import { LeaseObservations } from '../../src/k8s/lease.ts';
 import { LineSplitter, LineTooLong } from '../../src/k8s/lines.ts';
 import { watchEvent } from '../../src/k8s/watch-event.ts';
 import { findServiceCidrs } from '../../src/mesh/service-cidrs.ts';
+import { parseWgQuick, wgQuick } from '../../src/mesh/wg-quick.ts';
 import { parseAddress } from '../../src/net/address.ts';
 import { parseCidr } from '../../src/net/cidr.ts';
 import { parseEndpoint } from '../../src/net/endpoint.ts';
@@ -42,6 +43,7 @@ import {
   RESOURCES,
   STATUS,
   WG_DUMP,
+  WG_QUICK,
 } from './seeds.ts';
 
 type ErrorType = abstract new (...words: never[]) => Error;
@@ -62,6 +64,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   spelling('public key', [KEYS.ada.publicKey], parsePublicKey),
   key('private key', parsePrivateKey),
   key('preshared key', parsePresharedKey),
+  wgQuickFile(),
   object(meshPeerType, OBJECTS.MeshPeer),
   object(meshGatewayType, OBJECTS.MeshGateway),
   object(meshGatewayNodeType, OBJECTS.MeshGatewayNode),
@@ -137,6 +140,26 @@ function key(name: string, parse: (input: string) => Parsed<unknown>): FuzzTarge
       if (result.problem.includes((input as string).slice(0, 12)) && (input as string).length >= 12)
         throw new Error(`the problem quotes the key: ${result.problem}`);
       return refusedWell(result.problem);
+    },
+  };
+}
+
+/** What is taken can be written and read again, and no problem tells a key; the first line of the file is nobody's secret. */
+function wgQuickFile(): FuzzTarget {
+  return {
+    name: 'wg-quick file',
+    next: (random) => mutatedText(oneOf(WG_QUICK, random), random),
+    accepts: (input) => {
+      const first = parseWgQuick(input as string);
+      if (!first.ok) {
+        if (first.problem.includes(KEYS.ada.privateKey.slice(0, 12)))
+          throw new Error(`it tells a key: ${first.problem}`);
+        return refusedWell(first.problem);
+      }
+      const written = wgQuick(first.value);
+      const second = parseWgQuick(written);
+      if (!second.ok || wgQuick(second.value) !== written) throw new Error(`this does not parse to itself: ${written}`);
+      return true;
     },
   };
 }

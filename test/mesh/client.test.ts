@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import { planClient } from '../../src/mesh/client.ts';
 import { type Topology, topology } from '../../src/mesh/topology.ts';
+import { wgQuick } from '../../src/mesh/wg-quick.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import { aKey, aPeer, aServedGateway, type GatewayParts } from '../support/builders.ts';
 
@@ -16,6 +18,16 @@ function served(parts: GatewayParts = {}): Topology {
 /** A gateway that takes the n-th address, and no Services unless it is told to. */
 function gateway(name: string, n: number, parts: GatewayParts = {}): Topology {
   return served({ name, ...parts, status: { addresses: [`10.213.0.${n}`], serviceCIDRs: [], ...parts.status } });
+}
+
+function textFor(
+  peer: MeshPeer,
+  addresses: readonly IpAddress[],
+  gateways: readonly Topology[],
+  mostEndpoints = 4,
+): string | undefined {
+  const configuration = planClient(peer, { addresses, gateways }, mostEndpoints);
+  return configuration && wgQuick(configuration);
 }
 
 /** Sections of a wg-quick file, as wg-quick reads them: comments dropped, keys of a section gathered. */
@@ -39,7 +51,7 @@ function routesOf(text: string | undefined): readonly (string | undefined)[] {
 describe('the configuration of a device', () => {
   test('is a complete wg-quick file but for the private key', () => {
     const status = { mtu: 1420, dns: { servers: ['10.96.0.10'], domain: 'cluster.local' } };
-    expect(planClient(aPeer(), ADDRESS, [served({ status })])).toBe(
+    expect(textFor(aPeer(), ADDRESS, [served({ status })])).toBe(
       `# team-a/ada
 # The private key is not in this file. Keep it in /etc/wireguard/INTERFACE.key, readable by root alone.
 [Interface]
@@ -48,7 +60,7 @@ MTU = 1420
 DNS = 10.96.0.10, svc.cluster.local, cluster.local
 PostUp = wg set %i private-key /etc/wireguard/%i.key
 
-# MeshGateway default
+# MeshGateway default, which gives this device its current configuration at http://10.213.0.1:51840/
 [Peer]
 PublicKey = ${aKey('gateway default')}
 AllowedIPs = 10.96.0.0/12, 10.213.0.1/32
@@ -60,7 +72,7 @@ PersistentKeepalive = 25
 
   test('takes the preshared key of a peer that has one from a file, before the first handshake can begin', () => {
     const keyed = aPeer({ spec: { presharedKeySecretName: 'ada-psk' } });
-    const text = planClient(keyed, ADDRESS, [gateway('one', 1), gateway('two', 2)]) ?? '';
+    const text = textFor(keyed, ADDRESS, [gateway('one', 1), gateway('two', 2)]) ?? '';
     expect(text.split('\n').filter((line) => line.startsWith('PostUp'))).toEqual([
       `PostUp = wg set %i peer ${aKey('gateway one')} preshared-key /etc/wireguard/%i.psk`,
       `PostUp = wg set %i peer ${aKey('gateway two')} preshared-key /etc/wireguard/%i.psk`,
@@ -70,12 +82,12 @@ PersistentKeepalive = 25
   });
 
   test('never holds a private key', () => {
-    const text = planClient(aPeer(), DUAL, [served()]) ?? '';
+    const text = textFor(aPeer(), DUAL, [served()]) ?? '';
     expect(parse(text).flatMap(Object.keys)).not.toContain('PrivateKey');
   });
 
   test('has an address per family, a keepalive only where one is wished, and an MTU only where one is known', () => {
-    const [own, peer] = parse(planClient(aPeer({ spec: { persistentKeepalive: 0 } }), DUAL, [served()]));
+    const [own, peer] = parse(textFor(aPeer({ spec: { persistentKeepalive: 0 } }), DUAL, [served()]));
     expect(own).toEqual({
       section: '[Interface]',
       Address: '10.213.0.20/32, fd5a:11:22::20/128',
@@ -89,7 +101,7 @@ PersistentKeepalive = 25
     ['no gateway lets it in', ADDRESS, []],
     ['no gateway has an endpoint yet', ADDRESS, [served({ status: { endpoints: [] } })]],
   ])('is not there while %s', (_why, addresses, gateways) => {
-    expect(planClient(aPeer(), addresses, gateways)).toBeUndefined();
+    expect(textFor(aPeer(), addresses, gateways)).toBeUndefined();
   });
 
   test('routes nothing of a family in which the device has no address', () => {
@@ -103,12 +115,30 @@ PersistentKeepalive = 25
         dns: { servers: ['10.96.0.10', 'fd00:1::a'], domain: 'cluster.local' },
       },
     });
-    const [own, peer] = parse(planClient(aPeer(), ADDRESS, [dual]));
+    const [own, peer] = parse(textFor(aPeer(), ADDRESS, [dual]));
     expect(peer?.AllowedIPs).toBe('10.96.0.0/12, 10.213.0.1/32');
     expect(own?.DNS).toBe('10.96.0.10, svc.cluster.local, cluster.local');
-    expect(routesOf(planClient(aPeer(), DUAL, [dual]))).toEqual([
+    expect(routesOf(textFor(aPeer(), DUAL, [dual]))).toEqual([
       '10.96.0.0/12, 10.213.0.1/32, fd00:1::/108, fd5a:11:22::1/128',
     ]);
+  });
+});
+
+describe('the endpoints of a gateway', () => {
+  const endpoints = ['a', 'b', 'c'].map((host) => ({ endpoint: `${host}.example.com:51840`, source: 'Host' as const }));
+  const named = (most: number) =>
+    planClient(aPeer(), { addresses: ADDRESS, gateways: [served({ status: { endpoints } })] }, most)?.gateways[0]
+      ?.endpoints;
+
+  test('are named in order of preference, as many as are asked for', () => {
+    expect(named(2)).toEqual(['a.example.com:51840', 'b.example.com:51840']);
+    expect(named(9)).toEqual(endpoints.map(({ endpoint }) => endpoint));
+  });
+
+  test('stand in a comment, because wg-quick takes one only', () => {
+    const text = textFor(aPeer(), ADDRESS, [served({ status: { endpoints } })]);
+    expect(text).toContain('# Endpoints: a.example.com:51840, b.example.com:51840, c.example.com:51840\n[Peer]\n');
+    expect(parse(text)[1]?.Endpoint).toBe('a.example.com:51840');
   });
 });
 
@@ -121,11 +151,11 @@ describe('a device of several gateways', () => {
       status: { serviceCIDRs: services },
       spec: { advertise: { cidrs: ['192.0.2.0/24'] } },
     });
-    expect(routesOf(planClient(aPeer(), ADDRESS, [one, two]))).toEqual([
+    expect(routesOf(textFor(aPeer(), ADDRESS, [one, two]))).toEqual([
       '10.96.0.0/12, 10.213.0.1/32',
       '10.213.0.2/32, 192.0.2.0/24',
     ]);
-    expect(routesOf(planClient(aPeer(), ADDRESS, [two, one]))).toEqual([
+    expect(routesOf(textFor(aPeer(), ADDRESS, [two, one]))).toEqual([
       '10.96.0.0/12, 10.213.0.2/32, 192.0.2.0/24',
       '10.213.0.1/32',
     ]);
@@ -134,7 +164,7 @@ describe('a device of several gateways', () => {
   test('keeps a wider range of the less preferred one, because the longest prefix wins', () => {
     const narrow = gateway('narrow', 1, { spec: { advertise: { cidrs: ['172.20.0.0/16'] } } });
     const wide = gateway('wide', 2, { spec: { advertise: { cidrs: ['172.16.0.0/12'] } } });
-    expect(routesOf(planClient(aPeer(), ADDRESS, [narrow, wide]))).toEqual([
+    expect(routesOf(textFor(aPeer(), ADDRESS, [narrow, wide]))).toEqual([
       '10.213.0.1/32, 172.20.0.0/16',
       '10.213.0.2/32, 172.16.0.0/12',
     ]);
@@ -143,7 +173,7 @@ describe('a device of several gateways', () => {
   test('gives a part of a range to the less preferred one only when the preferred one does not have the whole', () => {
     const wide = gateway('wide', 1, { spec: { advertise: { cidrs: ['172.16.0.0/12'] } } });
     const narrow = gateway('narrow', 2, { spec: { advertise: { cidrs: ['172.20.0.0/16'] } } });
-    expect(routesOf(planClient(aPeer(), ADDRESS, [wide, narrow]))).toEqual([
+    expect(routesOf(textFor(aPeer(), ADDRESS, [wide, narrow]))).toEqual([
       '10.213.0.1/32, 172.16.0.0/12',
       '10.213.0.2/32',
     ]);
@@ -152,7 +182,7 @@ describe('a device of several gateways', () => {
   test('has the configuration of those that have an endpoint while another waits for its load balancer', () => {
     const waiting = gateway('waiting', 1, { status: { endpoints: [], serviceCIDRs: services, mtu: 1280 } });
     const ready = gateway('ready', 2, { status: { serviceCIDRs: services, mtu: 1400 } });
-    const text = planClient(aPeer(), ADDRESS, [waiting, ready]);
+    const text = textFor(aPeer(), ADDRESS, [waiting, ready]);
     expect(routesOf(text)).toEqual(['10.96.0.0/12, 10.213.0.2/32']);
     expect(parse(text)[0]?.MTU).toBe('1400');
   });
@@ -160,14 +190,14 @@ describe('a device of several gateways', () => {
   test('has the smallest MTU of them', () => {
     const one = gateway('one', 1, { status: { mtu: 1420 } });
     const two = gateway('two', 2, { status: { mtu: 1340 } });
-    expect(parse(planClient(aPeer(), ADDRESS, [one, two]))[0]?.MTU).toBe('1340');
+    expect(parse(textFor(aPeer(), ADDRESS, [one, two]))[0]?.MTU).toBe('1340');
   });
 });
 
 describe('the resolver', () => {
   const dns = { servers: ['10.96.0.10'], domain: 'example.internal' };
   const services = [{ cidr: '10.96.0.0/12', source: '' }];
-  const lookup = (...gateways: readonly Topology[]) => parse(planClient(aPeer(), ADDRESS, gateways))[0]?.DNS;
+  const lookup = (...gateways: readonly Topology[]) => parse(textFor(aPeer(), ADDRESS, gateways))[0]?.DNS;
 
   test('is not named where it is turned off', () => {
     expect(
