@@ -34,6 +34,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/netns/node.test.ts': 'a plan becomes a real interface, firewall and routes, also with 1,000s of peers',
   'test/netns/packets.test.ts':
     'packets reach the Services a device may use and nothing else, beside real kube-proxy rules',
+  'test/netns/path.test.ts':
+    'a laptop finds the node of its gateway that answers, and moves to it when the one it dialled is gone',
   'test/netns/preshared-keys.test.ts': 'a laptop with a preshared key connects; with a wrong one it does not',
   'test/netns/usermode.test.ts': "the agent's own WireGuard speaks with the real one",
   'test/kernel/bad-network.test.ts': 'the bad network of the tests does what the kernel’s own netem does',
