@@ -48,20 +48,28 @@ export const ENVIRONMENT = {
   LOG_LEVEL: 'error',
 };
 
-/** Commands of this machine, each behind `prefix` (such as `nsenter …` to work in another network namespace). */
-export function createCommands(prefix: readonly string[] = []): Commands {
+/**
+ * Commands of this machine, each behind `prefix` (such as `nsenter …` to work in another network namespace), found on `path`, which is that
+ * of a system's own programs unless given.
+ */
+export function createCommands(prefix: readonly string[] = [], path: string = ENVIRONMENT.PATH): Commands {
+  const env = { ...ENVIRONMENT, PATH: path };
   return {
-    run: (argv, options) => run([...prefix, ...argv], argv, options),
-    start: (argv, onLine) => start([...prefix, ...argv], onLine),
+    run: (argv, options) => run([...prefix, ...argv], argv, { ...options, env }),
+    start: (argv, onLine) => start([...prefix, ...argv], env, onLine),
   };
 }
 
-async function run(full: readonly string[], argv: readonly string[], options: RunOptions = {}): Promise<string> {
+interface Spawning extends RunOptions {
+  readonly env: NodeJS.ProcessEnv;
+}
+
+async function run(full: readonly string[], argv: readonly string[], options: Spawning): Promise<string> {
   const input = options.inputFile === undefined ? undefined : await open(options.inputFile);
   try {
     const timeout = AbortSignal.timeout(options.timeoutMs ?? TIMEOUT_MS);
     const signal = options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]);
-    const child = launch(full, input?.fd ?? 'ignore', signal);
+    const child = launch(full, { stdin: input?.fd ?? 'ignore', env: options.env, signal });
     const chunks: Buffer[] = [];
     child.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
     const exit = await ended(child);
@@ -74,8 +82,8 @@ async function run(full: readonly string[], argv: readonly string[], options: Ru
   }
 }
 
-function start(full: readonly string[], onLine: ((line: string) => void) | undefined): Running {
-  const child = launch(full, 'ignore');
+function start(full: readonly string[], env: NodeJS.ProcessEnv, onLine: ((line: string) => void) | undefined): Running {
+  const child = launch(full, { stdin: 'ignore', env });
   if (child.stdout !== null) createInterface({ input: child.stdout }).on('line', (line) => onLine?.(line));
   const exited = ended(child);
   const stop = async () => {
@@ -87,9 +95,15 @@ function start(full: readonly string[], onLine: ((line: string) => void) | undef
   return { pid: child.pid, exited, stop };
 }
 
-function launch([file = '', ...args]: readonly string[], stdin: number | 'ignore', signal?: AbortSignal): ChildProcess {
+interface Launching {
+  readonly stdin: number | 'ignore';
+  readonly env: NodeJS.ProcessEnv;
+  readonly signal?: AbortSignal;
+}
+
+function launch([file = '', ...args]: readonly string[], { stdin, env, signal }: Launching): ChildProcess {
   const kill = { ...(signal === undefined ? {} : { signal }), killSignal: 'SIGKILL' as const };
-  return spawn(file, args, { stdio: [stdin, 'pipe', 'pipe'], env: ENVIRONMENT, ...kill });
+  return spawn(file, args, { stdio: [stdin, 'pipe', 'pipe'], env, ...kill });
 }
 
 function ended(child: ChildProcess): Promise<Exit> {

@@ -29,7 +29,7 @@ export class ForeignLink extends Error {
 }
 
 /** All interfaces of the node. */
-export async function observeLinks({ commands }: Eyes): Promise<readonly Link[]> {
+export async function observeLinks({ commands }: Pick<Eyes, 'commands'>): Promise<readonly Link[]> {
   return parseLinks(await commands.run(['ip', '-json', '-details', 'link', 'show']));
 }
 
@@ -63,7 +63,11 @@ export async function observeUnderlayMtu({ commands }: Eyes, links: readonly Lin
   return underlayMtu({ defaultRoutes: defaults, links: known });
 }
 
-async function observeDevice({ commands, wireguard }: Eyes, link: Link): Promise<ObservedDevice> {
+/** The WireGuard interface behind the link. @throws {ForeignLink} when it is another kind of interface */
+export async function observeDevice(
+  { commands, wireguard }: Pick<Eyes, 'commands' | 'wireguard'>,
+  link: Link,
+): Promise<ObservedDevice> {
   const { name, ifindex, mtu, up } = link;
   const dataplane = dataplaneOf(link);
   const [addresses, served] = await Promise.all([
@@ -82,7 +86,12 @@ function dataplaneOf({ name, kind }: Link): ObservedDevice['dataplane'] {
   throw new ForeignLink(name, kind ?? 'hardware');
 }
 
-async function observeRoutes({ commands }: Eyes, device: string, ipv6: boolean): Promise<readonly Route[]> {
+/** Our routes through the interface. */
+export async function observeRoutes(
+  { commands }: Pick<Eyes, 'commands'>,
+  device: string,
+  ipv6: boolean,
+): Promise<readonly Route[]> {
   const found: Route[] = [];
   for (const family of families(ipv6)) {
     const words = ['route', 'show', 'table', 'main', 'protocol', String(ROUTE_PROTOCOL)];

@@ -18,6 +18,8 @@ export interface Connection {
   readonly server: URL;
   /** The namespace of the context or of the pod; `default` when neither names one. */
   readonly namespace: string;
+  /** The name of the kubeconfig's context; of no meaning without a kubeconfig. */
+  readonly context?: string | undefined;
   /** An http(s) proxy to tunnel through; its user and password may stand in the URL. */
   readonly proxy?: URL | undefined;
   /**

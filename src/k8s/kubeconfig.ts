@@ -12,10 +12,21 @@ export interface ConnectionOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** One kubeconfig file; wins over everything else. */
   readonly path?: string | undefined;
+  /** A server and a token instead of all that, as CI has them. */
+  readonly direct?: DirectConnection | undefined;
   /** The name of a context in the kubeconfig; the current one when absent. */
   readonly context?: string | undefined;
   /** Where the pod's token, CA and namespace are mounted; only tests change it. */
   readonly serviceAccountFolder?: string | undefined;
+}
+
+/** An API server without a kubeconfig. */
+export interface DirectConnection {
+  readonly server: string;
+  /** Read anew for each request. */
+  readonly tokenFile: string;
+  /** The file of its CA; the system's CAs without. */
+  readonly certificateAuthority?: string | undefined;
 }
 
 /** Nothing to connect to, or a kubeconfig that does not fit together. The message tells the remedy. */
@@ -37,9 +48,11 @@ export async function loadConnection(options: ConnectionOptions): Promise<Connec
     if (fresh) config = load();
     return credentialsFrom(config);
   };
-  const namespace = config.getContextObject(config.getCurrentContext())?.namespace?.trim();
+  const context = config.getCurrentContext();
+  const namespace = config.getContextObject(context)?.namespace?.trim();
   return {
     server,
+    context,
     namespace: namespace || 'default',
     proxy: proxyFor(server, options.env, cluster.proxyUrl),
     credentials,
@@ -50,9 +63,10 @@ export async function loadConnection(options: ConnectionOptions): Promise<Connec
 async function loader(options: ConnectionOptions): Promise<() => KubeConfig> {
   const { KubeConfig } = await import('@kubernetes/client-node/dist/config.js');
   const files = kubeconfigFiles(options);
-  const inCluster = files.length === 0 ? serviceAccount(options) : undefined;
+  const inCluster = options.direct === undefined && files.length === 0 ? serviceAccount(options) : undefined;
   return () => {
     const config = new KubeConfig();
+    if (options.direct !== undefined) config.loadFromOptions(directly(options.direct));
     if (inCluster !== undefined) config.loadFromOptions(inCluster);
     for (const file of files) addFile(config, file, new KubeConfig());
     if (options.context !== undefined) useContext(config, options.context);
@@ -61,7 +75,8 @@ async function loader(options: ConnectionOptions): Promise<() => KubeConfig> {
   };
 }
 
-function kubeconfigFiles({ path, env }: ConnectionOptions): readonly string[] {
+function kubeconfigFiles({ path, env, direct }: ConnectionOptions): readonly string[] {
+  if (direct !== undefined) return [];
   if (path !== undefined) return [path];
   const listed = (env.KUBECONFIG ?? '').split(delimiter).filter((file) => file !== '');
   if (listed.length > 0) return listed;
@@ -123,6 +138,19 @@ function serviceAccount({ env, serviceAccountFolder }: ConnectionOptions) {
       { name: 'in-cluster', cluster: 'in-cluster', user: 'pod', ...(namespace === undefined ? {} : { namespace }) },
     ],
     currentContext: 'in-cluster',
+  };
+}
+
+function directly({ server, tokenFile, certificateAuthority }: DirectConnection) {
+  for (const file of [tokenFile, certificateAuthority])
+    if (file !== undefined && !existsSync(file)) throw new NoConnection(`there is no file ${file}`);
+  const name = 'direct';
+  const ca = certificateAuthority === undefined ? {} : { caFile: certificateAuthority };
+  return {
+    clusters: [{ name, server, ...ca, skipTLSVerify: false }],
+    users: [{ name, authProvider: { name: 'tokenFile', config: { tokenFile } } }],
+    contexts: [{ name, cluster: name, user: name }],
+    currentContext: name,
   };
 }
 

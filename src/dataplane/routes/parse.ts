@@ -10,9 +10,14 @@ const TOOL = 'ip -json route';
  * @throws {UnreadableOutput} when the text is not that command's output.
  */
 export function parseRoutes(text: string, family: Family, device: string): readonly Route[] {
+  return parseMainRoutes(text, family).filter((route) => route.device === device);
+}
+
+/** The same for all devices. @throws {UnreadableOutput} */
+export function parseMainRoutes(text: string, family: Family): readonly Route[] {
   return jsonObjects(TOOL, text).flatMap(({ dst, dev }) => {
     const destination = typeof dst === 'string' ? parseDestination(dst, family) : undefined;
-    return dev === device && destination !== undefined ? [{ destination, device }] : [];
+    return typeof dev === 'string' && destination !== undefined ? [{ destination, device: dev }] : [];
   });
 }
 
