@@ -1,4 +1,4 @@
-import { chmod, stat } from 'node:fs/promises';
+import { chmod, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build as bundle, type Plugin } from 'esbuild';
@@ -50,14 +50,21 @@ function unusedModule(path: string): string {
   return UNUSED.map((name) => `export function ${name}() { throw new Error(${says}); }`).join('\n');
 }
 
-/** Bundles one program, with every dependency, into `<folder>/<program>.mjs`. */
+/**
+ * Bundles one program, with every dependency, into `<folder>/<program>.mjs`. One for people starts often and does little at a time, so what it
+ * imports only when asked stands in files of its own, in `<folder>/<program>/`.
+ */
 export async function buildProgram(program: Program, folder: string, root: string = ROOT): Promise<Bundle> {
   const { entry, forPeople } = PROGRAMS[program];
   const file = join(folder, `${program}.mjs`);
+  await rm(join(folder, program), { recursive: true, force: true });
   await bundle({
-    entryPoints: [join(root, entry)],
-    outfile: file,
+    entryPoints: { [program]: join(root, entry) },
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    chunkNames: `${program}/[name]-[hash]`,
     bundle: true,
+    splitting: forPeople,
     platform: 'node',
     format: 'esm',
     target: 'node22',
