@@ -2,19 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { ProxyMode } from '../dataplane/local-facts.ts';
 import type { Client } from '../k8s/client.ts';
-import { config } from './commands/config.ts';
-import { key } from './commands/key.ts';
-import { plan, resourcesInCluster, resourcesInFiles } from './commands/plan.ts';
+import { type ClusterOptions, connect } from './cluster/connect.ts';
+import type { ConfigFormat } from './commands/config.ts';
 import { defaultKeyFile } from './files.ts';
+import { addLaptopCommands, type Exit, type Folders, profilesIn, withCluster, withFolders } from './laptop-commands.ts';
 import { tell } from './output.ts';
 
-/** Which cluster, where a command needs one. */
-interface ClusterOptions {
-  readonly kubeconfig?: string;
-  readonly context?: string;
-}
-
-interface ConfigCommandOptions extends ClusterOptions {
+interface ConfigCommandOptions extends ClusterOptions, Folders {
+  readonly output: ConfigFormat;
   readonly privateKey: string;
   readonly presharedKey?: string;
   readonly out?: string;
@@ -27,31 +22,49 @@ interface PlanOptions extends ClusterOptions {
   readonly ipv6: boolean;
 }
 
-const kubeconfig = () =>
-  new Option('--kubeconfig <file>', 'the kubeconfig; $KUBECONFIG or ~/.kube/config when left out');
-const context = () => new Option('--context <name>', 'the context of the kubeconfig');
-
-function program(): Command {
+function program(exit: Exit): Command {
   const root = new Command('sallyport').description("Reach a cluster's Services over WireGuard.").exitOverride();
-  root
+  addLaptopCommands(root, exit);
+  addKey(root);
+  addConfig(root);
+  addPlan(root);
+  return root;
+}
+
+function addKey(root: Command): void {
+  const command = root
     .command('key')
     .description('make a key pair for this device')
-    .option('--out <file>', 'where the private key goes', defaultKeyFile(process.env))
-    .action(({ out }: { readonly out: string }) => key({ out, random: randomBytes(32) }));
-  root
-    .command('config')
-    .description("print a MeshPeer's wg-quick file with this device's private key in it")
-    .argument('<namespace/name>', 'the MeshPeer')
-    .option('--private-key <file>', 'the private key', defaultKeyFile(process.env))
-    .option('--preshared-key <file>', 'the preshared key, where the MeshPeer has one')
-    .option('--out <file>', 'write it there, readable by you alone, instead of printing it')
-    .addOption(kubeconfig())
-    .addOption(context())
-    .action(async (peer: string, { privateKey, presharedKey, out, ...cluster }: ConfigCommandOptions) =>
-      config({ peer, privateKeyFile: privateKey, presharedKeyFile: presharedKey, out }, () => connect(cluster)),
-    );
-  root
-    .command('plan')
+    .option('--out <file>', 'where the private key goes', defaultKeyFile(process.env));
+  command.action(async ({ out }: { readonly out: string }) => {
+    const { key } = await import('./commands/key.ts');
+    key({ out, random: randomBytes(32) });
+  });
+}
+
+function addConfig(root: Command): void {
+  const command = withFolders(withCluster(root.command('config')))
+    .description("print a profile's configuration, or a MeshPeer's wg-quick file, with this device's keys in it")
+    .argument('[profile or namespace/name]', 'a profile of this device, or a MeshPeer of the cluster')
+    .addOption(
+      new Option('-o, --output <format>', 'for which program; of a MeshPeer wg-quick alone')
+        .choices(['wg-quick', 'qr', 'networkmanager', 'json'])
+        .default('wg-quick'),
+    )
+    .option('--private-key <file>', "of a MeshPeer: this device's private key", defaultKeyFile(process.env))
+    .option('--preshared-key <file>', 'of a MeshPeer: the preshared key, where it has one')
+    .option('--out <file>', 'write it there, readable by you alone, instead of printing it');
+  command.action(async (subject: string | undefined, options: ConfigCommandOptions) => {
+    const { configOfPeer, configOfProfile } = await import('./commands/config.ts');
+    const { privateKey, presharedKey, out, output: format } = options;
+    if (subject?.includes('/') !== true) return configOfProfile(profilesIn(options), subject, { format, out });
+    const wish = { peer: subject, privateKeyFile: privateKey, presharedKeyFile: presharedKey, out };
+    await configOfPeer(wish, () => client(options));
+  });
+}
+
+function addPlan(root: Command): void {
+  const command = withCluster(root.command('plan'))
     .description('print what the agent of a node will make of the resources')
     .argument('<node>', 'the node')
     .option(
@@ -64,28 +77,18 @@ function program(): Command {
         .choices(['nftables', 'iptables', 'ipvs', 'unknown'])
         .default('nftables'),
     )
-    .option('--no-ipv6', 'the node has no IPv6')
-    .addOption(kubeconfig())
-    .addOption(context())
-    .action(async (node: string, options: PlanOptions) => {
-      const { filename, underlayMtu, proxyMode, ipv6 } = options;
-      const resources =
-        filename === undefined ? await resourcesInCluster(await connect(options)) : resourcesInFiles(filename);
-      plan(resources, { node, underlayMtu, proxyMode, ipv6 }, Date.now());
-    });
-  return root;
+    .option('--no-ipv6', 'the node has no IPv6');
+  command.action(async (node: string, options: PlanOptions) => {
+    const { plan, resourcesInCluster, resourcesInFiles } = await import('./commands/plan.ts');
+    const { filename, underlayMtu, proxyMode, ipv6 } = options;
+    const resources =
+      filename === undefined ? await resourcesInCluster(await client(options)) : resourcesInFiles(filename);
+    plan(resources, { node, underlayMtu, proxyMode, ipv6 }, Date.now());
+  });
 }
 
-/** The Kubernetes client is the larger part of this program, and only commands that talk to a cluster load it. */
-async function connect({ kubeconfig: path, context: name }: ClusterOptions): Promise<Client> {
-  const [{ createClient }, { loadConnection }, { createTransport }] = await Promise.all([
-    import('../k8s/client.ts'),
-    import('../k8s/kubeconfig.ts'),
-    import('../k8s/transport.ts'),
-  ]);
-  return createClient(
-    createTransport(await loadConnection({ env: process.env, path, context: name }), { userAgent: 'sallyport' }),
-  );
+async function client(options: ClusterOptions): Promise<Client> {
+  return (await connect(options)).client;
 }
 
 function integer(text: string): number {
@@ -95,11 +98,15 @@ function integer(text: string): number {
   return value;
 }
 
-/** Exit codes: 0 done, 1 it did not work, 2 the command line is wrong. */
+/** Exit codes: 0 done, 1 it did not work, 2 the command line is wrong, 3 a tunnel does not work. */
 async function main(): Promise<number> {
   try {
-    await program().parseAsync(process.argv);
-    return 0;
+    let status = 0;
+    const exit = (next: number) => {
+      status = Math.max(status, next);
+    };
+    await program(exit).parseAsync(process.argv);
+    return status;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     tell(`sallyport: ${error instanceof Error ? error.message : error}`);

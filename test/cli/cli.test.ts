@@ -166,7 +166,11 @@ describe('sallyport config', () => {
   });
 
   test.each([
-    ['a name without a namespace', ['ada'], '"ada" is not NAMESPACE/NAME, such as team-a/laptop'],
+    [
+      'a name without a namespace, as it is of a profile',
+      ['ada'],
+      'there is no profile "ada"; there is none yet: sallyport join',
+    ],
     ['a peer that does not exist', ['demo/bob'], 'there is no MeshPeer demo/bob; kubectl get meshpeers -A lists them'],
     ['a peer that is refused', ['demo/eve'], 'the MeshPeer is not accepted (DuplicateKey): It belongs to demo/bob.'],
     ['a peer that nobody has looked at', ['demo/new'], 'the operator has not looked at this MeshPeer yet'],

@@ -1,9 +1,14 @@
 import { findCondition } from '../../api/conditions.ts';
 import { type MeshPeer, meshPeerType } from '../../api/meshpeer.ts';
 import type { Client } from '../../k8s/client.ts';
+import { type DeviceKeys, keyedWgQuick, networkManager, qrCode, withKeys } from '../../laptop/renderings.ts';
 import { type PresharedKey, type PrivateKey, parsePresharedKey, parsePrivateKey, publicKeyOf } from '../../net/key.ts';
 import { readTextFile, writeSecretFile } from '../files.ts';
 import { print, tell, UserError } from '../output.ts';
+import type { Profiles } from '../profiles/profiles.ts';
+
+/** What of a configuration is printed. */
+export type ConfigFormat = 'wg-quick' | 'qr' | 'networkmanager' | 'json';
 
 export interface ConfigOptions {
   /** NAMESPACE/NAME. */
@@ -15,8 +20,8 @@ export interface ConfigOptions {
   readonly out?: string | undefined;
 }
 
-/** `sallyport config`: connects only once its arguments make sense, and prints the wg-quick file of a MeshPeer's status, with this device's private key, and the preshared key where it has one, in it. */
-export async function config(
+/** `sallyport config NAMESPACE/NAME`: connects only once its arguments make sense, and prints the wg-quick file of a MeshPeer's status, with this device's private key, and the preshared key where it has one, in it. */
+export async function configOfPeer(
   { peer, privateKeyFile, presharedKeyFile, out }: ConfigOptions,
   connect: () => Promise<Client>,
 ): Promise<void> {
@@ -34,35 +39,40 @@ export async function config(
   }
   if ((found.spec.presharedKeySecretName !== undefined) !== (presharedKey !== undefined))
     throw new UserError(presharedKeyProblem(peer, found.spec.presharedKeySecretName));
-  const whole = withPrivateKey(statusConfig(found), privateKey);
-  const text = presharedKey === undefined ? whole : withPresharedKey(whole, presharedKey);
+  give(withKeys(statusConfig(found), { privateKey, presharedKey }), out);
+}
+
+/** `sallyport config PROFILE`: what this device has stored, keys included, for another program; asks no cluster. */
+export function configOfProfile(
+  profiles: Profiles,
+  name: string | undefined,
+  { format, out }: { readonly format: ConfigFormat; readonly out?: string | undefined },
+): void {
+  const { profile, configuration } = profiles.choose(name);
+  const keys = storedKeys(profiles, profile.name);
+  const texts: Readonly<Record<ConfigFormat, () => string>> = {
+    'wg-quick': () => keyedWgQuick(configuration, keys),
+    qr: () => qrCode(configuration, keys),
+    networkmanager: () => networkManager(configuration, keys, profile),
+    json: () => JSON.stringify({ ...configuration, ...keys }, undefined, 2),
+  };
+  give(texts[format](), out);
+}
+
+function give(text: string, out: string | undefined): void {
   if (out === undefined) {
     print(text);
     return;
   }
   writeSecretFile(out, text);
-  tell(`Wrote ${out}; bring the tunnel up with: wg-quick up ${out}`);
+  tell(text.includes('[Interface]') ? `Wrote ${out}; bring the tunnel up with: wg-quick up ${out}` : `Wrote ${out}`);
 }
 
-/** The configuration with the key in it, in place of the line that would read the key from a file. */
-export function withPrivateKey(text: string, privateKey: PrivateKey): string {
-  return text
-    .split('\n')
-    .filter(
-      (line) =>
-        !line.startsWith('PostUp = wg set %i private-key') && !line.startsWith('# The private key is not in this file'),
-    )
-    .flatMap((line) => (line === '[Interface]' ? [line, `PrivateKey = ${privateKey}`] : [line]))
-    .join('\n');
-}
-
-/** The configuration with the preshared key in every section of a gateway, in place of the lines that would read it from a file. */
-export function withPresharedKey(text: string, presharedKey: PresharedKey): string {
-  return text
-    .split('\n')
-    .filter((line) => !/^PostUp = wg set %i peer \S+ preshared-key |^# Nor is the preshared key\./.test(line))
-    .flatMap((line) => (line.startsWith('PublicKey = ') ? [line, `PresharedKey = ${presharedKey}`] : [line]))
-    .join('\n');
+function storedKeys(profiles: Profiles, name: string): DeviceKeys {
+  const privateKey = profiles.privateKey(name);
+  if (privateKey === undefined) throw new UserError(`profile ${name} has no key; join again with: sallyport join`);
+  const file = profiles.presharedKeyFile(name);
+  return { privateKey, ...(file === undefined ? {} : { presharedKey: readPresharedKey(file) }) };
 }
 
 function presharedKeyProblem(peer: string, secret: string | undefined): string {
@@ -91,7 +101,8 @@ function readPrivateKey(file: string): PrivateKey {
   return key.value;
 }
 
-function readPresharedKey(file: string): PresharedKey {
+/** @throws {UserError} naming the file */
+export function readPresharedKey(file: string): PresharedKey {
   const key = parsePresharedKey(readTextFile(file));
   if (!key.ok) throw new UserError(`${file}: ${key.problem}`);
   return key.value;

@@ -1,0 +1,103 @@
+import { type Overlap, overlapsOf, type Routed } from '../../laptop/overlap.ts';
+import { offersEverything } from '../../laptop/tunnel.ts';
+import type { ClientConfiguration } from '../../mesh/client-configuration.ts';
+import { parseCidr } from '../../net/cidr.ts';
+import { tell, UserError } from '../output.ts';
+import { ownCommands } from '../own-commands.ts';
+import type { JoinedProfile, Profiles } from '../profiles/profiles.ts';
+import { step } from '../progress.ts';
+import { asRoot, isRoot } from '../root.ts';
+import { askSupervisor } from '../supervisor/status-socket.ts';
+import { startSupervisor } from '../supervisor/supervisor-process.ts';
+import { otherRoutes } from '../tunnel/other-routes.ts';
+
+export interface UpOptions {
+  readonly profiles: Profiles;
+  readonly runFolder: string;
+  readonly full: boolean;
+  readonly names: boolean;
+  readonly verbose: boolean;
+}
+
+/** Brings the tunnel of a profile up, as root; does nothing when it is. Returns the exit status. @throws {UserError} */
+export async function up(joined: JoinedProfile, options: UpOptions): Promise<number> {
+  const { profile, configuration } = joined;
+  const { name } = profile;
+  if ((await askSupervisor(options.runFolder, name)) !== undefined) {
+    tell(`${name} is up already; see: sallyport status`);
+    return 0;
+  }
+  if (!isRoot()) return asRoot(upWords(name, options), 'Bringing the interface up');
+  const { runFolder, full, names, profiles } = options;
+  if (full && !offersEverything(configuration)) throw nothingFull(configuration);
+  await refuseOverlaps(joined, options);
+  const words = { profile: name, profiles: profiles.folder, runFolder, full, names };
+  const { did = [] } = await step(`Bringing ${name} up`, () => startSupervisor(words));
+  if (options.verbose) for (const line of did) tell(`  ${line}`);
+  for (const notice of await shadows(joined)) tell(notice);
+  return 0;
+}
+
+/** The same without a process of its own: holds the tunnel up until it is interrupted, then takes it down. */
+export async function upHere(joined: JoinedProfile, options: UpOptions): Promise<number> {
+  const { name } = joined.profile;
+  if (!isRoot()) return asRoot([...upWords(name, options), '--foreground'], 'Bringing the interface up');
+  if ((await askSupervisor(options.runFolder, name)) !== undefined)
+    throw new UserError(`${name} is up already; take it down first: sallyport down ${name}`);
+  if (options.full && !offersEverything(joined.configuration)) throw nothingFull(joined.configuration);
+  await refuseOverlaps(joined, options);
+  const { supervise } = await import('./supervise.ts');
+  const onReady = ({ problem }: { readonly problem?: string }) => tell(problem ?? `${name} is up; end with Ctrl-C`);
+  return supervise(name, { ...options, onReady });
+}
+
+function upWords(name: string, { profiles, full, names, verbose }: UpOptions): readonly string[] {
+  const flags = [...(full ? ['--full'] : []), ...(names ? [] : ['--no-names']), ...(verbose ? ['--verbose'] : [])];
+  return ['up', name, '--profiles', profiles.folder, ...flags];
+}
+
+/** A packet can follow one tunnel only, so of two profiles that lead to the same range one has to be down. */
+async function refuseOverlaps(
+  { profile, configuration }: JoinedProfile,
+  { profiles, runFolder }: UpOptions,
+): Promise<void> {
+  const others: Routed[] = [];
+  for (const name of profiles.names()) {
+    const there = name === profile.name ? undefined : await askSupervisor(runFolder, name);
+    if (there !== undefined) others.push({ name, cidrs: there.routes.flatMap(cidrOf) });
+  }
+  const [first, ...more] = overlapsOf(rangesOf(configuration), others);
+  if (first !== undefined) throw overlapping(profile.name, first, more.length);
+}
+
+/** Another program's more specific route keeps a part of the cluster's ranges from the tunnel; that is told, not changed. */
+async function shadows({ profile, configuration }: JoinedProfile): Promise<readonly string[]> {
+  const others = await otherRoutes(ownCommands(), profile.device);
+  return overlapsOf(rangesOf(configuration), others).map(
+    ({ mine, theirs, other }) =>
+      `Mind: ${theirs} goes to ${other} on this machine, so what the cluster has there in ${mine} is not reached`,
+  );
+}
+
+function overlapping(name: string, { mine, theirs, other }: Overlap, more: number): UserError {
+  const also = more === 0 ? '' : ` (and ${more} more ranges)`;
+  return new UserError(
+    `${name} leads to ${mine}, and ${other}, which is up, to ${theirs}${also}: a packet can follow one of them only. Take the other one down (sallyport down ${other}), or have one of the clusters use other ranges (spec.advertise of its MeshGateway, mesh.pool of its chart)`,
+  );
+}
+
+function nothingFull({ gateways }: ClientConfiguration): UserError {
+  const names = gateways.map(({ name }) => name).join(', ');
+  return new UserError(
+    `--full: no gateway (${names}) carries everything; whoever runs the cluster can offer it by adding 0.0.0.0/0 to spec.advertise.cidrs of the MeshGateway`,
+  );
+}
+
+function rangesOf({ gateways }: ClientConfiguration) {
+  return gateways.flatMap(({ allowedIPs }) => allowedIPs.filter((cidr) => !cidr.endsWith('/0')));
+}
+
+function cidrOf(text: string) {
+  const cidr = parseCidr(text);
+  return cidr.ok ? [cidr.value] : [];
+}

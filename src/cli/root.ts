@@ -1,0 +1,18 @@
+import { runOnTerminal } from '../host/attended.ts';
+import { tell, UserError } from './output.ts';
+
+/** Whether this process may make interfaces and routes. */
+export function isRoot(): boolean {
+  return process.getuid?.() === 0;
+}
+
+/**
+ * Runs the same program as root with these words, on this terminal: sudo asks for the password, once. `why` says for what it is needed.
+ * Returns the exit status. @throws {UserError} when there is no sudo
+ */
+export async function asRoot(words: readonly string[], why: string): Promise<number> {
+  tell(`${why} needs root; asking sudo to run: sallyport ${words.join(' ')}`);
+  const status = await runOnTerminal(['sudo', '--', process.execPath, process.argv[1] ?? '', ...words]);
+  if (status === 127) throw new UserError(`there is no sudo here; run this as root: sallyport ${words.join(' ')}`);
+  return status;
+}

@@ -1,0 +1,18 @@
+import { existsSync } from 'node:fs';
+import type { Commands } from '../../host/exec.ts';
+import { LinuxTunnel } from '../tunnel/linux-tunnel.ts';
+
+/** What a supervisor that was killed may have left behind. */
+export interface LeftOver {
+  readonly commands: Commands;
+  readonly runFolder: string;
+  readonly profile: string;
+  readonly device: string;
+  readonly privateKeyFile: string;
+}
+
+/** Takes away what a supervisor that did not end in order left: the interface with its routes, and changed names. None is fine. */
+export async function leaveNothing({ commands, runFolder, device, privateKeyFile }: LeftOver): Promise<void> {
+  const tunnel = new LinuxTunnel({ commands, runDir: runFolder, privateKeyFile });
+  if (existsSync(`/sys/class/net/${device}`)) await tunnel.remove(device);
+}

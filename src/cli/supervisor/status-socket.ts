@@ -1,0 +1,62 @@
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { connect, createServer, type Server } from 'node:net';
+import { dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { parseTunnelStatus, type TunnelStatus } from './status.ts';
+
+const PATIENCE_MS = 2_000;
+
+/** Where the supervisor of a profile answers. */
+export function statusSocket(runFolder: string, profile: string): string {
+  return join(runFolder, `${profile}.sock`);
+}
+
+/** Answers each connection with the status of that moment, for everybody on this machine; nothing is ever read from them. */
+export class StatusServer {
+  readonly #server: Server;
+  readonly #path: string;
+
+  private constructor(server: Server, path: string) {
+    this.#server = server;
+    this.#path = path;
+  }
+
+  /** The caller knows that nobody answers there. */
+  static async listen(path: string, status: () => Promise<TunnelStatus>): Promise<StatusServer> {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    rmSync(path, { force: true });
+    const server = createServer((connection) => {
+      connection.on('error', () => undefined);
+      status().then(
+        (now) => connection.end(`${JSON.stringify(now)}\n`),
+        (error: Error) => connection.destroy(error),
+      );
+    });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    server.once('error', reject);
+    server.listen(path, resolve);
+    await promise;
+    chmodSync(path, 0o666);
+    return new StatusServer(server, path);
+  }
+
+  close(): void {
+    this.#server.close();
+    rmSync(this.#path, { force: true });
+  }
+}
+
+/** What the supervisor of the profile says; undefined when none runs. */
+export async function askSupervisor(runFolder: string, profile: string): Promise<TunnelStatus | undefined> {
+  const socket = connect(statusSocket(runFolder, profile));
+  socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error('the supervisor does not answer')));
+  try {
+    return parseTunnelStatus(await text(socket));
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined;
+    throw error;
+  } finally {
+    socket.destroy();
+  }
+}

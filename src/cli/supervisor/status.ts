@@ -1,0 +1,45 @@
+import { z } from 'zod';
+
+const gatewayStatusSchema = z.object({
+  name: z.string(),
+  publicKey: z.string(),
+  /** Where the interface sends to now. */
+  endpoint: z.string().exactOptional(),
+  /** Whether the last packet or check got an answer. */
+  path: z.enum(['online', 'offline', 'unknown']),
+  /** The last round trip that was measured, in milliseconds. */
+  rttMs: z.number().exactOptional(),
+  /** RFC 3339 of the latest WireGuard handshake; none when there was never one. */
+  latestHandshake: z.string().exactOptional(),
+  receivedBytes: z.number(),
+  sentBytes: z.number(),
+});
+
+const tunnelStatusSchema = z.object({
+  profile: z.string(),
+  /** Of the supervisor. */
+  pid: z.number(),
+  device: z.string(),
+  /** RFC 3339: since when the tunnel is up. */
+  since: z.string(),
+  addresses: z.array(z.string()),
+  /** What the tunnel leads to. */
+  routes: z.array(z.string()),
+  /** How names of the cluster are found; none when that was not wished or the cluster has none. */
+  names: z.string().exactOptional(),
+  gateways: z.array(gatewayStatusSchema),
+  /** When the gateway last told this device its configuration. */
+  refreshedAt: z.string().exactOptional(),
+  /** What happened meanwhile and somebody should know, newest last. */
+  notices: z.array(z.object({ at: z.string(), text: z.string() })),
+});
+
+/** What the supervisor of a tunnel says when asked. It holds no key but public ones. */
+export type TunnelStatus = Readonly<z.infer<typeof tunnelStatusSchema>>;
+export type GatewayStatus = Readonly<z.infer<typeof gatewayStatusSchema>>;
+export type Notice = TunnelStatus['notices'][number];
+
+/** @throws when the text is no such status */
+export function parseTunnelStatus(text: string): TunnelStatus {
+  return tunnelStatusSchema.parse(JSON.parse(text));
+}

@@ -1,0 +1,91 @@
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { z } from 'zod';
+import { startLeaving } from '../../host/attended.ts';
+import { UserError } from '../output.ts';
+import { askSupervisor } from './status-socket.ts';
+
+const readySchema = z.object({ problem: z.string().exactOptional(), did: z.array(z.string()).exactOptional() });
+
+/** A supervisor's first line on stdout: what it did to bring the tunnel up, or why it could not. */
+export type Ready = Readonly<z.infer<typeof readySchema>>;
+
+/** How the supervisor of a profile is started. */
+export interface SupervisorWords {
+  readonly profile: string;
+  readonly profiles: string;
+  readonly runFolder: string;
+  readonly full: boolean;
+  readonly names: boolean;
+}
+
+const POLL_MS = 50;
+/** Longer than it takes to give names back and to end wireguard-go. */
+const PATIENCE_MS = 10_000;
+const TAIL_BYTES = 2_000;
+
+/** Starts the supervisor as a process of its own that outlives this one; returns once the tunnel is up. @throws {UserError} with its reason when it is not */
+export async function startSupervisor(words: SupervisorWords): Promise<Ready> {
+  mkdirSync(words.runFolder, { recursive: true, mode: 0o755 });
+  const logFile = supervisorLog(words.runFolder, words.profile);
+  const { line } = await startLeaving(
+    [process.execPath, process.argv[1] ?? '', ...supervisorArguments(words)],
+    logFile,
+  );
+  if (line === undefined) throw new UserError(`the tunnel's supervisor ended at once; it said: ${tail(logFile)}`);
+  const ready = readySchema.parse(JSON.parse(line));
+  if (ready.problem !== undefined) throw new UserError(ready.problem);
+  return ready;
+}
+
+/** The command line of the supervisor, after the program's. */
+export function supervisorArguments({ profile, profiles, runFolder, full, names }: SupervisorWords): readonly string[] {
+  const folders = ['--profiles', profiles, '--run-folder', runFolder];
+  return ['supervise', profile, ...folders, ...(full ? ['--full'] : []), ...(names ? [] : ['--no-names'])];
+}
+
+/** Where the supervisor of a profile writes what it does. */
+export function supervisorLog(runFolder: string, profile: string): string {
+  return join(runFolder, `${profile}.log`);
+}
+
+/** Ends the supervisor of the profile, which takes the tunnel down. Says whether there was one. */
+export async function stopSupervisor(runFolder: string, profile: string): Promise<boolean> {
+  const there = await askSupervisor(runFolder, profile);
+  if (there === undefined) return false;
+  process.kill(there.pid, 'SIGTERM');
+  for (let waited = 0; waited < PATIENCE_MS; waited += POLL_MS) {
+    if (!isAlive(there.pid)) return true;
+    await delay(POLL_MS);
+  }
+  process.kill(there.pid, 'SIGKILL');
+  return false;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return !isZombie(pid);
+  } catch {
+    return false;
+  }
+}
+
+/** In a container nobody may wait for a process whose parent has gone. */
+function isZombie(pid: number): boolean {
+  const file = `/proc/${pid}/stat`;
+  return existsSync(file) && / Z /.test(readFileSync(file, 'utf8'));
+}
+
+function tail(file: string): string {
+  const { size } = statSync(file);
+  const buffer = Buffer.alloc(Math.min(size, TAIL_BYTES));
+  const descriptor = openSync(file, 'r');
+  try {
+    readSync(descriptor, buffer, 0, buffer.length, size - buffer.length);
+  } finally {
+    closeSync(descriptor);
+  }
+  return buffer.toString().trim() || 'nothing';
+}

@@ -1,0 +1,12 @@
+import { parseMainRoutes } from '../../dataplane/routes/parse.ts';
+import type { Commands } from '../../host/exec.ts';
+import type { Routed } from '../../laptop/overlap.ts';
+
+/** Where this machine sends packets by way of other interfaces, its default routes left out. */
+export async function otherRoutes(commands: Commands, device: string): Promise<readonly Routed[]> {
+  const texts = await Promise.all([4, 6].map((family) => commands.run(['ip', '-json', `-${family}`, 'route', 'show'])));
+  const routes = texts.flatMap((text, at) => parseMainRoutes(text, at === 0 ? 4 : 6));
+  return routes
+    .filter((route) => route.device !== device && !route.destination.endsWith('/0'))
+    .map((route) => ({ name: route.device, cidrs: [route.destination] }));
+}
