@@ -7,10 +7,12 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/api': 'what people write is typed, bounded and explained by the CRDs',
   'test/chart': 'the chart renders what is meant, with no more rights than needed, and refuses wrong values',
   'test/cli': 'the command line tells the truth and changes nothing unasked',
+  'test/cli/names': 'names go where they belong; resolv.conf comes back byte by byte, also after a crash',
   'test/dataplane': 'Linux objects: their text, and the way from any state to any other',
   'test/fuzz': 'no parser of outside text crashes, hangs or swells, whatever it is fed',
   'test/host': 'commands, keys and the fake host do as the real ones do',
   'test/k8s': 'lists, watches, leases, retries and proxies hold against a server that misbehaves',
+  'test/laptop/names': 'which name is asked where; what each system is told to make it so',
   'test/mesh': 'who is let in, with which address, through which firewall, and what the status says',
   'test/net': 'addresses, prefixes and keys are right once parsed; addresses stay with their owner',
   'test/operator': 'the operator validates, allocates, owns and cleans up; only one leads',
@@ -31,6 +33,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/netns/node-faults.test.ts':
     'what a node lacks or has in the way is named, with its remedy, and mended once that is done',
   'test/netns/host.test.ts': 'the contract of a host, by the real wg, ip and nft',
+  'test/netns/names.test.ts':
+    'names of the cluster are asked there and all others where they were, by the real C library',
   'test/netns/node.test.ts': 'a plan becomes a real interface, firewall and routes, also with 1,000s of peers',
   'test/netns/packets.test.ts':
     'packets reach the Services a device may use and nothing else, beside real kube-proxy rules',
