@@ -7,8 +7,8 @@ export type FaultAction =
   | { readonly kind: 'stall' }
   /** Closes the connection without an answer. */
   | { readonly kind: 'cut' }
-  /** Answers 200 with this text. */
-  | { readonly kind: 'answer'; readonly text: string }
+  /** Answers with this text, and 200 unless it says else. */
+  | { readonly kind: 'answer'; readonly text: string; readonly code?: number }
   /** Waits before it answers as it should. */
   | { readonly kind: 'slow'; readonly ms: number }
   /** A watch begins, sends this ERROR object and ends. */

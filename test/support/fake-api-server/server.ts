@@ -227,6 +227,7 @@ async function struck(action: FaultAction | undefined, response: ServerResponse)
       response.socket?.destroy();
       return true;
     case 'answer':
+      response.writeHead(action.code ?? 200);
       response.end(action.text);
       return true;
     case 'slow':
