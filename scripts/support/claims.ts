@@ -29,6 +29,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/netns/drift.test.ts': 'what somebody else changed on a node is noticed and mended',
   'test/netns/evidence.test.ts':
     'a failing test in namespaces leaves what the kernel did in each, and not its private key',
+  'test/netns/configurations.test.ts':
+    'each device gets its own present configuration at the mesh address of its gateway, and nobody else does',
   'test/netns/foreign-firewall.test.ts': 'a firewall that is not ours and drops our packets is named, with its remedy',
   'test/netns/node-faults.test.ts':
     'what a node lacks or has in the way is named, with its remedy, and mended once that is done',

@@ -16,6 +16,7 @@ import { judgeNode, type NodeFailure } from '../mesh/node-status.ts';
 import { liveSessions } from '../mesh/sessions.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
+import { DeviceConfigurations, type Listen } from './device-configurations.ts';
 import { failureOf } from './failure.ts';
 import { ForeignRules } from './foreign-rules.ts';
 import { forgetNode } from './leave.ts';
@@ -37,6 +38,7 @@ export interface AgentOptions {
   readonly probe: Pick<ServiceProbe, 'run' | 'close'>;
   readonly probeKey: ConstructorParameters<typeof NodeSync>[0]['probeKey'];
   readonly events: EventRecorder;
+  readonly listen: Listen;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -61,6 +63,7 @@ export class Agent {
   readonly #reporter: Reporter;
   readonly #probing: Probing;
   readonly #foreign: ForeignRules;
+  readonly #configurations: DeviceConfigurations;
   #failure: NodeFailure | undefined;
   #failures = 0;
   #retryAt = 0;
@@ -88,6 +91,11 @@ export class Agent {
       ...options,
       names: this.#sync.names,
       onLook: () => this.#reporter.changed(),
+    });
+    this.#configurations = new DeviceConfigurations({
+      ...options,
+      sync: this.#sync,
+      onProblem: () => this.#reporter.changed(),
     });
   }
 
@@ -118,12 +126,14 @@ export class Agent {
     const probing = this.#probing.run(alive);
     await this.#turnForever(signal, () => living.abort());
     await Promise.all([beating, probing]);
+    this.#configurations.close();
     await this.#options.probe.close();
     if (!this.#cleaned) await this.#reporter.stop();
   }
 
   /** Takes everything off the node and the report out of the API. */
   async cleanUp(): Promise<void> {
+    this.#configurations.close();
     await this.#sync.cleanUp();
     this.#cleaned = true;
     await this.#reporter.stop();
@@ -140,7 +150,8 @@ export class Agent {
     };
     peers.subscribe(takePeer);
     for (const [key, after] of peers.entries()) takePeer({ key, after });
-    gateways.subscribe(({ before, after }) => {
+    gateways.subscribe(({ key, before, after }) => {
+      if (key !== this.#options.gateway) return;
       if (!isDeepStrictEqual(before && forNode(before), after && forNode(after))) this.#wake.wish('all');
     });
     host.watchDrift(this.#sync.names, signal, () => this.#wake.wish('all'));
@@ -187,6 +198,7 @@ export class Agent {
       } catch (error) {
         this.#fail(error);
       }
+      this.#configurations.follow();
       this.#reporter.changed();
     }
   }
@@ -269,6 +281,7 @@ export class Agent {
       failure: this.#failure,
       probe: this.#probing.verdict,
       foreign: this.#foreign.found,
+      unanswered: this.#configurations.problem,
       appliedResourceVersion,
       peers: table.memberCount,
       withoutPresharedKey: [...this.#sync.withoutPresharedKey()],

@@ -18,6 +18,8 @@ import { serveHealth } from '../runtime/health.ts';
 import { createLog, type Log, type LogLevel } from '../runtime/log.ts';
 import { interruptSignal } from '../runtime/signals.ts';
 import { Agent } from './agent.ts';
+import { ConfigurationListeners } from './configuration-listeners.ts';
+import type { Listen } from './device-configurations.ts';
 import { clearNode, forgetNode, isWanted, type Place } from './leave.ts';
 import { type ProbedService, ServiceProbe } from './service-probe.ts';
 
@@ -54,10 +56,7 @@ async function serve(settings: Settings): Promise<void> {
     clock: systemClock,
     onNotice: (notice: ReflectorNotice) => log.warn({ ...notice }, 'watch'),
   };
-  const gateways = startReflector(transport, meshGatewayType, {
-    ...following,
-    fieldSelector: `metadata.name=${gateway}`,
-  }).store;
+  const gateways = startReflector(transport, meshGatewayType, following).store;
   const followedPeer = { ...meshPeerType, parse: (raw: unknown) => membershipOf(meshPeerType.parse(raw)) };
   const peers = startReflector(transport, followedPeer, following).store;
   const events = createEventRecorder(client, {
@@ -70,7 +69,8 @@ async function serve(settings: Settings): Promise<void> {
   const host = createLinuxHost({ node, ...HOST_PATHS });
   const probe = new ServiceProbe({ keys, service: settings.service, clock: systemClock, randomBytes });
   const context = { gateway, node, namespace, identity: pod, gateways, peers, client, host, probe, events };
-  const agent = new Agent({ ...context, probeKey: keys.publicKey, clock: systemClock, log });
+  const listen: Listen = (options) => new ConfigurationListeners(options);
+  const agent = new Agent({ ...context, listen, probeKey: keys.publicKey, clock: systemClock, log });
   await serveHealth({ ...HEALTH, notReady: () => agent.notReady(), signal });
   await agent.run(signal);
   if (!agent.isClean) {

@@ -9,13 +9,15 @@ import type { Host } from '../host/host.ts';
 import type { Change, Store } from '../k8s/store.ts';
 import { nodeNames, planNode, probePeer } from '../mesh/node.ts';
 import { PeerTable } from '../mesh/peer-table.ts';
-import { type Topology, topology } from '../mesh/topology.ts';
+import type { Topology } from '../mesh/topology.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { JudgedGateways } from './judged-gateways.ts';
 import { clearNode } from './leave.ts';
 
 export interface NodeSyncOptions {
   readonly gateway: string;
+  /** All of them, because a device's configuration names each that lets it in. */
   readonly gateways: Store<MeshGateway>;
   readonly peers: Store<MeshPeer>;
   readonly host: Host;
@@ -45,6 +47,7 @@ const NOTHING: Turn = { operations: [], mended: false };
 export class NodeSync {
   readonly names: Names;
   readonly table: PeerTable;
+  readonly judged: JudgedGateways;
   facts: LocalFacts | undefined;
   state: NodeState | undefined;
   /** Every MeshPeer as of this version of the collection is in the interface; undefined before the first time. */
@@ -55,32 +58,22 @@ export class NodeSync {
   #hasNewKeys = true;
   /** The last plan that was carried out whole, peers aside: what differs from it again was changed by another hand. */
   #carriedOut: string | undefined;
-  #judged: { readonly gateway: MeshGateway; readonly topology: Topology | undefined } | undefined;
 
   constructor(options: NodeSyncOptions) {
     this.#options = options;
     this.names = nodeNames(options.gateway);
     this.table = new PeerTable(options.gateway);
+    this.judged = new JudgedGateways(options.gateways);
   }
 
   /** The gateway as the API server last told it. */
   get gateway(): MeshGateway | undefined {
-    for (const gateway of this.#options.gateways.values()) return gateway;
-    return undefined;
+    return this.#options.gateways.get(this.#options.gateway as ObjectKey);
   }
 
-  /**
-   * What the operator last decided about the gateway; undefined when it refused it, or has decided nothing since this agent
-   * started. A spec that was changed since waits for the operator's word, and what was decided before holds until then.
-   */
+  /** What the operator last decided about the gateway; undefined when it refused it, or has decided nothing since this agent started. */
   topology(): Topology | undefined {
-    const { gateway } = this;
-    if (gateway === undefined) return undefined;
-    const { metadata, status } = gateway;
-    if (metadata.generation === undefined || status?.observedGeneration === metadata.generation) {
-      if (this.#judged?.gateway !== gateway) this.#judged = { gateway, topology: topology(gateway) };
-    }
-    return this.#judged?.topology;
+    return this.judged.topology(this.#options.gateway);
   }
 
   get hasTouched(): boolean {

@@ -3,12 +3,13 @@ import { type Chain, cidrElement, type NamedSet, type Rule, type Ruleset } from 
 import { addressFamily, type Family, type IpAddress } from '../net/address.ts';
 import { probeAddress } from '../net/allocate.ts';
 import { type Cidr, cidrFamily, normalizeCidrs } from '../net/cidr.ts';
+import { CONFIGURATION_PORT } from './client-configuration.ts';
 
 /** What the firewall of a gateway is made from. */
 export interface FirewallInput {
   readonly table: string;
   readonly device: string;
-  /** The gateway's own mesh addresses: all of the node that a peer may ping. */
+  /** The gateway's own mesh addresses: all of the node that a peer may ping, and ask for its configuration. */
   readonly gatewayAddresses: readonly IpAddress[];
   readonly pool: readonly Cidr[];
   readonly serviceCidrs: readonly Cidr[];
@@ -85,6 +86,10 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
       ENDED,
       { text: 'ip daddr @gateway4 icmp type echo-request accept' },
       { text: 'ip6 daddr @gateway6 icmpv6 type echo-request accept' },
+      ...bothFamilies(({ ip, n }) => ({
+        text: `${ip} daddr @gateway${n} tcp dport ${CONFIGURATION_PORT} accept`,
+        comment: 'a device asks for its own configuration',
+      })),
       { text: 'jump access', comment: 'Services whose endpoint is a host-network pod of this node' },
       ...localServices(input),
       { text: 'goto refuse', comment: 'host guard' },

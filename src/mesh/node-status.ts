@@ -40,6 +40,8 @@ export interface NodeFindings {
   readonly state?: NodeState | undefined;
   readonly failure?: NodeFailure | undefined;
   readonly probe?: ProbeVerdict | undefined;
+  /** Why devices get no configuration from this node, if they do not. */
+  readonly unanswered?: string | undefined;
   /** What other programs filter, as of the last look. */
   readonly foreign?: ForeignRuleset | undefined;
   /** Every MeshPeer as of this resourceVersion is in the interface; undefined before the first time. */
@@ -98,15 +100,16 @@ function verdicts(findings: NodeFindings): readonly NodeVerdict[] {
 /** Failures that say nothing of an interface which is there. */
 const MAY_SPARE_INTERFACE: ReadonlySet<NodeFailure['reason']> = new Set(['ApplyFailed', 'ProgramMissing']);
 
-function interfaceUp({ gateway, state, failure }: NodeFindings): NodeVerdict {
+function interfaceUp({ gateway, state, failure, unanswered }: NodeFindings): NodeVerdict {
   const say = (status: 'True' | 'False', reason: Reason<'MeshGatewayNode', 'InterfaceUp'>, message: string) =>
     verdict('MeshGatewayNode', 'InterfaceUp', status, reason, message);
+  const but = unanswered === undefined ? '' : ` ${unanswered}`;
   const device = state?.device;
   if (failure !== undefined && (!MAY_SPARE_INTERFACE.has(failure.reason) || device === undefined))
     return say('False', failure.reason, failure.message);
   if (device?.up !== true) return say('False', 'ApplyFailed', 'The WireGuard interface is not up yet.');
   if (device.dataplane === 'Kernel')
-    return say('True', 'KernelWireGuard', `${device.name} is up, served by the kernel.`);
+    return say('True', 'KernelWireGuard', `${device.name} is up, served by the kernel.${but}`);
   const why =
     gateway.spec.dataplane === 'Userspace'
       ? 'as spec.dataplane asks'
@@ -114,7 +117,7 @@ function interfaceUp({ gateway, state, failure }: NodeFindings): NodeVerdict {
   return say(
     'True',
     'UserspaceWireGuard',
-    `${device.name} is up, served by wireguard-go ${why}; it is slower, and sessions end when the agent restarts.`,
+    `${device.name} is up, served by wireguard-go ${why}; it is slower, and sessions end when the agent restarts.${but}`,
   );
 }
 

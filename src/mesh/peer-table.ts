@@ -1,7 +1,8 @@
 import type { MeshPeer } from '../api/meshpeer.ts';
 import { keyOf, type ObjectKey } from '../api/resource.ts';
 import type { MountedPresharedKey, WantedPeer } from '../dataplane/wireguard/device.ts';
-import type { Cidr } from '../net/cidr.ts';
+import type { IpAddress } from '../net/address.ts';
+import { type Cidr, hostCidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 import { olderFirst } from './age.ts';
 import { Deadlines } from './deadlines.ts';
@@ -127,6 +128,14 @@ export class PeerTable {
   /** The member that an entry of the interface stands for. */
   memberWith(publicKey: PublicKey): Member | undefined {
     return this.#pinned.has(publicKey) ? undefined : oldestMember(this.#holders(this.#byKey.get(publicKey)));
+  }
+
+  /** The member whose packets alone come from an address. */
+  memberAt(address: IpAddress): Member | undefined {
+    const cidr = hostCidr(address);
+    const member = oldestMember(this.#holders(this.#byAddress.get(cidr)));
+    if (member === undefined || this.memberWith(member.publicKey) !== member) return undefined;
+    return this.#wanted.get(member.publicKey)?.allowedIPs.includes(cidr) ? member : undefined;
   }
 
   /** Both members' own keys, and the keys of everyone who shares an address with either. */

@@ -80,6 +80,80 @@ describe('revocation with the operator down', () => {
   });
 });
 
+describe('a device that asks for its configuration', () => {
+  const addressOf = async (name: string) =>
+    (await mesh.client.get(meshPeerType, name, 'team-a'))?.status?.addresses?.[0] ?? '';
+
+  test('gets what its status says', async () => {
+    await mesh.addPeer('bob');
+    await mesh.untilPeer('bob', is('Programmed'));
+    for (const name of ['ada', 'bob']) {
+      const { status, body } = node.listeners.get(await addressOf(name));
+      const peer = await mesh.client.get(meshPeerType, name, 'team-a');
+      expect({ status, body }).toEqual({ status: 200, body: peer?.status?.config });
+    }
+  });
+
+  test('asks at the addresses that the interface has, and nowhere once the agent has ended', async () => {
+    expect(node.listeners.addresses).toEqual(['10.213.0.1']);
+    await node.stop();
+    expect(node.listeners.addresses).toEqual([]);
+  });
+
+  test('gets every endpoint, of which its status has four', async () => {
+    const hosts = ['a', 'b', 'c', 'd', 'e', 'f'].map((host) => `${host}.example.com`);
+    await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { endpoint: { hosts } } });
+    const address = await addressOf('ada');
+    await untilNode(() => node.listeners.get(address).body.includes('f.example.com:51840'));
+    const peer = await mesh.untilPeer('ada', ({ status }) => status?.config?.includes('d.example.com') === true);
+    expect(peer.status?.config).not.toContain('e.example.com');
+  });
+
+  test('is told when something has changed, and not again', async () => {
+    const address = await addressOf('ada');
+    const { etag = '' } = node.listeners.get(address).headers;
+    expect(node.listeners.get(address, etag).status).toBe(304);
+    await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { mtu: 1380 } });
+    await untilNode(() => node.listeners.get(address, etag).status === 200);
+    expect(node.listeners.get(address).body).toContain('MTU = 1380');
+  });
+
+  test('is not known any more once it is revoked, with the operator down too', async () => {
+    await endOperator();
+    const address = await addressOf('ada');
+    await mesh.client.patch(meshPeerType, { name: 'ada', namespace: 'team-a' }, { spec: { suspended: true } });
+    await untilNode(() => node.listeners.get(address).status === 403);
+  });
+
+  test('gets the other gateways that let it in as well', async () => {
+    await mesh.client.create(meshGatewayType, {
+      metadata: { name: 'other' },
+      spec: {
+        nodeSelector: { tier: 'edge' },
+        endpoint: { hosts: ['other.example.com'] },
+        advertise: { services: { enabled: false }, cidrs: ['192.0.2.0/24'] },
+      },
+    });
+    const address = await addressOf('ada');
+    await untilNode(() => node.listeners.get(address).body.includes('Endpoint = other.example.com:51840'));
+    const { status } = await mesh.untilPeer('ada', (peer) => peer.status?.config?.includes('other.example') === true);
+    expect(node.listeners.get(address).body).toBe(status?.config);
+  });
+
+  test('that would get no answer is told why in the report', async () => {
+    node.listeners.problem = 'Devices do not get their present configuration here: TCP port 51840 is taken.';
+    await mesh.addPeer('bob');
+    const told = await report(
+      (one) => one.status?.conditions?.some(({ message }) => /51840 is taken/.test(message)) === true,
+    );
+    const condition = findCondition(told.status?.conditions ?? [], 'InterfaceUp');
+    expect(condition).toMatchObject({
+      status: 'True',
+      message: expect.stringContaining('is up, served by the kernel. Dev'),
+    });
+  });
+});
+
 describe('a node', () => {
   test('one changed peer costs one command', async () => {
     node.host.applied.splice(0);

@@ -63,12 +63,14 @@ describe('what may leave the mesh', () => {
 });
 
 describe('what may reach the node', () => {
-  test('is answers, pings, and Services with an endpoint on the node', () => {
+  test('is answers, pings, questions for configurations, and Services with an endpoint on the node', () => {
     expect(rules(firewall(INPUT), 'to_node')).toEqual([
       'ct state established,related accept',
       'tcp flags & (fin | syn | rst | ack) != syn ct state new goto refuse',
       'ip daddr @gateway4 icmp type echo-request accept',
       'ip6 daddr @gateway6 icmpv6 type echo-request accept',
+      'ip daddr @gateway4 tcp dport 51840 accept',
+      'ip6 daddr @gateway6 tcp dport 51840 accept',
       'jump access',
       'ip daddr . tcp dport @granted_tcp4 fib daddr type local accept',
       'ip daddr . udp dport @granted_udp4 fib daddr type local accept',

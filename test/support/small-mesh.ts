@@ -18,6 +18,7 @@ import { createLog, type LogLevel } from '../../src/runtime/log.ts';
 import { aKey } from './builders.ts';
 import { FakeApiServer } from './fake-api-server/server.ts';
 import { FakeHost } from './fake-host.ts';
+import { FakeListeners } from './fake-listeners.ts';
 
 export const NAMESPACE = 'sallyport-system';
 
@@ -37,6 +38,8 @@ const CRDS = {
 export interface SmallNode {
   readonly name: string;
   readonly host: FakeHost;
+  /** What the agent answers devices, without sockets. */
+  readonly listeners: FakeListeners;
   /** Ends the agent as SIGTERM does; the kernel stays. */
   stop(): Promise<void>;
 }
@@ -49,6 +52,8 @@ export class SmallMesh {
   readonly client: Client;
   readonly happened: Happening[] = [];
   readonly #transport: Transport;
+  /** Each draw gives other bytes, so that no two gateways get one key. */
+  #draws = 0;
   readonly #ending: (() => Promise<void>)[] = [];
   readonly #stores = new Map<string, Store<KubernetesObject>>();
 
@@ -84,7 +89,12 @@ export class SmallMesh {
       clock: systemClock,
       log: QUIET,
     };
-    const random = { randomBytes: (length: number) => Uint8Array.from({ length }, (_, index) => index + 1) };
+    const random = {
+      randomBytes: (length: number) => {
+        this.#draws += 1;
+        return Uint8Array.from({ length }, (_, index) => index + this.#draws);
+      },
+    };
     const leading = lead({ ...context, ...random, config: config.value, namespace: NAMESPACE }, ending.signal);
     return this.#ends(async () => {
       ending.abort();
@@ -105,21 +115,20 @@ export class SmallMesh {
     host.facts = { ...host.facts, node: name };
     const ending = new AbortController();
     const following = { signal: ending.signal, clock: systemClock };
+    const listeners = new FakeListeners();
     const agent = new Agent({
       gateway: 'default',
       node: name,
       namespace: NAMESPACE,
       identity: `agent-${name}`,
-      gateways: startReflector(this.#transport, meshGatewayType, {
-        ...following,
-        fieldSelector: 'metadata.name=default',
-      }).store,
+      gateways: startReflector(this.#transport, meshGatewayType, following).store,
       peers: startReflector(this.#transport, meshPeerType, following).store,
       client: this.client,
       host,
       probe: { run: async () => ({ reason: 'ProbeSucceeded', message: 'It works.' }), close: async () => undefined },
       probeKey: keyPairFrom(createHash('sha256').update(name).digest()).publicKey,
       events: this.#events(),
+      listen: (options) => listeners.take(options),
       clock: systemClock,
       log: QUIET,
     });
@@ -128,7 +137,7 @@ export class SmallMesh {
       ending.abort();
       await running;
     });
-    return { name, host, stop };
+    return { name, host, listeners, stop };
   }
 
   async addGateway(spec: object = {}): Promise<void> {
