@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { ProxyMode } from '../dataplane/local-facts.ts';
 import type { Client } from '../k8s/client.ts';
 import { type ClusterOptions, connect } from './cluster/connect.ts';
 import type { ConfigFormat } from './commands/config.ts';
+import { COMPLETIONS, candidates, SHELLS, type Shell } from './completion.ts';
 import { defaultKeyFile } from './files.ts';
 import { addLaptopCommands, type Exit, type Folders, profilesIn, withCluster, withFolders } from './laptop-commands.ts';
-import { tell } from './output.ts';
+import { print, tell } from './output.ts';
 
 interface ConfigCommandOptions extends ClusterOptions, Folders {
   readonly output: ConfigFormat;
@@ -28,7 +29,19 @@ function program(exit: Exit): Command {
   addKey(root);
   addConfig(root);
   addPlan(root);
+  addCompletion(root);
   return root;
+}
+
+function addCompletion(root: Command): void {
+  const command = root.command('completion').description('print what makes a shell complete the words of sallyport');
+  command.addArgument(new Argument('<shell>').choices(SHELLS));
+  command.action((shell: Shell) => print(COMPLETIONS[shell]));
+  const asked = root.command('complete', { hidden: true }).argument('[words...]').allowUnknownOption();
+  withFolders(asked).action((words: readonly string[], options: Folders) => {
+    const found = candidates(root, words, profilesIn(options).names());
+    if (found.length > 0) print(found.join('\n'));
+  });
 }
 
 function addKey(root: Command): void {
