@@ -14,10 +14,10 @@ export interface DownOptions {
 /** Takes the tunnel of a profile down, as root, also one whose supervisor was killed; nothing of it stays. Returns the exit status. */
 export async function down(name: string, { profiles, runFolder }: DownOptions): Promise<number> {
   if (!isRoot()) return asRoot(['down', name, '--profiles', profiles.folder], 'Taking the interface away');
-  await step(`Taking ${name} down`, async () => {
+  const repaired = await step(`Taking ${name} down`, async () => {
     await stopSupervisor(runFolder, name);
     const { device } = profiles.read(name).profile;
-    await leaveNothing({
+    return leaveNothing({
       commands: ownCommands(),
       runFolder,
       profile: name,
@@ -25,6 +25,7 @@ export async function down(name: string, { profiles, runFolder }: DownOptions): 
       privateKeyFile: profiles.privateKeyFile(name),
     });
   });
+  for (const text of repaired) tell(text);
   tell(`${name} is down`);
   return 0;
 }

@@ -1,5 +1,7 @@
 import { existsSync } from 'node:fs';
 import type { Commands } from '../../host/exec.ts';
+import { SYSTEM_PATHS } from '../names/paths.ts';
+import { repairNames } from '../names/repair.ts';
 import { LinuxTunnel } from '../tunnel/linux-tunnel.ts';
 
 /** What a supervisor that was killed may have left behind. */
@@ -11,8 +13,18 @@ export interface LeftOver {
   readonly privateKeyFile: string;
 }
 
-/** Takes away what a supervisor that did not end in order left: the interface with its routes, and changed names. None is fine. */
-export async function leaveNothing({ commands, runFolder, device, privateKeyFile }: LeftOver): Promise<void> {
+/**
+ * Takes away what a supervisor that did not end in order left: the interface with its routes, and changed names. None is fine.
+ * Returns a sentence for each thing about names that it put right.
+ */
+export async function leaveNothing({
+  commands,
+  runFolder,
+  device,
+  privateKeyFile,
+}: LeftOver): Promise<readonly string[]> {
+  const repaired = await repairNames(SYSTEM_PATHS, commands);
   const tunnel = new LinuxTunnel({ commands, runDir: runFolder, privateKeyFile });
   if (existsSync(`/sys/class/net/${device}`)) await tunnel.remove(device);
+  return repaired;
 }

@@ -3,11 +3,14 @@ import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ObservedPeer } from '../../dataplane/wireguard/device.ts';
 import type { Commands } from '../../host/exec.ts';
+import { splitNames } from '../../laptop/names/split-names.ts';
 import { newsOf } from '../../laptop/news.ts';
 import { stepText } from '../../laptop/steps.ts';
 import { gatewayAddresses, type Tunnel, tunnelOf } from '../../laptop/tunnel.ts';
 import type { ClientConfiguration, ClientGateway } from '../../mesh/client-configuration.ts';
 import { publicKeyOf } from '../../net/key.ts';
+import { type OpenNames, openNames } from '../names/open-names.ts';
+import { SYSTEM_PATHS } from '../names/paths.ts';
 import { UserError } from '../output.ts';
 import { ownCommands } from '../own-commands.ts';
 import type { JoinedProfile, Profiles } from '../profiles/profiles.ts';
@@ -38,6 +41,7 @@ const MOST_NOTICES = 10;
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
+  readonly #commands: Commands;
   readonly #tunnel: LinuxTunnel;
   readonly #since = new Date();
   #joined: JoinedProfile;
@@ -46,10 +50,12 @@ export class Supervisor {
   #notices: readonly Notice[] = [];
   #socket: StatusServer | undefined;
   #syncing: Promise<void> = Promise.resolve();
+  #names: OpenNames | undefined;
 
   constructor(options: SupervisorOptions) {
     const { profiles, name, runFolder, commands = ownCommands() } = options;
     this.#options = options;
+    this.#commands = commands;
     this.#joined = profiles.read(name);
     this.#tunnel = new LinuxTunnel({ commands, runDir: runFolder, privateKeyFile: profiles.privateKeyFile(name) });
   }
@@ -58,7 +64,7 @@ export class Supervisor {
   async open(): Promise<readonly string[]> {
     const { runFolder, name } = this.#options;
     try {
-      const did = await this.#sync();
+      const did = [...(await this.#sync()), ...(await this.#openNames())];
       this.#socket = await StatusServer.listen(statusSocket(runFolder, name), () => this.status());
       return did;
     } catch (error) {
@@ -81,6 +87,7 @@ export class Supervisor {
   async close(): Promise<void> {
     this.#socket?.close();
     await this.#syncing.catch(() => undefined);
+    await this.#names?.close();
     await this.#tunnel.remove(this.#joined.profile.device);
     await this.#tunnel.close();
   }
@@ -97,6 +104,7 @@ export class Supervisor {
       since: this.#since.toISOString(),
       addresses: [...configuration.addresses],
       routes: [...tunnel.routes],
+      ...(this.#names === undefined ? {} : { names: namesText(this.#names) }),
       gateways: configuration.gateways.map((gateway) => gatewayStatus(gateway, peers.get(gateway.publicKey))),
       ...(this.#refreshedAt === undefined ? {} : { refreshedAt: this.#refreshedAt.toISOString() }),
       notices: [...this.#notices],
@@ -116,6 +124,38 @@ export class Supervisor {
       for (const text of did) this.#options.log(text);
     });
     return work;
+  }
+
+  /** Sends the names of the cluster into it. Names that cannot be set up are told; packets go through all the same. */
+  async #openNames(): Promise<readonly string[]> {
+    await this.#names?.close();
+    this.#names = undefined;
+    if (!this.#options.names) return [];
+    const { profile, configuration } = this.#joined;
+    const wished = splitNames(configuration, { hasShortNames: true, everything: this.#options.full });
+    if (!wished.ok) throw new UserError(`the names of the cluster: ${wished.problem}`);
+    if (wished.value === undefined) return [];
+    try {
+      this.#names = await openNames({
+        profile: profile.name,
+        device: profile.device,
+        names: wished.value,
+        commands: this.#commands,
+        paths: SYSTEM_PATHS,
+        onNote: (text) => this.#notify(text),
+      });
+      return [`ask the cluster for names below ${configuration.dns?.domain} (${this.#names.backend})`];
+    } catch (error) {
+      this.#warn('names of the cluster are not set up', error);
+      this.#notify(`names are not set up: ${error instanceof Error ? error.message : error}`);
+      return [];
+    }
+  }
+
+  #notify(text: string): void {
+    const at = new Date().toISOString();
+    this.#notices = [...this.#notices, { at, text }].slice(-MOST_NOTICES);
+    this.#options.log(text);
   }
 
   #wanted(): Tunnel {
@@ -171,15 +211,18 @@ export class Supervisor {
     if (news.length === 0) return;
     profiles.writeConfiguration(name, configuration);
     this.#joined = { ...this.#joined, configuration };
-    const at = new Date().toISOString();
-    this.#notices = [...this.#notices, ...news.map((text) => ({ at, text }))].slice(-MOST_NOTICES);
-    for (const text of news) this.#options.log(text);
+    for (const text of news) this.#notify(text);
     await this.#sync();
+    await this.#openNames();
   }
 
   #warn(what: string, error: unknown): void {
     this.#options.log(`${what}: ${error instanceof Error ? error.message : error}`);
   }
+}
+
+function namesText({ backend, address }: OpenNames): string {
+  return address === undefined ? backend : `${backend}, by a forwarder at ${address}`;
 }
 
 function gatewayStatus({ name, publicKey }: ClientGateway, peer: ObservedPeer | undefined): GatewayStatus {
