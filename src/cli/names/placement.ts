@@ -5,7 +5,7 @@ import type { Commands } from '../../host/exec.ts';
 import { writeScratch } from '../../host/scratch.ts';
 import { parseResolvConf, withOurServers } from '../../laptop/names/resolv-conf.ts';
 import {
-  formerServersIn,
+  otherEntries,
   RESOLVCONF_ADD,
   RESOLVCONF_ENTRY,
   RESOLVCONF_REMOVE,
@@ -69,7 +69,8 @@ export function resolvconfPlacement(paths: NamePaths, commands: Commands): Place
         await commands.run(RESOLVCONF_REMOVE);
         return NOWHERE;
       }
-      const entry = resolvconfEntry(ourServers(records));
+      const others = otherEntries(await listed(commands, folders));
+      const entry = resolvconfEntry({ ...ourServers(records), others: others.search });
       const texts = await Promise.all(
         folders.map((folder) => readFile(join(folder, RESOLVCONF_ENTRY), 'utf8').catch(() => '')),
       );
@@ -78,8 +79,11 @@ export function resolvconfPlacement(paths: NamePaths, commands: Commands): Place
         const inputFile = await writeScratch(recordFolder(paths), 'resolvconf-entry', entry);
         await commands.run(RESOLVCONF_ADD, { inputFile });
       }
-      const former = withoutOurs(formerServersIn(await listed(commands, folders)), records);
-      return { former, wasReplaced, watched: folders.map((folder) => `${folder}/`) };
+      return {
+        former: withoutOurs(others.nameservers, records),
+        wasReplaced,
+        watched: folders.map((folder) => `${folder}/`),
+      };
     },
   };
 }

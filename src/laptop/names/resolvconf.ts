@@ -1,4 +1,4 @@
-import { type OurServers, parseResolvConf } from './resolv-conf.ts';
+import { parseResolvConf, type ResolvConf, searchList } from './resolv-conf.ts';
 
 /** Our entry: entries of `lo` come first, and behind a server on this machine resolvconf leaves out all others. */
 export const RESOLVCONF_ENTRY = 'lo.sallyport';
@@ -8,15 +8,28 @@ export const RESOLVCONF_ADD: readonly string[] = ['resolvconf', '-a', RESOLVCONF
 /** The command that takes it away; safe to repeat. */
 export const RESOLVCONF_REMOVE: readonly string[] = ['resolvconf', '-f', '-d', RESOLVCONF_ENTRY];
 
-/** Our entry's text. */
-export function resolvconfEntry({ addresses, search }: Pick<OurServers, 'addresses' | 'search'>): string {
-  const searched = search.length === 0 ? [] : [`search ${search.join(' ')}`];
-  return [...addresses.map((address) => `nameserver ${address}`), ...searched, ''].join('\n');
+/** Our entry's text. What others search is repeated in it, so that it stays before ours. */
+export function resolvconfEntry({ addresses, search, others }: ResolvconfEntry): string {
+  const searched = searchList(others, '', search);
+  return [
+    ...addresses.map((address) => `nameserver ${address}`),
+    ...(searched.length === 0 ? [] : [`search ${searched.join(' ')}`]),
+    '',
+  ].join('\n');
 }
 
-/** The servers of all entries but ours, from what `resolvconf -l` lists in order of preference. */
-export function formerServersIn(listed: string): readonly string[] {
+/** What all entries but ours say, from what `resolvconf -l` lists in order of preference. */
+export function otherEntries(listed: string): ResolvConf {
   const entries = listed.split(/^(?=# resolv\.conf from )/m);
   const others = entries.filter((entry) => !entry.startsWith(`# resolv.conf from ${RESOLVCONF_ENTRY}\n`));
-  return parseResolvConf(others.join('\n')).nameservers;
+  const search = others.flatMap((entry) => parseResolvConf(entry).search);
+  return { nameservers: parseResolvConf(others.join('\n')).nameservers, search: [...new Set(search)] };
+}
+
+interface ResolvconfEntry {
+  /** Of our forwarders. */
+  readonly addresses: readonly string[];
+  readonly search: readonly string[];
+  /** What others search. */
+  readonly others: readonly string[];
 }

@@ -1,8 +1,10 @@
 import type { SplitNames } from './split-names.ts';
 
-/** The commands that tell systemd-resolved (resolvectl(1)) of a link's names; safe to repeat. */
-export function resolvedInstall(device: string, { servers, zones, search, everything }: SplitNames): Argvs {
-  const routed = zones.filter((zone) => !search.includes(zone)).map((zone) => `~${zone}`);
+/**
+ * The commands that tell systemd-resolved (resolvectl(1)) of a link's names; safe to repeat. No search list: the C library appends it
+ * to every name that nobody knows, so that ordinary names would be asked in the cluster, and here nothing of ours could keep them out.
+ */
+export function resolvedInstall(device: string, { servers, zones, everything }: Omit<SplitNames, 'search'>): Argvs {
   return [
     // First, so that no other name takes this way in between.
     ['resolvectl', 'default-route', device, everything ? 'yes' : 'no'],
@@ -11,7 +13,7 @@ export function resolvedInstall(device: string, { servers, zones, search, everyt
     ['resolvectl', 'dnsovertls', device, 'no'],
     ['resolvectl', 'llmnr', device, 'no'],
     ['resolvectl', 'mdns', device, 'no'],
-    ['resolvectl', 'domain', device, ...(everything ? ['~.'] : []), ...search, ...routed],
+    ['resolvectl', 'domain', device, ...(everything ? ['~.'] : []), ...zones.map((zone) => `~${zone}`)],
     ['resolvectl', 'dns', device, ...servers],
   ];
 }
