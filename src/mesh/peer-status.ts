@@ -19,7 +19,7 @@ export const HANDSHAKE_REFRESH_MS = 5 * 60_000;
 const MOST_CONNECTIONS = 256;
 
 /** How many endpoints of a gateway a status names, so that a node more or less in a big cluster rewrites no ten thousand statuses. */
-const MOST_ENDPOINTS = 4;
+export const MOST_ENDPOINTS = 4;
 
 /** What is decided about one peer at a moment. */
 export interface PeerJudgement {

@@ -7,6 +7,7 @@ import type { MeshPeer } from '../api/meshpeer.ts';
 import { GATEWAY_LABEL } from '../api/names.ts';
 import { type KubernetesObject, keyOf, type ObjectKey } from '../api/resource.ts';
 import type { Change, Store } from '../k8s/store.ts';
+import { MOST_ENDPOINTS } from '../mesh/peer-status.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { MeshState } from './mesh-state.ts';
 import type { Stores } from './stores.ts';
@@ -137,7 +138,7 @@ function forPeers({ spec, status, metadata }: MeshGateway): unknown {
     metadata.deletionTimestamp,
     publicKey,
     addresses,
-    endpoints?.[0],
+    endpoints?.slice(0, MOST_ENDPOINTS),
     serviceCIDRs,
     dns,
     mtu,

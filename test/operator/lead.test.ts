@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findCondition, isTrue } from '../../src/api/conditions.ts';
-import { daemonSetType, secretType } from '../../src/api/core.ts';
+import { daemonSetType, secretType, serviceType } from '../../src/api/core.ts';
 import { type MeshGateway, meshGatewayType } from '../../src/api/meshgateway.ts';
 import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
 import { CLEANUP_FINALIZER } from '../../src/api/names.ts';
@@ -132,6 +132,29 @@ describe('the leading operator', () => {
     await mesh.untilPeer('ada', (peer) => accepted(peer)?.reason === 'NamespaceNotAdmitted');
     const told = mesh.happened.filter(({ regarding }) => regarding.metadata.name === 'ada');
     expect(told).toMatchObject([{ type: 'Warning', reason: 'NamespaceNotAdmitted' }]);
+  });
+
+  test('tells devices of another second endpoint, and of no fifth one', async () => {
+    mesh.startOperator();
+    await mesh.addGateway({ endpoint: { service: { type: 'LoadBalancer' } } });
+    await mesh.addPeer('ada');
+    await mesh.server.until(() => mesh.server.collection(serviceType).list().length > 1);
+    const balance = async (...addresses: readonly string[]) => {
+      const target = { name: 'sallyport-default', namespace: NAMESPACE };
+      const status = { loadBalancer: { ingress: addresses.map((ip) => ({ ip })) } };
+      await mesh.client.applyStatus(serviceType, target, status, { fieldManager: 'test' });
+    };
+    const names = (address: string) => (peer: MeshPeer) => peer.status?.config?.includes(`${address}:51840`) === true;
+    await balance('192.0.2.1', '192.0.2.2');
+    await mesh.untilPeer('ada', names('192.0.2.2'));
+    await balance('192.0.2.1', '192.0.2.3', '192.0.2.4', '192.0.2.5');
+    const { metadata } = await mesh.untilPeer('ada', names('192.0.2.5'));
+    await balance('192.0.2.1', '192.0.2.3', '192.0.2.4', '192.0.2.5', '192.0.2.6');
+    await mesh.until(meshGatewayType, GATEWAY, ({ status }) => status?.endpoints?.length === 5);
+    await mesh.addPeer('bob');
+    await mesh.untilPeer('bob', is('Accepted'));
+    const after = await mesh.client.get(meshPeerType, 'ada', 'team-a');
+    expect(after?.metadata.resourceVersion).toBe(metadata.resourceVersion);
   });
 
   test('lets a deleted gateway go once its nodes are clean', async () => {
