@@ -37,7 +37,7 @@ export const meshPeerSpecSchema = z
       ),
     expiresAt: timeField(
       'spec.expiresAt',
-      'From this time on no gateway lets the device in, whether or not the operator runs. RFC 3339, such as 2030-01-31T18:00:00Z.',
+      'From this time on no gateway lets the device in, whether or not the operator runs; a day later, or as the chart says, the operator deletes the MeshPeer. RFC 3339, such as 2030-01-31T18:00:00Z.',
     ).optional(),
     suspended: z
       .boolean()

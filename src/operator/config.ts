@@ -58,9 +58,24 @@ const agentSchema = z.strictObject({
   podLabels: textMapSchema.default({}),
 });
 
+const SECONDS = { d: 86_400, h: 3_600, m: 60, s: 1 } as const;
+
+/** Milliseconds; infinity for never. */
+const deleteAfterSchema = z
+  .string()
+  .default('24h')
+  .transform((text, context) => {
+    if (text === 'never') return Number.POSITIVE_INFINITY;
+    const [, count, unit] = /^([0-9]{1,5})([dhms])$/.exec(text) ?? [];
+    if (count !== undefined) return Number(count) * SECONDS[unit as keyof typeof SECONDS] * 1_000;
+    context.addIssue({ code: 'custom', message: `"${text}" is not a time such as 24h, 30m or 7d, nor never` });
+    return z.NEVER;
+  });
+
 const operatorConfigSchema = z.strictObject({
   pool: poolSchema.default([DEFAULT_POOL as Cidr]),
   logLevel: z.enum(LOG_LEVELS).default('info'),
+  expiredPeers: z.strictObject({ deleteAfter: deleteAfterSchema }).prefault({}),
   agent: agentSchema,
 });
 

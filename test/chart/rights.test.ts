@@ -44,6 +44,7 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       'sallyport-cleanup: list meshgatewaynodes.sallyport.dev',
       'sallyport-operator: create get patch customresourcedefinitions.apiextensions.k8s.io meshgatewaynodes.sallyport.dev meshgateways.sallyport.dev meshpeers.sallyport.dev',
       'sallyport-operator: create patch events.events.k8s.io',
+      'sallyport-operator: delete meshpeers.sallyport.dev',
       'sallyport-operator: get list watch meshgateways.sallyport.dev',
       'sallyport-operator: get list watch meshpeers.sallyport.dev',
       'sallyport-operator: get list watch namespaces',
@@ -72,6 +73,14 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       'sallyport-operator in sallyport-system: patch pods',
       'sallyport-operator in sallyport-system: update meshgatewaynodes/finalizers.sallyport.dev',
     ]);
+  });
+
+  test('to delete expired peers are not given where nobody is to be deleted', async () => {
+    const kept = await render({ expiredPeers: { deleteAfter: 'never' } });
+    const operator = kept.filter(
+      ({ kind, metadata }) => kind === 'ClusterRole' && metadata.name === 'sallyport-operator',
+    );
+    expect(lines(operator).filter((line) => line.includes('delete'))).toEqual([]);
   });
 
   test('have no wildcard', () => {

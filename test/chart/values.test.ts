@@ -36,6 +36,7 @@ describe.skipIf(HELM === undefined)(`values that are wrong are refused${NEEDS_HE
     [{ operator: { replicas: 'two' } }, /at '\/operator\/replicas': got string, want integer/],
     [{ operator: { logLevel: 'loud' } }, /at '\/operator\/logLevel': value must be one of 'debug', 'info'/],
     [{ agent: { resources: { request: {} } } }, /at '\/agent\/resources': additional properties 'request' not allowed/],
+    [{ expiredPeers: { deleteAfter: '1 day' } }, /at '\/expiredPeers\/deleteAfter': '1 day' does not match pattern/],
     [{ cleanup: { deadlineSeconds: 0 } }, /at '\/cleanup\/deadlineSeconds': minimum: got 0, want 10/],
     [{ image: { digest: 'latest' } }, /at '\/image\/digest': 'latest' does not match pattern/],
     [{ pool: { cidrs: [] } }, /at '\/pool\/cidrs': minItems: got 0, want 1/],

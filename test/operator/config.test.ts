@@ -17,6 +17,7 @@ describe('the operator configuration', () => {
       value: {
         pool: ['10.213.0.0/16'],
         logLevel: 'info',
+        expiredPeers: { deleteAfter: 86_400_000 },
         agent: {
           image: 'example.test/sallyport:1',
           imagePullPolicy: 'IfNotPresent',
@@ -35,6 +36,17 @@ describe('the operator configuration', () => {
   test('takes a pool of each family', () => {
     const result = parseOperatorConfig(`pool: [10.200.0.0/20, "fd12:3456:789a::/64"]\n${AGENT}`);
     expect(result.ok && result.value.pool).toEqual(['10.200.0.0/20', 'fd12:3456:789a::/64']);
+  });
+
+  test.each([
+    ['90s', 90_000],
+    ['30m', 1_800_000],
+    ['7d', 604_800_000],
+    ['0s', 0],
+    ['never', Number.POSITIVE_INFINITY],
+  ])('keeps expired peers for %s', (deleteAfter, ms) => {
+    const result = parseOperatorConfig(`expiredPeers: {deleteAfter: ${deleteAfter}}\n${AGENT}`);
+    expect(result.ok && result.value.expiredPeers.deleteAfter).toBe(ms);
   });
 
   test('reads amounts without quotation marks', () => {
@@ -56,6 +68,10 @@ describe('the operator configuration', () => {
       'pool[0]: "169.254.0.0/16" overlaps 169.254.0.0/16, which devices cannot use; take a private range such as 10.213.0.0/16',
     ],
     [`pool: [mesh]\n${AGENT}`, 'pool[0]: "mesh" is not a CIDR such as 10.96.0.0/12'],
+    [
+      `expiredPeers: {deleteAfter: 1 day}\n${AGENT}`,
+      'expiredPeers.deleteAfter: "1 day" is not a time such as 24h, 30m or 7d, nor never',
+    ],
     ['agent: {image: ""}', "agent.image: name the agents' image, such as example.com/sallyport:0.1.0"],
   ])('refuses %j', (text, problem) => {
     expect(problemOf(text)).toBe(problem);

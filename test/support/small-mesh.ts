@@ -77,10 +77,10 @@ export class SmallMesh {
     return mesh;
   }
 
-  /** Starts an operator that leads at once; the answer ends it. */
-  startOperator(): () => Promise<void> {
+  /** Starts an operator that leads at once; the answer ends it. `further` is a part of its configuration, as YAML. */
+  startOperator(further = ''): () => Promise<void> {
     const ending = new AbortController();
-    const config = parseOperatorConfig('agent: {image: sallyport}');
+    const config = parseOperatorConfig(`agent: {image: sallyport}\n${further}`);
     if (!config.ok) throw new Error(config.problem);
     const context = {
       transport: this.#transport,
