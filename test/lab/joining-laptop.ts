@@ -2,10 +2,11 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildProgram } from '../../scripts/build.ts';
+import type { TunnelStatus } from '../../src/cli/supervisor/status.ts';
 import { CONTROL_PLANE_ADDRESS } from './addresses.ts';
 import type { ExecResult } from './exec.ts';
 import type { Laptop } from './laptop.ts';
-import { type Mesh, must } from './mesh.ts';
+import { type Answer, curl, type Mesh, must, until } from './mesh.ts';
 
 const HOME = '/var/home';
 
@@ -52,6 +53,65 @@ export class JoiningLaptop {
   /** The same for a command that must succeed; resolves with what it printed. */
   async must(line: string): Promise<string> {
     return must(await this.sallyport(line));
+  }
+
+  /** The status of the only profile, as `-o json` tells it. */
+  async status(): Promise<{ readonly state: string; readonly tunnel?: TunnelStatus }> {
+    const [only] = JSON.parse((await this.sallyport('status -o json')).stdout);
+    return only;
+  }
+
+  /** All that a tunnel could leave on the machine: links, addresses, routes, rules, and every file of its own folders. */
+  async everything(): Promise<string> {
+    await until(
+      'IPv6 addresses to be no longer tentative',
+      () => this.laptop.exec(['ip', '-6', 'address']),
+      ({ stdout }) => !stdout.includes('tentative'),
+    );
+    const network = ['link', 'address', 'route show table all', 'rule'].map(
+      (what) => `ip ${what} | sed 's/ valid_lft .*//'`,
+    );
+    const files =
+      'find /etc/resolv.conf /etc/wireguard /var/home /run -type f ! -path "*/.kube/*" -exec sha256sum {} + | sort';
+    return must(await this.laptop.exec(['sh', '-c', [...network, files].join('; ')]));
+  }
+
+  /** What survives a loss of power, as one text. */
+  async kept(): Promise<string> {
+    return must(await this.laptop.exec(['sh', '-c', 'tar -C / -c etc/resolv.conf var/home | base64 -w0']));
+  }
+
+  async restore(kept: string): Promise<void> {
+    await this.laptop.writeFile('/var/kept', kept);
+    must(await this.laptop.exec(['sh', '-c', 'base64 -d /var/kept | tar -C / -x && rm /var/kept']));
+  }
+
+  /** Asks again and again until stopped; resolves then with what failed. */
+  requests(url: string): { stop(): Promise<readonly Answer[]> } {
+    let goesOn = true;
+    const failed: Answer[] = [];
+    const running = (async () => {
+      while (goesOn) {
+        const answer = await curl(this.laptop, url, 10);
+        if (answer.status !== 200) failed.push(answer);
+      }
+    })();
+    return {
+      stop: async () => {
+        goesOn = false;
+        await running;
+        return failed;
+      },
+    };
+  }
+
+  /** Gives the machine a token of a user with the role, and no kubeconfig; resolves with the words that name it. */
+  async giveToken(mesh: Mesh, user: string, namespace: string): Promise<string> {
+    const { clusters, users } = JSON.parse(await developerKubeconfig(mesh, user, namespace));
+    const { server, 'certificate-authority-data': ca } = clusters[0].cluster;
+    await this.laptop.writeFile('/var/ca.crt', Buffer.from(ca, 'base64').toString());
+    await this.laptop.writeFile('/var/token', users[0].user.token);
+    return `--server ${server} --certificate-authority /var/ca.crt --token-file /var/token`;
   }
 
   /** Gives the person a kubeconfig as a user with the role `sallyport-developer` in one namespace, and nothing else. */

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { publicKeyOf } from '../../net/key.ts';
 import { type ClusterOptions, connect } from '../cluster/connect.ts';
 import { deletePeer } from '../cluster/peer.ts';
@@ -19,7 +20,7 @@ export interface LeaveOptions extends ClusterOptions {
 export async function leave(name: string, options: LeaveOptions): Promise<number> {
   const { profiles, runFolder, local, ...cluster } = options;
   const { profile } = profiles.read(name);
-  if ((await askSupervisor(runFolder, name)) !== undefined) {
+  if ((await askSupervisor(runFolder, name)) !== undefined || existsSync(`/sys/class/net/${profile.device}`)) {
     const status = await down(name, { profiles, runFolder });
     if (status !== 0) return status;
   }

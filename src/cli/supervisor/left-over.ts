@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Commands } from '../../host/exec.ts';
 import { SYSTEM_PATHS } from '../names/paths.ts';
 import { repairNames } from '../names/repair.ts';
@@ -20,11 +21,15 @@ export interface LeftOver {
 export async function leaveNothing({
   commands,
   runFolder,
+  profile,
   device,
   privateKeyFile,
 }: LeftOver): Promise<readonly string[]> {
   const repaired = await repairNames(SYSTEM_PATHS, commands);
   const tunnel = new LinuxTunnel({ commands, runDir: runFolder, privateKeyFile });
   if (existsSync(`/sys/class/net/${device}`)) await tunnel.remove(device);
+  for (const file of [`${profile}.log`, `${profile}.sock`, `${device}.conf`])
+    rmSync(join(runFolder, file), { force: true });
+  if (existsSync(runFolder) && readdirSync(runFolder).length === 0) rmdirSync(runFolder);
   return repaired;
 }

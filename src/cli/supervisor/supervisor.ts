@@ -30,7 +30,7 @@ export interface SupervisorOptions {
 }
 
 /** A gateway is asked this often what this device should know. */
-const REFRESH_MS = 60_000;
+const REFRESH_MS = 30_000;
 /** After a question that nobody answered, the next one. */
 const REFRESH_AGAIN_MS = 10_000;
 const MOST_NOTICES = 10;
