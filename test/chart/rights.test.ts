@@ -14,13 +14,17 @@ interface Reference {
   readonly namespace?: string;
 }
 
+/** The role for people, to which nobody of ours is bound. */
+const DEVELOPER = 'sallyport-developer';
+
 describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM}`, () => {
   let objects: readonly Rendered[];
   beforeAll(async () => {
     objects = await render();
   });
 
-  const rolesOf = (kind: 'ClusterRole' | 'Role') => objects.filter((object) => object.kind === kind);
+  const rolesOf = (kind: 'ClusterRole' | 'Role') =>
+    objects.filter((object) => object.kind === kind && object.metadata.name !== DEVELOPER);
   const rulesOf = (role: Rendered) => role.rules as readonly Rule[];
   const lines = (roles: readonly Rendered[]) =>
     roles.flatMap((role) =>
@@ -81,6 +85,32 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       ({ kind, metadata }) => kind === 'ClusterRole' && metadata.name === 'sallyport-operator',
     );
     expect(lines(operator).filter((line) => line.includes('delete'))).toEqual([]);
+  });
+
+  test('that a developer can be given are for MeshPeers and the Events about them', () => {
+    const developer = objects.filter(({ metadata }) => metadata.name === DEVELOPER);
+    expect(developer.map(({ kind }) => kind)).toEqual(['ClusterRole']);
+    expect(developer.flatMap(rulesOf)).toEqual([
+      {
+        apiGroups: ['sallyport.dev'],
+        resources: ['meshpeers'],
+        verbs: ['get', 'list', 'watch', 'create', 'patch', 'update', 'delete'],
+      },
+      { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['get', 'list'] },
+    ]);
+  });
+
+  test('that a developer can be given go to nobody by themselves', () => {
+    const texts = objects.filter(({ kind }) => kind.endsWith('RoleBinding')).map((binding) => JSON.stringify(binding));
+    expect(texts.filter((text) => text.includes(DEVELOPER))).toEqual([]);
+    const [developer] = objects.filter(({ metadata }) => metadata.name === DEVELOPER);
+    expect(Object.keys(developer?.metadata.labels ?? {}).filter((label) => label.includes('aggregate'))).toEqual([]);
+    expect(developer).not.toHaveProperty('aggregationRule');
+  });
+
+  test('that a developer can be given are left out on wish', async () => {
+    const without = await render({ developerRole: { create: false } });
+    expect(without.filter(({ metadata }) => metadata.name === DEVELOPER)).toEqual([]);
   });
 
   test('have no wildcard', () => {
