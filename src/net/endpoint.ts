@@ -36,6 +36,12 @@ export function endpointOf(address: IpAddress, port: number): Endpoint {
   return (address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`) as Endpoint;
 }
 
+/** The host (an IPv6 address without brackets) and the port of an endpoint. */
+export function endpointParts(endpoint: Endpoint): { readonly host: string; readonly port: number } {
+  const colon = endpoint.lastIndexOf(':');
+  return { host: endpoint.slice(0, colon).replace(/^\[(.*)\]$/, '$1'), port: Number(endpoint.slice(colon + 1)) };
+}
+
 function splitHostPort(
   text: string,
 ): { readonly host: string; readonly port?: string; readonly bracketed: boolean } | undefined {

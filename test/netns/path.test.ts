@@ -1,7 +1,8 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { RACE_TIMING } from '../../src/usermode/race.ts';
 import { hasKernelWireGuard, missing } from './machine.ts';
+import { PathKeeping } from './path-keeping.ts';
 import { ROUTED, SERVICE, TwoGateways } from './two-gateways.ts';
 
 /** A race as the program tells it. */
@@ -53,5 +54,69 @@ describe.skipIf(missing)(`a race over ${hasKernelWireGuard ? 'kernel WireGuard' 
     console.log(`first connections after a race: ${times.map((ms) => ms.toFixed(0)).join(', ')} ms`);
     // An initiation that the gateway took for an old one would be repeated only after five seconds.
     expect(Math.max(...times)).toBeLessThan(3_000);
+  });
+});
+
+describe.skipIf(missing)('a laptop that keeps its path', () => {
+  let two: TwoGateways;
+  let keeping: PathKeeping;
+
+  beforeEach(async () => {
+    two = await TwoGateways.create('Userspace');
+    keeping = await PathKeeping.start(two);
+    await expect.poll(() => keeping.attempts.length, { timeout: 10_000 }).toBeGreaterThan(20);
+    expect(keeping.standing).toMatchObject({ condition: 'working', address: two.node(0).endpoint });
+  });
+  afterEach(async () => {
+    await keeping?.stop();
+    await two?.dispose();
+  });
+
+  const dialled = async () => (await two.laptop.run('wg show wg0 endpoints')).trim().split('\t')[1];
+
+  test.each([
+    ['its node is killed', () => two.kill(0)],
+    ['the cable to its node is pulled', () => two.cable(0, 'down')],
+    ['its node becomes a black hole', () => two.blackHole(0, 'on')],
+  ])('has new connections soon after %s', async (what, end) => {
+    await end();
+    const from = Date.now();
+    const outage = await keeping.outage(from);
+    console.log(`new connections work ${outage} ms after ${what}`);
+    expect(outage).toBeLessThan(3_000);
+    await expect.poll(dialled).toBe(two.node(1).endpoint);
+    await expect.poll(() => keeping.standing?.address).toBe(two.node(1).endpoint);
+  });
+
+  test('has new connections soon after its node has forgotten the session', async () => {
+    await two.kill(0);
+    await two.restart(0);
+    const from = Date.now();
+    const outage = await keeping.outage(from);
+    console.log(`new connections work ${outage} ms after a restart of the node`);
+    expect(outage).toBeLessThan(4_000);
+  });
+
+  test('is told to be offline when both nodes are gone, and comes back by itself', async () => {
+    await two.kill(1);
+    await two.kill(0);
+    await expect.poll(() => keeping.standing?.condition, { timeout: 10_000 }).toBe('offline');
+    await two.restart(1);
+    const from = Date.now();
+    const outage = await keeping.outage(from);
+    console.log(`new connections work ${outage} ms after a node is back`);
+    expect(outage).toBeLessThan(13_000);
+    expect(keeping.standing).toMatchObject({ condition: 'working', address: two.node(1).endpoint });
+  }, 60_000);
+
+  test('comes back soon when the network does', async () => {
+    await two.laptop.run('ip link set up0 down');
+    await two.laptop.run('ip link set up1 down');
+    await expect.poll(() => keeping.standing?.condition, { timeout: 10_000 }).toBe('offline');
+    const from = Date.now();
+    await two.laptop.run('ip link set up0 up');
+    const outage = await keeping.outage(from);
+    console.log(`new connections work ${outage} ms after the network is back`);
+    expect(outage).toBeLessThan(3_500);
   });
 });

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { DataplaneChoice } from '../../src/dataplane/wireguard/device.ts';
 import type { Running } from '../../src/host/exec.ts';
 import { WireGuard } from '../../src/host/wireguard.ts';
@@ -76,7 +77,9 @@ export class TwoGateways {
   /** Kills whatever serves the interface of a node, at once. */
   async kill(place: 0 | 1): Promise<void> {
     const { pid } = this.node(place).namespace;
-    await this.node(place).namespace.run(`pkill -KILL --ns ${pid} --nslist net wireguard-go`);
+    const { namespace } = this.node(place);
+    await namespace.run(`pkill -KILL --ns ${pid} --nslist net wireguard-go`);
+    while ((await namespace.tries(`pgrep --ns ${pid} --nslist net -c wireguard-go`)).trim() > '0') await delay(5);
   }
 
   /** A node as after a reboot: nothing that it knew of sessions is left. */
@@ -93,7 +96,8 @@ export class TwoGateways {
   /** Drops all that the laptop sends to a node, without a word; or lets it through again. */
   async blackHole(place: 0 | 1, state: 'on' | 'off'): Promise<void> {
     const file = join(this.folder, `hole-${place}.nft`);
-    const rules = 'table inet hole { chain in { type filter hook prerouting priority -300; iifname "eth0" drop; } }';
+    const rules =
+      'table inet hole {\nchain in {\ntype filter hook prerouting priority -300;\niifname "eth0" drop\n}\n}\n';
     await writeFile(file, state === 'on' ? rules : 'table inet hole\ndelete table inet hole\n');
     await this.node(place).namespace.run(`nft -f ${file}`);
   }
