@@ -68,6 +68,15 @@ describe.skipIf(missing)(`names of a laptop with a plain resolv.conf${because(mi
     expect(laptop.asked()[CLUSTER]).toEqual(['nosuch.team-a.svc.cluster.local', 'nosuch.svc.cluster.local']);
   });
 
+  test('a name that the office does not know is never asked in the cluster, whatever the C library appends', async () => {
+    await supervisor();
+    for (const name of ['nosuch.example', 'nosuch.example.com', 'www.nosuch.example.com'])
+      expect([name, await laptop.lookUp(name)]).toEqual([name, '']);
+    expect(laptop.asked()[CLUSTER]).toEqual([]);
+    expect(await laptop.lookUp('api.nosuch-namespace')).toBe('');
+    expect(laptop.asked()[CLUSTER]).toEqual(['api.nosuch-namespace.svc.cluster.local']);
+  });
+
   test('stand as before after kill -9 and a repair; until then ordinary names are found', async () => {
     const { kill } = await supervisor();
     await kill();

@@ -1,9 +1,19 @@
 import { Buffer } from 'node:buffer';
-import { errorAnswer, RCODE, rcodeOf, readQuery, withId } from '../../laptop/names/dns-message.ts';
+import {
+  errorAnswer,
+  isEmpty,
+  isOutsideOfRoot,
+  RCODE,
+  rcodeOf,
+  readQuery,
+  withId,
+} from '../../laptop/names/dns-message.ts';
 import { type Routes, serversFor } from '../../laptop/names/routes.ts';
+import { isStrayName } from '../../laptop/names/stray-names.ts';
 import { askInOrder, type Patience } from './ask-in-order.ts';
 import { askServer, type Transport } from './ask-server.ts';
 import { type Listener, listen } from './listener.ts';
+import { UnknownNames } from './unknown-names.ts';
 
 export interface ForwarderOptions {
   /** Where to listen: the first that is free. */
@@ -21,14 +31,15 @@ const DNS_PORT = 53;
 const MOST_UNDER_WAY = 256;
 
 /**
- * A DNS forwarder without a memory: names of a cluster go to its servers, all others to the former ones. The answers, with all that
- * is in them (EDNS, a request to ask again by TCP), come from there as they are.
+ * A DNS forwarder that keeps no answers: names of a cluster go to its servers, all others to the former ones. The answers, with all
+ * that is in them (EDNS, a request to ask again by TCP), come from there as they are.
  */
 export class Forwarder {
   readonly #listener: Listener;
   readonly #port: number;
   readonly #patience: Patience;
   readonly #underWay: Map<string, Promise<Uint8Array | undefined>>;
+  readonly #unknown: UnknownNames;
   #routes: Routes;
 
   private constructor(listener: Listener, { routes, port = DNS_PORT, patience = PATIENCE }: ForwarderOptions) {
@@ -37,6 +48,7 @@ export class Forwarder {
     this.#patience = patience;
     this.#routes = routes;
     this.#underWay = new Map();
+    this.#unknown = new UnknownNames();
   }
 
   /** @throws when the port is taken on every address */
@@ -82,15 +94,35 @@ export class Forwarder {
   }
 
   async #ask(message: Uint8Array, labels: readonly string[], transport: Transport): Promise<Uint8Array | undefined> {
+    const { groups, isCluster } = serversFor(labels, this.#routes);
+    if (isCluster && this.#isStray(labels)) return errorAnswer(message, RCODE.nxDomain);
     const ask = (address: string, signal: AbortSignal) =>
       askServer({ address, port: this.#port }, message, { transport, signal });
     const patience = transport === 'udp' ? this.#patience : { ...this.#patience, rounds: 1 };
     let answer: Uint8Array | undefined;
-    for (const group of serversFor(labels, this.#routes)) {
+    for (const group of groups) {
       const others = group.filter((address) => address !== this.address);
       answer = (await askInOrder(others, ask, patience)) ?? answer;
-      if (answer !== undefined && rcodeOf(answer) === 0) return answer;
+      if (answer !== undefined && rcodeOf(answer) === 0) break;
     }
+    if (!isCluster && (answer === undefined || isEmpty(answer)))
+      this.#unknown.add(
+        nameOf(labels),
+        { hasTopLevel: answer === undefined || !isOutsideOfRoot(answer) },
+        performance.now(),
+      );
     return answer;
   }
+
+  /** Where all names go into the cluster, none is there by mistake. */
+  #isStray(labels: readonly string[]): boolean {
+    const { clusters } = this.#routes;
+    if (clusters.some(({ everything }) => everything)) return false;
+    const search = clusters.flatMap((names) => names.search);
+    return isStrayName(labels, search, (name) => this.#unknown.get(name, performance.now()));
+  }
+}
+
+function nameOf(labels: readonly string[]): string {
+  return labels.join('.').toLowerCase();
 }

@@ -43,6 +43,25 @@ export function rcodeOf(message: Uint8Array): number {
   return byte(message, 3) & 0x0f;
 }
 
+/** Whether there is nothing in an answer: no such name, no record of that type, an error. */
+export function isEmpty(message: Uint8Array): boolean {
+  return word(message, 6) === 0 && !isTruncated(message);
+}
+
+/**
+ * Whether an empty answer says that the name does not even end in a top-level domain: whoever is in charge of "no such name" (the owner of
+ * the SOA record, RFC 2308, section 2.1) is the root.
+ */
+export function isOutsideOfRoot(message: Uint8Array): boolean {
+  const end = readQuestion(message)?.end;
+  if (end === undefined || rcodeOf(message) !== RCODE.nxDomain) return false;
+  const hasAuthority = word(message, 6) === 0 && word(message, 8) > 0;
+  // Who says nothing of it leaves it open.
+  if (!hasAuthority) return true;
+  const isPointer = byte(message, end) >= 0xc0;
+  return byte(message, isPointer ? word(message, end) & 0x3fff : end) === 0;
+}
+
 /** Whether an answer was too long for a datagram, so that its client asks again by TCP. */
 export function isTruncated(message: Uint8Array): boolean {
   return (byte(message, 2) & FLAG_TRUNCATED) !== 0;

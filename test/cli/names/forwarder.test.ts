@@ -12,6 +12,7 @@ import { StubDns } from './stub-dns.ts';
 const [OFFICE, SECOND, CLUSTER, OWN] = ['127.0.53.101', '127.0.53.102', '127.0.53.103', '127.0.53.110'];
 const PATIENCE = { stepMs: 100, rounds: 2, wholeMs: 1_000 };
 const API = 'api.team-a.svc.cluster.local';
+const SEARCH = ['team-a.svc.cluster.local', 'svc.cluster.local'];
 let port = 0;
 
 const open: { close(): unknown }[] = [];
@@ -38,7 +39,7 @@ async function stub(address: string, reply: Parameters<typeof StubDns.open>[2]):
 
 async function forwarder(former: readonly string[] = [OFFICE, SECOND], everything = false): Promise<Forwarder> {
   if (port === 0) port = await freePort();
-  const clusters = [{ servers: addressesIn([CLUSTER]), zones: ['cluster.local'], everything }];
+  const clusters = [{ servers: addressesIn([CLUSTER]), zones: ['cluster.local'], search: SEARCH, everything }];
   const opened = await Forwarder.open({ addresses: [OWN], port, patience: PATIENCE, routes: { clusters, former } });
   open.push(opened);
   return opened;
@@ -153,6 +154,30 @@ describe.skipIf(process.platform !== 'linux')('the forwarder', () => {
     await forwarder();
     expect(said(await askByUdp(query(API)), API)).toBe(RCODE.servFail);
     expect(office.asked).toEqual([]);
+  });
+
+  test('a name that nobody knew is not asked in the cluster with our search list behind it, short names are', async () => {
+    const cluster = await stub(CLUSTER, () => '10.96.0.1');
+    await stub(OFFICE, () => RCODE.nxDomain);
+    await forwarder([OFFICE]);
+    const asked = async (name: string) => said(await askByUdp(query(name)), name);
+    for (const name of ['exampl.com', 'intranet', 'api.team-b', 'www.exampl.com'])
+      expect([name, await asked(name)]).toEqual([name, RCODE.nxDomain]);
+    for (const name of ['exampl.com', 'www.exampl.com'])
+      for (const suffix of SEARCH) expect([name, await asked(`${name}.${suffix}`)]).toEqual([name, RCODE.nxDomain]);
+    expect(await asked('api.team-b.team-a.svc.cluster.local')).toBe(RCODE.nxDomain);
+    expect(cluster.asked).toEqual([]);
+    for (const name of ['intranet.team-a', 'api.team-b', 'web-0.web.team-a'])
+      expect(await asked(`${name}.svc.cluster.local`)).toBe('10.96.0.1');
+  });
+
+  test('a name is kept out of the cluster also where the office is silent', async () => {
+    const cluster = await stub(CLUSTER, () => '10.96.0.1');
+    await forwarder([OFFICE]);
+    await askByUdp(query('example.com'));
+    const name = 'example.com.svc.cluster.local';
+    expect(said(await askByUdp(query(name)), name)).toBe(RCODE.nxDomain);
+    expect(cluster.asked).toEqual([]);
   });
 
   test('everything: nothing is asked of the former servers', async () => {

@@ -2,7 +2,7 @@ import { createSocket, type RemoteInfo } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Socket } from 'node:net';
 import { framed, TcpMessages } from '../../../src/cli/names/tcp-messages.ts';
-import { errorAnswer, readQuery } from '../../../src/laptop/names/dns-message.ts';
+import { errorAnswer, RCODE, readQuery } from '../../../src/laptop/names/dns-message.ts';
 
 /** A question as a server got it. */
 export interface Asked {
@@ -82,6 +82,7 @@ function replyTo(
   { end, type }: { readonly end: number; readonly type: number },
 ): Uint8Array | undefined {
   if (reply === 'silence') return undefined;
+  if (reply === RCODE.nxDomain) return noSuchName(message, end);
   if (typeof reply === 'number') return errorAnswer(message, reply);
   if (typeof reply !== 'string') return reply;
   const answer = errorAnswer(message, 0).subarray(0, end);
@@ -89,4 +90,16 @@ function replyTo(
   if (type !== 1) return answer;
   const record = [0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, ...reply.split('.').map(Number)];
   return Uint8Array.from([...answer.with(7, 1), ...record]);
+}
+
+const TOP_LEVELS = ['com', 'example'];
+
+/** "No such name", said by who is in charge of its top-level domain, or by the root where that does not exist. */
+function noSuchName(message: Uint8Array, end: number): Uint8Array {
+  const answer = errorAnswer(message, RCODE.nxDomain).subarray(0, end).with(9, 1);
+  const question = Buffer.from(message.subarray(0, end)).toString('latin1').toLowerCase();
+  const at = Math.max(...TOP_LEVELS.map((label) => question.indexOf(`${String.fromCharCode(label.length)}${label}\0`)));
+  const owner = at < 0 ? [0] : [0xc0, at];
+  const soa = [0, 6, 0, 1, 0, 0, 0, 0, 0, 22, 0, 0, ...new Array(20).fill(0)];
+  return Uint8Array.from([...answer, ...owner, ...soa]);
 }

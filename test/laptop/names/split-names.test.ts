@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { reverseZones } from '../../../src/laptop/names/reverse-zones.ts';
 import { serversFor } from '../../../src/laptop/names/routes.ts';
 import { parseDomain, splitNames } from '../../../src/laptop/names/split-names.ts';
+import { isStrayName } from '../../../src/laptop/names/stray-names.ts';
 import type { ClientConfiguration } from '../../../src/mesh/client-configuration.ts';
 import { addressesIn } from '../../../src/net/address.ts';
 import { cidrsIn, parseCidr } from '../../../src/net/cidr.ts';
@@ -91,11 +92,12 @@ describe('which question goes where', () => {
   const cluster = {
     servers: addressesIn(['10.96.0.10']),
     zones: ['cluster.local', '96.10.in-addr.arpa'],
+    search: [],
     everything: false,
   };
   const routes = { clusters: [cluster], former: ['192.0.2.53', '192.0.2.54'] };
-  const CLUSTER = [['10.96.0.10']];
-  const FORMER = [['192.0.2.53', '192.0.2.54']];
+  const CLUSTER = { isCluster: true, groups: [['10.96.0.10']] };
+  const FORMER = { isCluster: false, groups: [['192.0.2.53', '192.0.2.54']] };
 
   test.each([
     ['api.team-a.svc.cluster.local', CLUSTER],
@@ -119,10 +121,15 @@ describe('which question goes where', () => {
   });
 
   test('of two clusters the closer one first, and of equals the older; never anybody else', () => {
-    const other = { servers: addressesIn(['10.97.0.10']), zones: ['cluster.local'], everything: false };
-    const inner = { servers: addressesIn(['10.98.0.10']), zones: ['prod.cluster.local'], everything: false };
+    const other = { servers: addressesIn(['10.97.0.10']), zones: ['cluster.local'], search: [], everything: false };
+    const inner = {
+      servers: addressesIn(['10.98.0.10']),
+      zones: ['prod.cluster.local'],
+      search: [],
+      everything: false,
+    };
     const several = { ...routes, clusters: [cluster, other, inner] };
-    expect(serversFor(['a', 'prod', 'cluster', 'local'], several)).toEqual([
+    expect(serversFor(['a', 'prod', 'cluster', 'local'], several).groups).toEqual([
       ['10.98.0.10'],
       ['10.96.0.10'],
       ['10.97.0.10'],
@@ -133,5 +140,44 @@ describe('which question goes where', () => {
     const all = { ...routes, clusters: [{ ...cluster, everything: true }] };
     for (const name of ['www.example.com', 'local', 'api.svc.cluster.local'])
       expect(serversFor(name.split('.'), all)).toEqual(CLUSTER);
+  });
+});
+
+describe('a name of the cluster that is an ordinary one with our search list behind it', () => {
+  const search = ['team-a.svc.cluster.local', 'svc.cluster.local'];
+  const unknown = (name: string) =>
+    ({
+      'www.exampl.com': { hasTopLevel: true },
+      'exampl.com': { hasTopLevel: true },
+      'api.team-b': { hasTopLevel: false },
+      intranet: { hasTopLevel: false },
+    })[name];
+
+  test.each([
+    ['www.exampl.com.team-a.svc.cluster.local', true],
+    ['WWW.exampl.com.SVC.cluster.local', true],
+    ['exampl.com.team-a.svc.cluster.local', true],
+    ['exampl.com.svc.cluster.local', true],
+    // Too long for any Service, whether or not it was asked before.
+    ['a.b.example.org.svc.cluster.local', true],
+    ['a.b.example.org.team-a.svc.cluster.local', true],
+    // What is meant, as a short name or as a whole one.
+    ['api.team-b.svc.cluster.local', false],
+    ['api.team-a.svc.cluster.local', false],
+    ['intranet.team-a.svc.cluster.local', false],
+    ['intranet.svc.cluster.local', false],
+    ['web-0.web.team-a.svc.cluster.local', false],
+    ['_http._tcp.api.team-a.svc.cluster.local', false],
+    ['10-1-2-3.team-a.pod.cluster.local', false],
+    ['team-a.svc.cluster.local', false],
+    ['svc.cluster.local', false],
+    // The short name of a pod of another namespace is none: `team-a` is taken at its word.
+    ['api.team-b.team-a.svc.cluster.local', true],
+  ])('%s: %s', (name, isStray) => {
+    expect(isStrayName(name.split('.'), search, unknown)).toBe(isStray);
+  });
+
+  test('without a search list there is none', () => {
+    expect(isStrayName('www.exampl.com.svc.cluster.local'.split('.'), [], unknown)).toBe(false);
   });
 });
