@@ -28,6 +28,7 @@ import { parseOperatorConfig } from '../../src/operator/config.ts';
 import { aGateway } from '../support/builders.ts';
 import { judgeForeign, NFT_FOREIGN } from './foreign-rules.ts';
 import { mutatedText, mutatedValue, type Random } from './mutate.ts';
+import { namesTargets } from './names-targets.ts';
 import { packetTargets } from './packet-targets.ts';
 import type { FuzzTarget } from './run.ts';
 import {
@@ -85,6 +86,7 @@ export const TARGETS: readonly FuzzTarget[] = [
     failureFromAnswer({ method: 'GET', path: '/' }, { status: 500, body: input, retryAfter: input.slice(0, 8) }),
   ),
   ...packetTargets,
+  ...namesTargets,
 ];
 
 function text(

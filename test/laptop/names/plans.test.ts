@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { backendOf } from '../../../src/laptop/names/backend.ts';
+import { MACOS_REREAD, macosFiles, macosMark } from '../../../src/laptop/names/macos.ts';
 import { otherEntries, resolvconfEntry } from '../../../src/laptop/names/resolvconf.ts';
 import { resolvedInstall, resolvedRemove } from '../../../src/laptop/names/resolved.ts';
+import { windowsInstall, windowsRemove } from '../../../src/laptop/names/windows.ts';
 import { addressesIn } from '../../../src/net/address.ts';
 
 const NAMES = {
@@ -99,5 +101,67 @@ nameserver 192.0.2.2
       nameservers: ['192.0.2.1', '192.0.2.2'],
       search: ['office.example', 'cafe.example'],
     });
+  });
+});
+
+describe('macOS', () => {
+  test('a file for each zone, and one for the search list; each says whose it is', () => {
+    expect(macosFiles('work', NAMES)).toEqual({
+      ok: true,
+      value: [
+        {
+          path: '/etc/resolver/cluster.local',
+          text: '# Written by sallyport for its profile work\nnameserver 10.96.0.10\nnameserver fd00::10\n',
+        },
+        {
+          path: '/etc/resolver/96.10.in-addr.arpa',
+          text: '# Written by sallyport for its profile work\nnameserver 10.96.0.10\nnameserver fd00::10\n',
+        },
+        {
+          path: '/etc/resolver/search.sallyport-work',
+          text: '# Written by sallyport for its profile work\nsearch team-a.svc.cluster.local svc.cluster.local\n',
+        },
+      ],
+    });
+    expect(macosFiles('work', { ...NAMES, search: [] })).toMatchObject({ value: { length: 2 } });
+    expect(macosMark('work')).not.toBe(macosMark('home'));
+    expect(MACOS_REREAD.flat()).toContain('mDNSResponder');
+  });
+
+  test('all names cannot be sent into the cluster: a sentence with a remedy', () => {
+    expect(macosFiles('work', { ...NAMES, everything: true })).toMatchObject({
+      ok: false,
+      problem: expect.stringContaining('leave out --full'),
+    });
+  });
+});
+
+describe('Windows', () => {
+  const commands = (argvs: readonly (readonly string[])[]) => argvs.map((argv) => argv.at(-1));
+  const remove =
+    "$ErrorActionPreference = 'Stop'; Get-DnsClientNrptRule | Where-Object { $_.Comment -eq 'sallyport work' } | ForEach-Object { Remove-DnsClientNrptRule -Name $_.Name -Force }";
+
+  test('one rule for all zones, after those of before are gone', () => {
+    expect(commands(windowsInstall('work', 'sp-work', NAMES))).toEqual([
+      remove,
+      "$ErrorActionPreference = 'Stop'; Add-DnsClientNrptRule -Namespace '.cluster.local','.96.10.in-addr.arpa' -NameServers '10.96.0.10','fd00::10' -Comment 'sallyport work'",
+      "$ErrorActionPreference = 'Stop'; Set-DnsClient -InterfaceAlias 'sp-work' -ConnectionSpecificSuffix 'team-a.svc.cluster.local'",
+      'Clear-DnsClientCache',
+    ]);
+    expect(commands(windowsRemove('work'))).toEqual([remove]);
+    expect(windowsRemove('work')[0]?.slice(0, 3)).toEqual(['powershell.exe', '-NoProfile', '-NonInteractive']);
+  });
+
+  test('all names, and no search list', () => {
+    const [, rule = '', ...rest] = commands(
+      windowsInstall('work', 'sp-work', { ...NAMES, search: [], everything: true }),
+    );
+    expect(rule).toContain("-Namespace '.' ");
+    expect(rest).toEqual(['Clear-DnsClientCache']);
+  });
+
+  test('a name cannot leave its quotes', () => {
+    const [command = ''] = commands(windowsRemove("x'; Stop-Computer; '\u2019"));
+    expect(command).toContain("'sallyport x''; Stop-Computer; ''\u2019\u2019'");
   });
 });
