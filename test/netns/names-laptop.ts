@@ -120,7 +120,11 @@ export class NamesLaptop {
       await ended;
       if (signal === 'SIGTERM' && stderr !== '') throw new Error(stderr);
     };
-    return { ...open, heard, close: () => end('SIGTERM'), kill: () => end('SIGKILL') };
+    const update = async () => {
+      child.kill('SIGUSR2');
+      await heard(/"updated"/);
+    };
+    return { ...open, heard, update, close: () => end('SIGTERM'), kill: () => end('SIGKILL') };
   }
 
   /** What the next `up` or `down` does first; gives what it says. */
@@ -142,6 +146,8 @@ export interface Supervisor {
   readonly address: string | undefined;
   /** Waits for a line that it says. */
   heard(pattern: RegExp): Promise<string>;
+  /** Has it ask the cluster for `later.example` too. */
+  update(): Promise<void>;
   close(): Promise<void>;
   /** Ends it as kill -9 does. */
   kill(): Promise<void>;

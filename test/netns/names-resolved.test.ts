@@ -93,6 +93,15 @@ describe.skipIf(lacking)(`names of a laptop with systemd-resolved${because(lacki
     await laptop.namespace.run(`resolvectl revert ${DEVICE}`);
   });
 
+  test('may become others while they are open; in the end nothing is recorded', async () => {
+    const { update, close } = await supervisor();
+    expect(await laptop.lookUp('a.later.example')).toBe(ANSWERS[OFFICE]);
+    await update();
+    expect(await laptop.lookUp('b.later.example')).toBe(ANSWERS[CLUSTER]);
+    await close();
+    expect(await laptop.namespace.run('ls -A /run/sallyport')).toBe('');
+  });
+
   test('all go into the cluster where everything does, but for domains that another link claims as its own', async () => {
     await laptop.namespace.commands.run(['resolvectl', 'domain', 'eth0', '']);
     const { close } = await supervisor({ everything: true });

@@ -148,6 +148,15 @@ describe.skipIf(missing)(`names of a laptop with a plain resolv.conf${because(mi
     expect(await laptop.read(RESOLV_CONF)).toBe(OFFICE_FILE);
   });
 
+  test('may become others while they are open; in the end nothing is recorded', async () => {
+    const { update, close } = await supervisor();
+    expect(await laptop.lookUp('a.later.example')).toBe(ANSWERS[OFFICE]);
+    await update();
+    expect(await laptop.lookUp('b.later.example')).toBe(ANSWERS[CLUSTER]);
+    await close();
+    expect(await laptop.namespace.run('ls -A /run/sallyport')).toBe('');
+  });
+
   test('all go into the cluster where everything does', async () => {
     const { close } = await supervisor({ everything: true });
     expect([await laptop.lookUp(API), await laptop.lookUp(WWW)]).toEqual([ANSWERS[CLUSTER], ANSWERS[CLUSTER]]);

@@ -1,9 +1,19 @@
+import type { SplitNames } from '../../laptop/names/split-names.ts';
 import { Changes } from './changes.ts';
 import { Forwarder } from './forwarder.ts';
 import { locked } from './lock.ts';
 import type { OpenNames, OpenNamesOptions } from './open-names.ts';
 import { type Placed, type Placement, plainPlacement, resolvconfPlacement } from './placement.ts';
-import { type NamesRecord, readRecords, recordFolder, removeRecord, sortedOut, writeRecord } from './records.ts';
+import {
+  leaveNoFolder,
+  type NamesRecord,
+  readRecords,
+  recordFolder,
+  recordOf,
+  removeRecord,
+  sortedOut,
+  writeRecord,
+} from './records.ts';
 
 /** Loopback addresses that nobody else uses: systemd-resolved has 127.0.0.53, distributions 127.0.1.1. */
 const ADDRESSES = Array.from({ length: 16 }, (_, index) => `127.0.53.${53 + index}`);
@@ -12,7 +22,7 @@ const ADDRESSES = Array.from({ length: 16 }, (_, index) => `127.0.53.${53 + inde
 export class ForwardedNames implements OpenNames {
   readonly backend: NamesRecord['backend'];
   readonly address: string;
-  readonly #record: NamesRecord;
+  #record: NamesRecord;
   readonly #options: OpenNamesOptions;
   readonly #forwarder: Forwarder;
   readonly #placement: Placement;
@@ -47,6 +57,20 @@ export class ForwardedNames implements OpenNames {
     return names;
   }
 
+  get search(): readonly string[] {
+    return this.#record.names.search;
+  }
+
+  async update(names: SplitNames): Promise<void> {
+    const { paths } = this.#options;
+    await locked(paths, async () => {
+      if (this.#isClosed) return;
+      this.#record = recordOf(this.#record, names);
+      await writeRecord(paths, this.#record);
+      await this.#settle();
+    });
+  }
+
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -54,6 +78,7 @@ export class ForwardedNames implements OpenNames {
     await locked(this.#options.paths, async () => {
       await removeRecord(this.#options.paths, this.#record);
       await this.#placement.place(await this.#colleagues());
+      await leaveNoFolder(this.#options.paths);
       // Last: until now somebody might still ask it.
     }).finally(() => this.#forwarder.close());
   }

@@ -7,7 +7,15 @@ import { ForwardedNames } from './forwarded-names.ts';
 import { locked } from './lock.ts';
 import { thisProcess } from './owner.ts';
 import type { NamePaths } from './paths.ts';
-import { type NamesRecord, readRecords, removeRecord, sortedOut, writeRecord } from './records.ts';
+import {
+  leaveNoFolder,
+  type NamesRecord,
+  readRecords,
+  recordOf,
+  removeRecord,
+  sortedOut,
+  writeRecord,
+} from './records.ts';
 import { repairWhileLocked, undoResolved } from './repair.ts';
 
 export interface OpenNamesOptions {
@@ -26,6 +34,10 @@ export interface OpenNames {
   readonly backend: NamesBackend;
   /** Where our forwarder listens; undefined where the system splits names itself. */
   readonly address: string | undefined;
+  /** What may be left out of a name: where the system splits names itself, nothing. */
+  readonly search: readonly string[];
+  /** Takes other names from now on, without a moment in which none are found. @throws when they could not be installed */
+  update(names: SplitNames): Promise<void>;
   /** Puts back what was there. Safe to repeat. */
   close(): Promise<void>;
 }
@@ -42,31 +54,32 @@ export async function openNames(options: OpenNamesOptions): Promise<OpenNames> {
     const { live } = await sortedOut(await readRecords(paths));
     return { backend: live[0]?.backend ?? (await detectBackend(paths, commands)), owner: await thisProcess() };
   });
-  const record: NamesRecord = { profile, device, backend, owner, names: copied(names) };
+  const record = recordOf({ profile, device, backend, owner, names: NONE }, names);
   return backend === 'systemd-resolved' ? openResolved(record, options) : ForwardedNames.open(record, options);
 }
+
+const NONE = { servers: [], zones: [], search: [], everything: false };
 
 async function openResolved(
   record: NamesRecord,
   { commands, paths, device, names }: OpenNamesOptions,
 ): Promise<OpenNames> {
+  const update = (changed: SplitNames) =>
+    locked(paths, async () => {
+      await writeRecord(paths, recordOf(record, changed));
+      for (const argv of resolvedInstall(device, changed)) await commands.run(argv);
+    });
   const close = () =>
     locked(paths, async () => {
       await undoResolved(device, commands);
       await removeRecord(paths, record);
+      await leaveNoFolder(paths);
     });
   try {
-    await locked(paths, async () => {
-      await writeRecord(paths, record);
-      for (const argv of resolvedInstall(device, names)) await commands.run(argv);
-    });
+    await update(names);
   } catch (error) {
     await close();
     throw new Error('tell systemd-resolved the names of the cluster', { cause: error });
   }
-  return { backend: record.backend, address: undefined, close };
-}
-
-function copied({ servers, zones, search, everything }: SplitNames): NamesRecord['names'] {
-  return { servers: [...servers], zones: [...zones], search: [...search], everything };
+  return { backend: record.backend, address: undefined, search: [], update, close };
 }

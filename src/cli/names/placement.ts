@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { Commands } from '../../host/exec.ts';
@@ -31,6 +31,8 @@ export interface Placement {
   place(records: readonly NamesRecord[]): Promise<Placed>;
 }
 
+/** Our entry, as resolvconf reads it. */
+const ENTRY_FILE = 'resolvconf-entry';
 const NOWHERE: Placed = { former: [], wasReplaced: false, watched: [] };
 
 /** /etc/resolv.conf itself. */
@@ -67,6 +69,7 @@ export function resolvconfPlacement(paths: NamePaths, commands: Commands): Place
     async place(records) {
       if (records.length === 0) {
         await commands.run(RESOLVCONF_REMOVE);
+        await rm(join(recordFolder(paths), ENTRY_FILE), { force: true });
         return NOWHERE;
       }
       const others = otherEntries(await listed(commands, folders));
@@ -76,7 +79,7 @@ export function resolvconfPlacement(paths: NamePaths, commands: Commands): Place
       );
       const wasReplaced = !texts.some((text) => text.trim() === entry.trim());
       if (wasReplaced) {
-        const inputFile = await writeScratch(recordFolder(paths), 'resolvconf-entry', entry);
+        const inputFile = await writeScratch(recordFolder(paths), ENTRY_FILE, entry);
         await commands.run(RESOLVCONF_ADD, { inputFile });
       }
       return {

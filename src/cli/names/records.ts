@@ -1,7 +1,8 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type FormerFile, formerFrom } from '../../laptop/names/former-file.ts';
+import type { SplitNames } from '../../laptop/names/split-names.ts';
 import type { IpAddress } from '../../net/address.ts';
 import { isAlive } from './owner.ts';
 import type { NamePaths } from './paths.ts';
@@ -54,9 +55,21 @@ export function writeRecord(paths: NamePaths, record: NamesRecord): Promise<void
   return writeWhole(paths, fileOf(record), record);
 }
 
+/** The record with other names. */
+export function recordOf(record: NamesRecord, { servers, zones, search, everything }: SplitNames): NamesRecord {
+  return { ...record, names: { servers: [...servers], zones: [...zones], search: [...search], everything } };
+}
+
 /** Forgets a record; none is no error. */
 export function removeRecord(paths: NamePaths, record: Pick<NamesRecord, 'profile'>): Promise<void> {
   return rm(join(recordFolder(paths), fileOf(record)), { force: true });
+}
+
+/** Removes the folder where nothing is recorded any more. */
+export async function leaveNoFolder(paths: NamePaths): Promise<void> {
+  await rmdir(recordFolder(paths)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT' && error.code !== 'ENOTEMPTY') throw error;
+  });
 }
 
 const FORMER = 'former.json';

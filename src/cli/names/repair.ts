@@ -4,7 +4,7 @@ import { resolvedRemove } from '../../laptop/names/resolved.ts';
 import { locked } from './lock.ts';
 import type { NamePaths } from './paths.ts';
 import { plainPlacement, resolvconfPlacement } from './placement.ts';
-import { type NamesRecord, readRecords, removeRecord, sortedOut } from './records.ts';
+import { leaveNoFolder, type NamesRecord, readRecords, removeRecord, sortedOut } from './records.ts';
 import { readResolv, resolvPath } from './resolv-file.ts';
 
 /**
@@ -25,6 +25,7 @@ export async function repairWhileLocked(paths: NamePaths, commands: Commands): P
   if (of(dead, 'resolvconf').length > 0) await resolvconfPlacement(paths, commands).place(of(live, 'resolvconf'));
   if (of(dead, 'resolv.conf').length > 0 || isOrphaned) await plainPlacement(paths).place(of(live, 'resolv.conf'));
   for (const record of dead) await removeRecord(paths, record);
+  await leaveNoFolder(paths);
   return [
     ...dead.map(
       ({ profile, backend }) => `${profile} ended without a word and left its names in ${backend}; they are out again.`,

@@ -19,6 +19,11 @@ const opened = await openNames({
   onNote: (note) => say({ note }),
 });
 const alive = setInterval(() => undefined, 60_000);
+// Other names, at the second wish.
+process.on('SIGUSR2', async () => {
+  await opened.update({ ...names, servers: addressesIn(names.servers), zones: [...names.zones, 'later.example'] });
+  say({ updated: true });
+});
 process.on('SIGTERM', async () => {
   await opened.close();
   clearInterval(alive);
