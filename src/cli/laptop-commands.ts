@@ -25,6 +25,7 @@ export function addLaptopCommands(root: Command, exit: Exit): void {
   addJoin(root, exit);
   addUpAndDown(root, exit);
   addLooks(root, exit);
+  addDoctor(root, exit);
   addChanges(root, exit);
   addSupervise(root, exit);
 }
@@ -120,6 +121,23 @@ function addLooks(root: Command, exit: Exit): void {
   listCommand.action(async (options: Folders & { readonly output: 'text' | 'json' }) => {
     const { list } = await import('./commands/list.ts');
     await list(profilesIn(options), options.runFolder, options.output);
+  });
+}
+
+interface DoctorCommandOptions extends ClusterOptions, Folders {
+  readonly output: 'text' | 'json';
+  readonly service?: string;
+}
+
+function addDoctor(root: Command, exit: Exit): void {
+  const command = withOutput(withFolders(withCluster(root.command('doctor'))))
+    .description('say what is broken between this device and the cluster; exit status 3 when something is')
+    .argument('[profile]', 'which; not needed when there is one')
+    .option('--service <name.namespace[:port]>', 'look as far as this Service; port 80 unless given');
+  examples(command, ['sallyport doctor', 'sallyport doctor prod --service hello.demo:80', 'sallyport doctor -o json']);
+  command.action(async (profile: string | undefined, options: DoctorCommandOptions) => {
+    const { doctor } = await import('./commands/doctor.ts');
+    exit(await doctor({ ...options, profiles: profilesIn(options), profile }));
   });
 }
 

@@ -86,22 +86,18 @@ export class JoiningLaptop {
     must(await this.laptop.exec(['sh', '-c', 'base64 -d /var/kept | tar -C / -x && rm /var/kept']));
   }
 
-  /** Asks again and again until stopped, each time for at most so many seconds; `stop` resolves with what failed, `next` with the next answer. */
-  requests(url: string, seconds = 10) {
+  /** Asks again and again until stopped; resolves then with what failed. */
+  requests(url: string): { stop(): Promise<readonly Answer[]> } {
     let goesOn = true;
     const failed: Answer[] = [];
-    let upcoming = Promise.withResolvers<Answer>();
     const running = (async () => {
       while (goesOn) {
-        const answer = await curl(this.laptop, url, seconds);
+        const answer = await curl(this.laptop, url, 10);
         if (answer.status !== 200) failed.push(answer);
-        upcoming.resolve(answer);
-        upcoming = Promise.withResolvers<Answer>();
       }
     })();
     return {
-      next: (): Promise<Answer> => upcoming.promise,
-      stop: async (): Promise<readonly Answer[]> => {
+      stop: async () => {
         goesOn = false;
         await running;
         return failed;

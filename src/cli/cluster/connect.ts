@@ -25,8 +25,8 @@ export interface ConnectedCluster {
 /** A request of a person's is worth waiting this long for, in milliseconds. */
 const TIMEOUT_MS = 10_000;
 
-/** The Kubernetes client is the larger part of this program, and only commands that talk to a cluster load it. */
-export async function connect(options: ClusterOptions): Promise<ConnectedCluster> {
+/** The Kubernetes client is the larger part of this program, and only commands that talk to a cluster load it. `timeoutMs` is for each request. */
+export async function connect(options: ClusterOptions, timeoutMs = TIMEOUT_MS): Promise<ConnectedCluster> {
   const [{ createClient }, { loadConnection }, { createTransport }] = await Promise.all([
     import('../../k8s/client.ts'),
     import('../../k8s/kubeconfig.ts'),
@@ -34,7 +34,7 @@ export async function connect(options: ClusterOptions): Promise<ConnectedCluster
   ]);
   const { kubeconfig: path, context } = options;
   const connection = await loadConnection({ env: process.env, path, context, direct: directly(options) });
-  const client = createClient(createTransport(connection, { userAgent: 'sallyport' }), { timeoutMs: TIMEOUT_MS });
+  const client = createClient(createTransport(connection, { userAgent: 'sallyport' }), { timeoutMs });
   return { client, server: connection.server.href, namespace: connection.namespace, context: connection.context };
 }
 

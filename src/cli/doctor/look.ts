@@ -1,0 +1,91 @@
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Commands } from '../../host/exec.ts';
+import type { FilesFinding, Findings, Look } from '../../laptop/doctor/findings.ts';
+import { seen } from '../../laptop/doctor/seen.ts';
+import { gatewayAddresses } from '../../laptop/tunnel.ts';
+import { type PresharedKey, parsePresharedKey } from '../../net/key.ts';
+import { type Clock, systemClock } from '../../runtime/clock.ts';
+import type { ClusterOptions } from '../cluster/connect.ts';
+import type { Profiles } from '../profiles/profiles.ts';
+import { lookAtClock } from './clock.ts';
+import { lookAtCluster } from './cluster.ts';
+import { dialEndpoints } from './endpoints.ts';
+import { lookAtFiles } from './files.ts';
+import { type AskedService, lookInside } from './inside.ts';
+import { lookAtDevice, lookAtRouting } from './machine.ts';
+import { lookAtSupervisor } from './supervisor.ts';
+
+export interface LookOptions {
+  readonly profiles: Profiles;
+  readonly name: string;
+  readonly runFolder: string;
+  readonly cluster: ClusterOptions;
+  readonly service: AskedService | undefined;
+  readonly commands: Commands;
+  readonly clock?: Clock | undefined;
+}
+
+type Read = Extract<FilesFinding, { readonly kind: 'read' }>;
+
+/** Looks at everything between this device and the cluster's Services, each thing for a few seconds at most. */
+export async function look(options: LookOptions): Promise<Findings> {
+  const { profiles, name, runFolder, clock = systemClock } = options;
+  const files = lookAtFiles(profiles, name);
+  const supervisor = lookAtSupervisor(runFolder, name);
+  const common = { now: clock.now(), name, files, supervisor: await supervisor };
+  if (files.kind === 'unusable') return { ...common, ...NOTHING };
+  return { ...common, ...(await lookFurther(files, options, clock)) };
+}
+
+const NOTHING = {
+  clock: { kind: 'unseen', why: 'the profile does not tell beside whose clock this one is to be held' } as Look<never>,
+  device: undefined,
+  routing: undefined,
+  cluster: undefined,
+  endpoints: undefined,
+  inside: undefined,
+};
+
+async function lookFurther(files: Read, options: LookOptions, clock: Clock) {
+  const { commands, service } = options;
+  const { profile, configuration } = files;
+  const needed = [...gatewayAddresses(configuration), ...(configuration.dns?.servers ?? [])];
+  const [device, routing, time, cluster, endpoints] = await Promise.all([
+    lookAtDevice(commands, profile.device),
+    lookAtRouting(commands, needed),
+    lookAtClock(profile.server, clock.now),
+    lookAtCluster(options.cluster, profile, configuration),
+    dialFrom(files, options, clock),
+  ]);
+  const link = seen(device);
+  // Where interfaces cannot be seen, what answers through the tunnel tells whether there is one.
+  const isThere = device.kind === 'unseen' || link?.up === true;
+  // After the handshakes: the gateway sends to their sockets until the interface has sent something.
+  const inside = isThere
+    ? await lookInside({ commands, configuration, mtu: link?.mtu ?? configuration.mtu ?? 1280, service })
+    : undefined;
+  return { device, routing, clock: time, cluster, endpoints, inside };
+}
+
+async function dialFrom({ configuration }: Read, { profiles, name, commands }: LookOptions, clock: Clock) {
+  const privateKey = keyOrNone(profiles, name);
+  if (privateKey === undefined) return undefined;
+  const presharedKey = configuration.hasPresharedKey ? presharedKeyOf(profiles, name) : undefined;
+  return dialEndpoints(configuration, { commands, privateKey, presharedKey, clock, randomBytes });
+}
+
+/** A key that cannot be read is told with the files. */
+function keyOrNone(profiles: Profiles, name: string) {
+  try {
+    return profiles.privateKey(name);
+  } catch {
+    return undefined;
+  }
+}
+
+function presharedKeyOf(profiles: Profiles, name: string): PresharedKey | undefined {
+  const file = profiles.presharedKeyFile(name);
+  const key = file === undefined ? undefined : parsePresharedKey(readFileSync(file, 'utf8'));
+  return key?.ok === true ? key.value : undefined;
+}
