@@ -2,6 +2,7 @@ import type { ForeignChain, ForeignRuleset } from '../dataplane/nftables/foreign
 import { type ImaginedPacket, OTHER } from '../dataplane/nftables/imagined-packet.ts';
 import { type Passage, passage } from '../dataplane/nftables/passage.ts';
 import type { Family } from '../net/address.ts';
+import { CONFIGURATION_PORT } from './client-configuration.ts';
 
 /** Of whose packets, and what the probe and the devices say about them. */
 export interface Passing {
@@ -15,8 +16,14 @@ export interface Passing {
   readonly hasSessions: boolean;
 }
 
-/** What the packets of a gateway do to a host: come as UDP, go on into the cluster and back, and end on the node itself. */
-type Way = 'forward' | 'node' | 'tunnel';
+/** Whose interface, on which host. */
+type Place = Pick<Passing, 'device' | 'listenPort' | 'families'>;
+
+/**
+ * What the packets of a gateway do to a host: come as UDP, go on into the cluster and back, end on the node itself, and ask the
+ * gateway for a configuration there.
+ */
+type Way = 'forward' | 'node' | 'tunnel' | 'question';
 
 interface Obstacle {
   readonly chain: ForeignChain;
@@ -39,27 +46,50 @@ export function foreignFirewall(ruleset: ForeignRuleset, passing: Passing): stri
   return sentences.length === 0 ? undefined : sentences.join(' ');
 }
 
+/**
+ * A sentence about a firewall of others that surely drops what devices ask the gateway itself, with its remedy; undefined when there
+ * is none. It harms nothing else, and no probe asks, so what is not sure is not told.
+ */
+export function firewallBeforeAnswers(ruleset: ForeignRuleset, place: Place): string | undefined {
+  const { device, families } = place;
+  const packet = { device, iif: device, protocol: 'tcp', dport: CONFIGURATION_PORT, ctState: 'new' } as const;
+  const chain = ruleset.chains.find(
+    (one) =>
+      isJudged(one) &&
+      one.hook === 'input' &&
+      isMeshFamily(one, families) &&
+      passage(ruleset, one, packet) === 'closed',
+  );
+  return chain === undefined ? undefined : sentence({ chain, way: 'question' }, ruleset, place);
+}
+
 function obstacles(ruleset: ForeignRuleset, passing: Passing): readonly Obstacle[] {
-  const found = ruleset.chains
-    .filter(({ type, hook, table }) => type === 'filter' && hook !== undefined && table !== 'kube-proxy')
-    .flatMap((chain) => {
-      const ways = new Set<Way>();
-      for (const { way, packet } of packets(chain, passing)) {
-        if (isObstacle(way, passage(ruleset, chain, packet), passing)) ways.add(way);
-      }
-      return [...ways].map((way) => ({ chain, way }));
-    });
+  const found = ruleset.chains.filter(isJudged).flatMap((chain) => {
+    const ways = new Set<Way>();
+    for (const { way, packet } of packets(chain, passing)) {
+      if (isObstacle(way, passage(ruleset, chain, packet), passing)) ways.add(way);
+    }
+    return [...ways].map((way) => ({ chain, way }));
+  });
   return found.sort((one, other) => (named(one) < named(other) ? -1 : 1));
+}
+
+function isJudged({ type, hook, table }: ForeignChain): boolean {
+  return type === 'filter' && hook !== undefined && table !== 'kube-proxy';
+}
+
+function isMeshFamily({ family }: ForeignChain, families: readonly Family[]): boolean {
+  return family === 'inet' || families.some((one) => family === (one === 4 ? 'ip' : 'ip6'));
 }
 
 /** The packets that pass a chain. The node's own gateway talks to its devices over IPv4 as far as anybody can tell here. */
 function packets(
-  { hook, family }: ForeignChain,
+  chain: ForeignChain,
   { device, listenPort, families }: Passing,
 ): readonly { readonly way: Way; readonly packet: ImaginedPacket }[] {
+  const { hook, family } = chain;
   const tunnel = { device, protocol: 'udp', ctState: 'new' } as const;
-  const isMeshFamily = family === 'inet' || families.some((one) => family === (one === 4 ? 'ip' : 'ip6'));
-  if (hook === 'forward' && isMeshFamily)
+  if (hook === 'forward' && isMeshFamily(chain, families))
     return [
       { way: 'forward', packet: { device, iif: device, oif: OTHER, ctState: 'new' } },
       { way: 'forward', packet: { device, iif: OTHER, oif: device, ctState: 'established' } },
@@ -68,7 +98,9 @@ function packets(
   if (hook === 'input')
     return [
       ...(family === 'ip6' ? [] : [{ way: 'tunnel', packet: arriving } as const]),
-      ...(isMeshFamily ? [{ way: 'node', packet: { device, iif: device, ctState: 'new' } } as const] : []),
+      ...(isMeshFamily(chain, families)
+        ? [{ way: 'node', packet: { device, iif: device, ctState: 'new' } } as const]
+        : []),
     ];
   if (hook === 'prerouting' && family !== 'ip6') return [{ way: 'tunnel', packet: arriving }];
   if (hook === 'output' && family !== 'ip6')
@@ -91,9 +123,10 @@ const DROPPED: Readonly<Record<Way, string>> = {
   forward: 'what the mesh forwards',
   node: 'what the mesh sends to this node itself',
   tunnel: "the devices' WireGuard packets",
+  question: `what devices ask this node for their configuration (TCP port ${CONFIGURATION_PORT})`,
 };
 
-function sentence({ chain, way }: Obstacle, ruleset: ForeignRuleset, passing: Passing): string {
+function sentence({ chain, way }: Obstacle, ruleset: ForeignRuleset, passing: Place): string {
   const place = `table ${chain.family} ${chain.table}, chain ${chain.name}`;
   const what = way === 'tunnel' ? `${DROPPED[way]} (UDP port ${passing.listenPort})` : DROPPED[way];
   const command = remedy(chain, way, ruleset, passing);
@@ -101,7 +134,7 @@ function sentence({ chain, way }: Obstacle, ruleset: ForeignRuleset, passing: Pa
 }
 
 /** Commands for the node, in the tool that the table belongs to. */
-function remedy(chain: ForeignChain, way: Way, ruleset: ForeignRuleset, passing: Passing): string {
+function remedy(chain: ForeignChain, way: Way, ruleset: ForeignRuleset, passing: Place): string {
   const { family, table, name } = chain;
   if (table === 'firewalld') return firewalldRemedy(way, passing);
   const isIptables = (family === 'ip' || family === 'ip6') && table === 'filter' && /^[A-Z]+$/.test(name);
@@ -120,18 +153,20 @@ function remedy(chain: ForeignChain, way: Way, ruleset: ForeignRuleset, passing:
 /** Docker leaves this chain to the administrator and jumps to it first. */
 const DOCKER = 'DOCKER-USER';
 
-function firewalldRemedy(way: Way, { device, listenPort }: Passing): string {
+function firewalldRemedy(way: Way, { device, listenPort }: Place): string {
   return way === 'tunnel'
     ? `firewall-cmd --permanent --add-port=${listenPort}/udp && firewall-cmd --reload`
     : `firewall-cmd --permanent --zone=trusted --add-interface=${device} && firewall-cmd --reload`;
 }
 
-function nftWords({ hook }: ForeignChain, way: Way, { device, listenPort }: Passing): readonly string[] {
+function nftWords({ hook }: ForeignChain, way: Way, { device, listenPort }: Place): readonly string[] {
+  if (way === 'question') return [`iifname ${device} tcp dport ${CONFIGURATION_PORT}`];
   if (way === 'tunnel') return [`udp ${hook === 'output' ? 'sport' : 'dport'} ${listenPort}`];
   return way === 'node' ? [`iifname ${device}`] : [`iifname ${device}`, `oifname ${device}`];
 }
 
-function iptablesWords({ hook }: ForeignChain, way: Way, { device, listenPort }: Passing): readonly string[] {
+function iptablesWords({ hook }: ForeignChain, way: Way, { device, listenPort }: Place): readonly string[] {
+  if (way === 'question') return [`-i ${device} -p tcp --dport ${CONFIGURATION_PORT}`];
   if (way === 'tunnel') return [`-p udp --${hook === 'output' ? 'sport' : 'dport'} ${listenPort}`];
   return way === 'node' ? [`-i ${device}`] : [`-i ${device}`, `-o ${device}`];
 }

@@ -12,7 +12,7 @@ import type { ForeignRuleset } from '../dataplane/nftables/foreign.ts';
 import type { NodeState } from '../dataplane/node-plan.ts';
 import type { Family } from '../net/address.ts';
 import { cidrFamily } from '../net/cidr.ts';
-import { foreignFirewall } from './foreign-firewall.ts';
+import { firewallBeforeAnswers, foreignFirewall } from './foreign-firewall.ts';
 
 /** Why a node could not be brought to its plan. */
 export interface NodeFailure {
@@ -100,7 +100,8 @@ function verdicts(findings: NodeFindings): readonly NodeVerdict[] {
 /** Failures that say nothing of an interface which is there. */
 const MAY_SPARE_INTERFACE: ReadonlySet<NodeFailure['reason']> = new Set(['ApplyFailed', 'ProgramMissing']);
 
-function interfaceUp({ gateway, state, failure, unanswered }: NodeFindings): NodeVerdict {
+function interfaceUp(findings: NodeFindings): NodeVerdict {
+  const { gateway, state, failure, unanswered = unansweredBehindFirewall(findings) } = findings;
   const say = (status: 'True' | 'False', reason: Reason<'MeshGatewayNode', 'InterfaceUp'>, message: string) =>
     verdict('MeshGatewayNode', 'InterfaceUp', status, reason, message);
   const but = unanswered === undefined ? '' : ` ${unanswered}`;
@@ -169,6 +170,13 @@ function firewallInTheWay({ gateway, state, probe, foreign, connections }: NodeF
     failing: reason !== undefined && reason in FAILING ? FAILING[reason as keyof typeof FAILING] : undefined,
     hasSessions: connections.length > 0,
   });
+}
+
+function unansweredBehindFirewall({ gateway, state, foreign }: NodeFindings): string | undefined {
+  const { device } = state ?? {};
+  if (foreign === undefined || device === undefined) return undefined;
+  const { listenPort } = gateway.spec;
+  return firewallBeforeAnswers(foreign, { device: device.name, listenPort, families: meshFamilies(state) });
 }
 
 function programmed({ gateway, hasPlan, failure, appliedResourceVersion }: NodeFindings): NodeVerdict {

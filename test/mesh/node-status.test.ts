@@ -46,6 +46,15 @@ const aForwardPolicy = (policy: 'accept' | 'drop'): ForeignRuleset => {
   return { chains: [chain], rules: new Map([[chainKey(chain), []]]), unseen: [] };
 };
 
+const anInputPolicy = (policy: 'accept' | 'drop'): ForeignRuleset => {
+  const chain = { family: 'inet', table: 'hardened', name: 'in', type: 'filter', hook: 'input', policy };
+  const expr = [
+    { match: { op: '==', left: { payload: { protocol: 'udp', field: 'dport' } }, right: 51840 } },
+    { accept: null },
+  ];
+  return { chains: [chain], rules: new Map([[chainKey(chain), [expr]]]), unseen: [] };
+};
+
 const failed = (reason: NodeFailure['reason']) => ({
   failure: { reason, message: `${reason} in words.` },
 });
@@ -176,5 +185,27 @@ describe("a node's report", () => {
     expect(meshGatewayNodeType.parse({ ...aReport().report, status }).status).toEqual(status);
     expect(status.connected).toBe(6000);
     expect(JSON.stringify(status).length).toBeLessThan(1_000_000);
+  });
+});
+
+describe('devices that get no configuration from a node', () => {
+  const told = (findings: Partial<NodeFindings>) => {
+    const { conditions = [] } = judge(findings);
+    return findCondition(conditions, 'InterfaceUp')?.message;
+  };
+
+  test('are told of beside an interface that is up', () => {
+    const unanswered = 'Devices do not get their present configuration here: TCP port 51840 is taken.';
+    expect(answer({ unanswered }, 'InterfaceUp')).toBe('True KernelWireGuard');
+    expect(told({ unanswered })).toMatch(/is up, served by the kernel\. Devices do not get .* is taken\.$/);
+  });
+
+  test('are told of where a firewall drops what they ask, which leaves everything else as it is', () => {
+    expect(told({ foreign: anInputPolicy('drop') })).toMatch(
+      /drops what devices ask .* \(TCP port 51840\): table inet hardened, chain in\. .*iifname wg-default tcp dport 51840 accept/,
+    );
+    for (const type of ['InterfaceUp', 'ForwardingEnabled', 'ServicesReachable'])
+      expect(answer({ foreign: anInputPolicy('drop') }, type)).toMatch(/^True /);
+    expect(told({ foreign: anInputPolicy('accept') })).not.toContain('firewall');
   });
 });

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import { keyOf, type ObjectKey } from '../../src/api/resource.ts';
 import { PeerTable, peerTable } from '../../src/mesh/peer-table.ts';
+import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import { aKey, aMember, NOW, type PeerParts } from '../support/builders.ts';
 
@@ -89,6 +90,52 @@ describe('two members that cannot both be honoured', () => {
     });
     expect(table.set(keyOf(older.metadata), again, NOW)).toContain(aKey('young'));
     expect(entriesOf(table)).toEqual({ [aKey('old')]: [], [aKey('young')]: ['10.213.0.20/32'] });
+  });
+});
+
+describe('who an address belongs to', () => {
+  const at = (table: PeerTable, address: string) => table.memberAt(address as IpAddress)?.peer.metadata.name;
+
+  test('is the member that has it, in both families, and nobody once that is out', () => {
+    const table = tableOf(member('dual', { status: { addresses: ['fd5a:11:22::9', '10.213.0.9'] } }));
+    expect([at(table, '10.213.0.9'), at(table, 'fd5a:11:22::9'), at(table, '10.213.0.8')]).toEqual([
+      'dual',
+      'dual',
+      undefined,
+    ]);
+    table.set('team-a/dual' as ObjectKey, member('dual', { spec: { suspended: true } }), NOW);
+    expect(at(table, '10.213.0.9')).toBeUndefined();
+  });
+
+  test('is the older one of two', () => {
+    const old = member('old', { created: '2026-01-01T00:00:00Z', address: '10.213.0.20' });
+    const young = member('young', { created: '2026-02-01T00:00:00Z', address: '10.213.0.20' });
+    expect(at(tableOf(young, old), '10.213.0.20')).toBe('old');
+  });
+
+  test('is nobody where the key that sends from there is that of an older member with another address', () => {
+    const old = member('old', { created: '2026-01-01T00:00:00Z', key: 'same', address: '10.213.0.20' });
+    const young = member('young', { created: '2026-02-01T00:00:00Z', key: 'same', address: '10.213.0.21' });
+    expect(at(tableOf(young, old), '10.213.0.21')).toBeUndefined();
+  });
+
+  test("is nobody where it is the probe's", () => {
+    const table = tableOf(member('ada', { address: '10.213.0.15' }));
+    table.pin({ publicKey: aKey('probe'), allowedIPs: ['10.213.0.15/32' as Cidr] });
+    expect(at(table, '10.213.0.15')).toBeUndefined();
+  });
+
+  test('is nobody while its preshared key has not reached the node', () => {
+    const table = tableOf(
+      member('ada', {
+        address: '10.213.0.20',
+        spec: { presharedKeySecretName: 'ada-psk' },
+        status: { presharedKeyVersion: 'v1' },
+      }),
+    );
+    expect(at(table, '10.213.0.20')).toBe('ada');
+    table.mount(new Map());
+    expect(at(table, '10.213.0.20')).toBeUndefined();
   });
 });
 

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { foreignFirewall } from '../../src/mesh/foreign-firewall.ts';
+import { firewallBeforeAnswers, foreignFirewall } from '../../src/mesh/foreign-firewall.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
 import { TestCluster } from './cluster.ts';
 import { missing } from './machine.ts';
@@ -125,6 +125,30 @@ describe.skipIf(missing)('a firewall that is not ours', () => {
     await obey(sentence);
     expect(await told()).toBeUndefined();
     expect(await link.tries('ping -c 1 -W 6 10.213.0.1')).toContain('1 received');
+  });
+
+  test('that drops what devices ask the gateway itself is named, and is no obstacle to anything else', async () => {
+    const asks = async () => (await cluster.alice.namespace.ask('tcp 10.213.0.1 51840')).answer;
+    const unanswered = async () =>
+      firewallBeforeAnswers(await cluster.gateway.host.observeForeignRules(PLAN_NAMES), PASSING);
+    // Nobody listens in this test, so that the node's own refusal is the answer.
+    expect(await asks()).toBe('ECONNREFUSED');
+    expect(await unanswered()).toBeUndefined();
+    await node().runAll(`nft add table inet hardened
+      nft add chain inet hardened in { type filter hook input priority 0 ; policy drop ; }
+      nft add rule inet hardened in ct state established,related accept
+      nft add rule inet hardened in iifname lo accept
+      nft add rule inet hardened in udp dport 51840 accept
+      nft add rule inet hardened in tcp dport 22 accept`);
+    expect(await asks()).toBe('timeout');
+    const sentence = await unanswered();
+    expect(sentence).toMatch(
+      /drops what devices ask .* \(TCP port 51840\): table inet hardened, chain in\. .*`nft insert/,
+    );
+    expect(await told()).toBeUndefined();
+    await obey(sentence);
+    expect(await unanswered()).toBeUndefined();
+    expect(await asks()).toBe('ECONNREFUSED');
   });
 
   test('is read beside ten thousand rules of a service proxy by few commands, and nothing is changed', async () => {

@@ -7,7 +7,7 @@ export interface ImaginedPacket {
   readonly oif?: string | undefined;
   /** The gateway's interface, which `other` is not. */
   readonly device: string;
-  readonly protocol?: 'udp' | undefined;
+  readonly protocol?: 'udp' | 'tcp' | undefined;
   readonly sport?: number | undefined;
   readonly dport?: number | undefined;
   readonly ctState?: 'new' | 'established' | undefined;
@@ -58,7 +58,8 @@ function interfaceEquals(name: string | undefined, right: unknown, device: strin
 function payloadEquals(packet: ImaginedPacket, { protocol, field }: JsonObject, right: unknown): Maybe {
   if (field === 'protocol' || field === 'nexthdr') return protocolEquals(packet, right);
   if (packet.protocol === undefined) return undefined;
-  if (protocol !== 'th' && protocol !== packet.protocol) return protocol === 'tcp' ? false : undefined;
+  if (protocol !== 'th' && protocol !== packet.protocol)
+    return protocol === 'tcp' || protocol === 'udp' ? false : undefined;
   if (field === 'dport') return portEquals(packet.dport, right);
   return field === 'sport' ? portEquals(packet.sport, right) : undefined;
 }
