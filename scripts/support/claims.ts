@@ -15,6 +15,7 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/k8s': 'lists, watches, leases, retries and proxies hold against a server that misbehaves',
   'test/laptop/path': 'a laptop leaves an endpoint that is dead within a second, and none for a lost packet',
   'test/laptop/names': 'which name is asked where; what each system is told to make it so',
+  'test/laptop': 'what a laptop does is decided without touching it: its tunnel, its names, its path, its advice',
   'test/mesh': 'who is let in, with which address, through which firewall, and what the status says',
   'test/net': 'addresses, prefixes and keys are right once parsed; addresses stay with their owner',
   'test/operator': 'the operator validates, allocates, owns and cleans up; only one leads',

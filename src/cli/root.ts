@@ -1,9 +1,16 @@
 import { runOnTerminal } from '../host/attended.ts';
 import { tell, UserError } from './output.ts';
 
-/** Whether this process may make interfaces and routes. */
-export function isRoot(): boolean {
-  return process.getuid?.() === 0;
+/** Whether somebody else has to make interfaces and routes. Windows tells by itself who is no administrator. */
+export function needsRoot(): boolean {
+  return process.platform !== 'win32' && process.getuid?.() !== 0;
+}
+
+/** For a system of which this program knows nothing. */
+export function unknownPlatform(platform: string): UserError {
+  return new UserError(
+    `this program brings tunnels up on Linux, macOS and Windows, and this is ${platform}; give its own WireGuard the file of: sallyport config`,
+  );
 }
 
 /**

@@ -13,7 +13,7 @@ export interface FuzzTarget {
 export interface FuzzOptions {
   readonly seed: number;
   readonly inputs: number;
-  /** Milliseconds after which no further input is begun. */
+  /** Milliseconds after which no further input is begun, but for the first few hundred. */
   readonly withinMs?: number;
   /** An input that takes longer than so many milliseconds hangs (default 1000; a pause of the machine is far below). */
   readonly hangMs?: number;
@@ -39,6 +39,8 @@ export class FuzzFailure extends Error {
 }
 
 const PROGRESS_EVERY = 10_000;
+/** So many inputs are tried however busy the machine is. */
+const LEAST = 300;
 
 /** Feeds a target with changed inputs. @throws {FuzzFailure} at the first that breaks a promise or takes too long */
 export function fuzz(
@@ -51,7 +53,7 @@ export function fuzz(
   let slowestMs = 0;
   let index = 0;
   for (; index < inputs; index += 1) {
-    if (withinMs !== undefined && performance.now() - began > withinMs) break;
+    if (withinMs !== undefined && index >= LEAST && performance.now() - began > withinMs) break;
     if (index % PROGRESS_EVERY === 0) onProgress?.(index);
     const input = target.next(random);
     const start = performance.now();

@@ -86,18 +86,22 @@ export class JoiningLaptop {
     must(await this.laptop.exec(['sh', '-c', 'base64 -d /var/kept | tar -C / -x && rm /var/kept']));
   }
 
-  /** Asks again and again until stopped; resolves then with what failed. */
-  requests(url: string): { stop(): Promise<readonly Answer[]> } {
+  /** Asks again and again until stopped, each time for at most so many seconds; `stop` resolves with what failed, `next` with the next answer. */
+  requests(url: string, seconds = 10) {
     let goesOn = true;
     const failed: Answer[] = [];
+    let upcoming = Promise.withResolvers<Answer>();
     const running = (async () => {
       while (goesOn) {
-        const answer = await curl(this.laptop, url, 10);
+        const answer = await curl(this.laptop, url, seconds);
         if (answer.status !== 200) failed.push(answer);
+        upcoming.resolve(answer);
+        upcoming = Promise.withResolvers<Answer>();
       }
     })();
     return {
-      stop: async () => {
+      next: (): Promise<Answer> => upcoming.promise,
+      stop: async (): Promise<readonly Answer[]> => {
         goesOn = false;
         await running;
         return failed;

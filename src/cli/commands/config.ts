@@ -1,7 +1,7 @@
 import { findCondition } from '../../api/conditions.ts';
 import { type MeshPeer, meshPeerType } from '../../api/meshpeer.ts';
 import type { Client } from '../../k8s/client.ts';
-import { type DeviceKeys, keyedWgQuick, networkManager, qrCode, withKeys } from '../../laptop/renderings.ts';
+import { keyedWgQuick, networkManager, qrCode, withKeys } from '../../laptop/renderings.ts';
 import { type PresharedKey, type PrivateKey, parsePresharedKey, parsePrivateKey, publicKeyOf } from '../../net/key.ts';
 import { readTextFile, writeSecretFile } from '../files.ts';
 import { print, tell, UserError } from '../output.ts';
@@ -49,7 +49,7 @@ export function configOfProfile(
   { format, out }: { readonly format: ConfigFormat; readonly out?: string | undefined },
 ): void {
   const { profile, configuration } = profiles.choose(name);
-  const keys = storedKeys(profiles, profile.name);
+  const keys = profiles.keys(profile.name);
   const texts: Readonly<Record<ConfigFormat, () => string>> = {
     'wg-quick': () => keyedWgQuick(configuration, keys),
     qr: () => qrCode(configuration, keys),
@@ -66,13 +66,6 @@ function give(text: string, out: string | undefined): void {
   }
   writeSecretFile(out, text);
   tell(text.includes('[Interface]') ? `Wrote ${out}; bring the tunnel up with: wg-quick up ${out}` : `Wrote ${out}`);
-}
-
-function storedKeys(profiles: Profiles, name: string): DeviceKeys {
-  const privateKey = profiles.privateKey(name);
-  if (privateKey === undefined) throw new UserError(`profile ${name} has no key; join again with: sallyport join`);
-  const file = profiles.presharedKeyFile(name);
-  return { privateKey, ...(file === undefined ? {} : { presharedKey: readPresharedKey(file) }) };
 }
 
 function presharedKeyProblem(peer: string, secret: string | undefined): string {

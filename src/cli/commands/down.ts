@@ -2,7 +2,7 @@ import { tell } from '../output.ts';
 import { ownCommands } from '../own-commands.ts';
 import type { Profiles } from '../profiles/profiles.ts';
 import { step } from '../progress.ts';
-import { asRoot, isRoot } from '../root.ts';
+import { asRoot, needsRoot, unknownPlatform } from '../root.ts';
 import { leaveNothing } from '../supervisor/left-over.ts';
 import { stopSupervisor } from '../supervisor/supervisor-process.ts';
 
@@ -13,7 +13,8 @@ export interface DownOptions {
 
 /** Takes the tunnel of a profile down, as root, also one whose supervisor was killed; nothing of it stays. Returns the exit status. */
 export async function down(name: string, { profiles, runFolder }: DownOptions): Promise<number> {
-  if (!isRoot()) return asRoot(['down', name, '--profiles', profiles.folder], 'Taking the interface away');
+  if (needsRoot()) return asRoot(['down', name, '--profiles', profiles.folder], 'Taking the interface away');
+  if (process.platform !== 'linux') return downElsewhere(process.platform, name, profiles);
   const repaired = await step(`Taking ${name} down`, async () => {
     await stopSupervisor(runFolder, name);
     const { device } = profiles.read(name).profile;
@@ -26,6 +27,14 @@ export async function down(name: string, { profiles, runFolder }: DownOptions): 
     });
   });
   for (const text of repaired) tell(text);
+  tell(`${name} is down`);
+  return 0;
+}
+
+async function downElsewhere(platform: string, name: string, profiles: Profiles): Promise<number> {
+  const { stepsDown, take } = await import('../tunnel/elsewhere.ts');
+  if (platform !== 'darwin' && platform !== 'win32') throw unknownPlatform(platform);
+  await take(stepsDown(platform, profiles.read(name), profiles), ownCommands());
   tell(`${name} is down`);
   return 0;
 }

@@ -85,7 +85,7 @@ function word(tunnel: TunnelStatus | undefined): string {
 }
 
 function isOnline({ gateways }: TunnelStatus): boolean {
-  return gateways.every(({ path }) => path === 'online');
+  return gateways.every(({ path }) => path !== 'offline');
 }
 
 function asJson({ joined: { profile }, tunnel }: Standing): object {

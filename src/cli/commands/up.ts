@@ -6,7 +6,7 @@ import { tell, UserError } from '../output.ts';
 import { ownCommands } from '../own-commands.ts';
 import type { JoinedProfile, Profiles } from '../profiles/profiles.ts';
 import { step } from '../progress.ts';
-import { asRoot, isRoot } from '../root.ts';
+import { asRoot, needsRoot, unknownPlatform } from '../root.ts';
 import { askSupervisor } from '../supervisor/status-socket.ts';
 import { startSupervisor } from '../supervisor/supervisor-process.ts';
 import { otherRoutes } from '../tunnel/other-routes.ts';
@@ -27,7 +27,8 @@ export async function up(joined: JoinedProfile, options: UpOptions): Promise<num
     tell(`${name} is up already; see: sallyport status`);
     return 0;
   }
-  if (!isRoot()) return asRoot(upWords(name, options), 'Bringing the interface up');
+  if (needsRoot()) return asRoot(upWords(name, options), 'Bringing the interface up');
+  if (process.platform !== 'linux') return upElsewhere(process.platform, joined, options);
   const { runFolder, full, names, profiles } = options;
   if (full && !offersEverything(configuration)) throw nothingFull(configuration);
   await refuseOverlaps(joined, options);
@@ -38,10 +39,22 @@ export async function up(joined: JoinedProfile, options: UpOptions): Promise<num
   return 0;
 }
 
+/** Where WireGuard's own programs hold the tunnel. */
+async function upElsewhere(platform: string, joined: JoinedProfile, options: UpOptions): Promise<number> {
+  const { stepsUp, take } = await import('../tunnel/elsewhere.ts');
+  if (platform !== 'darwin' && platform !== 'win32') throw unknownPlatform(platform);
+  const { full, names: withNames, profiles } = options;
+  const steps = stepsUp(platform, joined, profiles, { full, withNames });
+  await step(`Bringing ${joined.profile.name} up`, () => take(steps, ownCommands()));
+  return 0;
+}
+
 /** The same without a process of its own: holds the tunnel up until it is interrupted, then takes it down. */
 export async function upHere(joined: JoinedProfile, options: UpOptions): Promise<number> {
   const { name } = joined.profile;
-  if (!isRoot()) return asRoot([...upWords(name, options), '--foreground'], 'Bringing the interface up');
+  if (process.platform !== 'linux')
+    throw new UserError(`--foreground is for Linux: here WireGuard's own programs hold the tunnel; leave it out`);
+  if (needsRoot()) return asRoot([...upWords(name, options), '--foreground'], 'Bringing the interface up');
   if ((await askSupervisor(options.runFolder, name)) !== undefined)
     throw new UserError(`${name} is up already; take it down first: sallyport down ${name}`);
   if (options.full && !offersEverything(joined.configuration)) throw nothingFull(joined.configuration);

@@ -105,7 +105,9 @@ export class Forwarder {
       answer = (await askInOrder(others, ask, patience)) ?? answer;
       if (answer !== undefined && rcodeOf(answer) === 0) break;
     }
-    if (!isCluster && (answer === undefined || isEmpty(answer)))
+    // Where there is nobody else to ask, no name can be an ordinary one.
+    const wasAsked = groups.some((group) => group.some((address) => address !== this.address));
+    if (!isCluster && wasAsked && (answer === undefined || isEmpty(answer)))
       this.#unknown.add(
         nameOf(labels),
         { hasTopLevel: answer === undefined || !isOutsideOfRoot(answer) },

@@ -8,12 +8,13 @@ import {
   type PathStanding,
   type PathState,
 } from '../../laptop/path/state.ts';
+import type { DeviceKeys } from '../../laptop/renderings.ts';
 import type { TunnelPeer } from '../../laptop/tunnel.ts';
 import { type ClientGateway, CONFIGURATION_PORT } from '../../mesh/client-configuration.ts';
 import { addressFamily, type IpAddress } from '../../net/address.ts';
 import { checkPath } from './check-path.ts';
 import type { EndpointNames } from './endpoint-names.ts';
-import { type DeviceKeys, type Raceway, raceCandidates } from './race-all.ts';
+import { type Raceway, raceCandidates } from './race-all.ts';
 
 /** A gateway as the tunnel has it. */
 export interface KeptGateway {

@@ -1,13 +1,14 @@
 import type { Commands, Running } from '../../host/exec.ts';
 import type { Counters } from '../../laptop/path/silence.ts';
 import type { PathStanding } from '../../laptop/path/state.ts';
+import type { DeviceKeys } from '../../laptop/renderings.ts';
 import type { Tunnel } from '../../laptop/tunnel.ts';
 import type { ClientConfiguration, ClientGateway } from '../../mesh/client-configuration.ts';
 import { type Endpoint, parseEndpoint } from '../../net/endpoint.ts';
 import type { PublicKey } from '../../net/key.ts';
 import { EndpointNames } from './endpoint-names.ts';
 import { GatewayPath, type KeptGateway, type PathMeans } from './gateway-path.ts';
-import type { DeviceKeys, FirstToAnswer, Raceway } from './race-all.ts';
+import type { FirstToAnswer, Raceway } from './race-all.ts';
 
 export interface PathKeeperOptions extends Raceway {
   readonly configuration: ClientConfiguration;

@@ -1,17 +1,12 @@
 import type { Candidate } from '../../laptop/path/state.ts';
+import type { DeviceKeys } from '../../laptop/renderings.ts';
 import type { ClientConfiguration } from '../../mesh/client-configuration.ts';
 import { type Endpoint, endpointParts } from '../../net/endpoint.ts';
-import type { PresharedKey, PrivateKey, PublicKey } from '../../net/key.ts';
+import type { PublicKey } from '../../net/key.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { RaceEndpoint } from '../../usermode/race.ts';
 import { race } from '../../usermode/race-socket.ts';
 import { EndpointNames, type Lookup } from './endpoint-names.ts';
-
-/** This device's own keys. */
-export interface DeviceKeys {
-  readonly privateKey: PrivateKey;
-  readonly presharedKey?: PresharedKey | undefined;
-}
 
 /** What races need of the machine. */
 export interface Raceway {

@@ -10,9 +10,10 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Profile, parseProfile, profileName } from '../../laptop/profile.ts';
+import type { DeviceKeys } from '../../laptop/renderings.ts';
 import type { ClientConfiguration } from '../../mesh/client-configuration.ts';
 import { parseWgQuick, wgQuick } from '../../mesh/wg-quick.ts';
-import { type PrivateKey, parsePrivateKey } from '../../net/key.ts';
+import { type PrivateKey, parsePresharedKey, parsePrivateKey } from '../../net/key.ts';
 import { UserError } from '../output.ts';
 
 /** The files of a profile, below its folder. */
@@ -105,6 +106,14 @@ export class Profiles {
   privateKey(name: string): PrivateKey | undefined {
     const file = this.#file(name, PRIVATE_KEY);
     return existsSync(file) ? this.#parsed(file, parsePrivateKey) : undefined;
+  }
+
+  /** The keys of a profile that has joined. @throws {UserError} when it has none */
+  keys(name: string): DeviceKeys {
+    const privateKey = this.privateKey(name);
+    if (privateKey === undefined) throw new UserError(`profile ${name} has no key; join again with: sallyport join`);
+    const file = this.presharedKeyFile(name);
+    return file === undefined ? { privateKey } : { privateKey, presharedKey: this.#parsed(file, parsePresharedKey) };
   }
 
   writePrivateKey(name: string, key: PrivateKey): void {

@@ -5,8 +5,8 @@ const gatewayStatusSchema = z.object({
   publicKey: z.string(),
   /** Where the interface sends to now. */
   endpoint: z.string().exactOptional(),
-  /** Whether the last packet or check got an answer. */
-  path: z.enum(['online', 'offline', 'unknown']),
+  /** Unproven: it shakes hands, and nothing has come through the tunnel yet. Offline: none of its endpoints answers. */
+  path: z.enum(['online', 'unproven', 'offline']),
   /** The last round trip that was measured, in milliseconds. */
   rttMs: z.number().exactOptional(),
   /** RFC 3339 of the latest WireGuard handshake; none when there was never one. */

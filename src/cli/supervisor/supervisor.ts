@@ -1,22 +1,29 @@
+import { randomBytes } from 'node:crypto';
 import { watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
-import type { ObservedPeer } from '../../dataplane/wireguard/device.ts';
 import type { Commands } from '../../host/exec.ts';
 import { splitNames } from '../../laptop/names/split-names.ts';
 import { newsOf } from '../../laptop/news.ts';
+import type { PathStanding } from '../../laptop/path/state.ts';
+import type { DeviceKeys } from '../../laptop/renderings.ts';
 import { stepText } from '../../laptop/steps.ts';
 import { gatewayAddresses, type Tunnel, tunnelOf } from '../../laptop/tunnel.ts';
 import type { ClientConfiguration, ClientGateway } from '../../mesh/client-configuration.ts';
-import { publicKeyOf } from '../../net/key.ts';
+import { type PublicKey, publicKeyOf } from '../../net/key.ts';
+import { systemClock } from '../../runtime/clock.ts';
 import { type OpenNames, openNames } from '../names/open-names.ts';
 import { SYSTEM_PATHS } from '../names/paths.ts';
 import { UserError } from '../output.ts';
 import { ownCommands } from '../own-commands.ts';
+import { CounterReader } from '../path/counters.ts';
+import { lookupHere } from '../path/endpoint-names.ts';
+import { PathKeeper } from '../path/path-keeper.ts';
+import { type FirstToAnswer, raceAll } from '../path/race-all.ts';
 import type { JoinedProfile, Profiles } from '../profiles/profiles.ts';
 import { LinuxTunnel } from '../tunnel/linux-tunnel.ts';
-import { askGateway } from './refresh.ts';
-import type { GatewayStatus, Notice, TunnelStatus } from './status.ts';
+import { gatewayStatus, namesText } from './gateway-status.ts';
+import { Refresher } from './refresher.ts';
+import type { Notice, TunnelStatus } from './status.ts';
 import { StatusServer, statusSocket } from './status-socket.ts';
 
 export interface SupervisorOptions {
@@ -29,41 +36,46 @@ export interface SupervisorOptions {
   readonly commands?: Commands | undefined;
 }
 
-/** A gateway is asked this often what this device should know. */
-const REFRESH_MS = 30_000;
-/** After a question that nobody answered, the next one. */
-const REFRESH_AGAIN_MS = 10_000;
 const MOST_NOTICES = 10;
+const MACHINE = { clock: systemClock, randomBytes, lookup: lookupHere };
 
 /**
- * Holds one tunnel up: makes the interface, keeps it at the profile's configuration and key, asks the gateway for a newer one, and
- * tells whoever asks how it is. It holds nothing that it could not find again: killed, it leaves a kernel tunnel that goes on, and the next one adopts it.
+ * Holds one tunnel up: makes the interface, keeps it at the profile's configuration and key, moves to another endpoint when the path dies,
+ * asks the gateway for a newer configuration, and tells whoever asks how it is. It holds nothing that it could not find again: killed, it
+ * leaves a kernel tunnel that goes on, and the next one adopts it.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #commands: Commands;
   readonly #tunnel: LinuxTunnel;
+  readonly #refresher: Refresher;
   readonly #since = new Date();
   #joined: JoinedProfile;
-  #etag: string | undefined;
-  #refreshedAt: Date | undefined;
+  #first: ReadonlyMap<PublicKey, FirstToAnswer> = new Map();
   #notices: readonly Notice[] = [];
   #socket: StatusServer | undefined;
-  #syncing: Promise<void> = Promise.resolve();
   #names: OpenNames | undefined;
+  #keeper: PathKeeper | undefined;
+  #syncing: Promise<void> = Promise.resolve();
 
   constructor(options: SupervisorOptions) {
-    const { profiles, name, runFolder, commands = ownCommands() } = options;
+    const { profiles, name, runFolder, log, commands = ownCommands() } = options;
     this.#options = options;
     this.#commands = commands;
     this.#joined = profiles.read(name);
     this.#tunnel = new LinuxTunnel({ commands, runDir: runFolder, privateKeyFile: profiles.privateKeyFile(name) });
+    this.#refresher = new Refresher({
+      addresses: () => gatewayAddresses(this.#joined.configuration),
+      take: (configuration) => this.#take(configuration),
+      log,
+    });
   }
 
   /** Brings the tunnel up. Returns what was done, in words. */
   async open(): Promise<readonly string[]> {
     const { runFolder, name } = this.#options;
     try {
+      this.#first = await raceAll(this.#joined.configuration, this.#keys(), MACHINE);
       const did = [...(await this.#sync()), ...(await this.#openNames())];
       this.#socket = await StatusServer.listen(statusSocket(runFolder, name), () => this.status());
       return did;
@@ -75,10 +87,13 @@ export class Supervisor {
 
   /** Keeps it up until the signal is aborted, then takes it down. */
   async run(signal: AbortSignal): Promise<void> {
+    const counters = new CounterReader();
     try {
       this.#watchKey(signal);
-      await this.#refreshForever(signal);
+      this.#keeper = this.#newKeeper(counters);
+      await Promise.all([this.#keeper.run(signal), this.#refresher.run(signal)]);
     } finally {
+      counters.close();
       await this.close();
     }
   }
@@ -96,17 +111,21 @@ export class Supervisor {
   async status(): Promise<TunnelStatus> {
     const { profile, configuration } = this.#joined;
     const peers = await this.#tunnel.peers(profile.device);
-    const tunnel = this.#wanted();
+    const standings = this.#keeper?.standings;
+    const { refreshedAt } = this.#refresher;
     return {
       profile: profile.name,
       pid: process.pid,
       device: profile.device,
       since: this.#since.toISOString(),
       addresses: [...configuration.addresses],
-      routes: [...tunnel.routes],
+      routes: [...this.#wanted().routes],
       ...(this.#names === undefined ? {} : { names: namesText(this.#names) }),
-      gateways: configuration.gateways.map((gateway) => gatewayStatus(gateway, peers.get(gateway.publicKey))),
-      ...(this.#refreshedAt === undefined ? {} : { refreshedAt: this.#refreshedAt.toISOString() }),
+      gateways: configuration.gateways.map((gateway) => {
+        const { publicKey } = gateway;
+        return gatewayStatus(gateway, peers.get(publicKey), standings?.get(publicKey));
+      }),
+      ...(refreshedAt === undefined ? {} : { refreshedAt: refreshedAt.toISOString() }),
       notices: [...this.#notices],
     };
   }
@@ -126,7 +145,30 @@ export class Supervisor {
     return work;
   }
 
-  /** Sends the names of the cluster into it. Names that cannot be set up are told; packets go through all the same. */
+  #newKeeper(counters: CounterReader): PathKeeper {
+    const { log } = this.#options;
+    return new PathKeeper({
+      ...MACHINE,
+      configuration: this.#joined.configuration,
+      tunnel: this.#wanted(),
+      first: this.#first,
+      keys: () => this.#keys(),
+      commands: this.#commands,
+      counters,
+      onStanding: (gateway, standing) => this.#stands(gateway, standing),
+      log,
+    });
+  }
+
+  /** A path that was lost may have been lost for a reason that the next configuration tells. */
+  #stands({ name }: ClientGateway, { condition, address }: PathStanding): void {
+    this.#options.log(`gateway ${name} at ${address}: ${condition}`);
+    if (condition === 'working') this.#refresher.wake();
+  }
+
+  /**
+   * Sends the names of the cluster into it. Names that cannot be set up are told, and are no reason to have no tunnel.
+   */
   async #openNames(): Promise<readonly string[]> {
     await this.#names?.close();
     this.#names = undefined;
@@ -146,29 +188,26 @@ export class Supervisor {
       });
       return [`ask the cluster for names below ${configuration.dns?.domain} (${this.#names.backend})`];
     } catch (error) {
-      this.#warn('names of the cluster are not set up', error);
       this.#notify(`names are not set up: ${error instanceof Error ? error.message : error}`);
       return [];
     }
   }
 
-  #notify(text: string): void {
-    const at = new Date().toISOString();
-    this.#notices = [...this.#notices, { at, text }].slice(-MOST_NOTICES);
-    this.#options.log(text);
-  }
-
   #wanted(): Tunnel {
     const { profiles, name, full } = this.#options;
-    const key = profiles.privateKey(name);
-    if (key === undefined) throw new UserError(`profile ${name} has no key; join again with: sallyport join`);
     return tunnelOf(this.#joined.configuration, {
       device: this.#joined.profile.device,
-      publicKey: publicKeyOf(key),
+      publicKey: publicKeyOf(this.#keys().privateKey),
       privateKeyFile: profiles.privateKeyFile(name),
       presharedKeyFile: profiles.presharedKeyFile(name),
+      endpoints: new Map([...this.#first].map(([key, { address }]) => [key, address])),
       full,
     });
+  }
+
+  #keys(): DeviceKeys {
+    const { profiles, name } = this.#options;
+    return profiles.keys(name);
   }
 
   /** `sallyport rotate` puts another key in the place of the key. */
@@ -176,32 +215,10 @@ export class Supervisor {
     const { profiles, name } = this.#options;
     const file = profiles.privateKeyFile(name);
     const watcher = watch(dirname(file), { signal }, (_event, changed) => {
-      if (changed === basename(file)) this.#sync().catch((error) => this.#warn('the new key is not taken', error));
+      if (changed !== basename(file)) return;
+      this.#sync().catch((error: Error) => this.#notify(`the new key is not taken: ${error.message}`));
     });
-    watcher.on('error', (error) => this.#warn('the key is not watched', error));
-  }
-
-  async #refreshForever(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      const answered = await this.#refresh();
-      await delay(answered ? REFRESH_MS : REFRESH_AGAIN_MS, undefined, { signal }).catch(() => undefined);
-    }
-  }
-
-  /** Asks the gateways in turn until one tells. Says whether one did. */
-  async #refresh(): Promise<boolean> {
-    for (const address of gatewayAddresses(this.#joined.configuration)) {
-      try {
-        const told = await askGateway(address, this.#etag);
-        this.#refreshedAt = new Date();
-        if (told.kind === 'new') await this.#take(told.configuration);
-        if (told.kind === 'new') this.#etag = told.etag;
-        return true;
-      } catch (error) {
-        this.#warn('the configuration was not refreshed', error);
-      }
-    }
-    return false;
+    watcher.on('error', (error) => this.#notify(`a new key would not be noticed: ${error.message}`));
   }
 
   /** The profile keeps it first: whatever breaks off then, the next `up` has it. */
@@ -213,27 +230,13 @@ export class Supervisor {
     this.#joined = { ...this.#joined, configuration };
     for (const text of news) this.#notify(text);
     await this.#sync();
+    await this.#keeper?.update(configuration, this.#wanted());
     await this.#openNames();
   }
 
-  #warn(what: string, error: unknown): void {
-    this.#options.log(`${what}: ${error instanceof Error ? error.message : error}`);
+  #notify(text: string): void {
+    const at = new Date().toISOString();
+    this.#notices = [...this.#notices, { at, text }].slice(-MOST_NOTICES);
+    this.#options.log(text);
   }
-}
-
-function namesText({ backend, address }: OpenNames): string {
-  return address === undefined ? backend : `${backend}, by a forwarder at ${address}`;
-}
-
-function gatewayStatus({ name, publicKey }: ClientGateway, peer: ObservedPeer | undefined): GatewayStatus {
-  const { endpoint, latestHandshake = 0, receivedBytes = 0, sentBytes = 0 } = peer ?? {};
-  return {
-    name,
-    publicKey,
-    ...(endpoint === undefined ? {} : { endpoint }),
-    path: latestHandshake === 0 ? 'unknown' : 'online',
-    ...(latestHandshake === 0 ? {} : { latestHandshake: new Date(latestHandshake * 1000).toISOString() }),
-    receivedBytes,
-    sentBytes,
-  };
 }

@@ -156,6 +156,13 @@ describe.skipIf(process.platform !== 'linux')('the forwarder', () => {
     expect(office.asked).toEqual([]);
   });
 
+  test('where nobody but the cluster can be asked, a short name is asked there', async () => {
+    await stub(CLUSTER, () => '10.96.0.1');
+    await forwarder([]);
+    expect(said(await askByUdp(query('api.team-a')), 'api.team-a')).toBe(RCODE.servFail);
+    expect(said(await askByUdp(query(API)), API)).toBe('10.96.0.1');
+  });
+
   test('a name that nobody knew is not asked in the cluster with our search list behind it, short names are', async () => {
     const cluster = await stub(CLUSTER, () => '10.96.0.1');
     await stub(OFFICE, () => RCODE.nxDomain);

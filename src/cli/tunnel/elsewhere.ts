@@ -1,0 +1,56 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import type { Commands } from '../../host/exec.ts';
+import { splitNames } from '../../laptop/names/split-names.ts';
+import { macosDown, macosUp } from '../../laptop/platform/macos.ts';
+import { type PlatformStep, type PlatformTunnel, withoutDns } from '../../laptop/platform/plan.ts';
+import { windowsDown, windowsUp } from '../../laptop/platform/windows.ts';
+import { keyedWgQuick } from '../../laptop/renderings.ts';
+import { type Parsed, parsed } from '../../net/parsed.ts';
+import { UserError } from '../output.ts';
+import type { JoinedProfile, Profiles } from '../profiles/profiles.ts';
+
+/** An operating system on which WireGuard's own programs hold the tunnel, without a supervisor of ours. */
+export type Elsewhere = 'darwin' | 'win32';
+
+/** What bringing the profile up takes on that system. @throws {UserError} when it cannot be done there */
+export function stepsUp(
+  platform: Elsewhere,
+  joined: JoinedProfile,
+  profiles: Profiles,
+  { full, withNames }: { readonly full: boolean; readonly withNames: boolean },
+): readonly PlatformStep[] {
+  const names = namesOf(joined, full);
+  const wished = withNames ? names : undefined;
+  const tunnel = tunnelOf(joined, profiles);
+  const steps: Parsed<readonly PlatformStep[]> =
+    platform === 'darwin' ? macosUp(tunnel, wished) : parsed(windowsUp(tunnel, wished));
+  if (!steps.ok) throw new UserError(steps.problem);
+  return steps.value;
+}
+
+/** What taking it down takes. */
+export function stepsDown(platform: Elsewhere, joined: JoinedProfile, profiles: Profiles): readonly PlatformStep[] {
+  const tunnel = tunnelOf(joined, profiles);
+  return platform === 'darwin' ? macosDown(tunnel, namesOf(joined, false)) : windowsDown(tunnel);
+}
+
+/** Takes the steps in their order. @throws at the first that fails, unless that is fine */
+export async function take(steps: readonly PlatformStep[], commands: Commands): Promise<void> {
+  for (const step of steps) {
+    if (step.kind === 'write') writeFileSync(step.path, step.text, { mode: step.secret ? 0o600 : 0o644 });
+    else if (step.kind === 'delete') rmSync(step.path, { force: true });
+    else if (step.lenient === true) await commands.run(step.argv).catch(() => undefined);
+    else await commands.run(step.argv);
+  }
+}
+
+function tunnelOf({ profile, configuration }: JoinedProfile, profiles: Profiles): PlatformTunnel {
+  const text = withoutDns(keyedWgQuick(configuration, profiles.keys(profile.name)));
+  return { profile: profile.name, device: profile.device, text };
+}
+
+function namesOf({ configuration }: JoinedProfile, everything: boolean) {
+  const names = splitNames(configuration, { hasShortNames: true, everything });
+  if (!names.ok) throw new UserError(`the names of the cluster: ${names.problem}`);
+  return names.value;
+}
