@@ -55,6 +55,7 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/kernel/drift.test.ts': 'what somebody else changed on a node is noticed and mended, on kernel WireGuard',
   'test/kernel/host.test.ts':
     'the contract of a host, every operation and random walks between plans, on kernel WireGuard',
+  'test/kernel/path.test.ts': 'a laptop with kernel WireGuard moves to the node of its gateway that answers',
   'test/kernel/packets.test.ts':
     'packets reach the Services a device may use and nothing else, through kernel WireGuard',
   'test/lab/apiserver-contract.test.ts': 'the fake API server of the tests behaves as the real one',

@@ -46,8 +46,7 @@ export interface Race {
   readonly plan: RacePlan;
   readonly startedAt: number;
   readonly lanes: readonly Lane[];
-  readonly lastSentAt: number;
-  readonly winner: RaceWinner | undefined;
+  readonly won: { readonly winner: RaceWinner; readonly at: number } | undefined;
 }
 
 export type RaceEvent = { readonly kind: 'tick' } | { readonly kind: 'datagram'; readonly datagram: Uint8Array };
@@ -76,9 +75,10 @@ interface Attempt {
 }
 
 /**
- * How long after its last initiation a race may end. A gateway takes an initiation only with a later timestamp than the one before,
- * and timestamps have steps of 16.8 ms; it also drops what comes within 20 ms (WireGuard paper, sections 5.1 and 5.4; INITIATIONS_PER_SECOND),
- * by a clock that may be 10 ms coarse. An interface whose first initiation came sooner would repeat it only after five seconds.
+ * How long after the winner's answer a race ends. A gateway takes an initiation only with a later timestamp than the one before, and timestamps
+ * have steps of 16.8 ms; it also drops what comes within 20 ms (WireGuard paper, sections 5.1 and 5.4; INITIATIONS_PER_SECOND), by a clock
+ * that may be 10 ms coarse. An interface whose first initiation came sooner would repeat it only after five seconds. Counted from the answer,
+ * because a slow node takes the initiation just before it answers.
  */
 export const SETTLE_MS = 35;
 
@@ -92,25 +92,25 @@ export function startRace(plan: RacePlan, now: number): Race {
     attempts: [],
     cookie: undefined,
   }));
-  return { plan, startedAt: now, lanes, lastSentAt: Number.NEGATIVE_INFINITY, winner: undefined };
+  return { plan, startedAt: now, lanes, won: undefined };
 }
 
 /** The race after something happened. A datagram that is not authentic changes nothing. Nothing is to be done after `ended`. */
 export function advanceRace(race: Race, event: RaceEvent, at: Moment): RaceTurn {
-  const heard = event.kind === 'datagram' && race.winner === undefined ? receive(race, event.datagram, at.now) : race;
-  if (heard.winner !== undefined) return ending(heard, at.now >= heard.lastSentAt + SETTLE_MS);
+  const heard = event.kind === 'datagram' && race.won === undefined ? receive(race, event.datagram, at.now) : race;
+  if (heard.won !== undefined) return ending(heard, at.now >= heard.won.at + SETTLE_MS);
   if (at.now >= race.startedAt + race.plan.timing.timeoutMs) return ending(heard, true);
   return sendDue(heard, at);
 }
 
 /** When the next tick is due, in monotonic milliseconds. */
-export function nextRaceTick({ winner, lastSentAt, startedAt, plan, lanes }: Race): number {
-  if (winner !== undefined) return lastSentAt + SETTLE_MS;
+export function nextRaceTick({ won, startedAt, plan, lanes }: Race): number {
+  if (won !== undefined) return won.at + SETTLE_MS;
   return Math.min(startedAt + plan.timing.timeoutMs, ...lanes.map(({ dueAt }) => dueAt));
 }
 
 function ending(race: Race, isOver: boolean): RaceTurn {
-  return { race, effects: isOver ? [{ kind: 'ended', winner: race.winner }] : [] };
+  return { race, effects: isOver ? [{ kind: 'ended', winner: race.won?.winner }] : [] };
 }
 
 function sendDue(race: Race, at: Moment): RaceTurn {
@@ -121,7 +121,7 @@ function sendDue(race: Race, at: Moment): RaceTurn {
     effects.push({ kind: 'send', datagram, to: lane.endpoint });
     return { ...lane, dueAt: at.now + race.plan.timing.retryMs, attempts: [...lane.attempts, attempt] };
   });
-  return { race: { ...race, lanes, lastSentAt: effects.length === 0 ? race.lastSentAt : at.now }, effects };
+  return { race: { ...race, lanes }, effects };
 }
 
 /**
@@ -150,7 +150,7 @@ function decide(race: Race, message: Response, now: number): Race {
   for (const { endpoint, attempts } of race.lanes)
     for (const { sent, sentAt } of attempts)
       if (sent.index === message.receiver && consumeResponse(sent, race.plan.identity, message).ok)
-        return { ...race, winner: { endpoint, rttMs: now - sentAt } };
+        return { ...race, won: { winner: { endpoint, rttMs: now - sentAt }, at: now } };
   return race;
 }
 

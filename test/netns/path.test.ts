@@ -11,7 +11,11 @@ interface Raced {
   readonly ms: number;
 }
 
-describe.skipIf(missing)(`a race over ${hasKernelWireGuard ? 'kernel WireGuard' : 'wireguard-go'}`, () => {
+const wireguard = hasKernelWireGuard ? 'kernel WireGuard' : 'wireguard-go';
+/** Times are those of a laptop; a guest, where each program takes many times as long to start, only shows that it comes to pass. */
+const SLOWNESS = Number(process.env.SALLYPORT_GUEST ?? '1');
+
+describe.skipIf(missing)(`a race over ${wireguard}`, () => {
   let two: TwoGateways;
 
   beforeAll(async () => {
@@ -38,9 +42,11 @@ describe.skipIf(missing)(`a race over ${hasKernelWireGuard ? 'kernel WireGuard' 
   });
 
   test('leaves the gateway ready: the very next initiation is answered', async () => {
-    const races = await raceThenDial(20, ['192.168.60.1']);
+    // The first is slow by itself: its code is not compiled yet.
+    const [, ...races] = await raceThenDial(21, ['192.168.60.1']);
+    console.log(`races took ${races.map(({ ms }) => ms.toFixed(0)).join(', ')} ms`);
     // One that came too soon would go without an answer, and the race would repeat it after 400 ms.
-    expect(races.filter(({ ms }) => ms >= RACE_TIMING.retryMs)).toEqual([]);
+    expect(races.filter(({ ms }) => ms >= RACE_TIMING.retryMs * SLOWNESS)).toEqual([]);
   });
 
   test('an interface that dials as soon as it has ended is answered at once', async () => {
@@ -53,18 +59,18 @@ describe.skipIf(missing)(`a race over ${hasKernelWireGuard ? 'kernel WireGuard' 
     }
     console.log(`first connections after a race: ${times.map((ms) => ms.toFixed(0)).join(', ')} ms`);
     // An initiation that the gateway took for an old one would be repeated only after five seconds.
-    expect(Math.max(...times)).toBeLessThan(3_000);
+    expect(Math.max(...times)).toBeLessThan(3_000 * SLOWNESS);
   });
 });
 
-describe.skipIf(missing)('a laptop that keeps its path', () => {
+describe.skipIf(missing)(`a laptop that keeps its path over ${wireguard}`, () => {
   let two: TwoGateways;
   let keeping: PathKeeping;
 
   beforeEach(async () => {
-    two = await TwoGateways.create('Userspace');
+    two = await TwoGateways.create('Auto');
     keeping = await PathKeeping.start(two);
-    await expect.poll(() => keeping.attempts.length, { timeout: 10_000 }).toBeGreaterThan(20);
+    await expect.poll(() => keeping.attempts.length, { timeout: 10_000 * SLOWNESS }).toBeGreaterThan(20);
     expect(keeping.standing).toMatchObject({ condition: 'working', address: two.node(0).endpoint });
   });
   afterEach(async () => {
@@ -83,7 +89,7 @@ describe.skipIf(missing)('a laptop that keeps its path', () => {
     const from = Date.now();
     const outage = await keeping.outage(from);
     console.log(`new connections work ${outage} ms after ${what}`);
-    expect(outage).toBeLessThan(3_000);
+    expect(outage).toBeLessThan(3_000 * SLOWNESS);
     await expect.poll(dialled).toBe(two.node(1).endpoint);
     await expect.poll(() => keeping.standing?.address).toBe(two.node(1).endpoint);
   });
@@ -94,29 +100,29 @@ describe.skipIf(missing)('a laptop that keeps its path', () => {
     const from = Date.now();
     const outage = await keeping.outage(from);
     console.log(`new connections work ${outage} ms after a restart of the node`);
-    expect(outage).toBeLessThan(4_000);
+    expect(outage).toBeLessThan(4_000 * SLOWNESS);
   });
 
   test('is told to be offline when both nodes are gone, and comes back by itself', async () => {
     await two.kill(1);
     await two.kill(0);
-    await expect.poll(() => keeping.standing?.condition, { timeout: 10_000 }).toBe('offline');
+    await expect.poll(() => keeping.standing?.condition, { timeout: 10_000 * SLOWNESS }).toBe('offline');
     await two.restart(1);
     const from = Date.now();
     const outage = await keeping.outage(from);
     console.log(`new connections work ${outage} ms after a node is back`);
-    expect(outage).toBeLessThan(13_000);
+    expect(outage).toBeLessThan(13_000 * SLOWNESS);
     expect(keeping.standing).toMatchObject({ condition: 'working', address: two.node(1).endpoint });
   }, 60_000);
 
   test('comes back soon when the network does', async () => {
     await two.laptop.run('ip link set up0 down');
     await two.laptop.run('ip link set up1 down');
-    await expect.poll(() => keeping.standing?.condition, { timeout: 10_000 }).toBe('offline');
+    await expect.poll(() => keeping.standing?.condition, { timeout: 10_000 * SLOWNESS }).toBe('offline');
     const from = Date.now();
     await two.laptop.run('ip link set up0 up');
     const outage = await keeping.outage(from);
     console.log(`new connections work ${outage} ms after the network is back`);
-    expect(outage).toBeLessThan(3_500);
+    expect(outage).toBeLessThan(3_500 * SLOWNESS);
   });
 });

@@ -74,12 +74,13 @@ export class TwoGateways {
     await this.laptop.run(`wg set wg0 ${peer} persistent-keepalive 25`);
   }
 
-  /** Kills whatever serves the interface of a node, at once. */
+  /** Kills what serves the interface of a node, at once: wireguard-go, or the kernel's own interface is deleted. */
   async kill(place: 0 | 1): Promise<void> {
-    const { pid } = this.node(place).namespace;
     const { namespace } = this.node(place);
-    await namespace.run(`pkill -KILL --ns ${pid} --nslist net wireguard-go`);
-    while ((await namespace.tries(`pgrep --ns ${pid} --nslist net -c wireguard-go`)).trim() > '0') await delay(5);
+    const served = `--ns ${namespace.pid} --nslist net wireguard-go`;
+    const killed = await namespace.tries(`pkill -c -KILL ${served}`);
+    if (killed === '') await namespace.run('ip link delete wg0');
+    while ((await namespace.tries(`pgrep -c ${served}`)).trim() > '0') await delay(5);
   }
 
   /** A node as after a reboot: nothing that it knew of sessions is left. */
@@ -117,21 +118,21 @@ export class TwoGateways {
     const wireguard = await this.#interface(namespace, `node-${place}`, this.gatewayKeys);
     const node = { namespace, endpoint: `${net}.1:51840`, wireguard };
     await this.#serve(node);
-    await namespace.runAll(`
-      ip address add 10.213.0.1/32 dev wg0
-      ip address add ${SERVICE}/32 dev lo
-      ip link set wg0 mtu 1420 up
-      ip route add 10.213.0.0/16 dev wg0`);
+    await namespace.run(`ip address add ${SERVICE}/32 dev lo`);
     const ports = place === 0 ? '8080 51840 5353' : '8080 7007 5353';
     this.#running.push(await startProgram(namespace.commands, `backend.ts ${ports}`));
     return node;
   }
 
-  async #serve({ wireguard }: Pick<DialledNode, 'wireguard'>): Promise<void> {
+  async #serve({ namespace, wireguard }: DialledNode): Promise<void> {
+    await wireguard.create('wg0', this.#choice);
     await wireguard.start('wg0');
     await wireguard.set('wg0', this.gatewayKeys.publicKey, 51840);
     const { publicKey } = this.laptopKeys;
     await wireguard.setPeers('wg0', [{ kind: 'add', publicKey, allowedIPs: ['10.213.0.16/32' as Cidr] }]);
+    await namespace.run('ip address replace 10.213.0.1/32 dev wg0');
+    await namespace.run('ip link set wg0 mtu 1420 up');
+    await namespace.run('ip route replace 10.213.0.0/16 dev wg0');
   }
 
   async #dial(): Promise<void> {
