@@ -8,6 +8,7 @@ import {
   readQuery,
   withId,
 } from '../../laptop/names/dns-message.ts';
+import { LOCAL_SERVER } from '../../laptop/names/resolv-conf.ts';
 import { type Routes, serversFor } from '../../laptop/names/routes.ts';
 import { isStrayName } from '../../laptop/names/stray-names.ts';
 import { askInOrder, type Patience } from './ask-in-order.ts';
@@ -105,15 +106,22 @@ export class Forwarder {
       answer = (await askInOrder(others, ask, patience)) ?? answer;
       if (answer !== undefined && rcodeOf(answer) === 0) break;
     }
-    // Where there is nobody else to ask, no name can be an ordinary one.
-    const wasAsked = groups.some((group) => group.some((address) => address !== this.address));
-    if (!isCluster && wasAsked && (answer === undefined || isEmpty(answer)))
+    if (!isCluster && this.#hasOthers(groups, answer) && (answer === undefined || isEmpty(answer)))
       this.#unknown.add(
         nameOf(labels),
         { hasTopLevel: answer === undefined || !isOutsideOfRoot(answer) },
         performance.now(),
       );
     return answer;
+  }
+
+  /**
+   * Whether there is anybody else to ask; if not, no name can be an ordinary one. A machine that names no server is one whose own is asked
+   * (resolv.conf(5)), and most have none.
+   */
+  #hasOthers(groups: readonly (readonly string[])[], answer: Uint8Array | undefined): boolean {
+    const others = groups.flat().filter((address) => address !== this.address);
+    return others.some((address) => address !== LOCAL_SERVER) || (others.length > 0 && answer !== undefined);
   }
 
   /** Where all names go into the cluster, none is there by mistake. */

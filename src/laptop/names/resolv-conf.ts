@@ -22,7 +22,7 @@ export interface OurServers {
 /** MAXNS of <resolv.h>: servers beyond are never asked. */
 const MOST_SERVERS = 3;
 /** resolv.conf(5): "If no nameserver entries are present, the default is to use the name server on the local machine." */
-const LOCAL_SERVER = '127.0.0.1';
+export const LOCAL_SERVER = '127.0.0.1';
 
 /** Reads a resolv.conf; what it does not know it passes over, as the C library does. */
 export function parseResolvConf(text: string): ResolvConf {

@@ -156,9 +156,12 @@ describe.skipIf(process.platform !== 'linux')('the forwarder', () => {
     expect(office.asked).toEqual([]);
   });
 
-  test('where nobody but the cluster can be asked, a short name is asked there', async () => {
+  test.each([
+    ['nobody but the cluster can be asked', []],
+    ['the machine names no server and has none of its own', ['127.0.0.1']],
+  ])('where %s, a short name is asked there', async (_where, former) => {
     await stub(CLUSTER, () => '10.96.0.1');
-    await forwarder([]);
+    await forwarder(former);
     expect(said(await askByUdp(query('api.team-a')), 'api.team-a')).toBe(RCODE.servFail);
     expect(said(await askByUdp(query(API)), API)).toBe('10.96.0.1');
   });
