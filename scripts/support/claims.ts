@@ -40,8 +40,9 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/netns/host.test.ts': 'the contract of a host, by the real wg, ip and nft',
   'test/netns/names.test.ts':
     'names of the cluster are asked there and all others where they were, by the real C library',
-  'test/netns/names-openresolv.test.ts': 'the same beside a real openresolv',
   'test/netns/names-resolved.test.ts': 'a real systemd-resolved asks names of the cluster there and no others',
+  'test/netns/names-networkmanager.test.ts': 'the same while a real NetworkManager rewrites resolv.conf',
+  'test/netns/names-resolvconf.test.ts': "the same beside a real openresolv and Debian's resolvconf",
   'test/netns/node.test.ts': 'a plan becomes a real interface, firewall and routes, also with 1,000s of peers',
   'test/netns/packets.test.ts':
     'packets reach the Services a device may use and nothing else, beside real kube-proxy rules',

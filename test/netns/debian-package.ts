@@ -23,3 +23,15 @@ export async function unpackedPackage(name: string): Promise<string> {
   }
   return target;
 }
+
+/** Why tests that need these packages cannot run here, said aloud; undefined when they can. */
+export async function missingPackages(...names: readonly string[]): Promise<string | undefined> {
+  try {
+    for (const name of names) await unpackedPackage(name);
+    return undefined;
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    console.warn(`SKIPPED ${names[0]}: ${why}`);
+    return why;
+  }
+}

@@ -9,6 +9,8 @@ export const OFFICE = '192.168.50.2';
 export const SECOND_OFFICE = '192.168.50.3';
 export const CLUSTER = '10.96.0.10';
 export const DEVICE = 'sp-one';
+/** How long a laptop on a busy machine may take to notice something, in milliseconds. */
+export const SOON = { timeout: 15_000 } as const;
 export const API = 'api.team-a.svc.cluster.local';
 /** What each server answers to every name. */
 export const ANSWERS = { [OFFICE]: '192.0.2.1', [SECOND_OFFICE]: '192.0.2.2', [CLUSTER]: '10.96.0.1' } as const;
@@ -151,6 +153,14 @@ export interface Supervisor {
   close(): Promise<void>;
   /** Ends it as kill -9 does. */
   kill(): Promise<void>;
+}
+
+/** Whether a command of the laptop ends well; undefined for no, as `poll` wants it. */
+export async function isFine(laptop: NamesLaptop, line: string): Promise<true | undefined> {
+  return laptop.namespace.run(line).then(
+    () => true,
+    () => undefined,
+  );
 }
 
 function program(name: string): string {

@@ -1,11 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { because } from '../support/because.ts';
+import { missingPackages } from './debian-package.ts';
 import { missing } from './machine.ts';
 import { ANSWERS, API, CLUSTER, DEVICE, type NAMES, NamesLaptop, OFFICE, type Supervisor } from './names-laptop.ts';
-import { missingResolved, Resolved } from './resolved.ts';
+import { Resolved } from './resolved.ts';
 
 const WWW = 'www.office.example';
-const lacking = missing ?? (await missingResolved());
+const lacking = missing ?? (await missingPackages('systemd-resolved'));
 
 describe.skipIf(lacking)(`names of a laptop with systemd-resolved${because(lacking)}`, () => {
   let laptop: NamesLaptop;

@@ -5,9 +5,9 @@ import type { Commands } from '../../host/exec.ts';
 import { writeScratch } from '../../host/scratch.ts';
 import { parseResolvConf, withOurServers } from '../../laptop/names/resolv-conf.ts';
 import {
+  hasOurEntry,
   otherEntries,
   RESOLVCONF_ADD,
-  RESOLVCONF_ENTRY,
   RESOLVCONF_REMOVE,
   resolvconfEntry,
 } from '../../laptop/names/resolvconf.ts';
@@ -65,28 +65,24 @@ export function plainPlacement(paths: NamePaths): Placement {
 /** The file that resolvconf generates (openresolv, or Debian's package of that name). */
 export function resolvconfPlacement(paths: NamePaths, commands: Commands): Placement {
   const folders = ['interfaces', 'interface'].map((name) => join(paths.run, 'resolvconf', name));
+  const entryFile = join(recordFolder(paths), ENTRY_FILE);
   return {
     async place(records) {
+      const entries = await listed(commands, folders);
       if (records.length === 0) {
-        await commands.run(RESOLVCONF_REMOVE);
-        await rm(join(recordFolder(paths), ENTRY_FILE), { force: true });
+        if (hasOurEntry(entries)) await commands.run(RESOLVCONF_REMOVE);
+        await rm(entryFile, { force: true });
         return NOWHERE;
       }
-      const others = otherEntries(await listed(commands, folders));
+      const others = otherEntries(entries);
       const entry = resolvconfEntry({ ...ourServers(records), others: others.search });
-      const texts = await Promise.all(
-        folders.map((folder) => readFile(join(folder, RESOLVCONF_ENTRY), 'utf8').catch(() => '')),
-      );
-      const wasReplaced = !texts.some((text) => text.trim() === entry.trim());
+      const wasReplaced = !hasOurEntry(entries) || (await readFile(entryFile, 'utf8').catch(() => '')) !== entry;
       if (wasReplaced) {
         const inputFile = await writeScratch(recordFolder(paths), ENTRY_FILE, entry);
         await commands.run(RESOLVCONF_ADD, { inputFile });
       }
-      return {
-        former: withoutOurs(others.nameservers, records),
-        wasReplaced,
-        watched: folders.map((folder) => `${folder}/`),
-      };
+      const former = withoutOurs(others.nameservers, records);
+      return { former, wasReplaced, watched: folders.map((folder) => `${folder}/`) };
     },
   };
 }
@@ -115,7 +111,7 @@ function hostDomain(): string {
   return name.includes('.') ? name.slice(name.indexOf('.') + 1) : '';
 }
 
-/** Debian's own resolvconf cannot list its entries. */
+/** Debian's own resolvconf lists its entries since version 1.85. */
 async function listed(commands: Commands, folders: readonly string[]): Promise<string> {
   const text = await commands.run(['resolvconf', '-l']).catch(() => undefined);
   if (text !== undefined) return text;

@@ -5,8 +5,8 @@ export const RESOLVCONF_ENTRY = 'lo.sallyport';
 
 /** The command that adds or replaces our entry (resolvconf(8)); it reads the entry from its standard input. */
 export const RESOLVCONF_ADD: readonly string[] = ['resolvconf', '-a', RESOLVCONF_ENTRY];
-/** The command that takes it away; safe to repeat. */
-export const RESOLVCONF_REMOVE: readonly string[] = ['resolvconf', '-f', '-d', RESOLVCONF_ENTRY];
+/** The command that takes it away; where it is not there, openresolv calls that an error. */
+export const RESOLVCONF_REMOVE: readonly string[] = ['resolvconf', '-d', RESOLVCONF_ENTRY];
 
 /** Our entry's text. What others search is repeated in it, so that it stays before ours. */
 export function resolvconfEntry({ addresses, search, others }: ResolvconfEntry): string {
@@ -18,10 +18,14 @@ export function resolvconfEntry({ addresses, search, others }: ResolvconfEntry):
   ].join('\n');
 }
 
+/** Whether our entry is among those that `resolvconf -l` lists. */
+export function hasOurEntry(listed: string): boolean {
+  return entriesIn(listed).some(isOurs);
+}
+
 /** What all entries but ours say, from what `resolvconf -l` lists in order of preference. */
 export function otherEntries(listed: string): ResolvConf {
-  const entries = listed.split(/^(?=# resolv\.conf from )/m);
-  const others = entries.filter((entry) => !entry.startsWith(`# resolv.conf from ${RESOLVCONF_ENTRY}\n`));
+  const others = entriesIn(listed).filter((entry) => !isOurs(entry));
   const search = others.flatMap((entry) => parseResolvConf(entry).search);
   return { nameservers: parseResolvConf(others.join('\n')).nameservers, search: [...new Set(search)] };
 }
@@ -32,4 +36,12 @@ interface ResolvconfEntry {
   readonly search: readonly string[];
   /** What others search. */
   readonly others: readonly string[];
+}
+
+function entriesIn(listed: string): readonly string[] {
+  return listed.split(/^(?=# resolv\.conf from )/m);
+}
+
+function isOurs(entry: string): boolean {
+  return entry.startsWith(`# resolv.conf from ${RESOLVCONF_ENTRY}\n`);
 }

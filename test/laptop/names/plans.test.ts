@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { backendOf } from '../../../src/laptop/names/backend.ts';
 import { MACOS_REREAD, macosFiles, macosMark } from '../../../src/laptop/names/macos.ts';
-import { otherEntries, resolvconfEntry } from '../../../src/laptop/names/resolvconf.ts';
+import { hasOurEntry, otherEntries, resolvconfEntry } from '../../../src/laptop/names/resolvconf.ts';
 import { resolvedInstall, resolvedRemove } from '../../../src/laptop/names/resolved.ts';
 import { windowsInstall, windowsRemove } from '../../../src/laptop/names/windows.ts';
 import { addressesIn } from '../../../src/net/address.ts';
@@ -97,6 +97,7 @@ nameserver 192.0.2.1
 domain cafe.example
 nameserver 192.0.2.2
 `;
+    expect([hasOurEntry(listed), hasOurEntry(listed.replaceAll('lo.', 'eth1.'))]).toEqual([true, false]);
     expect(otherEntries(listed)).toEqual({
       nameservers: ['192.0.2.1', '192.0.2.2'],
       search: ['office.example', 'cafe.example'],
