@@ -170,14 +170,20 @@ export class Supervisor {
    * Sends the names of the cluster into it. Names that cannot be set up are told, and are no reason to have no tunnel.
    */
   async #openNames(): Promise<readonly string[]> {
-    await this.#names?.close();
-    this.#names = undefined;
     if (!this.#options.names) return [];
     const { profile, configuration } = this.#joined;
     const wished = splitNames(configuration, { hasShortNames: true, everything: this.#options.full });
     if (!wished.ok) throw new UserError(`the names of the cluster: ${wished.problem}`);
-    if (wished.value === undefined) return [];
+    if (wished.value === undefined) {
+      await this.#names?.close();
+      this.#names = undefined;
+      return [];
+    }
     try {
+      if (this.#names !== undefined) {
+        await this.#names.update(wished.value);
+        return [];
+      }
       this.#names = await openNames({
         profile: profile.name,
         device: profile.device,
