@@ -1,4 +1,4 @@
-import { chmod, rm, stat } from 'node:fs/promises';
+import { chmod, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { build as bundle, type Plugin } from 'esbuild';
@@ -71,12 +71,17 @@ export async function buildProgram(program: Program, folder: string, root: strin
     // Names stay, for the stack traces in logs.
     minifySyntax: true,
     minifyWhitespace: true,
+    define: { SALLYPORT_VERSION: JSON.stringify(await versionOf(root)) },
     banner: { js: forPeople ? `#!/usr/bin/env node\n${REQUIRE}` : REQUIRE },
     plugins: [kubeConfigAlone],
     logLevel: 'warning',
   });
   if (forPeople) await chmod(file, 0o755);
   return { file, bytes: (await stat(file)).size };
+}
+
+async function versionOf(root: string): Promise<string> {
+  return JSON.parse(await readFile(join(root, 'package.json'), 'utf8')).version;
 }
 
 async function main(names: readonly string[]): Promise<void> {

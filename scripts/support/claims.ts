@@ -67,6 +67,9 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/lab/describe.test.ts': '`kubectl describe` alone tells what works, what does not, and what to do',
   'test/lab/evidence.test.ts': 'a failing test of the lab leaves logs, objects, kernel state and a capture, and no key',
   'test/lab/isolation.test.ts': 'a device reaches Services, but no node, no pod, no other device',
+  'test/lab/join.test.ts':
+    'one command lets a laptop in, by name and without credentials from then on; leaving leaves nothing',
+  'test/lab/published.test.ts': 'the npm package holds the program alone and runs on every Node it promises',
   'test/lab/kind.test.ts': 'the demo’s configuration of kind is one that kind accepts',
   'test/lab/main-job.test.ts':
     'a laptop with stock tools reaches Services by name, through kernel and userspace WireGuard',

@@ -24,7 +24,10 @@ interface PlanOptions extends ClusterOptions {
 }
 
 function program(exit: Exit): Command {
-  const root = new Command('sallyport').description("Reach a cluster's Services over WireGuard.").exitOverride();
+  const root = new Command('sallyport')
+    .description("Reach a cluster's Services over WireGuard.")
+    .version(VERSION)
+    .exitOverride();
   addLaptopCommands(root, exit);
   addKey(root);
   addConfig(root);
@@ -110,6 +113,10 @@ function integer(text: string): number {
     throw new InvalidArgumentError('must be a whole number from 1280 to 65535');
   return value;
 }
+
+/** Written into the bundle by scripts/build.ts. */
+declare const SALLYPORT_VERSION: string | undefined;
+const VERSION = typeof SALLYPORT_VERSION === 'undefined' ? 'unbuilt' : SALLYPORT_VERSION;
 
 /** Exit codes: 0 done, 1 it did not work, 2 the command line is wrong, 3 a tunnel does not work. */
 async function main(): Promise<number> {
