@@ -1,3 +1,3 @@
 import { describeInside } from './inside.ts';
 
-await describeInside('path.test.ts', 'a race over|is killed|black hole|forgotten');
+await describeInside('path.test.ts', 'a race over|is killed|black hole|forgotten|idle');

@@ -15,9 +15,12 @@ interface Attempt {
 export class PathKeeping {
   readonly standings: PathStanding[] = [];
   readonly attempts: Attempt[] = [];
+  /** Checks that found the path to work. */
+  proofs = 0;
   readonly #running: Running[] = [];
 
-  static async start(two: TwoGateways): Promise<PathKeeping> {
+  /** Idle: without the application. */
+  static async start(two: TwoGateways, load: 'attempts' | 'idle' = 'attempts'): Promise<PathKeeping> {
     const keeping = new PathKeeping();
     const { privateKey } = two.laptopKeys;
     const given = JSON.stringify({ ...keptTunnel(two), keys: { privateKey } });
@@ -26,7 +29,11 @@ export class PathKeeping {
       await startProgram(commands, `keeper.ts ${given}`, (line) => {
         const said = JSON.parse(line);
         if ('condition' in said) keeping.standings.push(said);
+        else if ('provenAt' in said) keeping.proofs += 1;
       }),
+    );
+    if (load === 'idle') return keeping;
+    keeping.#running.push(
       await startProgram(commands, `attempts.ts ${SERVICE} 8080 50`, (line) => {
         if (line !== 'ready') keeping.attempts.push(JSON.parse(line));
       }),

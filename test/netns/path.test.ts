@@ -11,6 +11,11 @@ interface Raced {
   readonly ms: number;
 }
 
+/** Bytes that the laptop's interface has sent to its gateway, keepalives included. */
+async function sentBytes(two: TwoGateways): Promise<number> {
+  return Number((await two.laptop.run('wg show wg0 transfer')).trim().split('\t')[2]);
+}
+
 const wireguard = hasKernelWireGuard ? 'kernel WireGuard' : 'wireguard-go';
 /** Times are those of a laptop; a guest, where each program takes many times as long to start, only shows that it comes to pass. */
 const SLOWNESS = Number(process.env.SALLYPORT_GUEST ?? '1');
@@ -125,4 +130,29 @@ describe.skipIf(missing)(`a laptop that keeps its path over ${wireguard}`, () =>
     console.log(`new connections work ${outage} ms after the network is back`);
     expect(outage).toBeLessThan(3_500 * SLOWNESS);
   });
+});
+
+describe.skipIf(missing)(`an idle laptop over ${wireguard}`, () => {
+  test('is not checked for its keepalives', async () => {
+    const two = await TwoGateways.create('Auto');
+    // On a TUN device the kernel asks for routers, at which nobody can answer.
+    await two.laptop.tries('sysctl -w net.ipv6.conf.wg0.disable_ipv6=1');
+    const keeping = await PathKeeping.start(two, 'idle');
+    try {
+      await expect.poll(() => keeping.proofs, { timeout: 10_000 }).toBeGreaterThan(0);
+      // From nothing, it begins at once.
+      for (const seconds of ['off', '1'])
+        await two.laptop.run(`wg set wg0 peer ${two.gatewayKeys.publicKey} persistent-keepalive ${seconds}`);
+      const begun = await sentBytes(two);
+      // New interfaces still announce themselves for a while, and changes of the network are a reason.
+      await expect.poll(() => sentBytes(two), { timeout: 15_000 }).toBeGreaterThan(begun + 32);
+      const checks = keeping.proofs;
+      const sent = await sentBytes(two);
+      await expect.poll(() => sentBytes(two), { timeout: 15_000 }).toBeGreaterThan(sent + 2 * 32);
+      expect(keeping.proofs).toBe(checks);
+    } finally {
+      await keeping.stop();
+      await two.dispose();
+    }
+  }, 60_000);
 });

@@ -32,6 +32,7 @@ export interface PathMeans extends Raceway {
   readonly names: EndpointNames;
   /** Read anew for each race, for they may be rotated. */
   readonly keys: () => DeviceKeys;
+  /** Told once a path was first found to work, and whenever its address or its condition has changed. */
   readonly onStanding: (gateway: ClientGateway, standing: PathStanding) => void;
   /** Called while a check runs and as it ends: the interface now carries packets of ours. */
   readonly onCheck: (isRunning: boolean) => void;
@@ -44,6 +45,7 @@ export class GatewayPath {
   #kept: KeptGateway;
   #state: PathState;
   #job = new AbortController();
+  #announced: PathStanding | undefined;
   #isClosed = false;
 
   constructor(
@@ -87,7 +89,7 @@ export class GatewayPath {
 
   #carryOut(effect: PathEffect): void {
     if (effect.kind === 'tell') {
-      this.#means.onStanding(this.#kept.gateway, effect.standing);
+      this.#announce(effect.standing);
       return;
     }
     this.#job.abort();
@@ -97,6 +99,14 @@ export class GatewayPath {
     void this.#outcome(effect, job.signal).then((event) => {
       if (!job.signal.aborted) this.tell(event);
     });
+  }
+
+  /** Not each check that finds the path as it was. */
+  #announce(standing: PathStanding): void {
+    const last = this.#announced;
+    this.#announced = standing;
+    if (last?.condition === standing.condition && last.address === standing.address) return;
+    this.#means.onStanding(this.#kept.gateway, standing);
   }
 
   /** Never rejects: what cannot be done now is tried again as the path decides. */

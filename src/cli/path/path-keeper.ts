@@ -19,6 +19,7 @@ export interface PathKeeperOptions extends Raceway {
   readonly keys: () => DeviceKeys;
   readonly commands: Commands;
   readonly counters: CounterSource;
+  /** Told once a path was first found to work, and whenever its address or its condition has changed. */
   readonly onStanding?: ((gateway: ClientGateway, standing: PathStanding) => void) | undefined;
   readonly log: (text: string) => void;
 }
@@ -57,7 +58,7 @@ export class PathKeeper {
     this.#means = { clock, randomBytes, lookup, commands, names, keys, log, onStanding, onCheck };
   }
 
-  /** How each gateway is reached, by its public key. */
+  /** How each gateway is reached now, by its public key. */
   get standings(): ReadonlyMap<PublicKey, PathStanding> {
     return new Map([...this.#paths].map(([key, path]) => [key, path.standing]));
   }

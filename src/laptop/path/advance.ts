@@ -147,7 +147,7 @@ function proven(state: PathState, rttMs: number | undefined, at: PathMoment): Pa
   const usual = rttMs === undefined ? state.standing.rttMs : usualRtt(state.standing.rttMs, rttMs);
   return tell({
     ...state,
-    standing: { ...inCondition(state.standing, 'working', at), rttMs: usual },
+    standing: { ...inCondition(state.standing, 'working', at), provenAt: at.unixMs, rttMs: usual },
     phase: { kind: 'watching' },
     silence: answered(state.silence),
     provenAt: at.now,

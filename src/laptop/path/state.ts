@@ -15,6 +15,8 @@ export interface PathStanding extends Candidate {
   readonly dialledAt: number;
   /** Milliseconds since 1970 when the condition came to be. */
   readonly conditionSince: number;
+  /** Milliseconds since 1970 when a check last proved it; undefined until one did. */
+  readonly provenAt: number | undefined;
   /** Usual round trip through the tunnel, in milliseconds; undefined until it was measured. */
   readonly rttMs: number | undefined;
 }
@@ -95,7 +97,15 @@ export function newPath(
   const { unixMs } = at;
   return {
     isAlone,
-    standing: { endpoint, address, condition: 'working', dialledAt: unixMs, conditionSince: unixMs, rttMs },
+    standing: {
+      endpoint,
+      address,
+      condition: 'working',
+      dialledAt: unixMs,
+      conditionSince: unixMs,
+      provenAt: undefined,
+      rttMs,
+    },
     phase: { kind: 'watching' },
     silence: NO_SILENCE,
     provenAt: Number.NEGATIVE_INFINITY,

@@ -4,6 +4,7 @@ import { PathKeeper, type PathKeeperOptions } from '../../../src/cli/path/path-k
 import { raceAll } from '../../../src/cli/path/race-all.ts';
 import type { Commands, Exit, Running } from '../../../src/host/exec.ts';
 import type { Counters } from '../../../src/laptop/path/silence.ts';
+import type { PathStanding } from '../../../src/laptop/path/state.ts';
 import { type Tunnel, tunnelOf } from '../../../src/laptop/tunnel.ts';
 import type { ClientConfiguration } from '../../../src/mesh/client-configuration.ts';
 import type { IpAddress } from '../../../src/net/address.ts';
@@ -126,12 +127,15 @@ describe('a keeper of paths', () => {
     expect(commands.asked).toEqual(['wg show sp-prod endpoints']);
   });
 
-  it('checks when the network changes', async () => {
-    const told: number[] = [];
-    keeper(configured(HERE, [here()]), { onStanding: () => told.push(1) });
-    await expect.poll(() => told.length).toBe(1);
+  it('checks when the network changes, and tells only what has changed', async () => {
+    const told: PathStanding[] = [];
+    const kept = keeper(configured(HERE, [here()]), { onStanding: (_, standing) => told.push(standing) });
+    const provenAt = () => [...kept.standings.values()][0]?.provenAt ?? 0;
+    await expect.poll(provenAt).toBeGreaterThan(0);
+    const before = provenAt();
     commands.speak('3: wlan0 inet 192.0.2.7/24');
-    await expect.poll(() => told.length, { timeout: 3_000 }).toBe(2);
+    await expect.poll(provenAt, { timeout: 3_000 }).toBeGreaterThan(before);
+    expect(told).toMatchObject([{ condition: 'working', address: here() }]);
   });
 
   it('leaves an endpoint that the configuration does not name any more, and a gateway that is gone', async () => {

@@ -8,7 +8,7 @@ import { systemClock } from '../../../src/runtime/clock.ts';
 
 /*
  * Keeps the paths of a tunnel that is up, from inside its namespace: keeper.ts GIVEN, a JSON with a configuration, a tunnel and keys.
- * Says what the first race found, and each standing as it changes, a line of JSON each; its own use of the processor when its input ends.
+ * Says what the first race found, each standing as it changes, and when each check proved the path, a line of JSON each.
  */
 const given = JSON.parse(process.argv[2] ?? '{}') as Pick<PathKeeperOptions, 'configuration' | 'tunnel'> & {
   readonly keys: ReturnType<PathKeeperOptions['keys']>;
@@ -28,6 +28,13 @@ const keeper = new PathKeeper({
 });
 const end = new AbortController();
 process.on('SIGTERM', () => end.abort());
-process.on('SIGUSR1', () => say({ cpu: process.cpuUsage(), ms: performance.now() }));
 say({ first: [...first.values()] });
+let last: number | undefined;
+const watching = setInterval(() => {
+  const [standing] = keeper.standings.values();
+  if (standing === undefined || standing.provenAt === last) return;
+  last = standing.provenAt;
+  say({ provenAt: last });
+}, 50);
 await keeper.run(end.signal);
+clearInterval(watching);
