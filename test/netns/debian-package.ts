@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, globSync, readdirSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheDirectory } from '../lab/binaries.ts';
@@ -24,10 +24,15 @@ export async function unpackedPackage(name: string): Promise<string> {
   return target;
 }
 
-/** Why tests that need these packages cannot run here, said aloud; undefined when they can. */
-export async function missingPackages(...names: readonly string[]): Promise<string | undefined> {
+/** Why tests cannot run here that need D-Bus and these packages, the first of which has the daemon; said aloud. Undefined when they can. */
+export async function missingDaemon(daemon: string, names: readonly string[]): Promise<string | undefined> {
   try {
-    for (const name of names) await unpackedPackage(name);
+    const folders = await Promise.all(names.map(unpackedPackage));
+    await output(['dbus-daemon', '--version']);
+    const LD_LIBRARY_PATH = globSync(folders.map((folder) => join(folder, 'usr/lib/*-linux-gnu'))).join(':');
+    const libraries = await output(['ldd', join(folders[0] ?? '', daemon)], { env: { LD_LIBRARY_PATH } });
+    const [lacking] = libraries.split('\n').filter((line) => line.includes('not found'));
+    if (lacking !== undefined) throw new Error(`of its libraries one is not installed: ${lacking.trim()}`);
     return undefined;
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);

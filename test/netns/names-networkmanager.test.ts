@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { because } from '../support/because.ts';
-import { missingPackages } from './debian-package.ts';
+import { missingDaemon } from './debian-package.ts';
 import { missing } from './machine.ts';
 import { ANSWERS, API, CLUSTER, NamesLaptop, OFFICE, SECOND_OFFICE } from './names-laptop.ts';
 import { NETWORK_MANAGER, NetworkManager } from './network-manager.ts';
 
 const RESOLV_CONF = '/etc/resolv.conf';
 const WWW = 'www.office.example';
-const lacking = missing ?? (await missingPackages(...NETWORK_MANAGER));
+const lacking = missing ?? (await missingDaemon('usr/sbin/NetworkManager', NETWORK_MANAGER));
 
 describe.skipIf(lacking)(`names of a laptop with NetworkManager and no systemd-resolved${because(lacking)}`, () => {
   let laptop: NamesLaptop;

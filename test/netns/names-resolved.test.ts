@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { because } from '../support/because.ts';
-import { missingPackages } from './debian-package.ts';
+import { missingDaemon } from './debian-package.ts';
 import { missing } from './machine.ts';
 import { ANSWERS, API, CLUSTER, DEVICE, type NAMES, NamesLaptop, OFFICE, type Supervisor } from './names-laptop.ts';
-import { Resolved } from './resolved.ts';
+import { RESOLVED, Resolved } from './resolved.ts';
 
 const WWW = 'www.office.example';
-const lacking = missing ?? (await missingPackages('systemd-resolved'));
+const lacking = missing ?? (await missingDaemon(RESOLVED, ['systemd-resolved']));
 
 describe.skipIf(lacking)(`names of a laptop with systemd-resolved${because(lacking)}`, () => {
   let laptop: NamesLaptop;

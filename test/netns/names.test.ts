@@ -136,6 +136,37 @@ describe.skipIf(missing)(`names of a laptop with a plain resolv.conf${because(mi
     expect((await laptop.namespace.run(`readlink ${RESOLV_CONF}`)).trim()).toBe('../run/NetworkManager/resolv.conf');
   });
 
+  test('stand in a file that is a mount of its own, as containers have it, and is as before afterwards', async () => {
+    await laptop.write('/run/resolv.conf', OFFICE_FILE);
+    await laptop.namespace.run(`mount --bind /run/resolv.conf ${RESOLV_CONF}`);
+    try {
+      const { close } = await supervisor();
+      expect([await laptop.lookUp(API), await laptop.lookUp(WWW)]).toEqual([ANSWERS[CLUSTER], ANSWERS[OFFICE]]);
+      await close();
+      expect(await laptop.read(RESOLV_CONF)).toBe(OFFICE_FILE);
+      const { kill } = await supervisor();
+      await kill();
+      await laptop.repair();
+      expect(await laptop.read('/run/resolv.conf')).toBe(OFFICE_FILE);
+    } finally {
+      await laptop.namespace.run(`umount ${RESOLV_CONF}`);
+    }
+  });
+
+  test('that cannot be written are told with the reason, and nothing is left', async () => {
+    await laptop.namespace.run(`mount --bind ${RESOLV_CONF} ${RESOLV_CONF}`);
+    await laptop.namespace.run(`mount -o remount,bind,ro ${RESOLV_CONF}`);
+    try {
+      await expect(laptop.open()).rejects.toThrow(
+        /resolv\.conf does not take the names of the cluster: .*read-only file system/,
+      );
+      expect(await laptop.namespace.tries('ls /run/sallyport/names')).toBe('');
+    } finally {
+      await laptop.namespace.run(`umount ${RESOLV_CONF}`);
+    }
+    expect(await laptop.read(RESOLV_CONF)).toBe(OFFICE_FILE);
+  });
+
   test('of two profiles are found beside each other, whoever goes first', async () => {
     const one = await supervisor();
     const two = await supervisor({ zones: ['other.example'], search: [] }, 'two');

@@ -5,6 +5,8 @@ import { startBus } from './bus.ts';
 import { unpackedPackage } from './debian-package.ts';
 import { isFine, type NamesLaptop } from './names-laptop.ts';
 
+/** The daemon in its package. */
+export const RESOLVED = 'lib/systemd/systemd-resolved';
 const USER = 987;
 
 /** Debian's systemd-resolved and a D-Bus daemon in the namespace of a laptop, whose lookups then all go through it. */
@@ -37,7 +39,7 @@ export class Resolved {
       `echo ${account} >>/etc/passwd; echo systemd-resolve:x:${USER}: >>/etc/group`,
     ]);
     const bus = await startBus(laptop);
-    const resolved = new Resolved(laptop, bus, join(folder, 'lib/systemd/systemd-resolved'));
+    const resolved = new Resolved(laptop, bus, join(folder, RESOLVED));
     await resolved.#isReady();
     return resolved;
   }

@@ -4,6 +4,7 @@ import { Forwarder } from './forwarder.ts';
 import { locked } from './lock.ts';
 import type { OpenNames, OpenNamesOptions } from './open-names.ts';
 import { type Placed, type Placement, plainPlacement, resolvconfPlacement } from './placement.ts';
+import { reasonOf } from './reason.ts';
 import {
   leaveNoFolder,
   type NamesRecord,
@@ -52,7 +53,7 @@ export class ForwardedNames implements OpenNames {
       });
     } catch (error) {
       await names.close();
-      throw new Error(`put the names of the cluster into ${record.backend}`, { cause: error });
+      throw new Error(`${record.backend} does not take the names of the cluster: ${reasonOf(error)}`, { cause: error });
     }
     return names;
   }
@@ -94,8 +95,7 @@ export class ForwardedNames implements OpenNames {
       );
       return true;
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
-      onNote(`names of the cluster may not be found: ${why}`);
+      onNote(`names of the cluster may not be found: ${reasonOf(error)}`);
       return true;
     }
   }

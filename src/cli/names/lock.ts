@@ -48,20 +48,22 @@ async function taken(path: string): Promise<Held | undefined> {
   return { release };
 }
 
-/** Waits until the holder closes our connection. */
+/** Waits until the holder closes our connection; where there is no holder any more, it is refused. */
 async function released(path: string, signal: AbortSignal): Promise<void> {
-  const socket = connect(path);
+  const over = Promise.withResolvers<void>();
+  const late = () => {
+    const seconds = PATIENCE_MS / 1000;
+    over.reject(new Error(`another sallyport has been changing names for ${seconds} s; end it and try again`));
+  };
+  if (signal.aborted) late();
+  signal.addEventListener('abort', late);
+  const socket = connect(path)
+    .on('error', () => undefined)
+    .on('close', over.resolve);
   try {
-    // Without a holder, the connection is refused.
-    await once(
-      socket.on('error', () => undefined),
-      'close',
-      { signal },
-    );
-  } catch (cause) {
-    if (!signal.aborted) throw cause;
-    throw new Error(`another sallyport has been changing names for ${PATIENCE_MS / 1000} s; end it and try again`);
+    await over.promise;
   } finally {
+    signal.removeEventListener('abort', late);
     socket.destroy();
   }
 }

@@ -7,6 +7,7 @@ import { ForwardedNames } from './forwarded-names.ts';
 import { locked } from './lock.ts';
 import { thisProcess } from './owner.ts';
 import type { NamePaths } from './paths.ts';
+import { reasonOf } from './reason.ts';
 import {
   leaveNoFolder,
   type NamesRecord,
@@ -79,7 +80,7 @@ async function openResolved(
     await update(names);
   } catch (error) {
     await close();
-    throw new Error('tell systemd-resolved the names of the cluster', { cause: error });
+    throw new Error(`systemd-resolved does not take the names of the cluster: ${reasonOf(error)}`, { cause: error });
   }
   return { backend: record.backend, address: undefined, search: [], update, close };
 }

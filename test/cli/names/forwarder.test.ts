@@ -13,32 +13,21 @@ const [OFFICE, SECOND, CLUSTER, OWN] = ['127.0.53.101', '127.0.53.102', '127.0.5
 const PATIENCE = { stepMs: 100, rounds: 2, wholeMs: 1_000 };
 const API = 'api.team-a.svc.cluster.local';
 const SEARCH = ['team-a.svc.cluster.local', 'svc.cluster.local'];
-let port = 0;
+/** Below those that the kernel gives to whoever asks for any, as the forwarder itself does. */
+const port = 20_000 + (process.pid % 10_000);
 
 const open: { close(): unknown }[] = [];
 afterEach(async () => {
   for (const each of open.splice(0)) await each.close();
 });
 
-/** A port that is free for both transports now. */
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4');
-  socket.bind(0, OWN);
-  await once(socket, 'listening');
-  const { port: free } = socket.address();
-  socket.close();
-  return free;
-}
-
 async function stub(address: string, reply: Parameters<typeof StubDns.open>[2]): Promise<StubDns> {
-  if (port === 0) port = await freePort();
   const server = await StubDns.open(address, port, reply);
   open.push(server);
   return server;
 }
 
 async function forwarder(former: readonly string[] = [OFFICE, SECOND], everything = false): Promise<Forwarder> {
-  if (port === 0) port = await freePort();
   const clusters = [{ servers: addressesIn([CLUSTER]), zones: ['cluster.local'], search: SEARCH, everything }];
   const opened = await Forwarder.open({ addresses: [OWN], port, patience: PATIENCE, routes: { clusters, former } });
   open.push(opened);
