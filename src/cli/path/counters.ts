@@ -5,7 +5,7 @@ import type { Counters } from '../../laptop/path/silence.ts';
 const FILE = '/proc/self/net/dev';
 const BUFFER_BYTES = 64 * 1024;
 
-/** Reads what an interface has carried, by one system call: it is done ten times a second. Close it at the end. */
+/** Reads what an interface has carried from a file that stays open: it is done ten times a second. Close it at the end. */
 export class CounterReader {
   readonly #file: number;
   readonly #buffer = Buffer.alloc(BUFFER_BYTES);
