@@ -3,6 +3,7 @@ import { cpus, loadavg, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { commandsGroup } from '../test/bench/commands.ts';
 import { kernelBytesGroup } from '../test/bench/kernel-bytes.ts';
+import { laptopGroup } from '../test/bench/laptop.ts';
 import { lossGroup } from '../test/bench/loss.ts';
 import { meshGroup } from '../test/bench/mesh.ts';
 import { planGroup } from '../test/bench/plan.ts';
@@ -13,7 +14,7 @@ import { interruption } from './support/interrupt.ts';
 
 /** `npm run bench [NAME…] [-- --json FILE] [-- --markdown FILE]`: measures, prints a table, and writes the rows. */
 
-const GROUPS = [planGroup, commandsGroup, sizeGroup, kernelBytesGroup, lossGroup, meshGroup];
+const GROUPS = [planGroup, commandsGroup, sizeGroup, kernelBytesGroup, lossGroup, meshGroup, laptopGroup];
 const MARKS = ['<!-- rows: begin -->', '<!-- rows: end -->'] as const;
 
 const { values, positionals } = parseArgs({

@@ -1,7 +1,6 @@
-import { must } from '../../lab/mesh.ts';
 import { type Report, row } from '../row.ts';
 import { type BenchMesh, NODES } from './bench-mesh.ts';
-import { agentOn, cpuSeconds, leader, type NodeProcess, rssMb, wireguardGoOn } from './processes.ts';
+import { agentOn, bareNodeMb, cpuPercent, leader, rssMb, wireguardGoOn } from './processes.ts';
 
 const IDLE_SECONDS = 30;
 
@@ -19,7 +18,10 @@ export function footprintRows(suffix: string): readonly string[] {
 export async function footprint({ mesh }: BenchMesh, suffix: string, report: Report): Promise<void> {
   const node = mesh.cluster.node(NODES[0]);
   const programs = { operator: await leader(mesh), agent: await agentOn(node) };
-  const floor = await bareNodeMb(programs.agent);
+  const floor = await bareNodeMb((argv) =>
+    // The image's own, where the agent's mounts and processes are.
+    node.exec(['nsenter', '-t', programs.agent.id, '-m', '-p', 'node', ...argv]),
+  );
   const wireguardGo = `wireguard-go takes another ${(await rssMb(await wireguardGoOn(node))).toFixed(0)} MB`;
   for (const [program, process] of Object.entries(programs)) {
     const more = program === 'agent' ? `; ${wireguardGo}, the kernel's WireGuard none of any process` : '';
@@ -27,26 +29,12 @@ export async function footprint({ mesh }: BenchMesh, suffix: string, report: Rep
     report(row({ name: `${program}_rss_mb_${suffix}`, unit: 'MB', value: await rssMb(process), floor, n: 1, says }));
   }
   const idle = await Promise.all(
-    Object.entries(programs).map(async ([program, process]) => [program, await cpuPercent(process)] as const),
+    Object.entries(programs).map(
+      async ([program, process]) => [program, await cpuPercent(process, IDLE_SECONDS)] as const,
+    ),
   );
   for (const [program, value] of idle) {
     const says = `of one processor in ${IDLE_SECONDS} s in which nobody changes anything, commands it ran included, with ${suffix} MeshPeers`;
     report(row({ name: `idle_cpu_percent_${program}_${suffix}`, unit: '%', value, goal: 1, n: 1, says }));
   }
-}
-
-/** Share of one processor, in percent. */
-async function cpuPercent(process: NodeProcess): Promise<number> {
-  const before = await cpuSeconds(process);
-  const start = performance.now();
-  await new Promise((resolve) => setTimeout(resolve, IDLE_SECONDS * 1000));
-  const seconds = (performance.now() - start) / 1000;
-  return (((await cpuSeconds(process)) - before) * 100) / seconds;
-}
-
-/** The image's own Node.js, where the agent's mounts and processes are, half a second after its start. */
-async function bareNodeMb({ node, id }: NodeProcess): Promise<number> {
-  const program =
-    "setTimeout(() => console.log(/VmRSS:\\s+(\\d+)/.exec(require('node:fs').readFileSync('/proc/self/status', 'utf8'))[1]), 500)";
-  return (Number(must(await node.exec(['nsenter', '-t', id, '-m', '-p', 'node', '-e', program]))) * 1024) / 1e6;
 }

@@ -1,46 +1,63 @@
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { labGroup } from '../../lab/cgroups.ts';
+import type { ExecResult } from '../../lab/exec.ts';
 import { agentOf, DEVICE } from '../../lab/gateway-node.ts';
 import { type Mesh, must, RELEASE } from '../../lab/mesh.ts';
 import type { LabNode } from '../../lab/node.ts';
 
-/** A process on a node, by its id there. */
-export interface NodeProcess {
-  readonly node: LabNode;
+/** A process on a node or a laptop, by its id there. */
+export interface MachineProcess {
+  readonly machine: Pick<LabNode, 'exec'>;
   readonly id: string;
 }
 
 /** The operator that leads. */
-export async function leader({ cluster }: Mesh): Promise<NodeProcess> {
+export async function leader({ cluster }: Mesh): Promise<MachineProcess> {
   const place = ['-n', RELEASE.namespace, 'get'];
   const pod = await cluster.kubectl([...place, 'lease', 'sallyport-operator', '-o', 'jsonpath={.spec.holderIdentity}']);
   const node = cluster.node(await cluster.kubectl([...place, 'pod', pod, '-o', 'jsonpath={.spec.nodeName}']));
   const ids = must(await node.exec(['pgrep', '-xf', 'node /app/operator.mjs run']))
     .trim()
     .split('\n');
-  for (const id of ids) if (await isPod({ node, id }, pod)) return { node, id };
+  for (const id of ids) if (await isPod({ machine: node, id }, pod)) return { machine: node, id };
   throw new Error(`no process of pod ${pod} runs on ${node.name}`);
 }
 
-export async function agentOn(node: LabNode): Promise<NodeProcess> {
+export async function agentOn(node: LabNode): Promise<MachineProcess> {
   const id = await agentOf(node);
   if (id === undefined) throw new Error(`no agent runs on ${node.name}`);
-  return { node, id };
+  return { machine: node, id };
 }
 
 /** The process that serves the gateway's interface, where the kernel does not. */
-export async function wireguardGoOn(node: LabNode): Promise<NodeProcess> {
-  return { node, id: must(await node.exec(['pgrep', '-xf', `wireguard-go -f ${DEVICE}`])).trim() };
+export async function wireguardGoOn(node: LabNode): Promise<MachineProcess> {
+  return { machine: node, id: must(await node.exec(['pgrep', '-xf', `wireguard-go -f ${DEVICE}`])).trim() };
 }
 
 /** Resident memory in megabytes. */
-export async function rssMb(process: NodeProcess): Promise<number> {
+export async function rssMb(process: MachineProcess): Promise<number> {
   return (Number(/^VmRSS:\s+(\d+) kB$/m.exec(await readProc(process, 'status'))?.[1]) * 1024) / 1e6;
 }
 
 /** Processor time so far, in seconds, with that of the commands it has run to their end. */
-export async function cpuSeconds(process: NodeProcess): Promise<number> {
+export async function cpuSeconds(process: MachineProcess): Promise<number> {
   return secondsIn(await readProc(process, 'stat'));
+}
+
+/** Share of one processor in a while from now, in percent. */
+export async function cpuPercent(process: MachineProcess, seconds: number): Promise<number> {
+  const before = await cpuSeconds(process);
+  const start = performance.now();
+  await delay(seconds * 1000);
+  return (((await cpuSeconds(process)) - before) * 100_000) / (performance.now() - start);
+}
+
+/** Resident memory of a Node.js half a second after its start, in megabytes; `node` runs it with these words. */
+export async function bareNodeMb(node: (argv: readonly string[]) => Promise<ExecResult>): Promise<number> {
+  const program =
+    "setTimeout(() => console.log(/VmRSS:\\s+(\\d+)/.exec(require('node:fs').readFileSync('/proc/self/status', 'utf8'))[1]), 500)";
+  return (Number(must(await node(['-e', program]))) * 1024) / 1e6;
 }
 
 /** Processor time so far, in seconds, of all that runs in a lab, by program. */
@@ -58,12 +75,12 @@ export function cpuByProgram(lab: string): ReadonlyMap<string, number> {
   return sums;
 }
 
-async function isPod(process: NodeProcess, pod: string): Promise<boolean> {
+async function isPod(process: MachineProcess, pod: string): Promise<boolean> {
   return (await readProc(process, 'environ')).split('\0').includes(`POD_NAME=${pod}`);
 }
 
-async function readProc({ node, id }: NodeProcess, file: string): Promise<string> {
-  return must(await node.exec(['cat', `/proc/${id}/${file}`]));
+async function readProc({ machine, id }: MachineProcess, file: string): Promise<string> {
+  return must(await machine.exec(['cat', `/proc/${id}/${file}`]));
 }
 
 /** `kube-apiserver`, or for Node.js the script: `agent.mjs`. */
