@@ -14,7 +14,6 @@ export interface Folders {
 }
 
 interface UpCommandOptions extends Folders {
-  readonly full: boolean;
   readonly names: boolean;
   readonly verbose: boolean;
   readonly foreground: boolean;
@@ -70,7 +69,7 @@ function addJoin(root: Command, exit: Exit): void {
     const name = await join(options, profiles, new Date());
     if (!options.up) return;
     const { upAndTry } = await import('./commands/up-and-try.ts');
-    exit(await upAndTry(profiles.read(name), { ...options, profiles, full: false, verbose: false }));
+    exit(await upAndTry(profiles.read(name), { ...options, profiles, verbose: false }));
   });
 }
 
@@ -79,10 +78,9 @@ function addUpAndDown(root: Command, exit: Exit): void {
     .description('bring the tunnel of a profile up')
     .argument('[profile]', 'which; not needed when there is one')
     .option('--all', 'every profile', false)
-    .option('--full', 'everything goes through the tunnel, where a gateway offers that', false)
     .option('--no-names', 'leave the names of this machine alone')
     .option('--foreground', 'stay, and hold the tunnel up until interrupted', false)
-    .option('--verbose', 'tell each step', false);
+    .option('--verbose', 'tell each command that is run', false);
   examples(upCommand, ['sallyport up', 'sallyport up prod --foreground']);
   upCommand.action(async (name: string | undefined, options: UpCommandOptions & { readonly all: boolean }) => {
     const { up, upHere } = await import('./commands/up.ts');
@@ -167,9 +165,10 @@ function addChanges(root: Command, exit: Exit): void {
 function addSupervise(root: Command, exit: Exit): void {
   const command = withFolders(root.command('supervise', { hidden: true }))
     .argument('<profile>')
-    .option('--full', '', false)
-    .option('--no-names');
-  command.action(async (name: string, options: Folders & { readonly full: boolean; readonly names: boolean }) => {
+    .option('--no-names')
+    .option('--verbose', '', false);
+  type Options = Folders & { readonly names: boolean; readonly verbose: boolean };
+  command.action(async (name: string, options: Options) => {
     const { supervise } = await import('./commands/supervise.ts');
     const onReady = (ready: object) => process.stdout.write(`${JSON.stringify(ready)}\n`);
     exit(await supervise(name, { ...options, profiles: profilesIn(options), onReady }));

@@ -45,7 +45,7 @@ function spinner(first: string): Shown {
     end(ok) {
       clearInterval(timer);
       const mark = ok ? styled('green', '✓', process.stderr) : styled('red', '✗', process.stderr);
-      process.stderr.write(`\r\u001b[2K${mark} ${text}\n`);
+      process.stderr.write(`\r\u001b[2K${mark} ${ok ? first : text}\n`);
     },
   };
 }

@@ -33,25 +33,17 @@ export interface TunnelChoices {
   readonly presharedKeyFile?: string | undefined;
   /** Of each gateway's public key, the endpoint that was found best; the most preferred one for the others. */
   readonly endpoints?: ReadonlyMap<PublicKey, Endpoint> | undefined;
-  /** Everything goes through the tunnel that a gateway offers to carry. Otherwise a default route is left out. */
-  readonly full?: boolean;
 }
 
 /** WireGuard's overhead on any underlay (IPv6, 80 bytes) below Ethernet's 1500. */
 const SAFE_MTU = 1420;
-/** A /0 is carried in halves, which are more specific than the default route of the laptop and leave that one as it is. */
-const HALVES: Readonly<Record<string, readonly Cidr[]>> = {
-  '0.0.0.0/0': ['0.0.0.0/1', '128.0.0.0/1'] as Cidr[],
-  '::/0': ['::/1', '8000::/1'] as Cidr[],
-};
-
 /** The tunnel that a configuration asks for. */
 export function tunnelOf(configuration: ClientConfiguration, choices: TunnelChoices): Tunnel {
-  const { device, publicKey, privateKeyFile, presharedKeyFile, endpoints, full = false } = choices;
+  const { device, publicKey, privateKeyFile, presharedKeyFile, endpoints } = choices;
   const peers = configuration.gateways.map((gateway) => ({
     publicKey: gateway.publicKey,
     endpoint: endpoints?.get(gateway.publicKey) ?? gateway.endpoints[0],
-    allowedIPs: gateway.allowedIPs.filter((cidr) => full || !isDefault(cidr)),
+    allowedIPs: gateway.allowedIPs,
     persistentKeepalive: configuration.persistentKeepalive,
   }));
   return {
@@ -62,25 +54,11 @@ export function tunnelOf(configuration: ClientConfiguration, choices: TunnelChoi
     mtu: configuration.mtu ?? SAFE_MTU,
     addresses: configuration.addresses.map(hostCidr),
     peers,
-    routes: routesOf(peers),
+    routes: normalizeCidrs(peers.flatMap(({ allowedIPs }) => allowedIPs)),
   };
-}
-
-/** Whether any gateway offers to carry everything. */
-export function offersEverything({ gateways }: ClientConfiguration): boolean {
-  return gateways.some(({ allowedIPs }) => allowedIPs.some(isDefault));
 }
 
 /** The gateways' own mesh addresses, which prove the path. */
 export function gatewayAddresses({ gateways }: ClientConfiguration): readonly IpAddress[] {
   return gateways.flatMap(({ addresses }) => addresses);
-}
-
-function routesOf(peers: readonly TunnelPeer[]): readonly Cidr[] {
-  const all = normalizeCidrs(peers.flatMap(({ allowedIPs }) => allowedIPs));
-  return all.flatMap((cidr) => HALVES[cidr] ?? [cidr]);
-}
-
-function isDefault(cidr: Cidr): boolean {
-  return cidr in HALVES;
 }

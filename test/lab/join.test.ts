@@ -1,4 +1,8 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inProject } from '../../scripts/support/paths.ts';
+import { commandsIn } from '../scripts/markdown.ts';
+import { withoutNumbers } from '../support/screen.ts';
 import { JoiningLaptop, PublishedProgram } from './joining-laptop.ts';
 import { curl, type Mesh, must, startMesh, until } from './mesh.ts';
 
@@ -167,6 +171,54 @@ describe('what the cluster refuses is told in one sentence', () => {
     await eve.laptop.exec(['rm', '-rf', '/var/home/.config']);
   });
 });
+
+describe.each(['README.md', 'docs/laptop.md'])('%s', (document) => {
+  let reader: JoiningLaptop;
+
+  beforeAll(async () => {
+    reader = await aLaptop(`reader-${document.length}`);
+    await mesh.cluster.tryKubectl([
+      '-n',
+      'demo',
+      'expose',
+      'deployment',
+      'hello-node-1',
+      '--name=hello',
+      '--port=80',
+      '--target-port=8080',
+    ]);
+  });
+
+  test.each(commandsIn(readFileSync(inProject(document), 'utf8'), 'sh test=join'))('%s', async (line) => {
+    must(await reader.shell(line));
+  });
+
+  afterAll(async () => {
+    await reader.sallyport('leave');
+  });
+});
+
+test('a person at a terminal sees what docs/laptop.md shows', async () => {
+  const pat = await aLaptop('pat');
+  for (const line of ['sallyport join -n demo', 'sallyport status', 'sallyport down'])
+    await showsAsDocumented(pat, line);
+  await pat.must('leave');
+});
+
+/** Compares the screen with the one in the document, or puts it there where SALLYPORT_UPDATE_SCREENS says so. */
+async function showsAsDocumented(joining: JoiningLaptop, line: string): Promise<void> {
+  const file = inProject('docs/laptop.md');
+  const text = readFileSync(file, 'utf8');
+  const block = new RegExp(`(?<=\`\`\`text screen\n\\$ ${line}\n)[^\`]*(?=\n\`\`\`)`);
+  const shown = await joining.screen(line);
+  if (process.env.SALLYPORT_UPDATE_SCREENS !== undefined)
+    writeFileSync(
+      file,
+      text.replace(block, () => shown),
+    );
+  const documented = block.exec(text)?.[0] ?? '';
+  expect(withoutNumbers(shown)).toBe(withoutNumbers(documented));
+}
 
 test('a second profile that leads to the same ranges is refused while the first one is up, by name and with a remedy', async () => {
   const zoe = await aLaptop('zoe');

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildProgram } from '../../scripts/build.ts';
 import type { TunnelStatus } from '../../src/cli/supervisor/status.ts';
+import { screenOf } from '../support/screen.ts';
 import { CONTROL_PLANE_ADDRESS } from './addresses.ts';
 import type { ExecResult } from './exec.ts';
 import type { Laptop } from './laptop.ts';
@@ -48,6 +49,20 @@ export class JoiningLaptop {
     const words = line.split(' ').filter((word) => word !== '');
     const argv = [process.execPath, this.#program.file, ...words];
     return this.laptop.exec(argv, { env: { HOME, ...env } });
+  }
+
+  /** A line as a person types it, with `sallyport` on the PATH. */
+  async shell(line: string): Promise<ExecResult> {
+    const node = process.execPath;
+    await this.laptop.writeFile('/var/bin/sallyport', `#!/bin/sh\nexec ${node} ${this.#program.file} "$@"\n`, 0o755);
+    const env = { HOME, PATH: `/var/bin:${this.laptop.environment.PATH}` };
+    return this.laptop.exec(['sh', '-c', line], { env });
+  }
+
+  /** What a person at a terminal of 100 columns sees of a line in the end. */
+  async screen(line: string): Promise<string> {
+    const typed = await this.shell(`script --quiet --return --command '${line}' /dev/null`);
+    return screenOf(must(typed));
   }
 
   /** The same for a command that must succeed; resolves with what it printed. */

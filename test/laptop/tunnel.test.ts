@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { newsOf } from '../../src/laptop/news.ts';
 import { overlapsOf } from '../../src/laptop/overlap.ts';
 import { type ObservedTunnel, stepText, tunnelSteps } from '../../src/laptop/steps.ts';
-import { offersEverything, type Tunnel, tunnelOf } from '../../src/laptop/tunnel.ts';
+import { type Tunnel, tunnelOf } from '../../src/laptop/tunnel.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import { keyPairFrom } from '../../src/net/key.ts';
@@ -23,19 +23,6 @@ describe('the tunnel of a configuration', () => {
     const endpoint = '198.51.100.9:51840' as Endpoint;
     const endpoints = new Map([[gateway?.publicKey ?? own, endpoint]]);
     expect(tunnelOf(configuration, { ...choices, endpoints }).peers[0]?.endpoint).toBe(endpoint);
-  });
-
-  test('carries everything only when that is wished, in halves that leave the default route alone', () => {
-    const gateway = aClientGateway({ allowedIPs: cidrs('0.0.0.0/0', '::/0', '10.96.0.0/12') });
-    const configuration = aClientConfiguration({ gateways: [gateway] });
-    expect(offersEverything(configuration)).toBe(true);
-    expect(tunnelOf(configuration, choices).routes).toEqual(['10.96.0.0/12']);
-    expect(tunnelOf(configuration, { ...choices, full: true }).routes).toEqual([
-      '0.0.0.0/1',
-      '128.0.0.0/1',
-      '::/1',
-      '8000::/1',
-    ]);
   });
 
   test('has the preshared key only where the gateways ask for it', () => {

@@ -6,8 +6,8 @@ import type { Ready } from '../supervisor/supervisor-process.ts';
 export interface SuperviseOptions {
   readonly profiles: Profiles;
   readonly runFolder: string;
-  readonly full: boolean;
   readonly names: boolean;
+  readonly verbose: boolean;
   /** Called once: the tunnel is up, or why it is not. */
   readonly onReady: (ready: Ready) => void;
 }

@@ -1,5 +1,4 @@
 import { type Overlap, overlapsOf, type Routed } from '../../laptop/overlap.ts';
-import { offersEverything } from '../../laptop/tunnel.ts';
 import type { ClientConfiguration } from '../../mesh/client-configuration.ts';
 import { parseCidr } from '../../net/cidr.ts';
 import { tell, UserError } from '../output.ts';
@@ -14,25 +13,22 @@ import { otherRoutes } from '../tunnel/other-routes.ts';
 export interface UpOptions {
   readonly profiles: Profiles;
   readonly runFolder: string;
-  readonly full: boolean;
   readonly names: boolean;
   readonly verbose: boolean;
 }
 
 /** Brings the tunnel of a profile up, as root; does nothing when it is. Returns the exit status. @throws {UserError} */
 export async function up(joined: JoinedProfile, options: UpOptions): Promise<number> {
-  const { profile, configuration } = joined;
-  const { name } = profile;
+  const { name } = joined.profile;
   if ((await askSupervisor(options.runFolder, name)) !== undefined) {
     tell(`${name} is up already; see: sallyport status`);
     return 0;
   }
   if (needsRoot()) return asRoot(upWords(name, options), 'Bringing the interface up');
   if (process.platform !== 'linux') return upElsewhere(process.platform, joined, options);
-  const { runFolder, full, names, profiles } = options;
-  if (full && !offersEverything(configuration)) throw nothingFull(configuration);
+  const { runFolder, names, profiles, verbose } = options;
   await refuseOverlaps(joined, options);
-  const words = { profile: name, profiles: profiles.folder, runFolder, full, names };
+  const words = { profile: name, profiles: profiles.folder, runFolder, names, verbose };
   const { did = [] } = await step(`Bringing ${name} up`, () => startSupervisor(words));
   if (options.verbose) for (const line of did) tell(`  ${line}`);
   for (const notice of await shadows(joined)) tell(notice);
@@ -43,8 +39,7 @@ export async function up(joined: JoinedProfile, options: UpOptions): Promise<num
 async function upElsewhere(platform: string, joined: JoinedProfile, options: UpOptions): Promise<number> {
   const { stepsUp, take } = await import('../tunnel/elsewhere.ts');
   if (platform !== 'darwin' && platform !== 'win32') throw unknownPlatform(platform);
-  const { full, names: withNames, profiles } = options;
-  const steps = stepsUp(platform, joined, profiles, { full, withNames });
+  const steps = stepsUp(platform, joined, options.profiles, options.names);
   await step(`Bringing ${joined.profile.name} up`, () => take(steps, ownCommands()));
   return 0;
 }
@@ -57,15 +52,14 @@ export async function upHere(joined: JoinedProfile, options: UpOptions): Promise
   if (needsRoot()) return asRoot([...upWords(name, options), '--foreground'], 'Bringing the interface up');
   if ((await askSupervisor(options.runFolder, name)) !== undefined)
     throw new UserError(`${name} is up already; take it down first: sallyport down ${name}`);
-  if (options.full && !offersEverything(joined.configuration)) throw nothingFull(joined.configuration);
   await refuseOverlaps(joined, options);
   const { supervise } = await import('./supervise.ts');
   const onReady = ({ problem }: { readonly problem?: string }) => tell(problem ?? `${name} is up; end with Ctrl-C`);
   return supervise(name, { ...options, onReady });
 }
 
-function upWords(name: string, { profiles, full, names, verbose }: UpOptions): readonly string[] {
-  const flags = [...(full ? ['--full'] : []), ...(names ? [] : ['--no-names']), ...(verbose ? ['--verbose'] : [])];
+function upWords(name: string, { profiles, names, verbose }: UpOptions): readonly string[] {
+  const flags = [...(names ? [] : ['--no-names']), ...(verbose ? ['--verbose'] : [])];
   return ['up', name, '--profiles', profiles.folder, ...flags];
 }
 
@@ -99,15 +93,8 @@ function overlapping(name: string, { mine, theirs, other }: Overlap, more: numbe
   );
 }
 
-function nothingFull({ gateways }: ClientConfiguration): UserError {
-  const names = gateways.map(({ name }) => name).join(', ');
-  return new UserError(
-    `--full: no gateway (${names}) carries everything; whoever runs the cluster can offer it by adding 0.0.0.0/0 to spec.advertise.cidrs of the MeshGateway`,
-  );
-}
-
 function rangesOf({ gateways }: ClientConfiguration) {
-  return gateways.flatMap(({ allowedIPs }) => allowedIPs.filter((cidr) => !cidr.endsWith('/0')));
+  return gateways.flatMap(({ allowedIPs }) => allowedIPs);
 }
 
 function cidrOf(text: string) {

@@ -16,8 +16,8 @@ export interface SupervisorWords {
   readonly profile: string;
   readonly profiles: string;
   readonly runFolder: string;
-  readonly full: boolean;
   readonly names: boolean;
+  readonly verbose: boolean;
 }
 
 const POLL_MS = 50;
@@ -40,9 +40,11 @@ export async function startSupervisor(words: SupervisorWords): Promise<Ready> {
 }
 
 /** The command line of the supervisor, after the program's. */
-export function supervisorArguments({ profile, profiles, runFolder, full, names }: SupervisorWords): readonly string[] {
+export function supervisorArguments(words: SupervisorWords): readonly string[] {
+  const { profile, profiles, runFolder, names, verbose } = words;
   const folders = ['--profiles', profiles, '--run-folder', runFolder];
-  return ['supervise', profile, ...folders, ...(full ? ['--full'] : []), ...(names ? [] : ['--no-names'])];
+  const flags = [...(names ? [] : ['--no-names']), ...(verbose ? ['--verbose'] : [])];
+  return ['supervise', profile, ...folders, ...flags];
 }
 
 /** Where the supervisor of a profile writes what it does. */

@@ -20,6 +20,7 @@ import { lookupHere } from '../path/endpoint-names.ts';
 import { PathKeeper } from '../path/path-keeper.ts';
 import { type FirstToAnswer, raceAll } from '../path/race-all.ts';
 import type { JoinedProfile, Profiles } from '../profiles/profiles.ts';
+import { toldCommands } from '../told-commands.ts';
 import { LinuxTunnel } from '../tunnel/linux-tunnel.ts';
 import { gatewayStatus, namesText } from './gateway-status.ts';
 import { Refresher } from './refresher.ts';
@@ -30,8 +31,9 @@ export interface SupervisorOptions {
   readonly profiles: Profiles;
   readonly name: string;
   readonly runFolder: string;
-  readonly full: boolean;
   readonly names: boolean;
+  /** Each command is told as well. */
+  readonly verbose: boolean;
   readonly log: (text: string) => void;
   readonly commands?: Commands | undefined;
 }
@@ -57,13 +59,20 @@ export class Supervisor {
   #names: OpenNames | undefined;
   #keeper: PathKeeper | undefined;
   #syncing: Promise<void> = Promise.resolve();
+  /** The commands of bringing it up, where they are to be told. */
+  readonly #ran: string[] = [];
 
   constructor(options: SupervisorOptions) {
-    const { profiles, name, runFolder, log, commands = ownCommands() } = options;
+    const { profiles, name, runFolder, log, verbose } = options;
+    const commands = options.commands ?? ownCommands();
     this.#options = options;
-    this.#commands = commands;
+    this.#commands = verbose ? toldCommands(commands, (line) => this.#tellCommand(line)) : commands;
     this.#joined = profiles.read(name);
-    this.#tunnel = new LinuxTunnel({ commands, runDir: runFolder, privateKeyFile: profiles.privateKeyFile(name) });
+    this.#tunnel = new LinuxTunnel({
+      commands: this.#commands,
+      runDir: runFolder,
+      privateKeyFile: profiles.privateKeyFile(name),
+    });
     this.#refresher = new Refresher({
       addresses: () => gatewayAddresses(this.#joined.configuration),
       take: (configuration) => this.#take(configuration),
@@ -71,14 +80,15 @@ export class Supervisor {
     });
   }
 
-  /** Brings the tunnel up. Returns what was done, in words. */
+  /** Brings the tunnel up. Returns what was done, in words or, where they are wished, in commands. */
   async open(): Promise<readonly string[]> {
     const { runFolder, name } = this.#options;
     try {
       this.#first = await raceAll(this.#joined.configuration, this.#keys(), MACHINE);
       const did = [...(await this.#sync()), ...(await this.#openNames())];
+      const ran = this.#ran.splice(0);
       this.#socket = await StatusServer.listen(statusSocket(runFolder, name), () => this.status());
-      return did;
+      return this.#options.verbose ? ran : did;
     } catch (error) {
       await this.close();
       throw error;
@@ -172,7 +182,7 @@ export class Supervisor {
   async #openNames(): Promise<readonly string[]> {
     if (!this.#options.names) return [];
     const { profile, configuration } = this.#joined;
-    const wished = splitNames(configuration, { hasShortNames: true, everything: this.#options.full });
+    const wished = splitNames(configuration, { hasShortNames: true, everything: false });
     if (!wished.ok) throw new UserError(`the names of the cluster: ${wished.problem}`);
     if (wished.value === undefined) {
       await this.#names?.close();
@@ -200,14 +210,13 @@ export class Supervisor {
   }
 
   #wanted(): Tunnel {
-    const { profiles, name, full } = this.#options;
+    const { profiles, name } = this.#options;
     return tunnelOf(this.#joined.configuration, {
       device: this.#joined.profile.device,
       publicKey: publicKeyOf(this.#keys().privateKey),
       privateKeyFile: profiles.privateKeyFile(name),
       presharedKeyFile: profiles.presharedKeyFile(name),
       endpoints: new Map([...this.#first].map(([key, { address }]) => [key, address])),
-      full,
     });
   }
 
@@ -238,6 +247,11 @@ export class Supervisor {
     await this.#sync();
     await this.#keeper?.update(configuration, this.#wanted());
     await this.#openNames();
+  }
+
+  #tellCommand(line: string): void {
+    if (this.#socket === undefined) this.#ran.push(line);
+    this.#options.log(line);
   }
 
   #notify(text: string): void {

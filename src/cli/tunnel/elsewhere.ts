@@ -17,10 +17,9 @@ export function stepsUp(
   platform: Elsewhere,
   joined: JoinedProfile,
   profiles: Profiles,
-  { full, withNames }: { readonly full: boolean; readonly withNames: boolean },
+  withNames: boolean,
 ): readonly PlatformStep[] {
-  const names = namesOf(joined, full);
-  const wished = withNames ? names : undefined;
+  const wished = withNames ? namesOf(joined) : undefined;
   const tunnel = tunnelOf(joined, profiles);
   const steps: Parsed<readonly PlatformStep[]> =
     platform === 'darwin' ? macosUp(tunnel, wished) : parsed(windowsUp(tunnel, wished));
@@ -31,7 +30,7 @@ export function stepsUp(
 /** What taking it down takes. */
 export function stepsDown(platform: Elsewhere, joined: JoinedProfile, profiles: Profiles): readonly PlatformStep[] {
   const tunnel = tunnelOf(joined, profiles);
-  return platform === 'darwin' ? macosDown(tunnel, namesOf(joined, false)) : windowsDown(tunnel);
+  return platform === 'darwin' ? macosDown(tunnel, namesOf(joined)) : windowsDown(tunnel);
 }
 
 /** Takes the steps in their order. @throws at the first that fails, unless that is fine */
@@ -49,8 +48,8 @@ function tunnelOf({ profile, configuration }: JoinedProfile, profiles: Profiles)
   return { profile: profile.name, device: profile.device, text };
 }
 
-function namesOf({ configuration }: JoinedProfile, everything: boolean) {
-  const names = splitNames(configuration, { hasShortNames: true, everything });
+function namesOf({ configuration }: JoinedProfile) {
+  const names = splitNames(configuration, { hasShortNames: true, everything: false });
   if (!names.ok) throw new UserError(`the names of the cluster: ${names.problem}`);
   return names.value;
 }

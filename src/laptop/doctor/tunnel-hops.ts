@@ -79,7 +79,7 @@ export const routes: HopKind = {
     if (files.kind === 'unusable' || seen(link) === undefined || found === undefined) return unseenOr(look);
     const { device: own } = files.profile;
     const there = found.routes.filter((route) => route.device === own).map(({ destination }) => destination);
-    const wanted = wantedRoutes(findings, files);
+    const wanted = wantedRoutes(files);
     const missing = wanted.filter((cidr) => !there.includes(cidr));
     if (missing.length > 0) return broken(`no route leads ${missing.join(', ')} into ${own}`, again(name));
     return ok(`${wanted.join(', ')} lead into ${own}`);
@@ -94,7 +94,7 @@ export const conflicts: HopKind = {
     const found = seen(look);
     if (files.kind === 'unusable' || seen(link) === undefined || found === undefined) return unseenOr(look);
     const { device: own } = files.profile;
-    const wanted = wantedRoutes(findings, files);
+    const wanted = wantedRoutes(files);
     const shadow = found.routes.find((route) => route.device !== own && takesFrom(route, wanted));
     if (shadow !== undefined) return shadowed(shadow, wanted, own);
     const needed = [...gatewayAddresses(files.configuration), ...(files.configuration.dns?.servers ?? [])];
@@ -127,23 +127,12 @@ function shadowed({ destination, device: other }: RouteFinding, wanted: readonly
 
 /** Of two routes to the same prefix the kernel takes that of the lower metric, and ours has none to lose. */
 function takesFrom({ destination }: RouteFinding, wanted: readonly Cidr[]): boolean {
-  return wanted.some(
-    (cidr) => !isHalf(cidr) && cidrsOverlap(cidr, destination) && cidrLength(destination) >= cidrLength(cidr),
-  );
+  return wanted.some((cidr) => cidrsOverlap(cidr, destination) && cidrLength(destination) >= cidrLength(cidr));
 }
 
-/** With `up --full` the laptop's own networks stay where they are, which is meant. */
-function isHalf(cidr: Cidr): boolean {
-  return cidrLength(cidr) <= 1;
-}
-
-function wantedRoutes(
-  { supervisor: found }: Findings,
-  { profile: { device: own }, configuration, key }: Read,
-): readonly Cidr[] {
-  const full = found.kind === 'running' && found.routes.some((text) => text.endsWith('/1'));
+function wantedRoutes({ profile: { device: own }, configuration, key }: Read): readonly Cidr[] {
   const publicKey = key.kind === 'read' ? key.publicKey : ('' as PublicKey);
-  return tunnelOf(configuration, { device: own, publicKey, privateKeyFile: '', full }).routes;
+  return tunnelOf(configuration, { device: own, publicKey, privateKeyFile: '' }).routes;
 }
 
 function unseenOr(look: Findings['device'] | Findings['routing']): Judgement {

@@ -567,25 +567,6 @@ describe('what works is not blamed', () => {
         }),
       },
     ],
-    [
-      'a full tunnel beside the own network',
-      {
-        files: someFiles({
-          configuration: {
-            ...aClientConfiguration(),
-            gateways: aClientConfiguration().gateways.map((each) => ({ ...each, allowedIPs: ['0.0.0.0/0' as Cidr] })),
-          },
-        }),
-        supervisor: aSupervisor({ routes: ['0.0.0.0/1', '128.0.0.0/1'] }),
-        routing: found({
-          routes: ['0.0.0.0/1', '128.0.0.0/1', '192.168.1.0/24'].map((destination) => ({
-            destination: destination as Cidr,
-            device: destination.startsWith('192') ? 'eth0' : 'sp-lab',
-          })),
-          ways: new Map(),
-        }),
-      },
-    ],
   ];
 
   test.each(works)('%s', (_what, findings) => {
