@@ -18,6 +18,8 @@ export interface LinuxTunnelOptions {
 
 const WIREGUARD_GO = 'wireguard-go';
 
+import { missingProgram } from './missing-program.ts';
+
 /** The tunnel's interface on this Linux machine, by the kernel's WireGuard or, where there is none, wireguard-go as our child. */
 export class LinuxTunnel {
   readonly #commands: Commands;
@@ -28,11 +30,15 @@ export class LinuxTunnel {
     this.#wireguard = new WireGuard(commands, { privateKeyFile, runDir, wireguardGo: WIREGUARD_GO });
   }
 
-  /** Brings the machine to the tunnel by the smallest change. Returns what was done. */
+  /** Brings the machine to the tunnel by the smallest change. Returns what was done. @throws {UserError} naming a program that is missing */
   async sync(tunnel: Tunnel): Promise<readonly TunnelStep[]> {
-    const steps = tunnelSteps(tunnel, await this.#observe(tunnel.device));
-    for (const step of steps) await this.#perform(tunnel, step);
-    return steps;
+    try {
+      const steps = tunnelSteps(tunnel, await this.#observe(tunnel.device));
+      for (const step of steps) await this.#perform(tunnel, step);
+      return steps;
+    } catch (error) {
+      throw missingProgram(error);
+    }
   }
 
   /** Its gateways with their endpoints, handshakes and counters; empty when there is no interface. */
