@@ -125,7 +125,8 @@ function raced(
   // An interface that was offline may be within the five seconds that it waits before it tries again, so it is set in any case.
   if (!isPresent || why !== 'doubt') return set(state, candidate, rttMs);
   const standing = { ...state.standing, rttMs: usualRtt(state.standing.rttMs, rttMs) };
-  return check({ ...state, standing }, 'again', at);
+  // A queue may have filled since the usual round trip was learnt, and the race has just measured it.
+  return check({ ...state, standing }, 'again', at, Math.max(rttMs, standing.rttMs ?? 0));
 }
 
 function wasSet(
@@ -158,8 +159,12 @@ function proven(state: PathState, rttMs: number | undefined, at: PathMoment): Pa
   });
 }
 
-function check(state: PathState, why: CheckReason, { now }: PathMoment): PathTurn {
-  const { rttMs } = state.standing;
+function check(
+  state: PathState,
+  why: CheckReason,
+  { now }: PathMoment,
+  rttMs: number | undefined = state.standing.rttMs,
+): PathTurn {
   const timeoutMs = why === 'proof' ? proofMs(rttMs) : checkMs(rttMs);
   return {
     state: { ...state, phase: { kind: 'checking', why, begunAt: now } },

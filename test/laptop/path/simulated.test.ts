@@ -1,62 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { Conditions } from '../../support/bad-network/path.ts';
+import { attempts, FAR_AND_LOSSY, GONE, lose, NEAR, oneWay, outage, requests, warmedUp } from './loads.ts';
 import { Simulation } from './simulation.ts';
-
-const NEAR: Partial<Conditions> = { delayMs: 10 };
-const FAR_AND_LOSSY: Partial<Conditions> = { delayMs: 90, jitterMs: 20, loss: 0.05, duplicated: 0.05, reordered: 0.05 };
-const GONE: Partial<Conditions> = { blackHole: true };
-
-/** One request after the other, each a moment after the last was answered; gives the times that they took. */
-function requests(simulation: Simulation, everyMs: number): number[] {
-  const times: number[] = [];
-  const again = () =>
-    simulation.request((ms) => {
-      times.push(ms);
-      simulation.later(everyMs, again);
-    });
-  again();
-  return times;
-}
-
-/** A new connection attempt ten times a second, whether or not others are answered; gives when each answer came. */
-function attempts(simulation: Simulation): number[] {
-  const answers: number[] = [];
-  const again = () => {
-    simulation.send(() => answers.push(simulation.now));
-    simulation.later(100, again);
-  };
-  again();
-  return answers;
-}
-
-/** Datagrams that nobody answers. */
-function oneWay(simulation: Simulation, everyMs: number): void {
-  const again = () => {
-    simulation.send(undefined);
-    simulation.later(everyMs, again);
-  };
-  again();
-}
-
-function lose(simulation: Simulation, place: number, conditions = GONE): void {
-  const node = simulation.nodes[place];
-  if (node === undefined) throw new Error(`no node ${place}`);
-  node.up = conditions;
-  node.down = conditions;
-}
-
-/** A path that was dialled while the network was good, and then became so. */
-function warmedUp(seed: number, ...conditions: readonly Partial<Conditions>[]): Simulation {
-  const simulation = new Simulation(seed, ...conditions.map(({ delayMs = 0 }) => ({ delayMs })));
-  simulation.pass(2_000);
-  for (const [place, one] of conditions.entries()) lose(simulation, place, one);
-  return simulation;
-}
-
-/** Milliseconds from a moment to the first answer after it. */
-function outage(answers: readonly number[], from: number): number {
-  return (answers.find((at) => at > from + 250) ?? Number.POSITIVE_INFINITY) - from;
-}
 
 const SEEDS = Array.from({ length: 60 }, (_, index) => 1_000 * index + 1);
 
@@ -127,6 +71,28 @@ describe('a path with traffic', () => {
           present: 0,
           sets: 0,
         });
+      }
+  });
+
+  it('never moves, and renews no session, when a full queue makes every way thirty times as long', () => {
+    for (const seed of SEEDS)
+      for (const [load, isAlone] of [
+        [requests, true],
+        [attempts, true],
+        [oneWay, true],
+        [requests, false],
+        [oneWay, false],
+      ] as const) {
+        const simulation = new Simulation(seed, NEAR, NEAR);
+        simulation.state = { ...simulation.state, isAlone };
+        simulation.pass(2_000);
+        load(simulation, 700);
+        simulation.pass(5_000 + (seed % 700));
+        for (const place of [0, 1]) lose(simulation, place, { delayMs: 300, jitterMs: 10 });
+        simulation.pass(30_000);
+        const { present, state } = simulation;
+        expect({ seed, present, sets: simulation.count('set') }).toEqual({ seed, present: 0, sets: 0 });
+        expect(state.standing.condition).toBe('working');
       }
   });
 
