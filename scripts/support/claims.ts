@@ -65,6 +65,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
     'whatever is wrong becomes a condition that says why and what to do, and disturbs nobody',
   'test/lab/crd-validation.test.ts': 'the real API server accepts and refuses what the schema says',
   'test/lab/describe.test.ts': '`kubectl describe` alone tells what works, what does not, and what to do',
+  'test/lab/doctor.test.ts':
+    'of thirty things that are broken on purpose, `sallyport doctor` names the hop, and what it says to do mends it',
   'test/lab/evidence.test.ts': 'a failing test of the lab leaves logs, objects, kernel state and a capture, and no key',
   'test/lab/isolation.test.ts': 'a device reaches Services, but no node, no pod, no other device',
   'test/lab/join.test.ts':

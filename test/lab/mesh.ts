@@ -93,14 +93,14 @@ export class Mesh {
   }
 
   /** Changes fields of a device's spec, as `kubectl patch` does; resolves with the time of kubectl's answer. */
-  async patchDevice({ namespace, name }: Device, spec: object): Promise<number> {
+  async patchDevice({ namespace, name }: Pick<Device, 'namespace' | 'name'>, spec: object): Promise<number> {
     const patch = JSON.stringify({ spec });
     await this.cluster.kubectl(['-n', namespace, 'patch', PEERS, name, '--type=merge', '-p', patch]);
     return Date.now();
   }
 
   /** Deletes the MeshPeer of a device; resolves with the time of kubectl's answer. */
-  async deleteDevice({ namespace, name }: Device): Promise<number> {
+  async deleteDevice({ namespace, name }: Pick<Device, 'namespace' | 'name'>): Promise<number> {
     await this.cluster.kubectl(['-n', namespace, 'delete', PEERS, name, '--wait=false']);
     return Date.now();
   }

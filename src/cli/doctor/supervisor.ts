@@ -8,11 +8,9 @@ export async function lookAtSupervisor(runFolder: string, name: string): Promise
   try {
     const told = await askSupervisor(runFolder, name);
     if (told === undefined) return { kind: 'none' };
-    const { pid, routes, names, gateways } = told;
-    const endpoints = new Map(
-      gateways.flatMap(({ name: of, endpoint }) => (endpoint === undefined ? [] : [[of, endpoint]])),
-    );
-    return { kind: 'running', pid, routes, endpoints, names, leavesNames: await leavesNames(pid) };
+    const { pid, routes, names } = told;
+    const notices = told.notices.map(({ text }) => text);
+    return { kind: 'running', pid, routes, names, notices, leavesNames: await leavesNames(pid) };
   } catch (error) {
     return { kind: 'mute', problem: messageOf(error) };
   }

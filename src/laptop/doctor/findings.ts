@@ -59,10 +59,10 @@ export type SupervisorFinding =
       readonly kind: 'running';
       readonly pid: number;
       readonly routes: readonly string[];
-      /** Where the interface sends to now, by the gateway's name. */
-      readonly endpoints: ReadonlyMap<string, string>;
       /** How it set up names; undefined when it did not. */
       readonly names: string | undefined;
+      /** What happened meanwhile, newest last. */
+      readonly notices: readonly string[];
       /** Whether it was told to leave names alone; undefined when that is not known. */
       readonly leavesNames: boolean | undefined;
     };

@@ -12,6 +12,8 @@ const RCODES: Readonly<Record<number, string>> = {
   5: 'REFUSED',
 };
 const NXDOMAIN = 3;
+/** How a supervisor's notice about names begins. */
+const NO_NAMES = 'names are not set up';
 
 /** Each gateway answers through the tunnel at one of its mesh addresses; that nobody listens there is an answer too. */
 export const gatewayAddress: HopKind = {
@@ -110,19 +112,15 @@ export const names: HopKind = {
     const again = `sallyport down ${name} && sallyport up ${name}`;
     if (supervisor.kind === 'running' && supervisor.leavesNames === true)
       return skipped(`the tunnel was brought up with --no-names; with names: ${again}`);
-    const { code } = look.answer;
-    if (supervisor.kind === 'running' && supervisor.names === undefined)
-      return broken(
-        `this machine does not find ${look.name} (${code}): the names of the cluster are not set up here`,
-        again,
-      );
-    const how = supervisor.kind === 'running' ? supervisor.names : undefined;
-    return broken(
-      `this machine does not find ${look.name} (${code})${how === undefined ? '' : `, though names were set up by ${how}`}`,
-      again,
-    );
+    return broken(`this machine does not find ${look.name} (${look.answer.code})${namesStanding(supervisor)}`, again);
   },
 };
+
+function namesStanding(supervisor: Findings['supervisor']): string {
+  if (supervisor.kind !== 'running') return '';
+  if (supervisor.names !== undefined) return `, though names were set up by ${supervisor.names}`;
+  return `: ${supervisor.notices.findLast((text) => text.startsWith(NO_NAMES)) ?? NO_NAMES}`;
+}
 
 /** The way goes on to Services: the one that every cluster has answers. */
 export const kubernetesService: HopKind = {

@@ -431,6 +431,16 @@ const SITUATIONS: readonly Situation[] = [
     mend: /sallyport up lab/,
   },
   {
+    what: 'names could not be set up',
+    findings: {
+      supervisor: aSupervisor({ names: undefined, notices: ['names are not set up: resolvectl is missing'] }),
+      inside: someInside({ names: notFound }),
+    },
+    hop: 'names',
+    why: /names are not set up: resolvectl is missing/,
+    mend: /sallyport up lab/,
+  },
+  {
     what: 'somebody rewrote resolv.conf',
     findings: { inside: someInside({ names: notFound }) },
     hop: 'names',

@@ -56,8 +56,8 @@ export function aSupervisor(over: Partial<Running> = {}): Running {
     kind: 'running',
     pid: 4711,
     routes: ['10.96.0.0/12', '10.213.0.1/32'],
-    endpoints: new Map([['default', '192.0.2.11:51840']]),
     names: 'systemd-resolved',
+    notices: [],
     leavesNames: false,
     ...over,
   };

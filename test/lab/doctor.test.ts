@@ -1,0 +1,297 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Diagnosis } from '../../src/laptop/doctor/diagnose.ts';
+import { JoiningLaptop, PublishedProgram } from './joining-laptop.ts';
+import { type Mesh, must, startMesh, until } from './mesh.ts';
+
+let mesh: Mesh;
+let program: PublishedProgram;
+let ada: JoiningLaptop;
+
+const PEER = { namespace: 'demo', name: 'root-ada' };
+const FILES = '/var/home/.config/sallyport/profiles/lab';
+const SERVICE = '--service hello-node-1.demo';
+const AGAIN = 'sallyport down lab && sallyport up lab';
+
+beforeAll(async () => {
+  [mesh, program] = await Promise.all([startMesh('doctor'), PublishedProgram.build()]);
+  ada = new JoiningLaptop(await mesh.cluster.addLaptop('ada'), program);
+  await ada.giveKubeconfig(mesh, 'ada', 'demo');
+  await ada.must('join');
+});
+
+afterAll(async () => {
+  await mesh?.cluster.stop();
+  await program?.remove();
+});
+
+/** Something that is broken on purpose. `undo` puts it right where doctor's own remedy is not a command that does. */
+interface Situation {
+  readonly what: string;
+  readonly hop: string;
+  readonly why: RegExp;
+  /** On the laptop, in a shell. */
+  readonly breaks: string | (() => Promise<unknown>);
+  readonly undo?: string | (() => Promise<unknown>);
+  readonly ask?: string;
+}
+
+/** A firewall on the laptop that drops what the rule matches. */
+function dropping(hook: 'input' | 'output', rule: string): Pick<Situation, 'breaks' | 'undo'> {
+  const chain = `chain c { type filter hook ${hook} priority 0; ${rule} drop; }`;
+  return { breaks: `nft 'table inet broken { ${chain}; }'`, undo: 'nft delete table inet broken' };
+}
+
+/** Another endpoint in the profile. */
+function dialling(endpoint: string): Pick<Situation, 'breaks' | 'undo'> {
+  const file = `${FILES}/sallyport.conf`;
+  const edit = `s/^Endpoint = .*/Endpoint = ${endpoint}/; /^# Endpoints: /d`;
+  return { breaks: `cp ${file} /var/kept && sed -i '${edit}' ${file}`, undo: `mv /var/kept ${file}` };
+}
+
+const AWAY = dialling('203.0.113.1:51840');
+
+const SITUATIONS: readonly Situation[] = [
+  {
+    what: 'a profile that is garbage',
+    hop: 'profile',
+    why: /sallyport\.conf/,
+    breaks: `cp ${FILES}/sallyport.conf /var/kept && echo garbage > ${FILES}/sallyport.conf`,
+    undo: `mv /var/kept ${FILES}/sallyport.conf`,
+  },
+  {
+    what: 'a private key that everybody may read',
+    hop: 'key',
+    why: /mode 0644/,
+    breaks: `chmod 644 ${FILES}/private.key`,
+  },
+  {
+    what: 'a private key that is gone',
+    hop: 'key',
+    why: /no private key/,
+    breaks: `mv ${FILES}/private.key /var/kept`,
+    undo: `mv /var/kept ${FILES}/private.key`,
+  },
+  {
+    what: 'a private key that is another one',
+    hop: 'key',
+    why: /the cluster knows another key/,
+    breaks: `cp -p ${FILES}/private.key /var/kept && wg genkey > ${FILES}/private.key`,
+    undo: `mv /var/kept ${FILES}/private.key; sleep 1; ${AGAIN}`,
+  },
+  {
+    what: 'a time that is over',
+    hop: 'expiry',
+    why: /was over/,
+    breaks: () => mesh.patchDevice(PEER, { expiresAt: '2026-01-01T00:00:00Z' }),
+    undo: readmitted({ expiresAt: null }),
+  },
+  { what: 'a tunnel that is down', hop: 'supervisor', why: /is down/, breaks: 'sallyport down lab' },
+  {
+    what: 'a supervisor that was killed',
+    hop: 'supervisor',
+    why: /no supervisor runs/,
+    breaks: 'kill -9 $(sallyport status -o json | grep \'"pid"\' | tr -cd 0-9)',
+  },
+  { what: 'an interface that was removed', hop: 'interface', why: /not there/, breaks: 'ip link delete sp-lab' },
+  {
+    what: 'an interface that is switched off',
+    hop: 'interface',
+    why: /switched off/,
+    breaks: 'ip link set dev sp-lab down',
+  },
+  {
+    what: 'an interface with another key',
+    hop: 'interface',
+    why: /another private key/,
+    breaks: 'wg genkey > /var/other && wg set sp-lab private-key /var/other',
+  },
+  {
+    what: 'an interface that has forgotten the gateway',
+    hop: 'interface',
+    why: /does not know gateway default/,
+    breaks: 'wg set sp-lab peer $(wg show sp-lab peers) remove',
+  },
+  {
+    what: 'an address that was removed',
+    hop: 'addresses',
+    why: /lacks the address/,
+    breaks: 'ip address flush dev sp-lab scope global',
+  },
+  {
+    what: 'a route that was removed',
+    hop: 'routes',
+    why: /10\.96\.0\.0\/16/,
+    breaks: 'ip route delete 10.96.0.0/16 dev sp-lab',
+  },
+  {
+    what: "another VPN's more specific route",
+    hop: 'other routes',
+    why: /10\.96\.0\.0\/24 goes to tun9/,
+    breaks: 'ip link add tun9 type veth peer name tun9-peer && ip link set tun9 up && ip route add 10.96.0.0/24 dev tun9',
+  },
+  {
+    what: "another VPN's rule",
+    hop: 'other routes',
+    why: /10\.96\.0\.10 leave by tun9/,
+    breaks: 'ip route add 10.96.0.10 dev tun9 table 77 && ip rule add to 10.96.0.10 lookup 77',
+    undo: 'ip rule delete to 10.96.0.10 lookup 77; ip link delete tun9',
+  },
+  {
+    what: 'an endpoint whose name is not found',
+    hop: 'endpoint',
+    why: /gateway\.invalid/,
+    ...dialling('gateway.invalid:51840'),
+  },
+  {
+    what: 'a MeshPeer that is suspended',
+    hop: 'acceptance',
+    why: /suspended/,
+    breaks: () => mesh.patchDevice(PEER, { suspended: true }).then(() => mesh.untilPeer(PEER, 'Accepted', 'False')),
+    undo: readmitted({ suspended: null }),
+  },
+  {
+    what: 'an endpoint at which nothing listens',
+    hop: 'handshake',
+    why: /nothing listens on UDP/,
+    ...dialling('172.30.0.1:51899'),
+  },
+  {
+    what: 'an endpoint to which there is no way',
+    hop: 'handshake',
+    why: /no way to 203\.0\.113\.1/,
+    breaks: `ip route add unreachable 203.0.113.1 && ${AWAY.breaks}`,
+    undo: `ip route delete unreachable 203.0.113.1; ${AWAY.undo}`,
+  },
+  {
+    what: 'a firewall of its own that stops UDP',
+    hop: 'handshake',
+    why: /own firewall/,
+    ...dropping('output', 'udp dport 51840'),
+  },
+  {
+    what: 'a network that drops UDP',
+    hop: 'handshake',
+    why: /UDP is dropped on the way/,
+    ...dropping('input', 'udp sport 51840'),
+  },
+  {
+    what: 'a tunnel through which nothing comes back',
+    hop: 'mesh address',
+    why: /10\.213\.0\.1/,
+    ...dropping('input', 'iifname "sp-lab"'),
+  },
+  {
+    what: 'a path that swallows large packets',
+    hop: 'mtu',
+    why: /those of 1320 come back/,
+    ...dropping('input', 'iifname "sp-lab" meta length > 1330'),
+  },
+  {
+    what: "the cluster's DNS, which does not answer",
+    hop: 'cluster dns',
+    why: /10\.96\.0\.10 does not answer/,
+    ...dropping('input', 'iifname "sp-lab" udp sport 53'),
+  },
+  {
+    what: 'names that the machine does not find',
+    hop: 'names',
+    why: /does not find kubernetes\.default/,
+    ...dropping('input', 'ip daddr 127.0.53.53'),
+  },
+  {
+    what: 'Services that do not answer',
+    hop: 'services',
+    why: /does not answer/,
+    ...dropping('input', 'iifname "sp-lab" tcp sport 443'),
+  },
+  {
+    what: 'a Service that is not there',
+    hop: 'service',
+    why: /no Service nobody\.demo/,
+    breaks: 'true',
+    undo: 'true',
+    ask: '--service nobody.demo',
+  },
+  {
+    what: 'a Service without an endpoint',
+    hop: 'service',
+    why: /no ready endpoint/,
+    breaks: () => mesh.apply(EMPTY),
+    undo: 'true',
+    ask: '--service empty.demo',
+  },
+  {
+    what: 'a port that the Service does not have',
+    hop: 'service',
+    why: /no such port/,
+    breaks: 'true',
+    undo: 'true',
+    ask: '--service hello-node-1.demo:81',
+  },
+  {
+    what: 'a MeshPeer that was deleted',
+    hop: 'acceptance',
+    why: /no MeshPeer demo\/root-ada/,
+    breaks: () => mesh.deleteDevice(PEER),
+  },
+];
+
+const EMPTY = {
+  apiVersion: 'v1',
+  kind: 'Service',
+  metadata: { name: 'empty', namespace: 'demo' },
+  spec: { selector: { app: 'nobody' }, ports: [{ port: 80 }] },
+};
+
+describe('doctor', () => {
+  test('finds nothing wrong with a laptop of which everything works, with a kubeconfig and without', async () => {
+    const withIt = await examined(SERVICE);
+    expect(withIt.verdict).toBeUndefined();
+    expect(statusOf(withIt, 'acceptance')).toBe('ok');
+    must(await ada.shell('mv ~/.kube/config /var/config'));
+    const without = await ada.sallyport(`doctor ${SERVICE}`);
+    must(await ada.shell('mv /var/config ~/.kube/config'));
+    expect(without).toMatchObject({ code: 0, stdout: expect.stringContaining('All that was looked at works') });
+    console.log(without.stdout);
+  });
+
+  test.each(SITUATIONS)('names $hop for $what, and what mends it', async ({ hop, why, breaks, undo, ask = '' }) => {
+    await done(breaks);
+    const began = performance.now();
+    const { verdict } = await examined(ask);
+    console.log(`${((performance.now() - began) / 1000).toFixed(1)} s: ${verdict?.hop}: ${verdict?.why}`);
+    await done(undo ?? verdict?.mend ?? 'false');
+    expect(verdict).toMatchObject({ hop, status: 'broken', why: expect.stringMatching(why) });
+    await until(
+      'a doctor who finds nothing any more',
+      () => examined(''),
+      (again) => again.verdict === undefined,
+      20,
+    );
+  });
+});
+
+async function examined(words: string): Promise<Diagnosis> {
+  const { code, stdout, stderr } = await ada.sallyport(`doctor -o json ${words}`);
+  expect(stderr).toBe('');
+  const diagnosis = JSON.parse(stdout) as Diagnosis;
+  expect(code).toBe(diagnosis.verdict === undefined ? 0 : 3);
+  return diagnosis;
+}
+
+async function done(act: string | (() => Promise<unknown>)): Promise<void> {
+  if (typeof act === 'string') must(await ada.shell(act));
+  else await act();
+}
+
+/** Puts fields of the MeshPeer back, and waits until the nodes know it again. */
+function readmitted(spec: object): () => Promise<unknown> {
+  return async () => {
+    await mesh.patchDevice(PEER, spec);
+    await mesh.untilPeer(PEER, 'Programmed');
+  };
+}
+
+function statusOf({ hops }: Diagnosis, name: string): string | undefined {
+  return hops.find(({ hop }) => hop === name)?.status;
+}
