@@ -149,9 +149,13 @@ export class Supervisor {
         const done = await this.#tunnel.sync(tunnel);
         return done.map((step) => stepText(step, tunnel.device));
       });
-    this.#syncing = work.then((did) => {
-      for (const text of did) this.#options.log(text);
-    });
+    // Whoever asked for it is told why it failed; the next one waits for its end alone.
+    this.#syncing = work.then(
+      (did) => {
+        for (const text of did) this.#options.log(text);
+      },
+      () => undefined,
+    );
     return work;
   }
 
