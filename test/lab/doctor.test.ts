@@ -35,14 +35,20 @@ interface Situation {
   readonly ask?: string;
 }
 
+/** Both by a shell. */
+interface Shell {
+  readonly breaks: string;
+  readonly undo: string;
+}
+
 /** A firewall on the laptop that drops what the rule matches. */
-function dropping(hook: 'input' | 'output', rule: string): Pick<Situation, 'breaks' | 'undo'> {
+function dropping(hook: 'input' | 'output', rule: string): Shell {
   const chain = `chain c { type filter hook ${hook} priority 0; ${rule} drop; }`;
   return { breaks: `nft 'table inet broken { ${chain}; }'`, undo: 'nft delete table inet broken' };
 }
 
 /** Another endpoint in the profile. */
-function dialling(endpoint: string): Pick<Situation, 'breaks' | 'undo'> {
+function dialling(endpoint: string): Shell {
   const file = `${FILES}/sallyport.conf`;
   const edit = `s/^Endpoint = .*/Endpoint = ${endpoint}/; /^# Endpoints: /d`;
   return { breaks: `cp ${file} /var/kept && sed -i '${edit}' ${file}`, undo: `mv /var/kept ${file}` };
@@ -127,7 +133,8 @@ const SITUATIONS: readonly Situation[] = [
     what: "another VPN's more specific route",
     hop: 'other routes',
     why: /10\.96\.0\.0\/24 goes to tun9/,
-    breaks: 'ip link add tun9 type veth peer name tun9-peer && ip link set tun9 up && ip route add 10.96.0.0/24 dev tun9',
+    breaks:
+      'ip link add tun9 type veth peer name tun9-peer && ip link set tun9 up && ip route add 10.96.0.0/24 dev tun9',
   },
   {
     what: "another VPN's rule",
