@@ -120,8 +120,8 @@ function looping({ endpoints }: Findings, own: string): Judgement | undefined {
 function shadowed({ destination, device: other }: RouteFinding, wanted: readonly Cidr[], own: string): Judgement {
   const mine = wanted.find((cidr) => cidrsOverlap(cidr, destination));
   return broken(
-    `${destination} goes to ${other} instead of ${own}, so what the cluster has there in ${mine} is not reached`,
-    `take down whatever made ${other}, or its route: sudo ip route del ${destination} dev ${other}`,
+    `${destination} goes to ${other}, another program's, instead of ${own}, so what the cluster has there in ${mine} is not reached`,
+    `sudo ip route del ${destination} dev ${other}`,
   );
 }
 

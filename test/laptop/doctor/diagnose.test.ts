@@ -210,7 +210,7 @@ const SITUATIONS: readonly Situation[] = [
     },
     hop: 'other routes',
     why: /10\.96\.0\.0\/16 goes to tun0/,
-    mend: /ip route del 10\.96\.0\.0\/16 dev tun0/,
+    mend: /^sudo ip route del 10\.96\.0\.0\/16 dev tun0$/,
   },
   {
     what: "another VPN's rule comes first",
