@@ -70,12 +70,6 @@ export class JoiningLaptop {
     return must(await this.sallyport(line));
   }
 
-  /** Runs a line of a shell in the person's home, in which `sallyport` is the program and `sudo` asks for no password. */
-  shell(line: string): Promise<ExecResult> {
-    const programs = `sallyport() { '${process.execPath}' '${this.#program.file}' "$@"; }; sudo() { "$@"; }`;
-    return this.laptop.exec(['sh', '-c', `${programs}; ${line}`], { env: { HOME } });
-  }
-
   /** The status of the only profile, as `-o json` tells it. */
   async status(): Promise<{ readonly state: string; readonly tunnel?: TunnelStatus }> {
     const [only] = JSON.parse((await this.sallyport('status -o json')).stdout);
