@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inProject } from '../../scripts/support/paths.ts';
 import { commandsIn } from '../scripts/markdown.ts';
 import { withoutNumbers } from '../support/screen.ts';
-import { JoiningLaptop, PublishedProgram } from './joining-laptop.ts';
+import { type JoinedStatus, JoiningLaptop, PublishedProgram } from './joining-laptop.ts';
 import { curl, type Mesh, must, startMesh, until } from './mesh.ts';
 
 const SERVICE = 'http://hello-node-2.demo.svc.cluster.local';
@@ -200,8 +200,11 @@ describe.each(['README.md', 'docs/laptop.md'])('%s', (document) => {
 
 test('a person at a terminal sees what docs/laptop.md shows', async () => {
   const pat = await aLaptop('pat');
-  for (const line of ['sallyport join -n demo', 'sallyport status', 'sallyport down'])
-    await showsAsDocumented(pat, line);
+  await showsAsDocumented(pat, 'sallyport join -n demo');
+  const isProven = ({ tunnel }: JoinedStatus) => tunnel?.gateways.every(({ rttMs }) => rttMs !== undefined) === true;
+  await until('a round trip', () => pat.status(), isProven);
+  await showsAsDocumented(pat, 'sallyport status');
+  await showsAsDocumented(pat, 'sallyport down');
   await pat.must('leave');
 });
 

@@ -34,6 +34,12 @@ export class PublishedProgram {
   }
 }
 
+/** A profile and its tunnel, as `status -o json` tells them. */
+export interface JoinedStatus {
+  readonly state: string;
+  readonly tunnel?: TunnelStatus;
+}
+
 /** A laptop of somebody who has a kubeconfig and the program, and nothing else of Sallyport. */
 export class JoiningLaptop {
   readonly laptop: Laptop;
@@ -71,7 +77,7 @@ export class JoiningLaptop {
   }
 
   /** The status of the only profile, as `-o json` tells it. */
-  async status(): Promise<{ readonly state: string; readonly tunnel?: TunnelStatus }> {
+  async status(): Promise<JoinedStatus> {
     const [only] = JSON.parse((await this.sallyport('status -o json')).stdout);
     return only;
   }
