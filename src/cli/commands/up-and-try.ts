@@ -1,10 +1,9 @@
-import { lookup } from 'node:dns/promises';
+import { askSystemResolver } from '../doctor/system-resolver.ts';
 import { styled, tell } from '../output.ts';
+import { ownCommands } from '../own-commands.ts';
 import type { JoinedProfile } from '../profiles/profiles.ts';
 import { step } from '../progress.ts';
 import { type UpOptions, up } from './up.ts';
-
-const PATIENCE_MS = 10_000;
 
 /** Brings the tunnel up for the first time, looks a name of the cluster up as any program would, and says how to go on. */
 export async function upAndTry(joined: JoinedProfile, options: UpOptions): Promise<number> {
@@ -24,21 +23,6 @@ export async function upAndTry(joined: JoinedProfile, options: UpOptions): Promi
 }
 
 async function tryName(name: string): Promise<void> {
-  try {
-    await step(`Looking up ${name}`, () => within(lookup(name), PATIENCE_MS));
-  } catch (error) {
-    tell(
-      `${name} is not found (${error instanceof Error ? error.message : error}); find out why with: sallyport doctor`,
-    );
-  }
-}
-
-async function within<T>(work: Promise<T>, ms: number): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`no answer within ${ms / 1000} s`)), ms);
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+  const found = await step(`Looking up ${name}`, () => askSystemResolver(ownCommands(), name));
+  if (found.kind === 'not-found') tell(`${name} is not found (${found.code}); find out why with: sallyport doctor`);
 }
