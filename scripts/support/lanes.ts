@@ -11,6 +11,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   'test/lab/upgrade.test.ts': 150,
   'test/lab/revocation.test.ts': 85,
   'test/lab/describe.test.ts': 80,
+  'test/lab/doctor.test.ts': 250,
   'test/lab/isolation.test.ts': 60,
   'test/lab/preshared-key.test.ts': 40,
   'test/lab/join.test.ts': 110,
@@ -22,7 +23,10 @@ const SECONDS: Readonly<Record<string, number>> = {
   'test/kernel/node-faults.test.ts': 60,
   'test/kernel/drift.test.ts': 60,
   'test/kernel/bad-network.test.ts': 30,
+  'test/kernel/path.test.ts': 110,
   'test/netns/bad-network.test.ts': 75,
+  'test/netns/path.test.ts': 60,
+  'test/netns/names.test.ts': 40,
   'test/netns/usermode.test.ts': 50,
   'test/netns/packets.test.ts': 30,
 };
