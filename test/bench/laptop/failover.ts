@@ -93,7 +93,7 @@ function tell({ row: name, rivalRow, says }: WayToDie, seen: readonly Failover[]
   const each = seen.map(
     ({ cli }) => `${(cli.ms / 1000).toFixed(2)}${cli.overAt === undefined ? ' without an end' : ''}`,
   );
-  const what = `without an answer to new connections, of which one is begun every ${EVERY_MS} ms, when ${says}`;
+  const what = `without an answer to new connections, one begun every ${EVERY_MS} ms, when ${says}`;
   report(
     row({
       name,
@@ -102,7 +102,7 @@ function tell({ row: name, rivalRow, says }: WayToDie, seen: readonly Failover[]
       goal: 1,
       floor: rival,
       n: seen.length,
-      says: `${what}: the gateway's node in use; the longest of ${each.join(', ')}; while nothing happened, answers came at most ${usual} ms apart; rival: ${rivalRow}`,
+      says: `${what}; the longest of ${each.join(', ')}; while nothing happened, answers came at most ${usual} ms apart; rival: ${rivalRow}`,
     }),
   );
   const end =

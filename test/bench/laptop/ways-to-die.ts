@@ -9,6 +9,7 @@ const TABLE = 'bench_hole';
 export interface WayToDie {
   readonly row: string;
   readonly rivalRow: string;
+  /** Completes "when …". */
   readonly says: string;
   readonly times: number;
   /** Resolves as soon as it is done, with what undoes it. */
@@ -19,11 +20,11 @@ export const WAYS_TO_DIE: readonly WayToDie[] = [
   {
     row: 'failover_cli_black_hole_s',
     rivalRow: 'failover_stock_black_hole_s',
-    says: 'its endpoint becomes a black hole',
+    says: 'the endpoint in use becomes a black hole',
     times: 5,
     act: blackHole,
   },
-  { row: 'failover_cli_s', rivalRow: 'failover_stock_s', says: 'it is killed', times: 3, act: kill },
+  { row: 'failover_cli_s', rivalRow: 'failover_stock_s', says: 'the gateway node in use is killed', times: 5, act: kill },
 ];
 
 /** At the node, in both directions: a laptop that may not send would be told so at once. */
