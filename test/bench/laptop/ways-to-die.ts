@@ -24,7 +24,13 @@ export const WAYS_TO_DIE: readonly WayToDie[] = [
     times: 5,
     act: blackHole,
   },
-  { row: 'failover_cli_s', rivalRow: 'failover_stock_s', says: 'the gateway node in use is killed', times: 5, act: kill },
+  {
+    row: 'failover_cli_s',
+    rivalRow: 'failover_stock_s',
+    says: 'the gateway node in use is killed',
+    times: 5,
+    act: kill,
+  },
 ];
 
 /** At the node, in both directions: a laptop that may not send would be told so at once. */
