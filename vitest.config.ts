@@ -9,6 +9,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/netns/**', 'test/kernel/**', 'test/lab/**', 'test/bench/**', 'node_modules/**'],
     testTimeout: 10_000,
+    // Some build a program first, which takes long where others compute.
+    hookTimeout: 60_000,
     restoreMocks: true,
     // No test mocks a module or leaves state in one, so files may share a worker.
     isolate: false,

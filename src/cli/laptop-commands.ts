@@ -170,6 +170,8 @@ function addSupervise(root: Command, exit: Exit): void {
   type Options = Folders & { readonly names: boolean; readonly verbose: boolean };
   command.action(async (name: string, options: Options) => {
     const { supervise } = await import('./commands/supervise.ts');
+    // Whoever waited for the line may have been interrupted; the tunnel goes on.
+    process.stdout.on('error', () => undefined);
     const onReady = (ready: object) => process.stdout.write(`${JSON.stringify(ready)}\n`);
     exit(await supervise(name, { ...options, profiles: profilesIn(options), onReady }));
   });

@@ -7,12 +7,14 @@ const NAME = /^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$/;
 /** Linux has 15 bytes for the name of an interface (IFNAMSIZ - 1). */
 const INTERFACE_LENGTH = 15;
 const PREFIX = 'sp-';
+/** Root takes an interface of this name away, so it is none of anybody else's. */
+const DEVICE = /^sp-[a-z0-9][a-z0-9-]{0,11}$/;
 
 const profileSchema = z.object({
   version: z.literal(1),
   name: z.string().regex(NAME),
   /** The name of the interface, the same at each `up`. */
-  device: z.string().max(INTERFACE_LENGTH),
+  device: z.string().regex(DEVICE),
   /** The MeshPeer in its cluster. */
   namespace: z.string().min(1),
   peer: z.string().min(1),

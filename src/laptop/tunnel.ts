@@ -1,7 +1,7 @@
 import type { ClientConfiguration } from '../mesh/client-configuration.ts';
-import type { IpAddress } from '../net/address.ts';
+import { type IpAddress, parseAddress } from '../net/address.ts';
 import { type Cidr, hostCidr, normalizeCidrs } from '../net/cidr.ts';
-import type { Endpoint } from '../net/endpoint.ts';
+import { type Endpoint, endpointParts } from '../net/endpoint.ts';
 import type { PublicKey } from '../net/key.ts';
 
 /** What a tunnel is on any platform: an interface with addresses, peers and routes. Its keys are files. */
@@ -42,7 +42,7 @@ export function tunnelOf(configuration: ClientConfiguration, choices: TunnelChoi
   const { device, publicKey, privateKeyFile, presharedKeyFile, endpoints } = choices;
   const peers = configuration.gateways.map((gateway) => ({
     publicKey: gateway.publicKey,
-    endpoint: endpoints?.get(gateway.publicKey) ?? gateway.endpoints[0],
+    endpoint: endpoints?.get(gateway.publicKey) ?? gateway.endpoints.find(isLiteral),
     allowedIPs: gateway.allowedIPs,
     persistentKeepalive: configuration.persistentKeepalive,
   }));
@@ -56,6 +56,11 @@ export function tunnelOf(configuration: ClientConfiguration, choices: TunnelChoi
     peers,
     routes: normalizeCidrs(peers.flatMap(({ allowedIPs }) => allowedIPs)),
   };
+}
+
+/** `wg` looks a name up for minutes where nobody answers; whoever watches the path does that, and sets the endpoint then. */
+function isLiteral(endpoint: Endpoint): boolean {
+  return parseAddress(endpointParts(endpoint).host).ok;
 }
 
 /** The gateways' own mesh addresses, which prove the path. */

@@ -135,6 +135,7 @@ const SITUATIONS: readonly Situation[] = [
     why: /10\.96\.0\.0\/24 goes to tun9/,
     breaks:
       'ip link add tun9 type veth peer name tun9-peer && ip link set tun9 up && ip route add 10.96.0.0/24 dev tun9',
+    undo: 'ip route delete 10.96.0.0/24 dev tun9',
   },
   {
     what: "another VPN's rule",

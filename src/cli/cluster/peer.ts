@@ -25,14 +25,15 @@ export interface Wish {
 
 /** Makes the MeshPeer, or brings the one that is this device's already to the wish. @throws {UserError} when it is another device's */
 export async function applyPeer(client: Client, wish: Wish): Promise<MeshPeer> {
-  const { namespace, name, publicKey, gateways, expiresAt, owner } = wish;
+  const { namespace, name, publicKey } = wish;
   const there = await client.get(meshPeerType, name, namespace);
   if (there !== undefined && there.spec.publicKey !== publicKey)
     throw new UserError(
       `MeshPeer ${namespace}/${name} is another device's (its public key is ${there.spec.publicKey}); choose another name with --name, or delete it if that device is gone: kubectl delete meshpeer -n ${namespace} ${name}`,
     );
+  // What an earlier `join` asked for and this one does not mention stays: left out, it would be taken away.
+  const { gateways = there?.spec.gateways, expiresAt = there?.spec.expiresAt, owner = there?.spec.owner } = wish;
   const spec = { publicKey, ...given({ gateways, expiresAt, owner }) };
-  // What somebody else wrote into the object stays theirs.
   return client.apply(meshPeerType, { metadata: { namespace, name }, spec }, { fieldManager: FIELD_MANAGER });
 }
 
@@ -82,6 +83,27 @@ export async function untilReady(
       throw new UserError(`the cluster does not let this device in as ${namespace}/${name}: ${standing.text}`);
     say(`Waiting for ${standing.text}`);
     await delay(POLL_MS);
+  }
+}
+
+/** Waits until the operator has taken the key; the gateway nodes hear of it at that same moment. @throws {UserError} */
+export async function untilAccepted(
+  client: Client,
+  { namespace, name, publicKey }: Pick<Wish, 'namespace' | 'name' | 'publicKey'>,
+  say: Say,
+): Promise<void> {
+  for (const began = performance.now(); ; await delay(POLL_MS)) {
+    const peer = await client.get(meshPeerType, name, namespace);
+    if (peer === undefined) throw gone(namespace, name);
+    const standing = standingOf(peer, publicKey);
+    if (standing.kind === 'refused')
+      throw new UserError(`the cluster does not take the new key of ${namespace}/${name}: ${standing.text}`);
+    if (peer.status?.publicKey === publicKey) return;
+    if (performance.now() - began > PATIENCE_S * 1000)
+      throw new UserError(
+        `${PATIENCE_S} s were not enough for ${standing.kind === 'waiting' ? standing.text : 'it'}; repeat: sallyport rotate`,
+      );
+    say('Waiting for the operator to take the new key');
   }
 }
 

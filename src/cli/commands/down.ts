@@ -17,7 +17,7 @@ export async function down(name: string, { profiles, runFolder }: DownOptions): 
   if (process.platform !== 'linux') return downElsewhere(process.platform, name, profiles);
   const repaired = await step(`Taking ${name} down`, async () => {
     await stopSupervisor(runFolder, name);
-    const { device } = profiles.read(name).profile;
+    const { device } = profiles.profile(name);
     return leaveNothing({
       commands: ownCommands(),
       runFolder,

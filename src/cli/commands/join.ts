@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
+import { problemOf } from '../../laptop/acceptable.ts';
 import { parseDuration } from '../../laptop/duration.ts';
 import { deviceFor, nameFrom, type Profile, profileName } from '../../laptop/profile.ts';
+import type { ClientConfiguration } from '../../mesh/client-configuration.ts';
 import { parseWgQuick } from '../../mesh/wg-quick.ts';
 import { keyPairFrom, type PrivateKey, publicKeyOf } from '../../net/key.ts';
 import { type ClusterOptions, type ConnectedCluster, connect } from '../cluster/connect.ts';
-import { applyPeer, untilReady } from '../cluster/peer.ts';
+import { applyPeer, untilReady, type Wish } from '../cluster/peer.ts';
 import { refusal } from '../cluster/refusal.ts';
 import { tell, UserError } from '../output.ts';
 import type { Profiles } from '../profiles/profiles.ts';
@@ -41,45 +43,50 @@ export async function join(options: JoinOptions, profiles: Profiles, now: Date):
   const peer = options.name ?? before?.peer ?? deviceName();
   const namespace = options.namespace ?? before?.namespace ?? cluster.namespace;
   if (before !== undefined) sameOrThrow(before, { server: cluster.server, namespace, peer });
+  wholeOrThrow(profiles, name);
   const publicKey = publicKeyOf(keptKey(profiles, name));
   try {
     const wish = { namespace, name: peer, publicKey, gateways: options.gateway, expiresAt, owner: options.owner };
-    const { config, but } = await step(
-      `Asking ${new URL(cluster.server).host} to let ${namespace}/${peer} in`,
-      async (say) => {
-        await applyPeer(cluster.client, wish);
-        return untilReady(cluster.client, wish, say);
-      },
-    );
-    if (but !== undefined) tell(`Going on, though ${but}`);
-    const configuration = parseWgQuick(config);
-    if (!configuration.ok)
-      throw new UserError(
-        `this version cannot read the cluster's configuration: ${configuration.problem}; update with: npm install -g sallyport`,
-      );
-    if (
-      configuration.value.hasPresharedKey &&
-      presharedKey === undefined &&
-      profiles.presharedKeyFile(name) === undefined
-    )
-      throw new UserError(`${namespace}/${peer} has a preshared key; name the file that holds it with --preshared-key`);
+    const { config, applied } = await letIn(cluster, wish);
+    const configuration = takenConfiguration(config);
     if (presharedKey !== undefined) profiles.writePresharedKey(name, presharedKey);
+    if (configuration.hasPresharedKey && profiles.presharedKeyFile(name) === undefined)
+      throw new UserError(`${namespace}/${peer} has a preshared key; name the file that holds it with --preshared-key`);
+    const { context } = cluster;
     const profile: Profile = {
-      version: 1,
-      name,
+      ...{ version: 1 as const, name, namespace, peer, server: cluster.server },
       device: before?.device ?? deviceFor(name, devicesOf(profiles)),
-      namespace,
-      peer,
-      server: cluster.server,
-      ...(cluster.context === undefined ? {} : { context: cluster.context }),
-      ...(expiresAt === undefined ? {} : { expiresAt }),
+      ...(context === undefined ? {} : { context }),
+      ...(applied.spec.expiresAt === undefined ? {} : { expiresAt: applied.spec.expiresAt }),
       joinedAt: before?.joinedAt ?? now.toISOString(),
     };
-    profiles.write({ profile, configuration: configuration.value });
+    profiles.write({ profile, configuration });
     return name;
   } catch (error) {
     throw refusal(error, { ...asked, namespace });
   }
+}
+
+async function letIn({ client, server }: ConnectedCluster, wish: Wish) {
+  const text = `Asking ${new URL(server).host} to let ${wish.namespace}/${wish.name} in`;
+  return step(text, async (say) => {
+    const applied = await applyPeer(client, wish);
+    const { config, but } = await untilReady(client, wish, say);
+    if (but !== undefined) tell(`Going on, though ${but}`);
+    return { config, applied };
+  });
+}
+
+/** The configuration as this device may act on it. @throws {UserError} */
+function takenConfiguration(text: string): ClientConfiguration {
+  const configuration = parseWgQuick(text);
+  if (!configuration.ok)
+    throw new UserError(
+      `this version cannot read the cluster's configuration: ${configuration.problem}; install a newer sallyport`,
+    );
+  const problem = problemOf(configuration.value);
+  if (problem !== undefined) throw new UserError(`this device does not take what the cluster says: ${problem}`);
+  return configuration.value;
 }
 
 async function connected(options: JoinOptions) {
@@ -109,6 +116,12 @@ function sameOrThrow(before: Profile, now: Pick<Profile, 'server' | 'namespace' 
   throw new UserError(
     `profile "${before.name}" is ${before.namespace}/${before.peer} at ${before.server}; choose another name with --profile, or leave that one first: sallyport leave ${before.name}`,
   );
+}
+
+/** A rotation that broke off may have given the MeshPeer the next key already. */
+function wholeOrThrow(profiles: Profiles, name: string): void {
+  if (profiles.names().includes(name) && profiles.nextPrivateKey(name) !== undefined)
+    throw new UserError(`a change of the key of ${name} was broken off; end it first: sallyport rotate ${name}`);
 }
 
 /** The profile's key, made now unless an earlier attempt made it: the private half never leaves this device. */

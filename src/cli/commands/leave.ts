@@ -20,7 +20,9 @@ export interface LeaveOptions extends ClusterOptions {
 export async function leave(name: string, options: LeaveOptions): Promise<number> {
   const { profiles, runFolder, local, ...cluster } = options;
   const { profile } = profiles.read(name);
-  if ((await askSupervisor(runFolder, name)) !== undefined || existsSync(`/sys/class/net/${profile.device}`)) {
+  // Elsewhere than on Linux nobody can be asked.
+  const mayBeUp = process.platform !== 'linux' || existsSync(`/sys/class/net/${profile.device}`);
+  if (mayBeUp || (await askSupervisor(runFolder, name)) !== undefined) {
     const status = await down(name, { profiles, runFolder });
     if (status !== 0) return status;
   }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { keyPairFrom, type PrivateKey, publicKeyOf } from '../../net/key.ts';
 import { type ClusterOptions, connect } from '../cluster/connect.ts';
-import { changeKey, untilReady } from '../cluster/peer.ts';
+import { changeKey, untilAccepted } from '../cluster/peer.ts';
 import { refusal } from '../cluster/refusal.ts';
 import { tell, UserError } from '../output.ts';
 import type { Profiles } from '../profiles/profiles.ts';
@@ -30,12 +30,17 @@ export async function rotate(name: string, options: RotateOptions): Promise<numb
     const { client } = await connect({ context: profile.context, ...given });
     await step(`Giving ${namespace}/${peer} another key`, async (say) => {
       await changeKey(client, { namespace, name: peer }, { from, to });
-      await untilReady(client, { namespace, name: peer, publicKey: to }, say);
+      // Not until every node has it: from now on they forget the former key, one by one.
+      await untilAccepted(client, { namespace, name: peer, publicKey: to }, say);
     });
   } catch (error) {
     throw refusal(error, { server, namespace, act: 'change MeshPeers' });
   }
   profiles.takeNextPrivateKey(name);
+  if (process.platform !== 'linux') {
+    tell(`${namespace}/${peer} has the key ${to} now; take the tunnel down and up again`);
+    return 0;
+  }
   const isUp = (await askSupervisor(runFolder, name)) !== undefined;
   tell(`${namespace}/${peer} has the key ${to} now${isUp ? ', and the tunnel goes on with it' : ''}`);
   return 0;

@@ -18,7 +18,8 @@ export async function supervise(name: string, { onReady, ...options }: Supervise
   const log = (text: string) => process.stderr.write(`${new Date().toISOString()} ${text}\n`);
   const supervisor = new Supervisor({ ...options, name, log });
   try {
-    onReady({ did: [...(await supervisor.open())] });
+    const did = [...(await supervisor.open())];
+    onReady({ did, unanswered: [...supervisor.unanswered] });
   } catch (error) {
     const problem = error instanceof Error ? error.message : String(error);
     log(problem);

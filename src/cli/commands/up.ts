@@ -29,9 +29,11 @@ export async function up(joined: JoinedProfile, options: UpOptions): Promise<num
   const { runFolder, names, profiles, verbose } = options;
   await refuseOverlaps(joined, options);
   const words = { profile: name, profiles: profiles.folder, runFolder, names, verbose };
-  const { did = [] } = await step(`Bringing ${name} up`, () => startSupervisor(words));
+  const { did = [], unanswered = [] } = await step(`Bringing ${name} up`, () => startSupervisor(words));
   if (options.verbose) for (const line of did) tell(`  ${line}`);
   for (const notice of await shadows(joined)) tell(notice);
+  if (unanswered.length > 0)
+    tell(`No answer yet from gateway ${unanswered.join(', ')}; find out why with: sallyport doctor ${name}`);
   return 0;
 }
 

@@ -4,7 +4,7 @@ import type { DnsReached, GatewayAnswer, InsideFinding, ServiceFinding } from '.
 import { foundIn } from '../../laptop/doctor/seen.ts';
 import { newsOf } from '../../laptop/news.ts';
 import { type ClientConfiguration, CONFIGURATION_PORT } from '../../mesh/client-configuration.ts';
-import type { IpAddress } from '../../net/address.ts';
+import { addressFamily, type IpAddress } from '../../net/address.ts';
 import { askGateway } from '../supervisor/refresh.ts';
 import { lookForLargest } from './largest-packet.ts';
 import { messageOf } from './looked.ts';
@@ -61,7 +61,8 @@ async function askAt(gateway: string, address: IpAddress, known: ClientConfigura
   const common = { gateway, address, reached };
   if (reached.kind !== 'connected') return { ...common, http: undefined, news: [] };
   try {
-    const told = await askGateway(address, undefined);
+    const from = known.addresses.find((own) => addressFamily(own) === addressFamily(address)) ?? address;
+    const told = await askGateway({ address, from }, undefined);
     return {
       ...common,
       http: { status: 200, text: '' },

@@ -1,6 +1,6 @@
 import {
-  chownSync,
   existsSync,
+  lchownSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -50,19 +50,31 @@ export class Profiles {
   names(): readonly string[] {
     if (!existsSync(this.folder)) return [];
     return readdirSync(this.folder)
-      .filter((name) => existsSync(this.#file(name, PROFILE)))
+      .filter((name) => profileName(name).ok && existsSync(this.#file(name, PROFILE)))
       .sort();
   }
 
   /** @throws {UserError} when it is not there or cannot be read */
   read(name: string): JoinedProfile {
-    const profile = this.#parsed(this.#existing(name, PROFILE), parseProfile);
-    return { profile, configuration: this.#parsed(this.#existing(name, CONFIGURATION), parseWgQuick) };
+    return {
+      profile: this.profile(name),
+      configuration: this.#parsed(this.#existing(name, CONFIGURATION), parseWgQuick),
+    };
+  }
+
+  /** The profile without what stands beside it, which may be unreadable. @throws {UserError} */
+  profile(name: string): Profile {
+    return this.#parsed(this.#existing(name, PROFILE), parseProfile);
   }
 
   /** The one that is meant: the named one, or the only one there is. @throws {UserError} */
   choose(name: string | undefined): JoinedProfile {
-    if (name !== undefined) return this.read(nameOrThrow(name));
+    return this.read(this.chooseName(name));
+  }
+
+  /** Its name alone. @throws {UserError} */
+  chooseName(name: string | undefined): string {
+    if (name !== undefined) return nameOrThrow(name);
     const [first, ...others] = this.names();
     if (first === undefined)
       throw new UserError(
@@ -70,7 +82,7 @@ export class Profiles {
       );
     if (others.length > 0)
       throw new UserError(`there are several profiles: ${this.names().join(', ')}; say which, or --all`);
-    return this.read(first);
+    return first;
   }
 
   /** Stores all but the keys; what was there is replaced in one step. */
@@ -157,7 +169,9 @@ export class Profiles {
   #replace(file: string, text: string): void {
     const made = mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
     const next = `${file}.new`;
-    writeFileSync(next, text, { mode: 0o600 });
+    // Never through a link that somebody put there for root to follow.
+    rmSync(next, { force: true });
+    writeFileSync(next, text, { mode: 0o600, flag: 'wx' });
     if (this.#owner !== undefined)
       for (const path of [next, ...foldersFrom(made, dirname(file))]) chown(path, this.#owner);
     renameSync(next, file);
@@ -165,7 +179,7 @@ export class Profiles {
 }
 
 function chown(path: string, { uid, gid }: Owner): void {
-  chownSync(path, uid, gid);
+  lchownSync(path, uid, gid);
 }
 
 /** The folders from the first that had to be made to the last. */

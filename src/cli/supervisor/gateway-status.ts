@@ -1,7 +1,6 @@
 import type { ObservedPeer } from '../../dataplane/wireguard/device.ts';
 import type { PathStanding } from '../../laptop/path/state.ts';
 import type { ClientGateway } from '../../mesh/client-configuration.ts';
-import type { OpenNames } from '../names/open-names.ts';
 import type { GatewayStatus } from './status.ts';
 
 const PATHS = { working: 'online', unproven: 'unproven', offline: 'offline' } as const;
@@ -18,15 +17,11 @@ export function gatewayStatus(
     name,
     publicKey,
     ...(endpoint === undefined ? {} : { endpoint }),
-    path: standing === undefined ? 'unproven' : PATHS[standing.condition],
+    // Without its interface it is not reached, whatever was known before.
+    path: peer === undefined ? 'offline' : standing === undefined ? 'unproven' : PATHS[standing.condition],
     ...(standing?.rttMs === undefined ? {} : { rttMs: standing.rttMs }),
     ...(latestHandshake === 0 ? {} : { latestHandshake: new Date(latestHandshake * 1000).toISOString() }),
     receivedBytes,
     sentBytes,
   };
-}
-
-/** How names are split, in words. */
-export function namesText({ backend, address }: OpenNames): string {
-  return address === undefined ? backend : `${backend}, by a forwarder at ${address}`;
 }

@@ -9,6 +9,12 @@ const PATIENCE_MS = 5_000;
 /** Far more than a configuration with a hundred endpoints needs. */
 const MOST_BYTES = 1024 * 1024;
 
+/** Who is asked, and the device's own mesh address of that family. */
+export interface Asking {
+  readonly address: IpAddress;
+  readonly from: IpAddress;
+}
+
 /** What a gateway answered: the configuration, or that it is still the one that `etag` names. */
 export type Told =
   | { readonly kind: 'same' }
@@ -16,11 +22,12 @@ export type Told =
 
 /**
  * Asks a gateway, through the tunnel, for this device's current configuration. It knows the device by its mesh address, which WireGuard
- * proves, so no credentials are needed. @throws when it does not answer, refuses, or says what this version cannot read
+ * proves, so no credentials are needed; and it is asked from that address, so that nobody outside of the tunnel can answer. @throws when it does not answer, refuses, or says what this version cannot read
  */
-export async function askGateway(address: IpAddress, etag: string | undefined): Promise<Told> {
+export async function askGateway({ address, from }: Asking, etag: string | undefined): Promise<Told> {
   const request = get({
     host: address,
+    localAddress: from,
     port: CONFIGURATION_PORT,
     path: '/',
     agent: false,

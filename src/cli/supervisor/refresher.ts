@@ -1,11 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { ClientConfiguration } from '../../mesh/client-configuration.ts';
-import type { IpAddress } from '../../net/address.ts';
+import { addressFamily, type IpAddress } from '../../net/address.ts';
 import { askGateway } from './refresh.ts';
 
 export interface RefresherOptions {
   /** The gateways' mesh addresses now, in the order in which they are asked. */
   readonly addresses: () => readonly IpAddress[];
+  /** The device's own mesh addresses, from which alone it asks. */
+  readonly from: () => readonly IpAddress[];
   /** Takes what a gateway told; it is asked for anew when this throws. */
   readonly take: (configuration: ClientConfiguration) => Promise<void>;
   readonly log: (text: string) => void;
@@ -50,8 +52,10 @@ export class Refresher {
   /** Asks the gateways in turn until one tells. Says whether one did. */
   async #refresh(): Promise<boolean> {
     for (const address of this.#options.addresses()) {
+      const from = this.#options.from().find((own) => addressFamily(own) === addressFamily(address));
+      if (from === undefined) continue;
       try {
-        const told = await askGateway(address, this.#etag);
+        const told = await askGateway({ address, from }, this.#etag);
         if (told.kind === 'new') await this.#options.take(told.configuration);
         if (told.kind === 'new') this.#etag = told.etag;
         this.#refreshedAt = new Date();

@@ -1,7 +1,9 @@
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { UserError } from '../output.ts';
 import { parseTunnelStatus, type TunnelStatus } from './status.ts';
 
 const PATIENCE_MS = 2_000;
@@ -21,9 +23,13 @@ export class StatusServer {
     this.#path = path;
   }
 
-  /** The caller knows that nobody answers there. */
+  /**
+   * Takes the place of the profile's supervisor. The file of one that was killed is taken away; the caller sees to it that nobody else does
+   * this at the same moment. @throws {UserError} when another supervisor answers there
+   */
   static async listen(path: string, status: () => Promise<TunnelStatus>): Promise<StatusServer> {
     mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+    if (await answers(path)) throw new UserError('it is up already; see: sallyport status');
     rmSync(path, { force: true });
     const server = createServer((connection) => {
       connection.on('error', () => undefined);
@@ -43,6 +49,19 @@ export class StatusServer {
   close(): void {
     this.#server.close();
     rmSync(this.#path, { force: true });
+  }
+}
+
+/** Whether somebody listens there. */
+async function answers(path: string): Promise<boolean> {
+  const socket = connect(path);
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
   }
 }
 

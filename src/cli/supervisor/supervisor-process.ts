@@ -6,9 +6,13 @@ import { startLeaving } from '../../host/attended.ts';
 import { UserError } from '../output.ts';
 import { askSupervisor } from './status-socket.ts';
 
-const readySchema = z.object({ problem: z.string().exactOptional(), did: z.array(z.string()).exactOptional() });
+const readySchema = z.object({
+  problem: z.string().exactOptional(),
+  did: z.array(z.string()).exactOptional(),
+  unanswered: z.array(z.string()).exactOptional(),
+});
 
-/** A supervisor's first line on stdout: what it did to bring the tunnel up, or why it could not. */
+/** A supervisor's first line on stdout: what it did to bring the tunnel up and which gateways have not answered, or why it could not. */
 export type Ready = Readonly<z.infer<typeof readySchema>>;
 
 /** How the supervisor of a profile is started. */

@@ -1,17 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { ObservedPeer } from '../../dataplane/wireguard/device.ts';
 import type { Commands } from '../../host/exec.ts';
-import { splitNames } from '../../laptop/names/split-names.ts';
+import { problemOf } from '../../laptop/acceptable.ts';
 import { newsOf } from '../../laptop/news.ts';
 import type { PathStanding } from '../../laptop/path/state.ts';
 import type { DeviceKeys } from '../../laptop/renderings.ts';
 import { stepText } from '../../laptop/steps.ts';
 import { gatewayAddresses, type Tunnel, tunnelOf } from '../../laptop/tunnel.ts';
 import type { ClientConfiguration, ClientGateway } from '../../mesh/client-configuration.ts';
+import { wgQuick } from '../../mesh/wg-quick.ts';
 import { type PublicKey, publicKeyOf } from '../../net/key.ts';
 import { systemClock } from '../../runtime/clock.ts';
-import { type OpenNames, openNames } from '../names/open-names.ts';
+import { locked } from '../names/lock.ts';
 import { SYSTEM_PATHS } from '../names/paths.ts';
 import { UserError } from '../output.ts';
 import { ownCommands } from '../own-commands.ts';
@@ -22,10 +25,12 @@ import { type FirstToAnswer, raceAll } from '../path/race-all.ts';
 import type { JoinedProfile, Profiles } from '../profiles/profiles.ts';
 import { toldCommands } from '../told-commands.ts';
 import { LinuxTunnel } from '../tunnel/linux-tunnel.ts';
-import { gatewayStatus, namesText } from './gateway-status.ts';
+import { defaultGateways } from '../tunnel/other-routes.ts';
+import { gatewayStatus } from './gateway-status.ts';
 import { Refresher } from './refresher.ts';
 import type { Notice, TunnelStatus } from './status.ts';
 import { StatusServer, statusSocket } from './status-socket.ts';
+import { TunnelNames } from './tunnel-names.ts';
 
 export interface SupervisorOptions {
   readonly profiles: Profiles;
@@ -39,6 +44,7 @@ export interface SupervisorOptions {
 }
 
 const MOST_NOTICES = 10;
+const MEND_MS = 1_000;
 const MACHINE = { clock: systemClock, randomBytes, lookup: lookupHere };
 
 /**
@@ -51,16 +57,19 @@ export class Supervisor {
   readonly #commands: Commands;
   readonly #tunnel: LinuxTunnel;
   readonly #refresher: Refresher;
+  readonly #names: TunnelNames | undefined;
   readonly #since = new Date();
   #joined: JoinedProfile;
   #first: ReadonlyMap<PublicKey, FirstToAnswer> = new Map();
   #notices: readonly Notice[] = [];
   #socket: StatusServer | undefined;
-  #names: OpenNames | undefined;
   #keeper: PathKeeper | undefined;
   #syncing: Promise<void> = Promise.resolve();
   /** The commands of bringing it up, where they are to be told. */
   readonly #ran: string[] = [];
+  #isOpen = false;
+  /** The text of what was last applied whole, or refused. */
+  #applied: string | undefined;
 
   constructor(options: SupervisorOptions) {
     const { profiles, name, runFolder, log, verbose } = options;
@@ -73,8 +82,13 @@ export class Supervisor {
       runDir: runFolder,
       privateKeyFile: profiles.privateKeyFile(name),
     });
+    const notify = (text: string) => this.#notify(text);
+    this.#names = options.names
+      ? new TunnelNames({ profile: this.#joined.profile, commands: this.#commands, notify })
+      : undefined;
     this.#refresher = new Refresher({
       addresses: () => gatewayAddresses(this.#joined.configuration),
+      from: () => this.#joined.configuration.addresses,
       take: (configuration) => this.#take(configuration),
       log,
     });
@@ -82,17 +96,28 @@ export class Supervisor {
 
   /** Brings the tunnel up. Returns what was done, in words or, where they are wished, in commands. */
   async open(): Promise<readonly string[]> {
-    const { runFolder, name } = this.#options;
+    const { runFolder, name, verbose } = this.#options;
+    const path = statusSocket(runFolder, name);
+    // First of all, so that of two that begin at once one does nothing.
+    this.#socket = await locked(SYSTEM_PATHS, () => StatusServer.listen(path, () => this.status()));
     try {
-      this.#first = await raceAll(this.#joined.configuration, this.#keys(), MACHINE);
-      const did = [...(await this.#sync()), ...(await this.#openNames())];
-      const ran = this.#ran.splice(0);
-      this.#socket = await StatusServer.listen(statusSocket(runFolder, name), () => this.status());
-      return this.#options.verbose ? ran : did;
+      const { configuration } = this.#joined;
+      await this.#refuse(configuration);
+      this.#first = await raceAll(configuration, this.#keys(), MACHINE);
+      const did = [...(await this.#sync()), ...((await this.#names?.sync(configuration)) ?? [])];
+      this.#applied = wgQuick(configuration);
+      this.#isOpen = true;
+      return verbose ? this.#ran.splice(0) : did;
     } catch (error) {
-      await this.close();
+      await this.close().catch((second: Error) => this.#options.log(`not all of it was taken back: ${second.message}`));
       throw error;
     }
+  }
+
+  /** The gateways that answered nowhere when the tunnel was brought up. */
+  get unanswered(): readonly string[] {
+    const { gateways } = this.#joined.configuration;
+    return gateways.flatMap(({ name, publicKey }) => (this.#first.has(publicKey) ? [] : [name]));
   }
 
   /** Keeps it up until the signal is aborted, then takes it down. */
@@ -101,28 +126,35 @@ export class Supervisor {
     try {
       this.#watchKey(signal);
       this.#keeper = this.#newKeeper(counters);
-      await Promise.all([this.#keeper.run(signal), this.#refresher.run(signal)]);
+      await Promise.all([this.#keeper.run(signal), this.#refresher.run(signal), this.#mend(counters, signal)]);
     } finally {
       counters.close();
       await this.close();
     }
   }
 
-  /** Takes the tunnel down; nothing of it stays. */
+  /** Takes the tunnel down; nothing of it stays, whichever part of it fails to go. */
   async close(): Promise<void> {
     this.#socket?.close();
-    await this.#syncing.catch(() => undefined);
-    await this.#names?.close();
-    await this.#tunnel.remove(this.#joined.profile.device);
-    await this.#tunnel.close();
+    await this.#syncing;
+    try {
+      await this.#names?.close();
+    } finally {
+      await this.#tunnel.remove(this.#joined.profile.device);
+      await this.#tunnel.close();
+    }
   }
 
   /** How it is now. */
   async status(): Promise<TunnelStatus> {
     const { profile, configuration } = this.#joined;
-    const peers = await this.#tunnel.peers(profile.device);
+    const peers = await this.#tunnel.peers(profile.device).catch((error: Error) => {
+      this.#options.log(`the interface does not tell how it is: ${error.message}`);
+      return new Map<PublicKey, ObservedPeer>();
+    });
     const standings = this.#keeper?.standings;
     const { refreshedAt } = this.#refresher;
+    const names = this.#names?.text;
     return {
       profile: profile.name,
       pid: process.pid,
@@ -130,7 +162,7 @@ export class Supervisor {
       since: this.#since.toISOString(),
       addresses: [...configuration.addresses],
       routes: [...this.#wanted().routes],
-      ...(this.#names === undefined ? {} : { names: namesText(this.#names) }),
+      ...(names === undefined ? {} : { names }),
       gateways: configuration.gateways.map((gateway) => {
         const { publicKey } = gateway;
         return gatewayStatus(gateway, peers.get(publicKey), standings?.get(publicKey));
@@ -174,43 +206,33 @@ export class Supervisor {
     });
   }
 
+  /** Makes the interface anew when it has gone, and serves it again when its wireguard-go has. */
+  async #mend(counters: CounterReader, signal: AbortSignal): Promise<void> {
+    const { device } = this.#joined.profile;
+    let isWhole = true;
+    this.#tunnel.onEnd((what) => {
+      isWhole = false;
+      this.#notify(what);
+    }, signal);
+    while (!signal.aborted) {
+      await delay(MEND_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted || (isWhole && counters.read(device) !== undefined)) continue;
+      isWhole = true;
+      try {
+        await this.#sync();
+        await this.#names?.sync(this.#joined.configuration);
+        this.#notify(`the interface ${device} was gone and is back`);
+      } catch (error) {
+        isWhole = false;
+        this.#options.log(`the interface is not back: ${error instanceof Error ? error.message : error}`);
+      }
+    }
+  }
+
   /** A path that was lost may have been lost for a reason that the next configuration tells. */
   #stands({ name }: ClientGateway, { condition, address }: PathStanding): void {
     this.#options.log(`gateway ${name} at ${address}: ${condition}`);
     if (condition === 'working') this.#refresher.wake();
-  }
-
-  /**
-   * Sends the names of the cluster into it. Names that cannot be set up are told, and are no reason to have no tunnel.
-   */
-  async #openNames(): Promise<readonly string[]> {
-    if (!this.#options.names) return [];
-    const { profile, configuration } = this.#joined;
-    const wished = splitNames(configuration, { hasShortNames: true, everything: false });
-    if (!wished.ok) throw new UserError(`the names of the cluster: ${wished.problem}`);
-    if (wished.value === undefined) {
-      await this.#names?.close();
-      this.#names = undefined;
-      return [];
-    }
-    try {
-      if (this.#names !== undefined) {
-        await this.#names.update(wished.value);
-        return [];
-      }
-      this.#names = await openNames({
-        profile: profile.name,
-        device: profile.device,
-        names: wished.value,
-        commands: this.#commands,
-        paths: SYSTEM_PATHS,
-        onNote: (text) => this.#notify(text),
-      });
-      return [`ask the cluster for names below ${configuration.dns?.domain} (${this.#names.backend})`];
-    } catch (error) {
-      this.#notify(`names are not set up: ${error instanceof Error ? error.message : error}`);
-      return [];
-    }
   }
 
   #wanted(): Tunnel {
@@ -240,21 +262,40 @@ export class Supervisor {
     watcher.on('error', (error) => this.#notify(`a new key would not be noticed: ${error.message}`));
   }
 
-  /** The profile keeps it first: whatever breaks off then, the next `up` has it. */
+  /**
+   * The profile keeps it first: whatever breaks off then, the next `up` has it. What was not applied whole is taken again when the gateway
+   * is asked the next time.
+   */
   async #take(configuration: ClientConfiguration): Promise<void> {
     const { profiles, name } = this.#options;
+    const text = wgQuick(configuration);
+    if (text === this.#applied) return;
+    try {
+      await this.#refuse(configuration);
+    } catch (error) {
+      this.#notify(`a new configuration is not taken: ${error instanceof Error ? error.message : error}`);
+      this.#applied = text;
+      return;
+    }
     const news = newsOf(this.#joined.configuration, configuration);
-    if (news.length === 0) return;
     profiles.writeConfiguration(name, configuration);
     this.#joined = { ...this.#joined, configuration };
-    for (const text of news) this.#notify(text);
+    for (const sentence of news) this.#notify(sentence);
     await this.#sync();
     await this.#keeper?.update(configuration, this.#wanted());
-    await this.#openNames();
+    await this.#names?.sync(configuration);
+    this.#applied = text;
+  }
+
+  /** @throws {UserError} when root must not act on the configuration */
+  async #refuse(configuration: ClientConfiguration): Promise<void> {
+    const joined = this.#joined.configuration.dns?.domain;
+    const problem = problemOf(configuration, { keepOut: await defaultGateways(this.#commands), domain: joined });
+    if (problem !== undefined) throw new UserError(problem);
   }
 
   #tellCommand(line: string): void {
-    if (this.#socket === undefined) this.#ran.push(line);
+    if (!this.#isOpen) this.#ran.push(line);
     this.#options.log(line);
   }
 

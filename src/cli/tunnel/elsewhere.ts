@@ -36,11 +36,17 @@ export function stepsDown(platform: Elsewhere, joined: JoinedProfile, profiles: 
 /** Takes the steps in their order. @throws at the first that fails, unless that is fine */
 export async function take(steps: readonly PlatformStep[], commands: Commands): Promise<void> {
   for (const step of steps) {
-    if (step.kind === 'write') writeFileSync(step.path, step.text, { mode: step.secret ? 0o600 : 0o644 });
+    if (step.kind === 'write') write(step);
     else if (step.kind === 'delete') rmSync(step.path, { force: true });
     else if (step.lenient === true) await commands.run(step.argv).catch(() => undefined);
     else await commands.run(step.argv);
   }
+}
+
+/** Anew, so that neither a link nor the rights of a former file count. */
+function write({ path, text, secret }: PlatformStep & { readonly kind: 'write' }): void {
+  rmSync(path, { force: true });
+  writeFileSync(path, text, { mode: secret ? 0o600 : 0o644, flag: 'wx' });
 }
 
 function tunnelOf({ profile, configuration }: JoinedProfile, profiles: Profiles): PlatformTunnel {

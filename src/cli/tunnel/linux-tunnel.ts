@@ -51,6 +51,11 @@ export class LinuxTunnel {
     await this.#wireguard.remove(device);
   }
 
+  /** Tells when wireguard-go ended by itself. */
+  onEnd(listener: (what: string) => void, signal: AbortSignal): void {
+    this.#wireguard.onEnd(listener, signal);
+  }
+
   /** Ends wireguard-go, where it runs as our child. */
   close(): Promise<void> {
     return this.#wireguard.close();

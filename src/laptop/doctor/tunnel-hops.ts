@@ -121,7 +121,7 @@ function shadowed({ destination, device: other }: RouteFinding, wanted: readonly
   const mine = wanted.find((cidr) => cidrsOverlap(cidr, destination));
   return broken(
     `${destination} goes to ${other}, another program's, instead of ${own}, so what the cluster has there in ${mine} is not reached`,
-    `sudo ip route del ${destination} dev ${other}`,
+    `where ${other} is another VPN, take it down; where it is your own network, the cluster has to use another range than ${mine}; see: ip route show dev ${other}`,
   );
 }
 

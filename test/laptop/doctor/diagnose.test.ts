@@ -210,7 +210,7 @@ const SITUATIONS: readonly Situation[] = [
     },
     hop: 'other routes',
     why: /10\.96\.0\.0\/16 goes to tun0/,
-    mend: /^sudo ip route del 10\.96\.0\.0\/16 dev tun0$/,
+    mend: /^where tun0 is another VPN, take it down; .* another range than 10\.96\.0\.0\/12/,
   },
   {
     what: "another VPN's rule comes first",

@@ -1,0 +1,63 @@
+import type { Commands } from '../../host/exec.ts';
+import { splitNames } from '../../laptop/names/split-names.ts';
+import type { Profile } from '../../laptop/profile.ts';
+import type { ClientConfiguration } from '../../mesh/client-configuration.ts';
+import { type OpenNames, openNames } from '../names/open-names.ts';
+import { SYSTEM_PATHS } from '../names/paths.ts';
+import { UserError } from '../output.ts';
+
+export interface TunnelNamesOptions {
+  readonly profile: Profile;
+  readonly commands: Commands;
+  /** Is told what somebody should know. */
+  readonly notify: (text: string) => void;
+}
+
+/** Sends the names of a tunnel's cluster into it. */
+export class TunnelNames {
+  readonly #options: TunnelNamesOptions;
+  #open: OpenNames | undefined;
+
+  constructor(options: TunnelNamesOptions) {
+    this.#options = options;
+  }
+
+  /** How names are split, in words; undefined while they are not. */
+  get text(): string | undefined {
+    if (this.#open === undefined) return undefined;
+    const { backend, address } = this.#open;
+    return address === undefined ? backend : `${backend}, by a forwarder at ${address}`;
+  }
+
+  /**
+   * Brings names to what the configuration says. Names that cannot be set up are told, and are no reason to have no tunnel. Returns what
+   * was done for the first time. @throws {UserError} when the configuration's own words cannot be names
+   */
+  async sync(configuration: ClientConfiguration): Promise<readonly string[]> {
+    const wished = splitNames(configuration, { hasShortNames: true, everything: false });
+    if (!wished.ok) throw new UserError(`the names of the cluster: ${wished.problem}`);
+    if (wished.value === undefined) {
+      await this.close();
+      return [];
+    }
+    const { profile, commands, notify } = this.#options;
+    try {
+      if (this.#open !== undefined) {
+        await this.#open.update(wished.value);
+        return [];
+      }
+      const place = { profile: profile.name, device: profile.device, paths: SYSTEM_PATHS };
+      this.#open = await openNames({ ...place, names: wished.value, commands, onNote: notify });
+      return [`ask the cluster for names below ${configuration.dns?.domain} (${this.#open.backend})`];
+    } catch (error) {
+      notify(`names are not set up: ${error instanceof Error ? error.message : error}`);
+      return [];
+    }
+  }
+
+  /** Puts back what was there. */
+  async close(): Promise<void> {
+    await this.#open?.close();
+    this.#open = undefined;
+  }
+}
