@@ -67,6 +67,10 @@ test.each(files.filter((file) => LAYERS[layerOf(file)]?.why === pure))('%s is pu
     expect(pattern.exec(codeOf(file))?.[0], `${file} is in a pure layer: ${instead}`).toBeUndefined();
 });
 
+test('zod is imported as a namespace, of which a bundle holds what is used and not all, which costs each start of the program', () => {
+  expect(files.filter((file) => /^import \{[^}]*\bz\b[^}]*\} from 'zod'/m.test(codeOf(file)))).toEqual([]);
+});
+
 test('only the shell of the user-mode client opens sockets', () => {
   const users = files.filter((file) => file.startsWith('src/usermode/') && importsOf(file).includes('node:dgram'));
   expect(users.filter((file) => !/-(socket|tunnel)\.ts$/.test(file))).toEqual([]);

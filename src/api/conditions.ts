@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /**
  * The closed vocabulary of conditions: for each kind, its condition types and the reasons each may give. A reason that is not

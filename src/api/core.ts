@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type KubernetesObject, objectMetaSchema, type ResourceType } from './resource.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { DNS_NAME_PATTERN, PORT_PATTERN } from '../net/endpoint.ts';
 import { LOW_ORDER_POINTS, PUBLIC_KEY_PATTERN } from '../net/key.ts';
 

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { conditionsSchema } from './conditions.ts';
 
 /** What the operator found and decided. Agents read `addresses`, `pool`, `serviceCIDRs`, `dns` and Accepted back, nothing else. */

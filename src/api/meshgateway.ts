@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE_COLUMN, conditionColumn, type PrinterColumn } from './columns.ts';
 import {
   addressField,

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { AGE_COLUMN, conditionColumn, type PrinterColumn } from './columns.ts';
 import { conditionsSchema } from './conditions.ts';
 import { addressField, cel, labelField, objectNameField, publicKeyField, timeField } from './fields.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 
 /** A reference to the object that owns another one, for the garbage collector. */
 export const ownerReferenceSchema = z.object({

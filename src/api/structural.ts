@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { CelRule } from './fields.ts';
 
 /** The part of OpenAPI v3 that Kubernetes accepts in a CustomResourceDefinition and that Sallyport uses: a "structural schema". */

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { type Parsed, parsed, quoted, refused } from '../net/parsed.ts';
 
 /** Lowercase letters, digits and dashes, 40 at most: it names a folder, a socket and an interface. */

@@ -1,5 +1,5 @@
 import { parse, YAMLParseError } from 'yaml';
-import { z } from 'zod';
+import * as z from 'zod';
 import { DEFAULT_POOL } from '../api/names.ts';
 import { type Cidr, cidrFamily, cidrLength, cidrsOverlap, parseCidr } from '../net/cidr.ts';
 import { type Parsed, parsed, refused } from '../net/parsed.ts';

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import type { MeshGateway } from '../api/meshgateway.ts';
 import { interfaceName, tableName } from '../api/names.ts';
 import { type KubernetesObject, type ObjectMeta, objectMetaSchema, type ResourceType } from '../api/resource.ts';

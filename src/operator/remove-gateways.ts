@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { meshGatewayType } from '../api/meshgateway.ts';
 import { meshGatewayNodeType } from '../api/meshgatewaynode.ts';
 import { CLEANUP_FINALIZER } from '../api/names.ts';

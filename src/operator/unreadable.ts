@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { meshGatewayType } from '../api/meshgateway.ts';
 import { meshPeerType } from '../api/meshpeer.ts';
 import {

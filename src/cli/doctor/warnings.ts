@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import * as z from 'zod';
 import { objectMetaSchema, type ResourceType } from '../../api/resource.ts';
 import type { Client } from '../../k8s/client.ts';
 import type { Profile } from '../../laptop/profile.ts';

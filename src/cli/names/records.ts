@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
+import * as z from 'zod';
 import { type FormerFile, formerFrom } from '../../laptop/names/former-file.ts';
 import type { SplitNames } from '../../laptop/names/split-names.ts';
 import type { IpAddress } from '../../net/address.ts';

@@ -1,7 +1,7 @@
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { z } from 'zod';
+import * as z from 'zod';
 import { startLeaving } from '../../host/attended.ts';
 import { UserError } from '../output.ts';
 import { askSupervisor } from './status-socket.ts';
