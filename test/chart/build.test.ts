@@ -20,6 +20,7 @@ describe('a bundle', () => {
       await writeFile(join(root, entry), SOURCE);
     }
     await writeFile(join(root, 'src/dependency.cjs'), DEPENDENCY);
+    await writeFile(join(root, 'package.json'), '{"version": "1.2.3"}');
   });
   afterAll(() => rm(root, { recursive: true, force: true }));
 

@@ -105,6 +105,25 @@ describe('a laptop', () => {
     await ada.must('up');
   });
 
+  test('has its interface again after somebody took it away', async () => {
+    must(await ada.laptop.exec(['ip', 'link', 'delete', 'sp-lab']));
+    await until(
+      'the interface',
+      () => curl(ada.laptop, SERVICE, 2),
+      ({ status }) => status === 200,
+      20,
+    );
+    expect((await ada.status()).tunnel?.notices.at(-1)?.text).toContain('sp-lab was gone and is back');
+  });
+
+  test('is up once, however often at once that is asked for', async () => {
+    await ada.must('down');
+    const both = await Promise.all([ada.sallyport('up'), ada.sallyport('up')]);
+    expect(both.map(({ code }) => code).sort()).toContain(0);
+    expect(must(await ada.laptop.exec(['pgrep', '-fc', 'cli.mjs supervise'])).trim()).toBe('1');
+    expect(await curl(ada.laptop, SERVICE)).toMatchObject({ status: 200 });
+  });
+
   test('leaves, and nothing of it stays, on the laptop or in the cluster', async () => {
     await ada.must('leave');
     expect(await ada.everything()).toBe(untouched);
