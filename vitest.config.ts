@@ -9,6 +9,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/netns/**', 'test/kernel/**', 'test/lab/**', 'test/bench/**', 'node_modules/**'],
     testTimeout: 10_000,
+    expect: { poll: { timeout: 5_000 } },
     // Some build a program first, which takes long where others compute.
     hookTimeout: 60_000,
     restoreMocks: true,

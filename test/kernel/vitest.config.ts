@@ -9,6 +9,8 @@ export default defineConfig({
     include: isStock() ? ['test/kernel/{guest,packets}.test.ts'] : ['test/kernel/**/*.test.ts'],
     pool: 'forks',
     fileParallelism: false,
+    // As long as it takes on a machine that computes something else.
+    expect: { poll: { timeout: 15_000 } },
     testTimeout: 60_000 * SLOWNESS,
     // Where nobody prepared it, the kernel is built first.
     hookTimeout: 30 * 60_000,

@@ -12,6 +12,8 @@ export default defineConfig({
     sequence: { hooks: 'list' },
     pool: 'forks',
     fileParallelism: false,
+    // As long as it takes on a machine that computes something else.
+    expect: { poll: { timeout: 15_000 } },
     testTimeout: 120_000,
     // The first start of all builds Kubernetes.
     hookTimeout: 45 * 60_000,

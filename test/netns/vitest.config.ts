@@ -10,6 +10,8 @@ export default defineConfig({
     runner: 'test/lab/evidence-runner.ts',
     sequence: { hooks: 'list' },
     fileParallelism: false,
+    // As long as it takes on a machine that computes something else.
+    expect: { poll: { timeout: 15_000 } },
     testTimeout: 30_000,
     // Longer than evidence may take.
     hookTimeout: 90_000,
