@@ -98,7 +98,6 @@ const SITUATIONS: readonly Situation[] = [
     why: /no supervisor runs/,
     breaks: 'kill -9 $(sallyport status -o json | grep \'"pid"\' | tr -cd 0-9)',
   },
-  { what: 'an interface that was removed', hop: 'interface', why: /not there/, breaks: 'ip link delete sp-lab' },
   {
     what: 'an interface that is switched off',
     hop: 'interface',
