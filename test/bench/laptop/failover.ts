@@ -1,3 +1,4 @@
+import type { TunnelStatus } from '../../../src/cli/supervisor/status.ts';
 import type { JoiningLaptop } from '../../lab/joining-laptop.ts';
 import type { Laptop } from '../../lab/laptop.ts';
 import { must, until } from '../../lab/mesh.ts';
@@ -54,6 +55,10 @@ async function lost({ mesh }: BenchLaptops, { way, joined, stock }: Scene): Prom
   const dials = machines.map((machine) => new Dials(machine, service));
   try {
     const [usualMs = 0] = await Promise.all(dials.map((each) => each.flow()));
+    const { tunnel } = await joined.status();
+    // What is lost must be what is in use, or the number means nothing.
+    if (!leadsTo(tunnel, used))
+      throw new Error(`the laptop moved away from ${used.name} before anything happened to it`);
     const since = now();
     const undo = await way.act(mesh, used, machines);
     const [cli, rival] = await Promise.all(dials.map((each) => each.mended(since, BOUND_S * 1000)));
@@ -73,9 +78,8 @@ async function ways(nodes: readonly LabNode[], joined: JoiningLaptop) {
     () => joined.status(),
     ({ tunnel }) => tunnel?.gateways[0]?.path === 'online',
   );
-  const leadsTo = ({ address }: LabNode) => tunnel?.gateways[0]?.endpoint?.startsWith(`${address}:`) === true;
-  const used = nodes.find(leadsTo);
-  const other = nodes.find((node) => !leadsTo(node));
+  const used = nodes.find((node) => leadsTo(tunnel, node));
+  const other = nodes.find((node) => !leadsTo(tunnel, node));
   if (used === undefined || other === undefined) throw new Error('the laptop has not the choice between two nodes');
   await until(
     'the laptop to know both nodes',
@@ -84,6 +88,10 @@ async function ways(nodes: readonly LabNode[], joined: JoiningLaptop) {
     90,
   );
   return { used, other };
+}
+
+function leadsTo(tunnel: TunnelStatus | undefined, { address }: LabNode): boolean {
+  return tunnel?.gateways[0]?.endpoint?.startsWith(`${address}:`) === true;
 }
 
 function tell({ row: name, rivalRow, says }: WayToDie, seen: readonly Failover[], report: Report): void {
