@@ -2,7 +2,7 @@ import { type FileReport, failuresOf, type RingReport } from './ring-report.ts';
 import type { VitestEnd } from './vitest-run.ts';
 
 /** If more files than this fail, it is not for want of a quiet machine. */
-const MOST = 5;
+const MOST = 8;
 
 /**
  * Has the files that failed side by side run again, each alone. Beside two clusters on two cores a test may wait for seconds where it

@@ -84,7 +84,7 @@ export class WireGuard {
       for (const listener of this.#ended) listener(`wireguard-go of ${device} ended`);
       return exit;
     });
-    for (let waited = 0; (await this.dump(device)) === undefined; waited += POLL_MS) {
+    for (let waited = 0; !(await this.#answers(device)); waited += POLL_MS) {
       const exit = await Promise.race([exited, delay(POLL_MS)]);
       if (exit === undefined && waited < START_MS) continue;
       await this.#stopChild(device);
@@ -175,6 +175,16 @@ export class WireGuard {
     const child = this.#children.get(device);
     this.#children.delete(device);
     await child?.stop();
+  }
+
+  /** Whether wireguard-go serves the interface; one that begins or ends may hang up in the middle of an answer. */
+  async #answers(device: string): Promise<boolean> {
+    try {
+      return (await this.dump(device)) !== undefined;
+    } catch (error) {
+      if (failedSaying(error, /Protocol error/)) return false;
+      throw error;
+    }
   }
 
   async #detectSyntax(device: string): Promise<PeerSyntax> {

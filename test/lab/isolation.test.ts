@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { CONFIGURATION_PORT } from '../../src/mesh/client-configuration.ts';
 import { API_PORT, API_SERVICE_ADDRESS, CONTROL_PLANE_ADDRESS } from './addresses.ts';
 import { DEVICE } from './gateway-node.ts';
 import { type Door, type Heard, knock, Listener } from './knock.ts';
@@ -103,7 +104,11 @@ describe.each(MODES)('in kube-proxy’s %s mode a device', (mode) => {
     expect(addresses).toEqual(expect.arrayContaining([node.address, GATEWAY, node.podCidr.replace('.0/24', '.1')]));
     expect(tcp).toEqual(expect.arrayContaining([SSH_PORT, KUBELET_PORT, HEALTH_PORT]));
     expect(udp).toEqual(expect.arrayContaining([SSH_PORT, WIREGUARD_PORT]));
-    const doors = addresses.flatMap((address) => tcp.map((port) => fromMesh(ada, 'tcp', address, port)));
+    const all = addresses.flatMap((address) => tcp.map((port) => fromMesh(ada, 'tcp', address, port)));
+    // The one door that there is: it tells a device what is its own.
+    const own = ({ address, port }: Door) => address === GATEWAY && port === CONFIGURATION_PORT;
+    expect(answers(await knock(ada.laptop, all.filter(own)))).toEqual(['open']);
+    const doors = all.filter((door) => !own(door));
     for (const [index, heard] of (await knock(ada.laptop, doors)).entries())
       expectRefusedAtOnce(heard, `port ${doors[index]?.port} of ${doors[index]?.address}`);
     const others = addresses.flatMap((address) => udp.map((port) => fromMesh(ada, 'udp', address, port)));

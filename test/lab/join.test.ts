@@ -120,7 +120,9 @@ describe('a laptop', () => {
     await ada.must('down');
     const both = await Promise.all([ada.sallyport('up'), ada.sallyport('up')]);
     expect(both.map(({ code }) => code).sort()).toContain(0);
-    expect(must(await ada.laptop.exec(['pgrep', '-fc', 'cli.mjs supervise'])).trim()).toBe('1');
+    // The one that came second has said so, and may not have ended yet.
+    const supervisors = () => ada.laptop.exec(['pgrep', '-fc', 'cli.mjs supervise']);
+    await until('one supervisor', supervisors, ({ stdout }) => stdout.trim() === '1', 10);
     expect(await curl(ada.laptop, SERVICE)).toMatchObject({ status: 200 });
   });
 

@@ -38,7 +38,8 @@ describe.skipIf(missing)(`a race over ${wireguard}`, () => {
     const peer = `peer ${publicKey} remove peer ${publicKey} endpoint ${hosts[0]}:51840 allowed-ips ${ROUTED}`;
     const program = join(import.meta.dirname, 'programs/race.ts');
     const words = [process.execPath, program, `${times}`, JSON.stringify(options), ...`wg set wg0 ${peer}`.split(' ')];
-    return JSON.parse(await two.laptop.commands.run(words));
+    // A guest takes long to start a program beside clusters.
+    return JSON.parse(await two.laptop.commands.run(words, { timeoutMs: 60_000 }));
   }
 
   test('is won by the node that is there', async () => {

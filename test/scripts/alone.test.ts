@@ -49,7 +49,7 @@ describe('files that failed beside others', () => {
   });
 
   test('are left when there are many: then it is not the noise', async () => {
-    const many = ended(...['a', 'b', 'c', 'd', 'e', 'f'].map((path) => aFile(path, true)));
+    const many = ended(...['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i'].map((path) => aFile(path, true)));
     expect(await againAlone(many, passing)).toBe(many);
   });
 });
