@@ -74,7 +74,7 @@ export class WireGuard {
 
   /** Starts wireguard-go on the interface and waits until it answers. */
   async start(device: string): Promise<void> {
-    if ((await this.dump(device)) !== undefined) return;
+    if (await this.#answers(device)) return;
     await this.#stopChild(device);
     const child = this.#commands.start([this.#options.wireguardGo, '-f', device]);
     this.#children.set(device, child);
