@@ -42,7 +42,7 @@ describe('a laptop', () => {
       expect(await curl(ada.laptop, `http://${host}`)).toMatchObject({ status: 200 });
   });
 
-  test('asks the cluster for nothing but the names of the cluster', async () => {
+  test('says how its names are split, and a name that nobody knows stays unknown', async () => {
     expect((await ada.laptop.exec(['getent', 'hosts', 'office.example'])).code).not.toBe(0);
     expect(await ada.must('status')).toContain('forwarder at 127.0.53.53');
   });

@@ -81,7 +81,9 @@ function gatewayRow(gateway: GatewayStatus, now: number): readonly string[] {
 
 function word(tunnel: TunnelStatus | undefined): string {
   if (tunnel === undefined) return styled('dim', 'down');
-  return isOnline(tunnel) ? styled('green', 'up') : styled('red', 'no answer');
+  if (!isOnline(tunnel)) return styled('red', 'no answer');
+  const isProven = tunnel.gateways.every(({ path }) => path === 'online');
+  return isProven ? styled('green', 'up') : styled('yellow', 'up, unproven');
 }
 
 function isOnline({ gateways }: TunnelStatus): boolean {

@@ -1,6 +1,6 @@
 import { type Overlap, overlapsOf, type Routed } from '../../laptop/overlap.ts';
 import type { ClientConfiguration } from '../../mesh/client-configuration.ts';
-import { parseCidr } from '../../net/cidr.ts';
+import { cidrLength, parseCidr } from '../../net/cidr.ts';
 import { tell, UserError } from '../output.ts';
 import { ownCommands } from '../own-commands.ts';
 import type { JoinedProfile, Profiles } from '../profiles/profiles.ts';
@@ -79,10 +79,13 @@ async function refuseOverlaps(
   if (first !== undefined) throw overlapping(profile.name, first, more.length);
 }
 
-/** Another program's more specific route keeps a part of the cluster's ranges from the tunnel; that is told, not changed. */
+/** A more specific route of another program keeps a part of the cluster's ranges from the tunnel; that is told, not changed. */
 async function shadows({ profile, configuration }: JoinedProfile): Promise<readonly string[]> {
   const others = await otherRoutes(ownCommands(), profile.device);
-  return overlapsOf(rangesOf(configuration), others).map(
+  const taken = overlapsOf(rangesOf(configuration), others).filter(
+    ({ mine, theirs }) => cidrLength(theirs) > cidrLength(mine),
+  );
+  return taken.map(
     ({ mine, theirs, other }) =>
       `Mind: ${theirs} goes to ${other} on this machine, so what the cluster has there in ${mine} is not reached`,
   );

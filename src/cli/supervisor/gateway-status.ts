@@ -17,11 +17,17 @@ export function gatewayStatus(
     name,
     publicKey,
     ...(endpoint === undefined ? {} : { endpoint }),
-    // Without its interface it is not reached, whatever was known before.
-    path: peer === undefined ? 'offline' : standing === undefined ? 'unproven' : PATHS[standing.condition],
+    path: pathOf(peer, standing),
     ...(standing?.rttMs === undefined ? {} : { rttMs: standing.rttMs }),
     ...(latestHandshake === 0 ? {} : { latestHandshake: new Date(latestHandshake * 1000).toISOString() }),
     receivedBytes,
     sentBytes,
   };
+}
+
+/** A path starts out as one that works; until there is an interface, and a handshake on it, nobody has seen that. */
+function pathOf(peer: ObservedPeer | undefined, standing: PathStanding | undefined): GatewayStatus['path'] {
+  if (peer === undefined) return 'offline';
+  const path = standing === undefined ? 'unproven' : PATHS[standing.condition];
+  return path === 'online' && peer.latestHandshake === 0 ? 'unproven' : path;
 }
