@@ -12,7 +12,7 @@ import { createTransport, type Transport } from '../k8s/transport.ts';
 import { membershipOf } from '../mesh/members.ts';
 import { nodeNames } from '../mesh/node.ts';
 import { parseAddress } from '../net/address.ts';
-import { keyPairFrom } from '../net/key.ts';
+import { keyPairFrom } from '../net/key-pair.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { serveHealth } from '../runtime/health.ts';
 import { createLog, type Log, type LogLevel } from '../runtime/log.ts';

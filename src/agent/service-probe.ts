@@ -3,7 +3,7 @@ import type { Topology } from '../mesh/topology.ts';
 import { addressFamily, type IpAddress } from '../net/address.ts';
 import { probeAddress } from '../net/allocate.ts';
 import { cidrFamily } from '../net/cidr.ts';
-import type { KeyPair } from '../net/key.ts';
+import type { KeyPair } from '../net/key-pair.ts';
 import type { ProbeResult } from '../usermode/probe-result.ts';
 import { PROBE_TIMEOUTS, Prober, type ProberOptions, type ProbeTarget } from '../usermode/probe-socket.ts';
 

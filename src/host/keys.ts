@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { type PublicKey, parsePrivateKey, publicKeyOf } from '../net/key.ts';
+import { type PublicKey, parsePrivateKey } from '../net/key.ts';
+import { publicKeyOf } from '../net/key-pair.ts';
 import { type Parsed, parsed, refused } from '../net/parsed.ts';
 
 /** The mounted private key is not the one whose public half the gateway announces. */

@@ -1,4 +1,3 @@
-import { x25519 } from '@noble/curves/ed25519.js';
 import { type Parsed, parsed, refused } from './parsed.ts';
 
 /** A Curve25519 public key as WireGuard writes it: 32 bytes in canonical base64, 44 characters. Never a low-order point. */
@@ -9,13 +8,6 @@ export type PrivateKey = string & { readonly __privateKey: never };
 
 /** 32 random bytes that gateway and device mix into each handshake, in the same spelling. As secret as a private key. */
 export type PresharedKey = string & { readonly __presharedKey: never };
-
-export interface KeyPair {
-  readonly publicKey: PublicKey;
-  readonly privateKey: PrivateKey;
-}
-
-const KEY_BYTES = 32;
 
 /** The shape of 32 bytes in canonical base64, as a regular expression that CEL and JavaScript read alike. */
 export const PUBLIC_KEY_PATTERN = '^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$';
@@ -74,21 +66,6 @@ export function parsePresharedKey(text: string): Parsed<PresharedKey> {
   if (keyBytes(trimmed).every((byte) => byte === 0))
     return refused('a preshared key of zeros is none; make one with `wg genpsk`');
   return parsed(trimmed as PresharedKey);
-}
-
-/** The public half of a private key. */
-export function publicKeyOf(privateKey: PrivateKey): PublicKey {
-  return keyText(x25519.getPublicKey(keyBytes(privateKey))) as PublicKey;
-}
-
-/** A key pair from 32 random bytes, clamped as `wg genkey` does (RFC 7748, section 5). @throws {RangeError} on another length. */
-export function keyPairFrom(random: Uint8Array): KeyPair {
-  if (random.length !== KEY_BYTES) throw new RangeError(`a key needs ${KEY_BYTES} random bytes, not ${random.length}`);
-  const scalar = Uint8Array.from(random);
-  scalar[0] = (scalar[0] ?? 0) & 248;
-  scalar[31] = ((scalar[31] ?? 0) & 127) | 64;
-  const privateKey = keyText(scalar) as PrivateKey;
-  return { publicKey: publicKeyOf(privateKey), privateKey };
 }
 
 /** The 32 bytes of a key. */

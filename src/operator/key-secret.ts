@@ -6,7 +6,8 @@ import type { ObjectKey } from '../api/resource.ts';
 import type { Client } from '../k8s/client.ts';
 import { isAlreadyExists } from '../k8s/errors.ts';
 import type { Store } from '../k8s/store.ts';
-import { keyPairFrom, type PublicKey, parsePrivateKey, publicKeyOf } from '../net/key.ts';
+import { type PublicKey, parsePrivateKey } from '../net/key.ts';
+import { keyPairFrom, publicKeyOf } from '../net/key-pair.ts';
 import { type Parsed, parsed, refused } from '../net/parsed.ts';
 import { gatewayKeySecret } from './children.ts';
 

@@ -1,6 +1,7 @@
 import { addressFamily, type IpAddress } from '../net/address.ts';
 import { endpointOf } from '../net/endpoint.ts';
-import { keyBytes, type PrivateKey, type PublicKey, publicKeyOf } from '../net/key.ts';
+import { keyBytes, type PrivateKey, type PublicKey } from '../net/key.ts';
+import { publicKeyOf } from '../net/key-pair.ts';
 import { curveKeys, KEY_LENGTH } from './curve.ts';
 import type { RecordType } from './dns.ts';
 import { addressBytes } from './ip.ts';

@@ -10,7 +10,8 @@ import { resourcesInText, resourcesOf } from '../../src/cli/commands/plan.ts';
 import { UserError } from '../../src/cli/output.ts';
 import { createClient } from '../../src/k8s/client.ts';
 import { createTransport } from '../../src/k8s/transport.ts';
-import { keyPairFrom, parsePublicKey } from '../../src/net/key.ts';
+import { parsePublicKey } from '../../src/net/key.ts';
+import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { aGateway, aMember, aNode, aServedGateway } from '../support/builders.ts';
 import { FakeApiServer } from '../support/fake-api-server/server.ts';
 

@@ -9,7 +9,7 @@ import { Profiles } from '../../src/cli/profiles/profiles.ts';
 import { type Client, createClient } from '../../src/k8s/client.ts';
 import { createTransport } from '../../src/k8s/transport.ts';
 import { wgQuick } from '../../src/mesh/wg-quick.ts';
-import { keyPairFrom, publicKeyOf } from '../../src/net/key.ts';
+import { keyPairFrom, publicKeyOf } from '../../src/net/key-pair.ts';
 import { aClientConfiguration } from '../support/client-configurations.ts';
 import { FakeApiServer } from '../support/fake-api-server/server.ts';
 

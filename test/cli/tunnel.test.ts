@@ -6,7 +6,7 @@ import { UserError } from '../../src/cli/output.ts';
 import { LinuxTunnel } from '../../src/cli/tunnel/linux-tunnel.ts';
 import { createCommands } from '../../src/host/exec.ts';
 import { tunnelOf } from '../../src/laptop/tunnel.ts';
-import { keyPairFrom } from '../../src/net/key.ts';
+import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { aClientConfiguration } from '../support/client-configurations.ts';
 
 test('a machine without the programs is told which one, and what brings it', async () => {

@@ -1,4 +1,4 @@
-import { keyPairFrom } from '../../src/net/key.ts';
+import { keyPairFrom } from '../../src/net/key-pair.ts';
 
 const key = (number: number) => keyPairFrom(new Uint8Array(32).fill(number));
 

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { KeyMismatch, mountedPublicKey } from '../../src/host/keys.ts';
-import { keyPairFrom } from '../../src/net/key.ts';
+import { keyPairFrom } from '../../src/net/key-pair.ts';
 
 const PAIR = keyPairFrom(new Uint8Array(32).fill(42));
 const OTHER = keyPairFrom(new Uint8Array(32).fill(43));

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inProject } from '../../scripts/support/paths.ts';
 import { findCondition } from '../../src/api/conditions.ts';
-import { keyPairFrom } from '../../src/net/key.ts';
+import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { curl, type Mesh, must, RELEASE, until } from './mesh.ts';
 import { messageOf, TwoDevices } from './two-devices.ts';
 

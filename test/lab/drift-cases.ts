@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { keyPairFrom } from '../../src/net/key.ts';
+import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { DEVICE, TABLE, wgOn } from './gateway-node.ts';
 import { must } from './mesh.ts';
 import type { LabNode } from './node.ts';

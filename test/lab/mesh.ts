@@ -5,7 +5,7 @@ import { type MeshGateway, meshGatewayType } from '../../src/api/meshgateway.ts'
 import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
 import type { KubernetesObject, ResourceType } from '../../src/api/resource.ts';
-import { type KeyPair, keyPairFrom } from '../../src/net/key.ts';
+import { type KeyPair, keyPairFrom } from '../../src/net/key-pair.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { evidenceOfStart } from './evidence-of-start.ts';
 import { type ExecResult, run, TIED } from './exec.ts';

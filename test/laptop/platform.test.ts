@@ -5,7 +5,7 @@ import { type PlatformStep, withoutDns } from '../../src/laptop/platform/plan.ts
 import { windowsDown, windowsUp } from '../../src/laptop/platform/windows.ts';
 import { keyedWgQuick, networkManager, qrCode } from '../../src/laptop/renderings.ts';
 import { parseWgQuick } from '../../src/mesh/wg-quick.ts';
-import { type KeyPair, keyPairFrom } from '../../src/net/key.ts';
+import { type KeyPair, keyPairFrom } from '../../src/net/key-pair.ts';
 import { aClientConfiguration } from '../support/client-configurations.ts';
 
 const { privateKey }: KeyPair = keyPairFrom(new Uint8Array(32).fill(3));

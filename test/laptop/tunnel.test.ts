@@ -5,7 +5,7 @@ import { type ObservedTunnel, stepText, tunnelSteps } from '../../src/laptop/ste
 import { type Tunnel, tunnelOf } from '../../src/laptop/tunnel.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
-import { keyPairFrom } from '../../src/net/key.ts';
+import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { aClientConfiguration, aClientGateway } from '../support/client-configurations.ts';
 
 const own = keyPairFrom(new Uint8Array(32).fill(9)).publicKey;

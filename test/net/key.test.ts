@@ -4,14 +4,13 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   keyBytes,
-  keyPairFrom,
   keyText,
   LOW_ORDER_POINTS,
   type PrivateKey,
   parsePrivateKey,
   parsePublicKey,
-  publicKeyOf,
 } from '../../src/net/key.ts';
+import { keyPairFrom, publicKeyOf } from '../../src/net/key-pair.ts';
 import { value } from './arbitraries.ts';
 
 const seeds = fc.uint8Array({ minLength: 32, maxLength: 32 });

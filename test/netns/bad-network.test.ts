@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createCommands } from '../../src/host/exec.ts';
 import type { ProbeVerdict } from '../../src/mesh/node-status.ts';
-import type { KeyPair } from '../../src/net/key.ts';
+import type { KeyPair } from '../../src/net/key-pair.ts';
 import { PROBE_TIMEOUTS } from '../../src/usermode/probe-socket.ts';
 import { PERFECT } from '../support/bad-network/path.ts';
 import { Relay } from '../support/bad-network/relay.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { NodePlan } from '../../src/dataplane/node-plan.ts';
 import type { Running } from '../../src/host/exec.ts';
 import { WireGuard } from '../../src/host/wireguard.ts';
-import type { KeyPair } from '../../src/net/key.ts';
+import type { KeyPair } from '../../src/net/key-pair.ts';
 import { aNodePlan, type NodePlanWishes } from '../support/node-plans.ts';
 import { standInForKubeProxy } from './kube-proxy.ts';
 import { newKeys, startProgram, TestNode } from './mesh.ts';

@@ -7,7 +7,7 @@ import type { NodePlan } from '../../src/dataplane/node-plan.ts';
 import { diff, type Operation } from '../../src/dataplane/operation.ts';
 import type { Commands, Running } from '../../src/host/exec.ts';
 import { createLinuxHost, type LinuxHost } from '../../src/host/linux.ts';
-import { type KeyPair, keyPairFrom } from '../../src/net/key.ts';
+import { type KeyPair, keyPairFrom } from '../../src/net/key-pair.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
 import { Namespace } from './namespace.ts';
 import { wireguardGo } from './support-usermode.ts';

@@ -6,7 +6,7 @@ import type { DataplaneChoice } from '../../src/dataplane/wireguard/device.ts';
 import type { Running } from '../../src/host/exec.ts';
 import { WireGuard } from '../../src/host/wireguard.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
-import type { KeyPair } from '../../src/net/key.ts';
+import type { KeyPair } from '../../src/net/key-pair.ts';
 import { newKeys, startProgram } from './mesh.ts';
 import { Namespace } from './namespace.ts';
 import { wireguardGo } from './support-usermode.ts';

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type KeyPair, keyPairFrom } from '../../src/net/key.ts';
+import { type KeyPair, keyPairFrom } from '../../src/net/key-pair.ts';
 import type { ProbeResult } from '../../src/usermode/probe-result.ts';
 import type { ProbeTarget } from '../../src/usermode/probe-socket.ts';
 import { because } from '../support/because.ts';

@@ -2,7 +2,7 @@ import type { ClientConfiguration, ClientGateway } from '../../src/mesh/client-c
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
-import { keyPairFrom } from '../../src/net/key.ts';
+import { keyPairFrom } from '../../src/net/key-pair.ts';
 
 /** What a device knows of the gateway `default`. */
 export function aClientGateway(over: Partial<ClientGateway> = {}): ClientGateway {

@@ -2,7 +2,8 @@ import type { Names, NodePlan } from '../../src/dataplane/node-plan.ts';
 import { type FirewallInput, firewall } from '../../src/mesh/firewall.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import { type Cidr, cidrBase } from '../../src/net/cidr.ts';
-import { keyPairFrom, type PublicKey } from '../../src/net/key.ts';
+import type { PublicKey } from '../../src/net/key.ts';
+import { keyPairFrom } from '../../src/net/key-pair.ts';
 
 export const PLAN_NAMES: Names = { device: 'wg-default', table: 'sallyport_default' };
 

@@ -10,7 +10,7 @@ import { createEventRecorder, type Happening } from '../../src/k8s/events.ts';
 import { startReflector } from '../../src/k8s/reflector.ts';
 import type { Store } from '../../src/k8s/store.ts';
 import { createTransport, type Transport } from '../../src/k8s/transport.ts';
-import { keyPairFrom } from '../../src/net/key.ts';
+import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { parseOperatorConfig } from '../../src/operator/config.ts';
 import { lead } from '../../src/operator/lead.ts';
 import { systemClock } from '../../src/runtime/clock.ts';

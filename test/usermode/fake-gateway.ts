@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { type KeyPair, keyBytes, keyPairFrom, type PublicKey } from '../../src/net/key.ts';
+import { keyBytes, type PublicKey } from '../../src/net/key.ts';
+import { type KeyPair, keyPairFrom } from '../../src/net/key-pair.ts';
 import { concat } from '../../src/usermode/bytes.ts';
 import { curveKeys } from '../../src/usermode/curve.ts';
 import { PROTOCOL, parseIp } from '../../src/usermode/ip.ts';

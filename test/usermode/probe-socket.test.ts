@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { IpAddress } from '../../src/net/address.ts';
-import { keyPairFrom } from '../../src/net/key.ts';
+import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { buildEcho, parseIcmp } from '../../src/usermode/icmp.ts';
 import { parseIp } from '../../src/usermode/ip.ts';

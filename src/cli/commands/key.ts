@@ -1,4 +1,4 @@
-import { keyPairFrom } from '../../net/key.ts';
+import { keyPairFrom } from '../../net/key-pair.ts';
 import { writeSecretFile } from '../files.ts';
 import { print, tell } from '../output.ts';
 

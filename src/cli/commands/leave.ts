@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { publicKeyOf } from '../../net/key.ts';
+import { publicKeyOf } from '../../net/key-pair.ts';
 import { type ClusterOptions, connect } from '../cluster/connect.ts';
 import { deletePeer } from '../cluster/peer.ts';
 import { refusal } from '../cluster/refusal.ts';

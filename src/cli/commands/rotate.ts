@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { keyPairFrom, type PrivateKey, publicKeyOf } from '../../net/key.ts';
+import type { PrivateKey } from '../../net/key.ts';
+import { keyPairFrom, publicKeyOf } from '../../net/key-pair.ts';
 import { type ClusterOptions, connect } from '../cluster/connect.ts';
 import { changeKey, untilAccepted } from '../cluster/peer.ts';
 import { refusal } from '../cluster/refusal.ts';

@@ -1,7 +1,7 @@
 import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { FilesFinding, KeyFinding } from '../../laptop/doctor/findings.ts';
-import { publicKeyOf } from '../../net/key.ts';
+import { publicKeyOf } from '../../net/key-pair.ts';
 import type { Profiles } from '../profiles/profiles.ts';
 import { messageOf } from './looked.ts';
 

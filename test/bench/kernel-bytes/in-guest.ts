@@ -7,7 +7,7 @@ import type { MeshPeer } from '../../../src/api/meshpeer.ts';
 import { keyOf } from '../../../src/api/resource.ts';
 import { createLinuxHost } from '../../../src/host/linux.ts';
 import { Cache } from '../../../src/k8s/store.ts';
-import { keyPairFrom } from '../../../src/net/key.ts';
+import { keyPairFrom } from '../../../src/net/key-pair.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { aKey, aMember, aServedGateway } from '../../support/builders.ts';
 import { type Asked, TracedCommands } from './traced.ts';

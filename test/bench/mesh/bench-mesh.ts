@@ -3,7 +3,7 @@ import { meshPeerType } from '../../../src/api/meshpeer.ts';
 import { type Client, createClient } from '../../../src/k8s/client.ts';
 import { loadConnection } from '../../../src/k8s/kubeconfig.ts';
 import { createTransport, type Transport } from '../../../src/k8s/transport.ts';
-import { type KeyPair, keyPairFrom } from '../../../src/net/key.ts';
+import { type KeyPair, keyPairFrom } from '../../../src/net/key-pair.ts';
 import { startCluster } from '../../lab/cluster.ts';
 import { Mesh } from '../../lab/mesh.ts';
 import type { NodeKernel } from '../../lab/node.ts';

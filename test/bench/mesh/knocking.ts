@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import type { KeyPair } from '../../../src/net/key.ts';
+import type { KeyPair } from '../../../src/net/key-pair.ts';
 import type { Laptop } from '../../lab/laptop.ts';
 
 const PROGRAM = fileURLToPath(new URL('programs/knock.ts', import.meta.url));

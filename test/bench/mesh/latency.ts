@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type KeyPair, keyPairFrom } from '../../../src/net/key.ts';
+import { type KeyPair, keyPairFrom } from '../../../src/net/key-pair.ts';
 import { median, quantile, type Report, row } from '../row.ts';
 import { type BenchMesh, NODES } from './bench-mesh.ts';
 import { DeviceWatch } from './device-watch.ts';

@@ -16,7 +16,7 @@ import { statusSocket } from '../../../src/cli/supervisor/status-socket.ts';
 import type { Profile } from '../../../src/laptop/profile.ts';
 import type { IpAddress } from '../../../src/net/address.ts';
 import type { Endpoint } from '../../../src/net/endpoint.ts';
-import { keyPairFrom } from '../../../src/net/key.ts';
+import { keyPairFrom } from '../../../src/net/key-pair.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { aClientConfiguration, aClientGateway } from '../../support/client-configurations.ts';
 import { ScriptedCommands } from '../../support/scripted-commands.ts';

@@ -8,7 +8,8 @@ import type { PathStanding } from '../../../src/laptop/path/state.ts';
 import { type Tunnel, tunnelOf } from '../../../src/laptop/tunnel.ts';
 import type { ClientConfiguration } from '../../../src/mesh/client-configuration.ts';
 import type { IpAddress } from '../../../src/net/address.ts';
-import { keyPairFrom, keyText, type PresharedKey } from '../../../src/net/key.ts';
+import { keyText, type PresharedKey } from '../../../src/net/key.ts';
+import { keyPairFrom } from '../../../src/net/key-pair.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { FakeGateway } from '../../usermode/fake-gateway.ts';
 

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { UnreadableOutput } from '../../../src/dataplane/unreadable.ts';
 import { parseDump } from '../../../src/dataplane/wireguard/parse.ts';
-import { keyPairFrom } from '../../../src/net/key.ts';
+import { keyPairFrom } from '../../../src/net/key-pair.ts';
 import { aPublicKey } from '../../support/node-plans.ts';
 
 const SECRET = keyPairFrom(new Uint8Array(32).fill(42)).privateKey;

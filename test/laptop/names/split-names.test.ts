@@ -7,7 +7,7 @@ import type { ClientConfiguration } from '../../../src/mesh/client-configuration
 import { addressesIn } from '../../../src/net/address.ts';
 import { cidrsIn, parseCidr } from '../../../src/net/cidr.ts';
 import { parseEndpoint } from '../../../src/net/endpoint.ts';
-import { keyPairFrom } from '../../../src/net/key.ts';
+import { keyPairFrom } from '../../../src/net/key-pair.ts';
 
 const SHORT = { hasShortNames: true, everything: false };
 

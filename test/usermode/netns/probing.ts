@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Probing } from '../../../src/agent/probing.ts';
 import { ServiceProbe } from '../../../src/agent/service-probe.ts';
 import type { Topology } from '../../../src/mesh/topology.ts';
-import type { KeyPair } from '../../../src/net/key.ts';
+import type { KeyPair } from '../../../src/net/key-pair.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { createLog } from '../../../src/runtime/log.ts';
 
