@@ -51,6 +51,22 @@ function unusedModule(path: string): string {
 }
 
 /**
+ * Imported as an ES module, one of Node's own modules has every getter of it called for its list of exports, so that `node:util` loads
+ * a TextDecoder and `node:crypto` all of Web Crypto: a third of what a short command takes. Asked for by name it does not.
+ */
+const builtinsAsTheyAre: Plugin = {
+  name: 'builtins-as-they-are',
+  setup(build) {
+    build.onResolve({ filter: /^node:/ }, ({ path, kind }) =>
+      kind === 'import-statement' ? { path, namespace: 'builtin' } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
+      contents: `module.exports = process.getBuiltinModule(${JSON.stringify(path)});`,
+    }));
+  },
+};
+
+/**
  * Bundles one program, with every dependency, into `<folder>/<program>.mjs`. One for people starts often and does little at a time, so what it
  * imports only when asked stands in files of its own, in `<folder>/<program>/`.
  */
@@ -73,7 +89,7 @@ export async function buildProgram(program: Program, folder: string, root: strin
     minifyWhitespace: true,
     define: { SALLYPORT_VERSION: JSON.stringify(await versionOf(root)) },
     banner: { js: forPeople ? `#!/usr/bin/env node\n${REQUIRE}` : REQUIRE },
-    plugins: [kubeConfigAlone],
+    plugins: [kubeConfigAlone, ...(forPeople ? [builtinsAsTheyAre] : [])],
     logLevel: 'warning',
   });
   if (forPeople) await chmod(file, 0o755);

@@ -18,7 +18,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   net: { layers: [], modules: /^(node:(net|crypto)|@noble\/curves\/.*)$/, why: pure },
   dataplane: { layers: ['net'], modules: /^$/, why: pure },
   mesh: { layers: ['api', 'net', 'dataplane'], modules: /^$/, why: pure },
-  laptop: { layers: ['api', 'net', 'mesh'], modules: /^(zod|uqr)$/, why: pure },
+  laptop: { layers: ['api', 'net', 'mesh'], modules: /^(zod(\/mini)?|uqr)$/, why: pure },
   k8s: { layers: ['api'], modules: /^(@kubernetes\/client-node.*|node:(?!child_process).*)$/, why: door },
   host: { layers: ['dataplane', 'net'], modules: /^node:.*$/, why: door },
   runtime: { layers: [], modules: /^(pino|node:(?!child_process).*)$/, why: 'it knows programs, not meshes' },
@@ -35,7 +35,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   cli: {
     layers: ['api', 'net', 'mesh', 'dataplane', 'laptop', 'k8s', 'host', 'usermode', 'runtime'],
-    modules: /^(commander|yaml|zod|node:(?!child_process).*)$/,
+    modules: /^(commander|yaml|zod(\/mini)?|node:(?!child_process).*)$/,
     why: program,
   },
 };

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import type { ProxyMode } from '../dataplane/local-facts.ts';
 import type { Client } from '../k8s/client.ts';
@@ -53,7 +52,7 @@ function addKey(root: Command): void {
     .description('make a key pair for this device')
     .option('--out <file>', 'where the private key goes', defaultKeyFile(process.env));
   command.action(async ({ out }: { readonly out: string }) => {
-    const { key } = await import('./commands/key.ts');
+    const [{ key }, { randomBytes }] = [await import('./commands/key.ts'), await import('node:crypto')];
     key({ out, random: randomBytes(32) });
   });
 }

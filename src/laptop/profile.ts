@@ -1,4 +1,5 @@
-import * as z from 'zod';
+// The small one: every command of the laptop reads these.
+import * as z from 'zod/mini';
 import { type Parsed, parsed, quoted, refused } from '../net/parsed.ts';
 
 /** Lowercase letters, digits and dashes, 40 at most: it names a folder, a socket and an interface. */
@@ -12,17 +13,17 @@ const DEVICE = /^sp-[a-z0-9][a-z0-9-]{0,11}$/;
 
 const profileSchema = z.object({
   version: z.literal(1),
-  name: z.string().regex(NAME),
+  name: z.string().check(z.regex(NAME)),
   /** The name of the interface, the same at each `up`. */
-  device: z.string().regex(DEVICE),
+  device: z.string().check(z.regex(DEVICE)),
   /** The MeshPeer in its cluster. */
-  namespace: z.string().min(1),
-  peer: z.string().min(1),
+  namespace: z.string().check(z.minLength(1)),
+  peer: z.string().check(z.minLength(1)),
   /** The API server and the kubeconfig's context that `join` used, for `rotate`, `leave` and `doctor`. */
   server: z.string(),
-  context: z.string().exactOptional(),
+  context: z.exactOptional(z.string()),
   /** RFC 3339; the cluster shuts the device out then. */
-  expiresAt: z.string().exactOptional(),
+  expiresAt: z.exactOptional(z.string()),
   joinedAt: z.string(),
 });
 

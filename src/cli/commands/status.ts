@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { ago } from '../../laptop/duration.ts';
+import type { Profile } from '../../laptop/profile.ts';
 import { print, styled } from '../output.ts';
-import type { JoinedProfile, Profiles } from '../profiles/profiles.ts';
+import type { Profiles } from '../profiles/profiles.ts';
 import type { GatewayStatus, TunnelStatus } from '../supervisor/status.ts';
 import { askSupervisor } from '../supervisor/status-socket.ts';
 import { aligned } from '../table.ts';
@@ -16,7 +17,7 @@ export interface StatusOptions {
 
 /** What is known of one profile now; `tunnel` is undefined while it is down. */
 interface Standing {
-  readonly joined: JoinedProfile;
+  readonly profile: Profile;
   readonly tunnel: TunnelStatus | undefined;
 }
 
@@ -41,7 +42,7 @@ export async function watchStatus(options: StatusOptions, now: () => number, sig
 async function look({ profiles, runFolder, profile }: StatusOptions): Promise<readonly Standing[]> {
   const names = profile === undefined ? profiles.names() : [profile];
   return Promise.all(
-    names.map(async (name) => ({ joined: profiles.read(name), tunnel: await askSupervisor(runFolder, name) })),
+    names.map(async (name) => ({ profile: profiles.profile(name), tunnel: await askSupervisor(runFolder, name) })),
   );
 }
 
@@ -51,7 +52,7 @@ function text(found: readonly Standing[], now: number): string {
   return found.map((standing) => oneText(standing, now)).join('\n\n');
 }
 
-function oneText({ joined: { profile }, tunnel }: Standing, now: number): string {
+function oneText({ profile, tunnel }: Standing, now: number): string {
   const head = `${styled('bold', profile.name)}  ${word(tunnel)}  ${profile.namespace}/${profile.peer}`;
   const expires = profile.expiresAt === undefined ? [] : [`  expires in ${ago(Date.parse(profile.expiresAt) - now)}`];
   if (tunnel === undefined) return [head, ...expires, `  bring it up with: sallyport up ${profile.name}`].join('\n');
@@ -90,7 +91,7 @@ function isOnline({ gateways }: TunnelStatus): boolean {
   return gateways.every(({ path }) => path !== 'offline');
 }
 
-function asJson({ joined: { profile }, tunnel }: Standing): object {
+function asJson({ profile, tunnel }: Standing): object {
   return { ...profile, state: tunnel === undefined ? 'down' : isOnline(tunnel) ? 'up' : 'offline', tunnel };
 }
 

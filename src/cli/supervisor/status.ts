@@ -1,16 +1,17 @@
-import * as z from 'zod';
+// The small one: every command of the laptop reads these.
+import * as z from 'zod/mini';
 
 const gatewayStatusSchema = z.object({
   name: z.string(),
   publicKey: z.string(),
   /** Where the interface sends to now. */
-  endpoint: z.string().exactOptional(),
+  endpoint: z.exactOptional(z.string()),
   /** Unproven: it shakes hands, and nothing has come through the tunnel yet. Offline: none of its endpoints answers. */
   path: z.enum(['online', 'unproven', 'offline']),
   /** The last round trip that was measured, in milliseconds. */
-  rttMs: z.number().exactOptional(),
+  rttMs: z.exactOptional(z.number()),
   /** RFC 3339 of the latest WireGuard handshake; none when there was never one. */
-  latestHandshake: z.string().exactOptional(),
+  latestHandshake: z.exactOptional(z.string()),
   receivedBytes: z.number(),
   sentBytes: z.number(),
 });
@@ -26,10 +27,10 @@ const tunnelStatusSchema = z.object({
   /** What the tunnel leads to. */
   routes: z.array(z.string()),
   /** How names of the cluster are found; none when that was not wished or the cluster has none. */
-  names: z.string().exactOptional(),
+  names: z.exactOptional(z.string()),
   gateways: z.array(gatewayStatusSchema),
   /** When the gateway last told this device its configuration. */
-  refreshedAt: z.string().exactOptional(),
+  refreshedAt: z.exactOptional(z.string()),
   /** What happened meanwhile and somebody should know, newest last. */
   notices: z.array(z.object({ at: z.string(), text: z.string() })),
 });
