@@ -64,6 +64,15 @@ export function interfaceName(gateway: string): string {
   return plain.length <= 15 ? plain : `wg-${gateway.slice(0, 7)}_${shortHash(gateway)}`;
 }
 
+/**
+ * The interface of every second key of a gateway. It ends in an underscore and a digit, or in five characters after an underscore, as no
+ * `interfaceName` does.
+ */
+export function otherInterfaceName(gateway: string): string {
+  const plain = `wg-${gateway}_2`;
+  return plain.length <= 15 ? plain : `wg-${gateway.slice(0, 6)}_${shortHash(gateway)}2`;
+}
+
 /** The gateway's nftables table in the inet family. DNS labels have no underscore, so this is unambiguous. */
 export function tableName(gateway: string): string {
   return `sallyport_${gateway.replaceAll('-', '_')}`;

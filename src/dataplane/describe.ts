@@ -30,6 +30,8 @@ export function describeOperation(operation: Operation): string {
       return `forget connections from ${operation.sources.length === 1 ? operation.sources[0] : `${operation.sources.length} prefixes`}`;
     case 'add-route':
       return `add route ${operation.route.destination} dev ${operation.route.device}`;
+    case 'move-route':
+      return `lead route ${operation.route.destination} to dev ${operation.route.device}`;
     case 'remove-route':
       return `remove route ${operation.route.destination} dev ${operation.route.device}`;
     case 'delete-link':

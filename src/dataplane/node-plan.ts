@@ -7,6 +7,8 @@ import type { ObservedDevice, WantedDevice } from './wireguard/device.ts';
 export interface Names {
   /** The WireGuard interface. */
   readonly device: string;
+  /** The one of another key, which is there while the gateway's key is being replaced by another. */
+  readonly other: string;
   /** The nftables table, family inet. */
   readonly table: string;
 }
@@ -14,6 +16,8 @@ export interface Names {
 /** All that a gateway makes on one node. It holds no secret, so it may be printed, compared and kept as a golden file. */
 export interface NodePlan {
   readonly device: WantedDevice;
+  /** The interface of the gateway's other key; its rules are in the same table. */
+  readonly other?: WantedDevice | undefined;
   readonly ruleset: Ruleset;
   readonly routes: readonly Route[];
 }
@@ -29,11 +33,18 @@ export interface ObservedSysctls {
   readonly turnedOn: readonly Family[];
 }
 
+/** An interface with the switch of its own. */
+export interface ObservedInterface {
+  readonly device: ObservedDevice;
+  readonly rpFilter?: number | undefined;
+}
+
 /** What is on the node of all that a NodePlan names. */
 export interface NodeState {
   readonly device?: ObservedDevice | undefined;
+  readonly other?: ObservedInterface | undefined;
   readonly ruleset?: ObservedRuleset | undefined;
-  /** Our routes through our interface. */
+  /** Our routes through our interfaces. */
   readonly routes: readonly Route[];
   readonly sysctls: ObservedSysctls;
 }

@@ -4,7 +4,7 @@ import type { PublicKey } from '../net/key.ts';
 import type { ProxyMode } from './local-facts.ts';
 import { rulesetDifference } from './nftables/diff.ts';
 import type { ElementChange, Ruleset } from './nftables/ruleset.ts';
-import type { Names, NodePlan, NodeState } from './node-plan.ts';
+import type { Names, NodePlan, NodeState, ObservedInterface } from './node-plan.ts';
 import { type Route, sameRoute } from './routes/route.ts';
 import type { DataplaneChoice, ObservedDevice, ObservedPeer, WantedDevice } from './wireguard/device.ts';
 import { lostSources, orderPeerChanges, type PeerChange, peerChange } from './wireguard/peer-change.ts';
@@ -33,7 +33,8 @@ export type Operation =
   | { readonly kind: 'set-peers'; readonly device: string; readonly changes: readonly PeerChange[] }
   /** Ends the connections that came from these prefixes, which nobody may use any more. */
   | { readonly kind: 'forget-flows'; readonly sources: readonly Cidr[] }
-  | { readonly kind: 'add-route' | 'remove-route'; readonly route: Route }
+  /** A route that is moved replaces ours to the same destination, so that there is one at every moment. */
+  | { readonly kind: 'add-route' | 'move-route' | 'remove-route'; readonly route: Route }
   | { readonly kind: 'delete-link'; readonly device: string }
   | { readonly kind: 'restore-forwarding'; readonly family: Family; readonly table: string }
   | { readonly kind: 'delete-table'; readonly table: string };
@@ -46,22 +47,40 @@ const LOOSE_RP_FILTER = 2;
  * in, addresses before the routes that use them, and what must go goes in reverse order after all that comes.
  */
 export function diff(plan: NodePlan, state: NodeState): readonly Operation[] {
-  const { name, dataplane, addresses } = plan.device;
-  const adopted = adopt(dataplane, state.device);
-  const foreign = state.device !== undefined && adopted === undefined;
-  const routes = adopted === undefined ? [] : state.routes;
+  const { rpFilter } = state.sysctls;
+  const own = adopt(plan.device, state.device && { device: state.device, rpFilter });
+  const other = plan.other && adopt(plan.other, state.other);
+  // An interface that is to go is guarded by the rules that are there, until it has gone.
+  const leftover = plan.other === undefined ? state.other?.device : undefined;
+  const isGuarded = leftover !== undefined && state.ruleset?.intact === true;
+  const forwarding = forwardingSteps(plan, state);
+  const turnedOn = isGuarded ? forwarding.map(({ family }) => family) : [];
+  const table = tableSteps(plan.ruleset, state, turnedOn);
+  const lost = new Set([own, other].flatMap((one) => (one?.isForeign ? [one.wanted.name] : [])));
   return [
-    ...tableSteps(plan.ruleset, state),
-    ...(foreign ? [{ kind: 'delete-link', device: name } as const] : []),
-    ...linkSteps(plan.device, adopted),
-    ...sysctlSteps(plan, adopted === undefined ? undefined : state.sysctls.rpFilter, state),
-    ...upSteps(plan.device, adopted),
-    ...peerSteps(plan.device, adopted),
-    ...without(plan.routes, routes).map((route) => ({ kind: 'add-route', route }) as const),
-    ...without(routes, plan.routes).map((route) => ({ kind: 'remove-route', route }) as const),
-    ...(adopted?.addresses ?? [])
-      .filter((address) => !addresses.includes(address))
-      .map((address) => ({ kind: 'remove-address', device: name, address }) as const),
+    ...(isGuarded ? [] : table),
+    ...interfaceSteps(own, forwarding),
+    ...(other === undefined ? [] : interfaceSteps(other, [])),
+    ...diffRoutes(
+      plan.routes,
+      state.routes.filter(({ device }) => !lost.has(device)),
+    ),
+    ...[own, other].flatMap((one) => (one === undefined ? [] : surplusAddresses(one))),
+    ...(leftover === undefined ? [] : [{ kind: 'delete-link', device: leftover.name } as const]),
+    ...(isGuarded ? table : []),
+  ];
+}
+
+/** The steps for the routes alone. */
+export function diffRoutes(wanted: readonly Route[], observed: readonly Route[]): readonly Operation[] {
+  const elsewhere = new Set(observed.map(({ destination }) => destination));
+  const missing = without(wanted, observed);
+  const moved = new Set(missing.flatMap(({ destination }) => (elsewhere.has(destination) ? [destination] : [])));
+  return [
+    ...missing.map((route) => ({ kind: moved.has(route.destination) ? 'move-route' : 'add-route', route }) as const),
+    ...without(observed, wanted)
+      .filter(({ destination }) => !moved.has(destination))
+      .map((route) => ({ kind: 'remove-route', route }) as const),
   ];
 }
 
@@ -88,10 +107,12 @@ export function diffPeers(
  * that we turned on stays on where a service proxy runs: by now the cluster's own network may live by it.
  */
 export function cleanup(names: Names, state: NodeState, proxyMode: ProxyMode = 'unknown'): readonly Operation[] {
-  const { device, table } = names;
-  const sources = [...(state.device?.peers.values() ?? [])].flatMap((peer) => peer.allowedIPs);
+  const { table } = names;
+  const devices = [state.device, state.other?.device].filter((device) => device !== undefined);
+  const allowed = devices.flatMap(({ peers }) => [...peers.values()].flatMap((peer) => peer.allowedIPs));
+  const sources = [...new Set(allowed)];
   const steps: Operation[] = state.routes.map((route) => ({ kind: 'remove-route', route }));
-  if (state.device !== undefined) steps.push({ kind: 'delete-link', device });
+  for (const { name } of devices) steps.push({ kind: 'delete-link', device: name });
   if (sources.length > 0) steps.push({ kind: 'forget-flows', sources });
   const restored = proxyMode === 'unknown' ? state.sysctls.turnedOn : [];
   for (const family of restored) steps.push({ kind: 'restore-forwarding', family, table });
@@ -99,15 +120,45 @@ export function cleanup(names: Names, state: NodeState, proxyMode: ProxyMode = '
   return steps;
 }
 
-function adopt(choice: DataplaneChoice, observed: ObservedDevice | undefined): ObservedDevice | undefined {
-  return choice === 'Auto' || choice === observed?.dataplane ? observed : undefined;
+/** An interface as it should be, and what of it is there to go on with. */
+interface Adopted extends Partial<ObservedInterface> {
+  readonly wanted: WantedDevice;
+  /** Whether what is there must go, because another WireGuard serves it than should. */
+  readonly isForeign: boolean;
 }
 
-function tableSteps(ruleset: Ruleset, state: NodeState): readonly Operation[] {
+function adopt(wanted: WantedDevice, observed: ObservedInterface | undefined): Adopted {
+  const choice: DataplaneChoice = wanted.dataplane;
+  const isForeign = observed !== undefined && choice !== 'Auto' && choice !== observed.device.dataplane;
+  return { wanted, isForeign, ...(isForeign ? {} : observed) };
+}
+
+function interfaceSteps(adopted: Adopted, forwarding: readonly Operation[]): readonly Operation[] {
+  const { wanted, device, rpFilter, isForeign } = adopted;
+  return [
+    ...(isForeign ? [{ kind: 'delete-link', device: wanted.name } as const] : []),
+    ...linkSteps(wanted, device),
+    ...(rpFilter === LOOSE_RP_FILTER
+      ? []
+      : [{ kind: 'set-rp-filter', device: wanted.name, value: LOOSE_RP_FILTER } as const]),
+    ...forwarding,
+    ...upSteps(wanted, device),
+    ...peerSteps(wanted, device),
+  ];
+}
+
+function surplusAddresses({ wanted, device }: Adopted): readonly Operation[] {
+  return (device?.addresses ?? [])
+    .filter((address) => !wanted.addresses.includes(address))
+    .map((address) => ({ kind: 'remove-address', device: wanted.name, address }) as const);
+}
+
+/** `turnedOn`: the forwarding that is turned on before it. */
+function tableSteps(ruleset: Ruleset, state: NodeState, turnedOn: readonly Family[]): readonly Operation[] {
   const difference = rulesetDifference(ruleset, state.ruleset);
   if (difference.kind === 'none') return [];
   return difference.kind === 'structure'
-    ? [{ kind: 'replace-table', ruleset, turnedOn: state.sysctls.turnedOn }]
+    ? [{ kind: 'replace-table', ruleset, turnedOn: [...new Set([...state.sysctls.turnedOn, ...turnedOn])].sort() }]
     : [{ kind: 'change-elements', table: ruleset.table, changes: difference.changes }];
 }
 
@@ -126,15 +177,14 @@ function linkSteps(wanted: WantedDevice, observed: ObservedDevice | undefined): 
   return steps;
 }
 
-function sysctlSteps(plan: NodePlan, rpFilter: number | undefined, state: NodeState): readonly Operation[] {
-  const { name: device, addresses } = plan.device;
+function forwardingSteps(plan: NodePlan, state: NodeState) {
+  const { addresses } = plan.device;
   const { table } = plan.ruleset;
   const has = (family: Family) => addresses.some((address) => address.includes(':') === (family === 6));
-  const steps: Operation[] = [];
-  if (rpFilter !== LOOSE_RP_FILTER) steps.push({ kind: 'set-rp-filter', device, value: LOOSE_RP_FILTER });
-  if (!state.sysctls.forwarding4 && has(4)) steps.push({ kind: 'turn-on-forwarding', family: 4, table });
-  if (state.sysctls.forwarding6 === false && has(6)) steps.push({ kind: 'turn-on-forwarding', family: 6, table });
-  return steps;
+  const off: Family[] = [];
+  if (!state.sysctls.forwarding4 && has(4)) off.push(4);
+  if (state.sysctls.forwarding6 === false && has(6)) off.push(6);
+  return off.map((family) => ({ kind: 'turn-on-forwarding', family, table }) as const);
 }
 
 /** wireguard-go sets an MTU of its own whenever it starts, so what was observed before says nothing. */

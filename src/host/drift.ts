@@ -24,7 +24,7 @@ export function watchKernel(commands: Commands, names: Names, signal: AbortSigna
   const report = gathered(signal, onDrift);
   void monitor(commands, ['nft', 'monitor'], signal, report, tableDrift(names.table));
   const objects = ['link', 'address', 'route', 'netconf'];
-  void monitor(commands, ['ip', '-o', 'monitor', ...objects], signal, report, linkDrift(names.device));
+  void monitor(commands, ['ip', '-o', 'monitor', ...objects], signal, report, linkDrift([names.device, names.other]));
 }
 
 /** Whether a report makes worthless what is remembered of kube-proxy's mode: it may have changed, or nobody watched for a while. */
@@ -40,13 +40,14 @@ export function tableDrift(table: string): (line: string) => string | undefined 
   };
 }
 
-/** What a line of `ip -o monitor link address route netconf` says about the interface, forwarding or the mode of kube-proxy, if anything. */
-export function linkDrift(device: string): (line: string) => string | undefined {
+/** What a line of `ip -o monitor link address route netconf` says about an interface of ours, forwarding or the mode of kube-proxy, if anything. */
+export function linkDrift(devices: readonly string[]): (line: string) => string | undefined {
   return (line) => {
     if (/\ball forwarding off\b/.test(line)) return 'forwarding was turned off';
     if (PROXY_LINK.test(line)) return PROXY_MODE_CHANGED;
-    const named = line.split(/[\s:@\\]+/).includes(device);
-    return named ? `interface ${device}, its addresses or its routes changed` : undefined;
+    const words = line.split(/[\s:@\\]+/);
+    const device = devices.find((name) => words.includes(name));
+    return device !== undefined ? `interface ${device}, its addresses or its routes changed` : undefined;
   };
 }
 

@@ -13,7 +13,7 @@ import { watchPeers } from './peer-drift.ts';
 import { withoutPort } from './port-busy.ts';
 import { PresharedKeyFolder } from './preshared-keys.ts';
 import { type AskProxyMode, askKubeProxy, detectProxyMode } from './proxy-mode.ts';
-import { addAddress, addRoute, removeAddress, removeRoute } from './routes.ts';
+import { addAddress, addRoute, moveRoute, removeAddress, removeRoute } from './routes.ts';
 import { createSysctls, ownFiles, type SmallFiles } from './sysctls.ts';
 import { WireGuard } from './wireguard.ts';
 
@@ -67,7 +67,7 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
       const [mtu, mode, bootId] = await Promise.all([
         observeUnderlayMtu(
           eyes,
-          links.filter(({ name }) => name !== names.device),
+          links.filter(({ name }) => name !== names.device && name !== names.other),
           state.sysctls.forwarding6 !== undefined,
         ),
         proxyMode.recall(() => detectProxyMode(options.askProxyMode ?? askKubeProxy, links, commands)),
@@ -87,7 +87,8 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
         onDrift(what);
       });
       wireguard.onEnd(onDrift, signal);
-      void watchPeers(wireguard, names.device, options.peersEveryMs ?? 3000, signal, onDrift);
+      for (const device of [names.device, names.other])
+        void watchPeers(whereThere(eyes), device, options.peersEveryMs ?? 3000, signal, onDrift);
     },
     close: () => wireguard.close(),
   };
@@ -122,6 +123,8 @@ async function perform(eyes: Eyes, turnedOn: Set<Family>, step: Operation): Prom
       return forgetFlows(commands, step.sources);
     case 'add-route':
       return addRoute(commands, step.route);
+    case 'move-route':
+      return moveRoute(commands, step.route);
     case 'remove-route':
       return removeRoute(commands, step.route);
     case 'delete-link':
@@ -134,6 +137,14 @@ async function perform(eyes: Eyes, turnedOn: Set<Family>, step: Operation): Prom
     case 'delete-table':
       return nftables.remove(step.table);
   }
+}
+
+/** Asks `wg` of interfaces that are there alone: one of the two mostly is not. */
+function whereThere({ wireguard, sysctls }: Eyes): Parameters<typeof watchPeers>[0] {
+  return {
+    dump: async (device) => ((await sysctls.rpFilter(device)) === undefined ? undefined : wireguard.dump(device)),
+    onTouch: (listener, signal) => wireguard.onTouch(listener, signal),
+  };
 }
 
 /** Only an interface that is up has its port. @throws {PortBusy} */

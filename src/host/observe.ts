@@ -1,7 +1,7 @@
 import { type Link, parseDefaultRoutes, parseHostAddresses, parseLinks } from '../dataplane/link/parse.ts';
 import { type Underlay, underlayMtu } from '../dataplane/local-facts.ts';
-import type { Names, NodeState, ObservedSysctls } from '../dataplane/node-plan.ts';
-import { parseRoutes } from '../dataplane/routes/parse.ts';
+import type { Names, NodeState, ObservedInterface, ObservedSysctls } from '../dataplane/node-plan.ts';
+import { parseMainRoutes } from '../dataplane/routes/parse.ts';
 import { ROUTE_PROTOCOL, type Route } from '../dataplane/routes/route.ts';
 import type { ObservedDevice } from '../dataplane/wireguard/device.ts';
 import type { Family } from '../net/address.ts';
@@ -40,18 +40,34 @@ export async function observeState(
   links: readonly Link[],
   remembered: ReadonlySet<Family>,
 ): Promise<NodeState> {
-  const link = links.find(({ name }) => name === names.device);
-  const [device, table, forwarding4, forwarding6, rpFilter] = await Promise.all([
-    link === undefined ? undefined : observeDevice(eyes, link),
+  const [own, other, table, forwarding4, forwarding6] = await Promise.all([
+    observeInterface(eyes, names.device, links),
+    observeInterface(eyes, names.other, links),
     eyes.nftables.list(names.table),
     eyes.sysctls.forwarding(4),
     eyes.sysctls.forwarding(6),
-    eyes.sysctls.rpFilter(names.device),
   ]);
   const turnedOn = [...new Set([...(table?.observed.turnedOn ?? []), ...remembered])].sort();
-  const sysctls: ObservedSysctls = { forwarding4: forwarding4 === true, forwarding6, rpFilter, turnedOn };
-  const routes = link === undefined ? [] : await observeRoutes(eyes, names.device, forwarding6 !== undefined);
-  return { device, ruleset: table?.observed, routes, sysctls };
+  const sysctls: ObservedSysctls = {
+    forwarding4: forwarding4 === true,
+    forwarding6,
+    rpFilter: own?.rpFilter,
+    turnedOn,
+  };
+  const devices = [own, other].flatMap((one) => one?.device.name ?? []);
+  const routes = devices.length === 0 ? [] : await observeRoutes(eyes, devices, forwarding6 !== undefined);
+  return { device: own?.device, ...(other === undefined ? {} : { other }), ruleset: table?.observed, routes, sysctls };
+}
+
+async function observeInterface(
+  eyes: Eyes,
+  device: string,
+  links: readonly Link[],
+): Promise<ObservedInterface | undefined> {
+  const link = links.find(({ name }) => name === device);
+  if (link === undefined) return undefined;
+  const [observed, rpFilter] = await Promise.all([observeDevice(eyes, link), eyes.sysctls.rpFilter(device)]);
+  return { device: observed, rpFilter };
 }
 
 /** The MTU of the way out of the node. */
@@ -86,16 +102,17 @@ function dataplaneOf({ name, kind }: Link): ObservedDevice['dataplane'] {
   throw new ForeignLink(name, kind ?? 'hardware');
 }
 
-/** Our routes through the interface. */
+/** Our routes through these interfaces. */
 export async function observeRoutes(
   { commands }: Pick<Eyes, 'commands'>,
-  device: string,
+  devices: readonly string[],
   ipv6: boolean,
 ): Promise<readonly Route[]> {
   const found: Route[] = [];
   for (const family of families(ipv6)) {
     const words = ['route', 'show', 'table', 'main', 'protocol', String(ROUTE_PROTOCOL)];
-    found.push(...parseRoutes(await commands.run(['ip', '-json', `-${family}`, ...words]), family, device));
+    const all = parseMainRoutes(await commands.run(['ip', '-json', `-${family}`, ...words]), family);
+    found.push(...all.filter(({ device }) => devices.includes(device)));
   }
   return found;
 }

@@ -15,7 +15,7 @@ const RARELY = 5;
  * often where a look takes long. What we changed ourselves since the last look is not reported.
  */
 export async function watchPeers(
-  wireguard: WireGuard,
+  wireguard: Pick<WireGuard, 'dump' | 'onTouch'>,
   device: string,
   everyMs: number,
   signal: AbortSignal,

@@ -17,6 +17,11 @@ export async function addRoute(commands: Commands, route: Route): Promise<void> 
   }
 }
 
+/** Puts the route in the place of the one to the same destination, in one step of the kernel. */
+export async function moveRoute(commands: Commands, route: Route): Promise<void> {
+  await commands.run([...routeCommand('replace', route), 'scope', 'link']);
+}
+
 export async function removeRoute(commands: Commands, route: Route): Promise<void> {
   await unlessAbsent(commands.run(routeCommand('delete', route)));
 }
@@ -33,7 +38,7 @@ export async function removeAddress(commands: Commands, device: string, address:
   await unlessAbsent(commands.run(['ip', 'address', 'delete', address, 'dev', device]));
 }
 
-function routeCommand(verb: 'add' | 'delete', { destination, device }: Route): readonly string[] {
+function routeCommand(verb: 'add' | 'replace' | 'delete', { destination, device }: Route): readonly string[] {
   const family = `-${cidrFamily(destination)}`;
   return ['ip', family, 'route', verb, destination, 'dev', device, 'protocol', String(ROUTE_PROTOCOL)];
 }

@@ -3,12 +3,15 @@ import { type Chain, cidrElement, type NamedSet, type Rule, type Ruleset } from 
 import { addressFamily, type Family, type IpAddress } from '../net/address.ts';
 import { probeAddress } from '../net/allocate.ts';
 import { type Cidr, cidrFamily, normalizeCidrs } from '../net/cidr.ts';
+import { arrivalChain, arrivalSets } from './arrivals.ts';
 import { CONFIGURATION_PORT } from './client-configuration.ts';
 
 /** What the firewall of a gateway is made from. */
 export interface FirewallInput {
   readonly table: string;
   readonly device: string;
+  /** The interface of the gateway's other key, where there is one: what holds for one holds for both. */
+  readonly second?: string | undefined;
   /** The gateway's own mesh addresses: all of the node that a peer may ping, and ask for its configuration. */
   readonly gatewayAddresses: readonly IpAddress[];
   readonly pool: readonly Cidr[];
@@ -20,7 +23,8 @@ export interface FirewallInput {
   readonly accessDefault: 'Allow' | 'Deny';
   readonly peerToPeer: 'Allow' | 'Deny';
   readonly proxyMode: ProxyMode;
-  readonly listenPort: number;
+  /** Of the interfaces. */
+  readonly listenPorts: readonly number[];
 }
 
 type Layer4 = 'tcp' | 'udp';
@@ -54,6 +58,7 @@ function sets(input: FirewallInput): readonly NamedSet[] {
     ...addresses('gateway', input.gatewayAddresses),
     ...bothProtocols((l4) => grants(l4, input.dnsServers)).flat(),
     ...(input.accessDefault === 'Deny' ? addresses('probe', input.pool.map(probeAddress)) : []),
+    ...(input.second === undefined ? [] : arrivalSets()),
   ];
 }
 
@@ -97,19 +102,20 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
   ];
 }
 
-function hookChains({ device, listenPort }: FirewallInput): readonly Chain[] {
-  const from = `iifname "${device}"`;
-  const into = `oifname "${device}"`;
-  const elsewhere = `oifname != "${device}"`;
+function hookChains(input: FirewallInput): readonly Chain[] {
+  const from = `iifname ${ours(input)}`;
+  const into = `oifname ${ours(input)}`;
+  const elsewhere = `oifname != ${ours(input)}`;
   const clamp = 'tcp flags syn tcp option maxseg size set rt mtu';
   return [
+    ...(input.second === undefined ? [] : [arrivalChain([input.device, input.second])]),
     hook('on_forward', 'filter', 'forward', 'filter - 5', [
       { text: `${from} jump from_mesh` },
       { text: `${into} jump into_mesh` },
     ]),
     hook('on_input', 'filter', 'input', 'filter - 5', [{ text: `${from} jump to_node` }]),
     hook('on_output', 'filter', 'output', 'filter - 5', [
-      { text: `${into} udp sport ${listenPort} drop`, comment: 'a tunnel must not run inside itself' },
+      { text: `${into} udp sport ${anyOf(input.listenPorts)} drop`, comment: 'a tunnel must not run inside itself' },
       { text: `${into} icmp type redirect drop`, comment: 'there is no shorter way in a mesh' },
       { text: `${into} icmpv6 type nd-redirect drop`, comment: 'there is no shorter way in a mesh' },
     ]),
@@ -137,6 +143,15 @@ function hookChains({ device, listenPort }: FirewallInput): readonly Chain[] {
       })),
     ]),
   ];
+}
+
+/** How rules name the interfaces of the gateway. */
+function ours({ device, second }: Pick<FirewallInput, 'device' | 'second'>): string {
+  return anyOf([device, ...(second === undefined ? [] : [second])].map((name) => `"${name}"`));
+}
+
+function anyOf(values: readonly (string | number)[]): string {
+  return values.length === 1 ? String(values[0]) : `{ ${values.join(', ')} }`;
 }
 
 /**
@@ -170,8 +185,12 @@ function routed({ accessDefault }: FirewallInput): readonly Rule[] {
     : bothFamilies(({ ip, n }) => ({ text: `ct original ${ip} daddr @routed${n} accept` }));
 }
 
-function peerToPeer({ device, peerToPeer }: FirewallInput): Rule {
-  return { text: `oifname "${device}" ${peerToPeer === 'Allow' ? 'accept' : 'goto refuse'}`, comment: 'peer to peer' };
+function peerToPeer(input: FirewallInput): Rule {
+  const { peerToPeer } = input;
+  return {
+    text: `oifname ${ours(input)} ${peerToPeer === 'Allow' ? 'accept' : 'goto refuse'}`,
+    comment: 'peer to peer',
+  };
 }
 
 /**

@@ -1,13 +1,14 @@
-import { interfaceName, tableName } from '../api/names.ts';
+import { interfaceName, otherInterfaceName, tableName } from '../api/names.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
 import type { Names, NodePlan } from '../dataplane/node-plan.ts';
-import type { WantedPeer } from '../dataplane/wireguard/device.ts';
+import type { WantedDevice, WantedPeer } from '../dataplane/wireguard/device.ts';
 import { addressFamily } from '../net/address.ts';
 import { probeAddress } from '../net/allocate.ts';
 import { type Cidr, cidrFamily, hostCidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 import { firewall } from './firewall.ts';
-import type { Topology } from './topology.ts';
+import { routes } from './routes.ts';
+import type { OtherKey, ServedKey, Topology } from './topology.ts';
 
 /** WireGuard over IPv6: 40 bytes of IP header, 8 of UDP, 32 of its own; over IPv4 20 remain unused, which is the safe side. */
 const TUNNEL_OVERHEAD = 80;
@@ -17,31 +18,40 @@ export interface NodeInput {
   readonly facts: LocalFacts;
   /** The peers to let in, and the node's own probe peer. */
   readonly peers: ReadonlyMap<PublicKey, WantedPeer>;
+  /** What of the gateway's other key is known here; without it the node serves one key alone. */
+  readonly other?: { readonly moved: Iterable<Cidr> } | undefined;
 }
 
-/** The names under which everything of a gateway stands on its nodes. */
-export function nodeNames(gateway: string): Names {
-  return { device: interfaceName(gateway), table: tableName(gateway) };
+/** The names under which everything of a gateway stands on its nodes; `device` is that of the key which devices are told. */
+export function nodeNames(gateway: string, device = interfaceName(gateway)): Names {
+  const both = [interfaceName(gateway), otherInterfaceName(gateway)];
+  const other = both.find((name) => name !== device) ?? '';
+  return { device, other, table: tableName(gateway) };
 }
 
 /** Everything that a gateway makes on one node. Nodes with equal facts and peers get equal plans. */
-export function planNode(topology: Topology, { facts, peers }: NodeInput): NodePlan {
+export function planNode(topology: Topology, { facts, peers, other }: NodeInput): NodePlan {
   const { gateway } = topology;
-  const names = nodeNames(gateway.metadata.name);
+  const second = other === undefined ? undefined : topology.other;
+  const served = [topology, ...(second === undefined ? [] : [second])];
   const pool = topology.pool.filter((cidr) => facts.ipv6 || cidrFamily(cidr) === 4);
   const addresses = topology.addresses.filter((address) => facts.ipv6 || addressFamily(address) === 4);
+  const interfaceOf = ({ device, listenPort, publicKey }: ServedKey): WantedDevice => ({
+    name: device,
+    dataplane: gateway.spec.dataplane,
+    listenPort,
+    mtu: gateway.spec.mtu ?? Math.max(1280, facts.underlayMtu - TUNNEL_OVERHEAD),
+    addresses: addresses.map(hostCidr).sort(),
+    publicKey,
+    peers,
+  });
   return {
-    device: {
-      name: names.device,
-      dataplane: gateway.spec.dataplane,
-      listenPort: gateway.spec.listenPort,
-      mtu: gateway.spec.mtu ?? Math.max(1280, facts.underlayMtu - TUNNEL_OVERHEAD),
-      addresses: addresses.map(hostCidr).sort(),
-      publicKey: topology.publicKey,
-      peers,
-    },
+    device: interfaceOf(topology),
+    ...(second === undefined ? {} : { other: interfaceOf(second) }),
     ruleset: firewall({
-      ...names,
+      table: tableName(gateway.metadata.name),
+      device: topology.device,
+      ...(second === undefined ? {} : { second: second.device }),
       gatewayAddresses: addresses,
       pool,
       serviceCidrs: topology.serviceCidrs,
@@ -50,10 +60,19 @@ export function planNode(topology: Topology, { facts, peers }: NodeInput): NodeP
       accessDefault: gateway.spec.access.default,
       peerToPeer: gateway.spec.access.peerToPeer,
       proxyMode: facts.proxyMode,
-      listenPort: gateway.spec.listenPort,
+      listenPorts: served.map(({ listenPort }) => listenPort),
     }),
-    routes: pool.map((destination) => ({ destination, device: names.device })),
+    routes: routes({ pool, ...ages(topology, second), probe: topology.device, moved: other?.moved ?? [] }),
   };
+}
+
+/** The interface to which nobody need move, and the one of the newer key. */
+export function ages(
+  { device }: ServedKey,
+  other: OtherKey | undefined,
+): { readonly older: string; readonly newer?: string } {
+  if (other === undefined) return { older: device };
+  return other.state === 'Next' ? { older: device, newer: other.device } : { older: other.device, newer: device };
 }
 
 /** The probe peer of a node: a peer like any other, at the pool's reserved address. */

@@ -1,18 +1,20 @@
 import { isTrue } from '../api/conditions.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
+import { interfaceName } from '../api/names.ts';
 import { addressesIn, type IpAddress } from '../net/address.ts';
 import { type Cidr, cidrsIn, normalizeCidrs } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 
 /**
  * What the operator decided about a gateway, as its nodes and its peers' configurations use it. All of it is the same on every
- * node, and a laptop's configuration is made from the same value as a node's plan.
+ * node, and a laptop's configuration is made from the same value as a node's plan. Its own key is the one that devices are told.
  *
  *   laptop --AllowedIPs: routed + addresses--> any node --serviceCidrs: DNAT, cidrs: forward--> cluster
  */
-export interface Topology {
+export interface Topology extends ServedKey {
   readonly gateway: MeshGateway;
-  readonly publicKey: PublicKey;
+  /** The gateway's other key while one takes the place of the other. */
+  readonly other?: OtherKey | undefined;
   /** The gateway's own mesh addresses, one per family of the pool. */
   readonly addresses: readonly IpAddress[];
   readonly pool: readonly Cidr[];
@@ -25,6 +27,18 @@ export interface Topology {
   readonly domain: string;
 }
 
+/** The one before the key that devices are told, which holds a while longer; or the next one, which they are not told before every node has it. */
+export interface OtherKey extends ServedKey {
+  readonly state: 'Former' | 'Next';
+}
+
+/** A key of the gateway, and by which port and interface its nodes serve it for as long as it lives. */
+export interface ServedKey {
+  readonly publicKey: PublicKey;
+  readonly listenPort: number;
+  readonly device: string;
+}
+
 /** The topology of an accepted gateway; undefined until the operator has accepted it, because then there is nothing to serve. */
 export function topology(gateway: MeshGateway): Topology | undefined {
   const { spec, status } = gateway;
@@ -33,6 +47,8 @@ export function topology(gateway: MeshGateway): Topology | undefined {
   return {
     gateway,
     publicKey: status.publicKey as PublicKey,
+    listenPort: spec.listenPort,
+    device: interfaceName(gateway.metadata.name),
     addresses: addressesIn(status.addresses ?? []),
     pool: cidrsIn(status.pool ?? []),
     serviceCidrs: normalizeCidrs(cidrsIn(services.map(({ cidr }) => cidr))),

@@ -11,6 +11,7 @@ const KEYS = RANDOM_PEERS;
 const plans: fc.Arbitrary<NodePlan> = randomWishes({
   publicKeys: [aPublicKey(98), aPublicKey(99)],
   dataplanes: ['Auto', 'Kernel', 'Userspace'],
+  others: [aPublicKey(96), aPublicKey(97)],
 }).map(aNodePlan);
 
 const perform = (state: NodeState, steps: readonly Operation[]) => steps.reduce(afterOperation, state);

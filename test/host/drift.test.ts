@@ -46,7 +46,7 @@ describe('a line of ip monitor', () => {
     ['local 10.96.0.10 dev kube-ipvs0 table local proto kernel scope host src 10.96.0.10', false],
     ['', false],
   ])('%j', (line, ours) => {
-    expect(linkDrift('wg-default')(line) !== undefined).toBe(ours);
+    expect(linkDrift(['wg-default', 'wg-default_2'])(line) !== undefined).toBe(ours);
   });
 });
 

@@ -19,7 +19,7 @@ const INPUT: FirewallInput = {
   accessDefault: 'Allow',
   peerToPeer: 'Deny',
   proxyMode: 'nftables',
-  listenPort: 51840,
+  listenPorts: [51840],
 };
 
 const rules = (ruleset: Ruleset, chain: string) =>

@@ -65,8 +65,8 @@ describe('the plan of a node', () => {
 });
 
 test('a gateway has one set of names on every node, which are different from those of every other gateway', () => {
-  expect(nodeNames('default')).toEqual({ device: 'wg-default', table: 'sallyport_default' });
-  const long = ['a-rather-long-gateway-name-1', 'a-rather-long-gateway-name-2'].map(nodeNames);
+  expect(nodeNames('default')).toEqual({ device: 'wg-default', other: 'wg-default_2', table: 'sallyport_default' });
+  const long = ['a-rather-long-gateway-name-1', 'a-rather-long-gateway-name-2'].map((name) => nodeNames(name));
   expect(new Set(long.flatMap(({ device, table }) => [device, table])).size).toBe(4);
   expect(long.every(({ device }) => device.length <= 15)).toBe(true);
 });

@@ -11,6 +11,8 @@ describe('what a gateway is served with', () => {
     expect(topology(gateway)).toEqual({
       gateway,
       publicKey: aKey('gateway default'),
+      listenPort: 51840,
+      device: 'wg-default',
       addresses: ['10.213.0.1'],
       pool: ['10.213.0.0/16'],
       serviceCidrs: ['10.96.0.0/12'],

@@ -47,13 +47,15 @@ export class FakeHost implements Host {
     this.state = state;
   }
 
-  async observe(_names: Names): Promise<Observation> {
+  async observe(names: Names): Promise<Observation> {
     this.observations += 1;
+    this.state = arranged(this.state, names);
     return { facts: this.facts, state: this.state };
   }
 
-  async observePeers(_device: string): Promise<ReadonlyMap<PublicKey, ObservedPeer>> {
-    return this.state.device?.peers ?? new Map();
+  async observePeers(device: string): Promise<ReadonlyMap<PublicKey, ObservedPeer>> {
+    const { device: own, other } = this.state;
+    return [own, other?.device].find((one) => one?.name === device)?.peers ?? new Map();
   }
 
   async observeForeignRules(_names: Names): Promise<ForeignRuleset> {
@@ -95,8 +97,8 @@ export class FakeHost implements Host {
   }
 
   /** A peer is seen to have had a handshake. */
-  handshake(publicKey: PublicKey, seen: Partial<ObservedPeer>): void {
-    this.state = withDevice(this.state, (device) => {
+  handshake(publicKey: PublicKey, seen: Partial<ObservedPeer>, at = this.state.device?.name ?? ''): void {
+    this.state = withDevice(this.state, at, (device) => {
       const peer = device.peers.get(publicKey);
       return peer === undefined
         ? device
@@ -113,21 +115,20 @@ export function afterOperation(state: NodeState, step: Operation): NodeState {
     case 'delete-table':
       return { ...state, ruleset: afterTableStep(state.ruleset, step) };
     case 'create-link':
-      return state.device === undefined ? created(state, step.device, step.dataplane) : state;
+      return isThere(state, step.device) ? state : created(state, step.device, step.dataplane);
     case 'delete-link':
-      return {
-        ...state,
-        device: undefined,
-        routes: state.routes.filter((route) => route.device !== step.device),
-        sysctls: { ...state.sysctls, rpFilter: undefined },
-      };
+      return deleted({ ...state, routes: state.routes.filter((route) => route.device !== step.device) }, step.device);
     case 'set-rp-filter':
-      return { ...state, sysctls: { ...state.sysctls, rpFilter: step.value } };
+      return state.other?.device.name === step.device
+        ? { ...state, other: { ...state.other, rpFilter: step.value } }
+        : { ...state, sysctls: { ...state.sysctls, rpFilter: step.value } };
     case 'turn-on-forwarding':
     case 'restore-forwarding':
       return afterForwardingStep(state, step);
     case 'add-route':
       return { ...state, routes: [...withoutRoute(state, step.route), step.route] };
+    case 'move-route':
+      return { ...state, routes: [...withoutDestination(state, step.route), step.route] };
     case 'remove-route':
       return { ...state, routes: withoutRoute(state, step.route) };
     case 'forget-flows':
@@ -135,18 +136,47 @@ export function afterOperation(state: NodeState, step: Operation): NodeState {
     case 'remove-address':
       return withoutLostRoutes(
         state,
-        withDevice(state, (device) => afterDeviceStep(device, step)),
+        withDevice(state, step.device, (device) => afterDeviceStep(device, step)),
+        step.device,
       );
     default:
-      return withDevice(state, (device) => afterDeviceStep(device, step));
+      return withDevice(state, step.device, (device) => afterDeviceStep(device, step));
   }
 }
 
+/** The state as a look under these names tells it. */
+export function arranged(state: NodeState, names: Names): NodeState {
+  const { device, other, sysctls, ...rest } = state;
+  const { rpFilter, ...switches } = sysctls;
+  const found = [device && { device, rpFilter }, other].filter((one) => one !== undefined);
+  const [own, second] = [names.device, names.other].map((name) => found.find((one) => one.device.name === name));
+  return {
+    ...rest,
+    ...(own === undefined ? {} : { device: own.device }),
+    ...(second === undefined ? {} : { other: second }),
+    sysctls: { ...switches, ...(own === undefined ? {} : { rpFilter: own.rpFilter }) },
+  };
+}
+
+function isThere({ device, other }: NodeState, name: string): boolean {
+  return device?.name === name || other?.device.name === name;
+}
+
+function deleted(state: NodeState, name: string): NodeState {
+  const { other, ...rest } = state;
+  if (other?.device.name === name) return rest;
+  return { ...state, device: undefined, sysctls: { ...state.sysctls, rpFilter: undefined } };
+}
+
 /** With the last IPv4 address of an interface the kernel takes its IPv4 routes away (fib_disable_ip); with IPv6 it does not. */
-function withoutLostRoutes(before: NodeState, after: NodeState): NodeState {
-  const hasIpv4 = ({ device }: NodeState) => device?.addresses.some((address) => !address.includes(':')) === true;
-  if (!hasIpv4(before) || hasIpv4(after)) return after;
-  return { ...after, routes: after.routes.filter(({ destination }) => destination.includes(':')) };
+function withoutLostRoutes(before: NodeState, after: NodeState, name: string): NodeState {
+  const hasIpv4 = ({ device, other }: NodeState) =>
+    [device, other?.device].find((one) => one?.name === name)?.addresses.some((address) => !address.includes(':'));
+  if (hasIpv4(before) !== true || hasIpv4(after) === true) return after;
+  return {
+    ...after,
+    routes: after.routes.filter(({ destination, device }) => device !== name || destination.includes(':')),
+  };
 }
 
 type DeviceStep = Operation & {
@@ -205,6 +235,7 @@ function created(state: NodeState, name: string, dataplane: 'Auto' | 'Kernel' | 
     listenPort: 0,
     peers: new Map(),
   };
+  if (state.device !== undefined) return { ...state, other: { device, rpFilter: 0 } };
   return { ...state, device, sysctls: { ...state.sysctls, rpFilter: 0 } };
 }
 
@@ -248,8 +279,14 @@ function afterForwardingStep(
   };
 }
 
-function withDevice(state: NodeState, change: (device: ObservedDevice) => ObservedDevice): NodeState {
-  return state.device === undefined ? state : { ...state, device: change(state.device) };
+function withDevice(state: NodeState, name: string, change: (device: ObservedDevice) => ObservedDevice): NodeState {
+  const { device, other } = state;
+  if (device?.name === name) return { ...state, device: change(device) };
+  return other?.device.name === name ? { ...state, other: { ...other, device: change(other.device) } } : state;
+}
+
+function withoutDestination(state: NodeState, route: NodeState['routes'][number]): NodeState['routes'] {
+  return state.routes.filter(({ destination }) => destination !== route.destination);
 }
 
 function withoutRoute(state: NodeState, route: NodeState['routes'][number]): NodeState['routes'] {

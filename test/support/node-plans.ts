@@ -1,11 +1,12 @@
 import type { Names, NodePlan } from '../../src/dataplane/node-plan.ts';
+import type { WantedDevice } from '../../src/dataplane/wireguard/device.ts';
 import { type FirewallInput, firewall } from '../../src/mesh/firewall.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import { type Cidr, cidrBase } from '../../src/net/cidr.ts';
 import type { PublicKey } from '../../src/net/key.ts';
 import { keyPairFrom } from '../../src/net/key-pair.ts';
 
-export const PLAN_NAMES: Names = { device: 'wg-default', table: 'sallyport_default' };
+export const PLAN_NAMES: Names = { device: 'wg-default', other: 'wg-default_2', table: 'sallyport_default' };
 
 /** What a test cares about in a plan; the rest is as usual. */
 export interface NodePlanWishes {
@@ -21,6 +22,8 @@ export interface NodePlanWishes {
   readonly accessDefault?: FirewallInput['accessDefault'];
   readonly peerToPeer?: FirewallInput['peerToPeer'];
   readonly proxyMode?: FirewallInput['proxyMode'];
+  /** Another key beside it, the newer one, with the addresses of those who came by it. */
+  readonly other?: { readonly publicKey: PublicKey; readonly listenPort: number; readonly moved: readonly string[] };
 }
 
 /** A public key, always the same one for a number. */
@@ -37,18 +40,23 @@ export function aNodePlan(wishes: NodePlanWishes = {}): NodePlan {
     const publicKey = key as PublicKey;
     return [publicKey, { publicKey, allowedIPs: cidrs(ips) }] as const;
   });
+  const own: WantedDevice = {
+    name: device,
+    dataplane: wishes.dataplane ?? 'Auto',
+    listenPort,
+    mtu: wishes.mtu ?? 1420,
+    addresses,
+    publicKey: wishes.publicKey ?? aPublicKey(99),
+    peers: new Map(peers),
+  };
+  const second = secondOf(wishes, own);
   return {
-    device: {
-      name: device,
-      dataplane: wishes.dataplane ?? 'Auto',
-      listenPort,
-      mtu: wishes.mtu ?? 1420,
-      addresses,
-      publicKey: wishes.publicKey ?? aPublicKey(99),
-      peers: new Map(peers),
-    },
+    device: own,
+    ...(second.other === undefined ? {} : { other: second.other }),
     ruleset: firewall({
-      ...PLAN_NAMES,
+      table: PLAN_NAMES.table,
+      device,
+      second: second.other?.name,
       gatewayAddresses: addresses.map(cidrBase),
       pool: cidrs(['10.213.0.0/16', 'fd5a:213::/64']),
       serviceCidrs: cidrs(wishes.serviceCidrs ?? ['10.96.0.0/12', 'fd5a:96::/112']),
@@ -57,10 +65,21 @@ export function aNodePlan(wishes: NodePlanWishes = {}): NodePlan {
       accessDefault: wishes.accessDefault ?? 'Allow',
       peerToPeer: wishes.peerToPeer ?? 'Deny',
       proxyMode: wishes.proxyMode ?? 'nftables',
-      listenPort,
+      listenPorts: [listenPort, ...second.listenPorts],
     }),
-    routes: cidrs(wishes.routes ?? ['10.213.0.0/16', 'fd5a:213::/64']).map((destination) => ({ destination, device })),
+    routes: [
+      ...cidrs(wishes.routes ?? ['10.213.0.0/16', 'fd5a:213::/64']).map((destination) => ({ destination, device })),
+      ...second.routes,
+    ],
   };
+}
+
+function secondOf({ other }: NodePlanWishes, own: WantedDevice) {
+  if (other === undefined) return { listenPorts: [], routes: [] };
+  const device = PLAN_NAMES.other;
+  const { publicKey, listenPort, moved } = other;
+  const routes = cidrs(moved).map((destination) => ({ destination, device }));
+  return { other: { ...own, name: device, publicKey, listenPort }, listenPorts: [listenPort], routes };
 }
 
 function cidrs(texts: readonly string[]): readonly Cidr[] {

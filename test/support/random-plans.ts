@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import type { NodeState } from '../../src/dataplane/node-plan.ts';
+import type { ObservedDevice } from '../../src/dataplane/wireguard/device.ts';
 import type { PublicKey } from '../../src/net/key.ts';
 import { aPublicKey, type NodePlanWishes } from './node-plans.ts';
 
@@ -23,10 +24,16 @@ export interface PlanChoices {
   /** The gateway's; the usual one unless given. */
   readonly publicKeys?: readonly PublicKey[];
   readonly dataplanes: readonly NonNullable<NodePlanWishes['dataplane']>[];
+  /** Of the other interface, where there is to be one now and then. */
+  readonly others?: readonly PublicKey[];
 }
 
 /** Random wishes that differ in everything a plan says. */
-export function randomWishes({ publicKeys = [aPublicKey(99)], dataplanes }: PlanChoices): fc.Arbitrary<NodePlanWishes> {
+export function randomWishes({
+  publicKeys = [aPublicKey(99)],
+  dataplanes,
+  others = [],
+}: PlanChoices): fc.Arbitrary<NodePlanWishes> {
   return fc.record({
     peers,
     addresses: fc.constantFrom(['10.213.0.1/32'], ['10.213.0.1/32', 'fd5a:213::1/128'], ['10.213.0.2/32']),
@@ -40,18 +47,36 @@ export function randomWishes({ publicKeys = [aPublicKey(99)], dataplanes }: Plan
     accessDefault: fc.constantFrom('Allow', 'Deny'),
     peerToPeer: fc.constantFrom('Allow', 'Deny'),
     proxyMode: fc.constantFrom('nftables', 'ipvs'),
-  });
+    ...(others.length === 0
+      ? {}
+      : {
+          other: fc.option(
+            fc.record({
+              publicKey: fc.constantFrom(...others),
+              listenPort: fc.constant(51842),
+              moved: fc.subarray(['10.213.0.16/32', '10.213.0.17/32', 'fd5a:213::16/128']),
+            }),
+            { nil: undefined },
+          ),
+        }),
+  }) as fc.Arbitrary<NodePlanWishes>;
 }
 
 /** What a plan says of a state; whatever it says nothing about, such as counters and the interface's number, is left out. */
-export function essence({ device, ruleset, routes }: NodeState) {
-  const allowed = [...(device?.peers ?? [])].map(([key, peer]) => [key, [...peer.allowedIPs].sort()] as const);
+export function essence({ device, other, ruleset, routes }: NodeState) {
+  const shown = (one: ObservedDevice) => ({
+    ...one,
+    dataplane: undefined,
+    ifindex: undefined,
+    peers: Object.fromEntries([...one.peers].map(([key, peer]) => [key, [...peer.allowedIPs].sort()] as const)),
+  });
   return {
-    device: device && { ...device, dataplane: undefined, ifindex: undefined, peers: Object.fromEntries(allowed) },
+    device: device && shown(device),
+    ...(other === undefined ? {} : { other: shown(other.device), otherRpFilter: other.rpFilter }),
     table: ruleset && {
       ...ruleset,
       elements: Object.fromEntries([...ruleset.elements].map(([set, all]) => [set, [...all].sort()])),
     },
-    routes: routes.map(({ destination }) => destination).sort(),
+    routes: routes.map(({ destination, device: name }) => `${destination} ${name}`).sort(),
   };
 }

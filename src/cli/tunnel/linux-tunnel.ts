@@ -67,7 +67,7 @@ export class LinuxTunnel {
     if (link === undefined) return undefined;
     const [found, routes] = await Promise.all([
       observeDevice(eyes, link),
-      observeRoutes(eyes, device, existsSync('/proc/net/if_inet6')),
+      observeRoutes(eyes, [device], existsSync('/proc/net/if_inet6')),
     ]);
     const { stopped = false, up, mtu, addresses, publicKey, peers } = found;
     return { stopped, up, mtu, addresses, publicKey, peers, routes: routes.map(({ destination }) => destination) };

@@ -11,7 +11,8 @@ export type RulesetDifference =
 export function rulesetDifference(wanted: Ruleset, observed: ObservedRuleset | undefined): RulesetDifference {
   if (observed === undefined || !observed.intact || observed.written !== structureDigest(wanted))
     return { kind: 'structure' };
-  const changes = wanted.sets.flatMap((set) => elementChange(set, observed.elements.get(set.name) ?? []));
+  const ours = wanted.sets.filter(({ timeout }) => timeout === undefined);
+  const changes = ours.flatMap((set) => elementChange(set, observed.elements.get(set.name) ?? []));
   return changes.length === 0 ? { kind: 'none' } : { kind: 'elements', changes };
 }
 

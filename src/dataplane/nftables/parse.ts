@@ -35,6 +35,12 @@ export function parseTable(text: string, table: string): ListedTable {
   return { observed, fingerprint };
 }
 
+/** The elements in what `nft -j list set inet TABLE SET` prints. @throws {UnreadableOutput} */
+export function parseSetElements(text: string): readonly string[] {
+  const sets = tableEntries(text).filter(({ kind }) => kind === 'set');
+  return sets.flatMap(({ body }) => jsonList(TOOL, body.elem).map(elementText));
+}
+
 interface Entry {
   readonly kind: string;
   readonly body: JsonObject;

@@ -12,6 +12,8 @@ export interface NamedSet {
   readonly type: readonly SetFieldType[];
   /** Whether elements may be prefixes and ranges, which must not overlap. */
   readonly interval: boolean;
+  /** For a set that rules fill: how long an element stays, as nft writes it. What is in it is nobody's wish. */
+  readonly timeout?: string | undefined;
   /** In the spelling in which nft lists them; a host prefix is a plain address (`cidrElement`). */
   readonly elements: readonly string[];
 }
