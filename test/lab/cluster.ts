@@ -1,4 +1,4 @@
-import { CONTROL_PLANE_ADDRESS, nodeAddress, nodePodCidr, UNDERLAY_PREFIX } from './addresses.ts';
+import { siteOf, UNDERLAY_PREFIX } from './addresses.ts';
 import { labTools, type Tools } from './binaries.ts';
 import { createGroup, labGroup } from './cgroups.ts';
 import { clustersHere } from './clusters-here.ts';
@@ -21,6 +21,8 @@ export type { Cluster } from './running-cluster.ts';
 export interface ClusterOptions {
   /** Labs with different names may run at the same time. Default: lab. */
   readonly name?: string;
+  /** Where its addresses are (addresses.ts); labs that meet need different ones. Default: 1. */
+  readonly site?: number;
   /** How many, or the kernel of each, in the order of their names. Default: 2 that share this machine's. */
   readonly nodes?: number | readonly NodeKernel[];
   /** Default: nftables. */
@@ -48,10 +50,11 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       kernel,
     }));
     const kubeProxyMode = options.kubeProxyMode ?? 'nftables';
-    const plan: LabRecord = { name, kept: false, kubeProxyMode, nodes: members, laptops: [] };
+    const { site = 1 } = options;
+    const plan: LabRecord = { name, site, kept: false, kubeProxyMode, nodes: members, laptops: [] };
     writeRecord(plan);
     await createGroup(`${labGroup(name)}/system`);
-    const sandbox = await openLab(name, `${CONTROL_PLANE_ADDRESS}/${UNDERLAY_PREFIX}`);
+    const sandbox = await openLab(name, `${siteOf(site).controlPlane}/${UNDERLAY_PREFIX}`);
     const record = { ...plan, init: sandbox.init };
     writeRecord(record);
     return await bringUp({ record, sandbox, tools, ownership, options });
@@ -71,7 +74,7 @@ export async function attachCluster(name = 'lab'): Promise<Cluster | undefined> 
     record: { ...record, init: record.init },
     tools,
     images: () => baseImages(tools),
-    credentials: (node) => issueNodeCredentials(name, node),
+    credentials: (node) => issueNodeCredentials(name, siteOf(record.site).apiUrl, node),
     remove: () => removeKept(name),
     onEnded: () => undefined,
   });
@@ -87,6 +90,7 @@ interface Beginning {
 
 async function bringUp({ record, sandbox, tools, ownership, options }: Beginning): Promise<Cluster> {
   const { name, nodes } = record;
+  const site = siteOf(record.site);
   const ready = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<never>();
   // Nodes wait for the one, nobody for the other once the cluster is up: the error to tell is told elsewhere.
@@ -96,23 +100,26 @@ async function bringUp({ record, sandbox, tools, ownership, options }: Beginning
     record,
     tools,
     images: () => images,
-    credentials: (node) => ready.promise.then(() => issueNodeCredentials(name, node)),
+    credentials: (node) => ready.promise.then(() => issueNodeCredentials(name, site.apiUrl, node)),
     remove: options.keep ? () => removeKept(name) : ownership.remove,
     onEnded: ended.reject,
   });
   clustersHere.add(cluster);
   await ipBatch(
     sandbox,
-    nodes.map(({ index }) => `route add ${nodePodCidr(index)} via ${nodeAddress(index)}`),
+    nodes.map(({ index }) => `route add ${site.nodePodCidr(index)} via ${site.nodeAddress(index)}`),
   );
   const controlPlane = async () => {
-    const started = await startControlPlane(sandbox, tools, ended.reject);
+    const started = await startControlPlane(sandbox, tools, site, ended.reject);
     await started.ready();
-    await cluster.kubectl(['create', '--validate=false', '-f', '-'], asList(nodes.map(nodeObject)));
+    await cluster.kubectl(
+      ['create', '--validate=false', '-f', '-'],
+      asList(nodes.map((node) => nodeObject(node.name, site.nodePodCidr(node.index)))),
+    );
     ready.resolve();
     await cluster.kubectl(
       ['create', '--validate=false', '-f', '-'],
-      asList(coreDnsManifests(options.dnsReplicas ?? 2)),
+      asList(coreDnsManifests(options.dnsReplicas ?? 2, site)),
     );
   };
   const work = async () => {
@@ -152,8 +159,7 @@ async function baseImages(tools: Tools): Promise<readonly string[]> {
 }
 
 /** Made before the kubelet registers itself, so that the pod range is the one the underlay routes. */
-function nodeObject({ name, index }: { readonly name: string; readonly index: number }): object {
-  const podCIDR = nodePodCidr(index);
+function nodeObject(name: string, podCIDR: string): object {
   return { apiVersion: 'v1', kind: 'Node', metadata: { name }, spec: { podCIDR, podCIDRs: [podCIDR] } };
 }
 

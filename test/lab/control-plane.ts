@@ -1,14 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
-import {
-  API_PORT,
-  API_SERVICE_ADDRESS,
-  API_URL_INSIDE,
-  CLUSTER_DOMAIN,
-  CONTROL_PLANE_ADDRESS,
-  POD_CIDR,
-  SERVICE_CIDR,
-} from './addresses.ts';
+import { API_PORT, type Site } from './addresses.ts';
 import type { Tools } from './binaries.ts';
 import { issue, type KeyPair, makeAuthority, makeSigningKey } from './certificates.ts';
 import { type Component, startComponent } from './component.ts';
@@ -34,6 +26,7 @@ export interface ControlPlane {
 export async function startControlPlane(
   lab: Sandbox,
   tools: Tools,
+  site: Site,
   onEnded: (error: Error) => void,
 ): Promise<ControlPlane> {
   const pki = `${labDirectory(lab.lab)}/pki`;
@@ -47,8 +40,8 @@ export async function startControlPlane(
     });
   await start('etcd', etcdArguments(lab));
   const authority = await makeAuthority(pki, 'ca');
-  await start('kube-apiserver', await apiserverArguments(pki, authority));
-  const port = await openDoor(lab.init, CONTROL_PLANE_ADDRESS, API_PORT, controlPlaneLog(lab.lab, 'door'));
+  await start('kube-apiserver', await apiserverArguments(pki, authority, site));
+  const port = await openDoor(lab.init, site.controlPlane, API_PORT, controlPlaneLog(lab.lab, 'door'));
   const kubeconfig = await userKubeconfig(lab.lab, authority, 'admin', {
     commonName: 'lab-admin',
     organization: 'system:masters',
@@ -56,34 +49,34 @@ export async function startControlPlane(
   });
   const ready = async () => {
     await step('waiting for the API server', apiIsReady(port, authority.cert));
-    await startControllers(lab.lab, authority, start);
+    await startControllers(lab.lab, site, authority, start);
   };
   return { authority, port, kubeconfig, ready };
 }
 
-/** Makes a kubeconfig for one user of the lab's API server; without `server` it is for use inside the lab. */
+/** Makes a kubeconfig for one user of the lab's API server. */
 export async function userKubeconfig(
   lab: string,
   authority: KeyPair,
   name: string,
-  user: { readonly commonName: string; readonly organization?: string; readonly server?: string },
+  user: { readonly commonName: string; readonly organization?: string; readonly server: string },
 ): Promise<string> {
   const folder = labDirectory(lab);
   const client = await issue(authority, `${folder}/pki`, name, user);
-  const server = user.server ?? API_URL_INSIDE;
-  return writeKubeconfig(`${folder}/${name}.kubeconfig`, { server, authority, client });
+  return writeKubeconfig(`${folder}/${name}.kubeconfig`, { server: user.server, authority, client });
 }
 
 /** Makes what a node needs to speak to the API server. */
-export async function issueNodeCredentials(lab: string, node: string): Promise<NodeCredentials> {
+export async function issueNodeCredentials(lab: string, server: string, node: string): Promise<NodeCredentials> {
   const pki = `${labDirectory(lab)}/pki`;
   const authority = { cert: `${pki}/ca.crt`, key: `${pki}/ca.key` };
   const [kubelet, kubeProxy] = await Promise.all([
     userKubeconfig(lab, authority, `kubelet-${node}`, {
       commonName: `system:node:${node}`,
       organization: 'system:nodes',
+      server,
     }),
-    userKubeconfig(lab, authority, `kube-proxy-${node}`, { commonName: 'system:kube-proxy' }),
+    userKubeconfig(lab, authority, `kube-proxy-${node}`, { commonName: 'system:kube-proxy', server }),
   ]);
   return { authority: authority.cert, kubelet, kubeProxy };
 }
@@ -95,9 +88,10 @@ export function controlPlaneLog(lab: string, name: string): string {
 
 type Start = (name: string, argv: readonly string[]) => Promise<Component>;
 
-async function startControllers(lab: string, authority: KeyPair, start: Start): Promise<void> {
+async function startControllers(lab: string, site: Site, authority: KeyPair, start: Start): Promise<void> {
   const pki = `${labDirectory(lab)}/pki`;
-  const kubeconfig = (name: string) => userKubeconfig(lab, authority, name, { commonName: `system:${name}` });
+  const kubeconfig = (name: string) =>
+    userKubeconfig(lab, authority, name, { commonName: `system:${name}`, server: site.apiUrl });
   await start('kube-controller-manager', [
     `--kubeconfig=${await kubeconfig('kube-controller-manager')}`,
     '--leader-elect=false',
@@ -106,7 +100,7 @@ async function startControllers(lab: string, authority: KeyPair, start: Start): 
     `--root-ca-file=${authority.cert}`,
     `--cluster-signing-cert-file=${authority.cert}`,
     `--cluster-signing-key-file=${authority.key}`,
-    `--cluster-cidr=${POD_CIDR}`,
+    `--cluster-cidr=${site.podCidr}`,
     // A node's pod range is fixed by its number: the lab routes it before the cluster knows the node.
     '--allocate-node-cidrs=false',
     '--bind-address=127.0.0.1',
@@ -129,12 +123,12 @@ function etcdArguments(lab: Sandbox): readonly string[] {
   ];
 }
 
-async function apiserverArguments(pki: string, authority: KeyPair): Promise<readonly string[]> {
+async function apiserverArguments(pki: string, authority: KeyPair, site: Site): Promise<readonly string[]> {
   const serving = await issue(authority, pki, 'apiserver', {
     commonName: 'kube-apiserver',
     alternatives: [
-      ...['127.0.0.1', CONTROL_PLANE_ADDRESS, API_SERVICE_ADDRESS].map((address) => `IP:${address}`),
-      ...['', '.default', '.default.svc', `.default.svc.${CLUSTER_DOMAIN}`].map((end) => `DNS:kubernetes${end}`),
+      ...['127.0.0.1', site.controlPlane, site.apiService].map((address) => `IP:${address}`),
+      ...['', '.default', '.default.svc', `.default.svc.${site.domain}`].map((end) => `DNS:kubernetes${end}`),
       'DNS:localhost',
     ],
   });
@@ -147,8 +141,8 @@ async function apiserverArguments(pki: string, authority: KeyPair): Promise<read
   const tokens = await makeSigningKey(pki, 'service-accounts');
   return [
     '--etcd-servers=http://127.0.0.1:2379',
-    `--bind-address=${CONTROL_PLANE_ADDRESS}`,
-    `--advertise-address=${CONTROL_PLANE_ADDRESS}`,
+    `--bind-address=${site.controlPlane}`,
+    `--advertise-address=${site.controlPlane}`,
     `--secure-port=${API_PORT}`,
     `--tls-cert-file=${serving.cert}`,
     `--tls-private-key-file=${serving.key}`,
@@ -156,8 +150,8 @@ async function apiserverArguments(pki: string, authority: KeyPair): Promise<read
     '--authorization-mode=Node,RBAC',
     '--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement',
     '--allow-privileged=true',
-    `--service-cluster-ip-range=${SERVICE_CIDR}`,
-    `--service-account-issuer=https://kubernetes.default.svc.${CLUSTER_DOMAIN}`,
+    `--service-cluster-ip-range=${site.serviceCidr}`,
+    `--service-account-issuer=https://kubernetes.default.svc.${site.domain}`,
     `--service-account-key-file=${tokens.pub}`,
     `--service-account-signing-key-file=${tokens.key}`,
     `--kubelet-client-certificate=${kubeletClient.cert}`,

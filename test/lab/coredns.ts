@@ -1,4 +1,4 @@
-import { CLUSTER_DOMAIN, DNS_SERVICE_ADDRESS } from './addresses.ts';
+import type { Site } from './addresses.ts';
 import type { Tools } from './binaries.ts';
 import { imageArchive } from './image.ts';
 
@@ -14,7 +14,7 @@ export function coreDnsImage(tools: Tools): Promise<string> {
 }
 
 /** Cluster DNS as kubeadm sets it up: Service kube-dns in kube-system, CoreDNS behind it. */
-export function coreDnsManifests(replicas: number): readonly object[] {
+export function coreDnsManifests(replicas: number, { domain, dnsService }: Site): readonly object[] {
   const metadata = { name: 'coredns', namespace: 'kube-system' };
   const role = { name: 'system:coredns' };
   const labels = { 'k8s-app': 'kube-dns' };
@@ -36,13 +36,13 @@ export function coreDnsManifests(replicas: number): readonly object[] {
       roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role.name },
       subjects: [{ kind: 'ServiceAccount', ...metadata }],
     },
-    { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { Corefile: COREFILE } },
+    { apiVersion: 'v1', kind: 'ConfigMap', metadata, data: { Corefile: corefile(domain) } },
     {
       apiVersion: 'v1',
       kind: 'Service',
       metadata: { ...metadata, name: 'kube-dns', labels: { ...labels, 'kubernetes.io/name': 'CoreDNS' } },
       spec: {
-        clusterIP: DNS_SERVICE_ADDRESS,
+        clusterIP: dnsService,
         selector: labels,
         ports: [
           { name: 'dns', port: 53, protocol: 'UDP' },
@@ -63,9 +63,9 @@ export function coreDnsManifests(replicas: number): readonly object[] {
  * Nothing beyond the cluster can be resolved from inside the lab, and no question may hang. Two blocks, because within one
  * CoreDNS asks `template` before `kubernetes`, whatever their order here.
  */
-const COREFILE = `${CLUSTER_DOMAIN} in-addr.arpa ip6.arpa {
+const corefile = (domain: string) => `${domain} in-addr.arpa ip6.arpa {
   errors
-  kubernetes ${CLUSTER_DOMAIN} in-addr.arpa ip6.arpa {
+  kubernetes ${domain} in-addr.arpa ip6.arpa {
     pods insecure
     ttl 5
   }

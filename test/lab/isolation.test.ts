@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CONFIGURATION_PORT } from '../../src/mesh/client-configuration.ts';
-import { API_PORT, API_SERVICE_ADDRESS, CONTROL_PLANE_ADDRESS } from './addresses.ts';
+import { API_PORT, SITE } from './addresses.ts';
 import { DEVICE } from './gateway-node.ts';
 import { type Door, type Heard, knock, Listener } from './knock.ts';
 import type { Laptop } from './laptop.ts';
@@ -61,7 +61,7 @@ describe.each(MODES)('in kube-proxy’s %s mode a device', (mode) => {
     const doors = [service, await mesh.serviceAddress('hello-node-1')].flatMap((address) =>
       PROTOCOLS.map((protocol) => fromMesh(ada, protocol, address, 80)),
     );
-    doors.push(fromMesh(ada, 'tcp', API_SERVICE_ADDRESS, 443));
+    doors.push(fromMesh(ada, 'tcp', SITE.apiService, 443));
     expect(answers(await knock(ada.laptop, doors))).toEqual(['open']);
     must(await ada.laptop.exec(['ping', '-c1', '-W2', GATEWAY]));
   });
@@ -134,14 +134,14 @@ describe.each(MODES)('in kube-proxy’s %s mode a device', (mode) => {
     const pods = await podAddresses();
     expect(pods).toHaveLength(2);
     const doors = pods.map((address) => fromMesh(ada, 'tcp', address, 8080));
-    doors.push(fromMesh(ada, 'tcp', CONTROL_PLANE_ADDRESS, API_PORT));
+    doors.push(fromMesh(ada, 'tcp', SITE.controlPlane, API_PORT));
     for (const heard of await knock(ada.laptop, doors)) expectRefusedAtOnce(heard);
     const datagrams = pods.map((address) => fromMesh(ada, 'udp', address, 8080));
     expect(answers(await knock(ada.laptop, datagrams))).not.toContain('open');
     // To those who may they are open.
     const inside = [...doors.slice(0, pods.length), ...datagrams].map(({ source: _, ...door }) => door);
     expect(answers(await knock(mesh.cluster.node('node-1'), inside))).toEqual(['open']);
-    const api = { protocol: 'tcp', address: CONTROL_PLANE_ADDRESS, port: API_PORT } as const;
+    const api = { protocol: 'tcp', address: SITE.controlPlane, port: API_PORT } as const;
     expect(answers(await knock(ada.laptop, [api]))).toEqual(['open']);
   });
 

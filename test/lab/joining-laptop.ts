@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { buildProgram } from '../../scripts/build.ts';
 import type { TunnelStatus } from '../../src/cli/supervisor/status.ts';
 import { screenOf } from '../support/screen.ts';
-import { CONTROL_PLANE_ADDRESS } from './addresses.ts';
 import type { ExecResult } from './exec.ts';
 import type { Laptop } from './laptop.ts';
 import { type Answer, curl, type Mesh, must, until } from './mesh.ts';
@@ -159,7 +158,7 @@ async function developerKubeconfig(mesh: Mesh, user: string, namespace: string):
   const admin = JSON.parse(await mesh.cluster.kubectl(['config', 'view', '--raw', '-o', 'json']));
   const [{ cluster }] = admin.clusters;
   // On the host the API server answers by a door of this process's; a laptop stands on the underlay.
-  const server = `https://${CONTROL_PLANE_ADDRESS}:6443`;
+  const server = mesh.cluster.site.apiUrl;
   return JSON.stringify({
     apiVersion: 'v1',
     kind: 'Config',

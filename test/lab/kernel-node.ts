@@ -45,14 +45,14 @@ export class KernelNode implements LabNode {
 
   /** `init` is the first process around the guest if that runs already. */
   constructor(surroundings: NodeSurroundings, init?: ProcessId) {
-    const { name, address, podCidr, lab, tools } = surroundings;
+    const { name, site, address, podCidr, lab, tools } = surroundings;
     this.name = name;
     this.address = address;
     this.podCidr = podCidr;
     this.logs = memberLogs(lab.lab, name);
     this.#surroundings = surroundings;
     this.#init = init;
-    this.#programs = new NodePrograms(this.#machine(), { tools, address, podCidr, cgroupRoot: '/' });
+    this.#programs = new NodePrograms(this.#machine(), { tools, site, address, podCidr, cgroupRoot: '/' });
   }
 
   async start(): Promise<void> {
@@ -123,9 +123,9 @@ export class KernelNode implements LabNode {
   }
 
   async #plugIn(): Promise<void> {
-    const { address, gateway, routes } = this.#surroundings;
+    const { address, site, routes } = this.#surroundings;
     const own = [`address add ${address}/${UNDERLAY_PREFIX} dev eth0`, 'link set eth0 up'];
-    const lines = [...own, `route add default via ${gateway}`, ...routes];
+    const lines = [...own, `route add default via ${site.controlPlane}`, ...routes];
     await this.#must(['ip', '-batch', '-'], { input: `${lines.join('\n')}\n` });
   }
 

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { CONTROL_PLANE_ADDRESS } from './addresses.ts';
+import type { Site } from './addresses.ts';
 import type { Tools } from './binaries.ts';
 import type { ExecOptions, ExecResult } from './exec.ts';
 import { plugIn } from './network.ts';
@@ -70,9 +70,10 @@ export class Laptop {
 export async function startLaptop(
   lab: Sandbox,
   tools: Tools,
-  { name, index, address }: { readonly name: string; readonly index: number; readonly address: string },
+  { name, index, site }: { readonly name: string; readonly index: number; readonly site: Site },
 ): Promise<Laptop> {
   const sandbox = await openMember({ parent: lab, name, overUsr: await resolvconfFolders() });
-  await plugIn({ lab, member: sandbox, port: `laptop${index}`, address, gateway: CONTROL_PLANE_ADDRESS });
+  const address = site.laptopAddress(index);
+  await plugIn({ lab, member: sandbox, port: `laptop${index}`, address, gateway: site.controlPlane });
   return new Laptop(name, address, sandbox, tools);
 }

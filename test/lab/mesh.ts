@@ -219,12 +219,21 @@ export class Mesh {
   }
 }
 
+/** What distinguishes one mesh from another that a laptop reaches at the same time. */
+export interface Where {
+  /** Of the lab (addresses.ts). Default: 1. */
+  readonly site?: number;
+  /** For the chart. */
+  readonly values?: readonly string[];
+}
+
 /** A cluster with nodes of these kernels, Sallyport installed, and a workload on each node. */
-export async function startMesh(name: string, shape: Shape = 'userspace'): Promise<Mesh> {
-  const cluster = await startCluster({ name, nodes: nodeKernels(shape) });
+export async function startMesh(name: string, shape: Shape = 'userspace', where: Where = {}): Promise<Mesh> {
+  const { site = 1, values = [] } = where;
+  const cluster = await startCluster({ name, site, nodes: nodeKernels(shape) });
   const mesh = new Mesh(cluster);
   try {
-    await Promise.all([mesh.install(), mesh.addWorkloads(cluster.nodes.map((node) => node.name))]);
+    await Promise.all([mesh.install(values), mesh.addWorkloads(cluster.nodes.map((node) => node.name))]);
     return mesh;
   } catch (error) {
     await evidenceOfStart(name);

@@ -33,25 +33,28 @@ export class NamespacedNode implements LabNode {
 
   /** `init` is the node's first process if it runs already. */
   constructor(surroundings: NodeSurroundings, init?: ProcessId) {
-    const { name, address, podCidr, lab, tools } = surroundings;
+    const { name, site, address, podCidr, lab, tools } = surroundings;
     this.name = name;
     this.address = address;
     this.podCidr = podCidr;
     this.logs = memberLogs(lab.lab, name);
     this.#surroundings = surroundings;
     this.#sandbox = init && memberSandbox(lab.lab, init);
-    this.#programs = new NodePrograms(this.#machine(), { tools, address, podCidr, cgroupRoot: `/${this.#cgroup()}` });
+    this.#programs = new NodePrograms(this.#machine(), {
+      ...{ tools, site, address, podCidr },
+      cgroupRoot: `/${this.#cgroup()}`,
+    });
   }
 
   async start(): Promise<void> {
-    const { lab, index, address, gateway, onInit, images, routes, kubeProxyMode, credentials } = this.#surroundings;
+    const { lab, index, address, site, onInit, images, routes, kubeProxyMode, credentials } = this.#surroundings;
     const isNew = !existsSync(insidePath(lab, memberDisk(lab, this.name)));
     const opened = openMember({ parent: lab, name: this.name });
     await createGroup(this.#cgroup());
     const sandbox = await opened;
     this.#sandbox = sandbox;
     onInit(sandbox.init);
-    await plugIn({ lab, member: sandbox, port: `node${index}`, address, gateway });
+    await plugIn({ lab, member: sandbox, port: `node${index}`, address, gateway: site.controlPlane });
     await ipBatch(sandbox, routes);
     await this.#programs.start({
       kubeProxyMode: kubeProxyMode(),

@@ -9,20 +9,22 @@ export interface Plug {
   /** The bridge's end of the cable; at most 15 characters. */
   readonly port: string;
   readonly address: string;
-  /** Where everything goes that has no other route. */
-  readonly gateway: string;
+  /** Where everything goes that has no other route; undefined for a cable that leads to the underlay alone. */
+  readonly gateway: string | undefined;
+  /** The other end of the cable. Default: eth0. */
+  readonly device?: string;
 }
 
-/** Lays a cable from the lab's bridge to eth0 of a node or laptop. */
-export async function plugIn({ lab, member, port, address, gateway }: Plug): Promise<void> {
+/** Lays a cable from the lab's bridge to a node or laptop. */
+export async function plugIn({ lab, member, port, address, gateway, device = 'eth0' }: Plug): Promise<void> {
   await ipBatch(lab, [
-    `link add ${port} type veth peer name eth0 netns ${member.init.pid}`,
+    `link add ${port} type veth peer name ${device} netns ${member.init.pid}`,
     `link set ${port} master br0 up`,
   ]);
   await ipBatch(member, [
-    `address add ${address}/${UNDERLAY_PREFIX} dev eth0`,
-    'link set eth0 up',
-    `route add default via ${gateway}`,
+    `address add ${address}/${UNDERLAY_PREFIX} dev ${device}`,
+    `link set ${device} up`,
+    ...(gateway === undefined ? [] : [`route add default via ${gateway}`]),
   ]);
 }
 

@@ -1,4 +1,4 @@
-import { CLUSTER_DOMAIN, DNS_SERVICE_ADDRESS } from './addresses.ts';
+import type { Site } from './addresses.ts';
 import type { KubeProxyMode } from './node.ts';
 
 /** The image every pod's network belongs to. */
@@ -60,7 +60,7 @@ export function cniConfiguration(podCidr: string): object {
 }
 
 /** KubeletConfiguration for a node whose pods live in this control group. */
-export function kubeletConfiguration(cgroupRoot: string): object {
+export function kubeletConfiguration(cgroupRoot: string, { dnsService, domain }: Site): object {
   return {
     apiVersion: 'kubelet.config.k8s.io/v1beta1',
     kind: 'KubeletConfiguration',
@@ -72,8 +72,8 @@ export function kubeletConfiguration(cgroupRoot: string): object {
     authorization: { mode: 'Webhook' },
     cgroupDriver: 'cgroupfs',
     cgroupRoot,
-    clusterDNS: [DNS_SERVICE_ADDRESS],
-    clusterDomain: CLUSTER_DOMAIN,
+    clusterDNS: [dnsService],
+    clusterDomain: domain,
     containerRuntimeEndpoint: 'unix:///run/containerd/containerd.sock',
     enforceNodeAllocatable: [],
     // The machine's disk is shared: its being full is no reason to throw pods off a node.

@@ -1,4 +1,4 @@
-import { API_SERVICE_ADDRESS } from './addresses.ts';
+import type { Site } from './addresses.ts';
 import type { Tools } from './binaries.ts';
 import type { Component } from './component.ts';
 import { ExecError, type ExecOptions, type ExecResult } from './exec.ts';
@@ -34,6 +34,7 @@ export interface NodeCredentials {
 /** What makes a machine that node of the cluster. */
 export interface NodeIdentity {
   readonly tools: Tools;
+  readonly site: Site;
   readonly address: string;
   readonly podCidr: string;
   /** The control group its pods live below. */
@@ -105,10 +106,10 @@ export class NodePrograms {
   }
 
   async #writeConfiguration(): Promise<void> {
-    const { tools, cgroupRoot, podCidr } = this.#identity;
+    const { tools, site, cgroupRoot, podCidr } = this.#identity;
     const files: readonly (readonly [string, string | object])[] = [
       [FILES.containerd, containerdToml({ runc: tools.path('runc'), cni: tools.folder('cni') })],
-      [FILES.kubelet, kubeletConfiguration(cgroupRoot)],
+      [FILES.kubelet, kubeletConfiguration(cgroupRoot, site)],
       [FILES.cni, cniConfiguration(podCidr)],
     ];
     for (const [path, content] of files) {
@@ -148,18 +149,22 @@ export class NodePrograms {
 
   /** Its health says "fine" before the first rule is in place, so the rules themselves are asked. */
   async #servicesLeadSomewhere(mode: KubeProxyMode): Promise<void> {
-    const [argv, sign] = RULES[mode];
+    const [argv, sign] = rulesOf(this.#identity.site)[mode];
     const ask = async () => ((await this.#machine.exec(argv)).stdout.includes(sign) ? true : undefined);
     await poll(`kube-proxy's rules on ${this.#machine.name}`, ask, { timeout: 120_000 });
   }
 }
 
 /** In each mode, a command that prints what leads ClusterIPs to pods, and how it writes that of the API server. */
-const RULES: Readonly<Record<KubeProxyMode, readonly [argv: readonly string[], sign: string]>> = {
-  nftables: [['nft', 'list', 'map', 'ip', 'kube-proxy', 'service-ips'], API_SERVICE_ADDRESS],
-  iptables: [['iptables', '-t', 'nat', '-S', 'KUBE-SERVICES'], API_SERVICE_ADDRESS],
-  ipvs: [['cat', '/proc/net/ip_vs'], `TCP  ${hexadecimal(API_SERVICE_ADDRESS)}:`],
-};
+function rulesOf({
+  apiService,
+}: Site): Readonly<Record<KubeProxyMode, readonly [argv: readonly string[], sign: string]>> {
+  return {
+    nftables: [['nft', 'list', 'map', 'ip', 'kube-proxy', 'service-ips'], apiService],
+    iptables: [['iptables', '-t', 'nat', '-S', 'KUBE-SERVICES'], apiService],
+    ipvs: [['cat', '/proc/net/ip_vs'], `TCP  ${hexadecimal(apiService)}:`],
+  };
+}
 
 function hexadecimal(address: string): string {
   const bytes = address.split('.').map((byte) => Number(byte).toString(16).padStart(2, '0'));

@@ -1,3 +1,4 @@
+import type { Site } from './addresses.ts';
 import type { Tools } from './binaries.ts';
 import type { KubeProxyMode } from './node.ts';
 import type { NodeCredentials } from './node-programs.ts';
@@ -10,13 +11,13 @@ export interface NodeSurroundings {
   readonly tools: Tools;
   readonly name: string;
   readonly index: number;
+  readonly site: Site;
   readonly address: string;
   readonly podCidr: string;
   /** Image archives that every node has from the beginning. */
   readonly images: () => Promise<readonly string[]>;
   /** Lines of `ip` that lead to the other nodes' pods. */
   readonly routes: readonly string[];
-  readonly gateway: string;
   readonly kubeProxyMode: () => KubeProxyMode;
   /** Resolves once the API server answers. */
   readonly credentials: () => Promise<NodeCredentials>;

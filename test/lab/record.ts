@@ -16,6 +16,8 @@ export interface ProcessId {
 /** All that is needed to find a lab again, from another process or after a crash. */
 export interface LabRecord {
   readonly name: string;
+  /** Where its addresses are. */
+  readonly site: number;
   /** The first process of the lab's PID namespace: its death ends every process of the lab. */
   readonly init?: ProcessId;
   /** True once the lab shall outlive the command that started it. */

@@ -1,4 +1,4 @@
-import { CONTROL_PLANE_ADDRESS, laptopAddress, nodeAddress, nodePodCidr } from './addresses.ts';
+import { type Site, siteOf } from './addresses.ts';
 import { ApiReader } from './api-reader.ts';
 import type { Tools } from './binaries.ts';
 import { clustersHere } from './clusters-here.ts';
@@ -6,6 +6,7 @@ import { ExecError, type ExecOptions, type ExecResult, run, TIED } from './exec.
 import { KernelNode } from './kernel-node.ts';
 import { Laptop, startLaptop } from './laptop.ts';
 import { NamespacedNode } from './namespaced-node.ts';
+import { plugIn } from './network.ts';
 import type { KubeProxyMode, LabNode } from './node.ts';
 import type { NodeCredentials } from './node-programs.ts';
 import type { NodeSurroundings } from './node-surroundings.ts';
@@ -28,6 +29,7 @@ export interface ClusterParts {
 /** A handle on a running cluster. */
 export class Cluster {
   readonly name: string;
+  readonly site: Site;
   readonly nodes: readonly LabNode[];
   readonly sandbox: Sandbox;
   readonly tools: Tools;
@@ -37,10 +39,12 @@ export class Cluster {
   readonly #laptops: Laptop[];
   #record: ClusterParts['record'];
   #reader: ApiReader | undefined;
+  #guests = 0;
 
   constructor(parts: ClusterParts) {
     const { record, tools } = parts;
     this.name = record.name;
+    this.site = siteOf(record.site);
     this.sandbox = labSandbox(record.name, record.init);
     this.tools = tools;
     this.kubeconfig = `${labDirectory(record.name)}/admin.kubeconfig`;
@@ -48,7 +52,7 @@ export class Cluster {
     this.#record = record;
     this.nodes = record.nodes.map((node) => this.#node(node));
     this.#laptops = record.laptops.flatMap(({ name, index, init }) =>
-      init ? [new Laptop(name, laptopAddress(index), memberSandbox(record.name, init), tools)] : [],
+      init ? [new Laptop(name, this.site.laptopAddress(index), memberSandbox(record.name, init), tools)] : [],
     );
   }
 
@@ -92,10 +96,19 @@ export class Cluster {
   async addLaptop(name: string): Promise<Laptop> {
     const index = Math.max(0, ...this.#record.laptops.map((laptop) => laptop.index)) + 1;
     this.#save({ laptops: [...this.#record.laptops, { name, index }] });
-    const laptop = await startLaptop(this.sandbox, this.tools, { name, index, address: laptopAddress(index) });
+    const laptop = await startLaptop(this.sandbox, this.tools, { name, index, site: this.site });
     this.#save({ laptops: withInit(this.#record.laptops, name, laptop.sandbox.init) });
     this.#laptops.push(laptop);
     return laptop;
+  }
+
+  /** Lays a second cable to a laptop of another lab, which is of another site. */
+  async plugInGuest(guest: Laptop): Promise<void> {
+    const index = ++this.#guests;
+    await plugIn({
+      ...{ lab: this.sandbox, member: guest.sandbox, port: `guest${index}`, device: 'eth1' },
+      ...{ address: this.site.guestAddress(index), gateway: undefined },
+    });
   }
 
   /** Makes the images of an archive available on every node that is switched on. */
@@ -148,11 +161,13 @@ export class Cluster {
       tools,
       name,
       index,
-      address: nodeAddress(index),
-      podCidr: nodePodCidr(index),
+      site: this.site,
+      address: this.site.nodeAddress(index),
+      podCidr: this.site.nodePodCidr(index),
       images,
-      routes: others.map((other) => `route add ${nodePodCidr(other.index)} via ${nodeAddress(other.index)}`),
-      gateway: CONTROL_PLANE_ADDRESS,
+      routes: others.map(
+        (other) => `route add ${this.site.nodePodCidr(other.index)} via ${this.site.nodeAddress(other.index)}`,
+      ),
       kubeProxyMode: () => this.#record.kubeProxyMode,
       credentials: () => credentials(name),
       onEnded,

@@ -1,4 +1,4 @@
-import { POD_CIDR } from '../addresses.ts';
+import { SITE } from '../addresses.ts';
 import type { Laptop } from '../laptop.ts';
 import { curl, type Mesh, udpEcho } from '../mesh.ts';
 import { workload, workloadImage } from '../workload.ts';
@@ -12,7 +12,7 @@ export interface Target {
 }
 
 /** What headless Services need: the gateway takes packets for the pods' range too. */
-export const ADVERTISED = POD_CIDR;
+export const ADVERTISED = SITE.podCidr;
 
 const NAMESPACE = 'demo';
 const HOST_PORT = 18_080;
