@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander';
 import type { ClusterOptions } from './cluster/connect.ts';
 import type { JoinOptions } from './commands/join.ts';
+import { tell } from './output.ts';
 import { callerOf, profilesFolder, RUN_FOLDER } from './profiles/folders.ts';
 import { Profiles } from './profiles/profiles.ts';
 
@@ -85,8 +86,10 @@ function addUpAndDown(root: Command, exit: Exit): void {
   upCommand.action(async (name: string | undefined, options: UpCommandOptions & { readonly all: boolean }) => {
     const { up, upHere } = await import('./commands/up.ts');
     const profiles = profilesIn(options);
-    const chosen = options.all ? profiles.names().map((each) => profiles.read(each)) : [profiles.choose(name)];
-    for (const joined of chosen) exit(await (options.foreground ? upHere : up)(joined, { ...options, profiles }));
+    const bring = options.foreground ? upHere : up;
+    await eachOf(options.all ? profiles.names() : [profiles.choose(name).profile.name], exit, (each) =>
+      bring(profiles.read(each), { ...options, profiles }),
+    );
   });
   const downCommand = withFolders(root.command('down'))
     .description('take the tunnel of a profile down; nothing of it stays on this machine')
@@ -95,9 +98,23 @@ function addUpAndDown(root: Command, exit: Exit): void {
   downCommand.action(async (name: string | undefined, options: Folders & { readonly all: boolean }) => {
     const { down } = await import('./commands/down.ts');
     const profiles = profilesIn(options);
-    const names = options.all ? profiles.names() : [profiles.choose(name).profile.name];
-    for (const each of names) exit(await down(each, { ...options, profiles }));
+    await eachOf(options.all ? profiles.names() : [profiles.choose(name).profile.name], exit, (each) =>
+      down(each, { ...options, profiles }),
+    );
   });
+}
+
+/** Of several profiles, what is wrong with one is told and does not keep the others. @throws what the only one throws */
+async function eachOf(names: readonly string[], exit: Exit, act: (name: string) => Promise<number>): Promise<void> {
+  for (const name of names) {
+    try {
+      exit(await act(name));
+    } catch (error) {
+      if (names.length === 1) throw error;
+      tell(`${name}: ${error instanceof Error ? error.message : error}`);
+      exit(1);
+    }
+  }
 }
 
 function addLooks(root: Command, exit: Exit): void {

@@ -94,7 +94,7 @@ async function shadows({ profile, configuration }: JoinedProfile): Promise<reado
 function overlapping(name: string, { mine, theirs, other }: Overlap, more: number): UserError {
   const also = more === 0 ? '' : ` (and ${more} more ranges)`;
   return new UserError(
-    `${name} leads to ${mine}, and ${other}, which is up, to ${theirs}${also}: a packet can follow one of them only. Take the other one down (sallyport down ${other}), or have one of the clusters use other ranges (spec.advertise of its MeshGateway, mesh.pool of its chart)`,
+    `${name} leads to ${mine}, and ${other}, which is up, to ${theirs}${also}: a packet can follow one of them only. Take the other one down (sallyport down ${other}), or have one of the clusters use other ranges (spec.advertise of its MeshGateway, pool.cidrs of its chart)`,
   );
 }
 

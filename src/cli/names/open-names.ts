@@ -2,10 +2,10 @@ import type { Commands } from '../../host/exec.ts';
 import type { NamesBackend } from '../../laptop/names/backend.ts';
 import { resolvedInstall } from '../../laptop/names/resolved.ts';
 import type { SplitNames } from '../../laptop/names/split-names.ts';
+import { thisProcess } from '../owner.ts';
 import { detectBackend } from './detect.ts';
 import { ForwardedNames } from './forwarded-names.ts';
 import { locked } from './lock.ts';
-import { thisProcess } from './owner.ts';
 import type { NamePaths } from './paths.ts';
 import { reasonOf } from './reason.ts';
 import {

@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { type FormerFile, formerFrom } from '../../laptop/names/former-file.ts';
 import type { SplitNames } from '../../laptop/names/split-names.ts';
 import type { IpAddress } from '../../net/address.ts';
-import { isAlive } from './owner.ts';
+import { isAlive } from '../owner.ts';
 import type { NamePaths } from './paths.ts';
 
 const recordSchema = z.object({

@@ -28,7 +28,7 @@ export async function leaveNothing({
   const tunnel = new LinuxTunnel({ commands, runDir: runFolder, privateKeyFile });
   if (existsSync(`/sys/class/net/${device}`)) await tunnel.remove(device);
   const repaired = await repairNames(SYSTEM_PATHS, commands);
-  for (const file of [`${profile}.log`, `${profile}.sock`, `${device}.conf`])
+  for (const file of [`${profile}.log`, `${profile}.sock`, `${profile}.pid`, `${device}.conf`])
     rmSync(join(runFolder, file), { force: true });
   if (existsSync(runFolder) && readdirSync(runFolder).length === 0) rmdirSync(runFolder);
   return repaired;

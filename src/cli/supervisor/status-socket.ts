@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { UserError } from '../output.ts';
+import { thisProcess } from '../owner.ts';
 import { parseTunnelStatus, type TunnelStatus } from './status.ts';
 
 const PATIENCE_MS = 2_000;
@@ -13,24 +14,31 @@ export function statusSocket(runFolder: string, profile: string): string {
   return join(runFolder, `${profile}.sock`);
 }
 
+/** Where the supervisor of a profile says which process it is, for whoever has to end one that answers nobody. */
+export function ownerFile(runFolder: string, profile: string): string {
+  return join(runFolder, `${profile}.pid`);
+}
+
 /** Answers each connection with the status of that moment, for everybody on this machine; nothing is ever read from them. */
 export class StatusServer {
   readonly #server: Server;
-  readonly #path: string;
+  readonly #files: readonly string[];
 
-  private constructor(server: Server, path: string) {
+  private constructor(server: Server, files: readonly string[]) {
     this.#server = server;
-    this.#path = path;
+    this.#files = files;
   }
 
   /**
    * Takes the place of the profile's supervisor. The file of one that was killed is taken away; the caller sees to it that nobody else does
    * this at the same moment. @throws {UserError} when another supervisor answers there
    */
-  static async listen(path: string, status: () => Promise<TunnelStatus>): Promise<StatusServer> {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  static async listen(runFolder: string, profile: string, status: () => Promise<TunnelStatus>): Promise<StatusServer> {
+    const [path, owner] = [statusSocket(runFolder, profile), ownerFile(runFolder, profile)];
+    mkdirSync(runFolder, { recursive: true, mode: 0o755 });
     if (await answers(path)) throw new UserError('it is up already; see: sallyport status');
     rmSync(path, { force: true });
+    writeFileSync(owner, JSON.stringify(await thisProcess()));
     const server = createServer((connection) => {
       connection.on('error', () => undefined);
       status().then(
@@ -43,12 +51,12 @@ export class StatusServer {
     server.listen(path, resolve);
     await promise;
     chmodSync(path, 0o666);
-    return new StatusServer(server, path);
+    return new StatusServer(server, [path, owner]);
   }
 
   close(): void {
     this.#server.close();
-    rmSync(this.#path, { force: true });
+    for (const file of this.#files) rmSync(file, { force: true });
   }
 }
 
@@ -68,7 +76,7 @@ async function answers(path: string): Promise<boolean> {
 /** What the supervisor of the profile says; undefined when none runs. */
 export async function askSupervisor(runFolder: string, profile: string): Promise<TunnelStatus | undefined> {
   const socket = connect(statusSocket(runFolder, profile));
-  socket.setTimeout(PATIENCE_MS, () => socket.destroy(new Error('the supervisor does not answer')));
+  socket.setTimeout(PATIENCE_MS, () => socket.destroy(notAnswering(profile)));
   try {
     return parseTunnelStatus(await text(socket));
   } catch (error) {
@@ -78,4 +86,10 @@ export async function askSupervisor(runFolder: string, profile: string): Promise
   } finally {
     socket.destroy();
   }
+}
+
+function notAnswering(profile: string): UserError {
+  return new UserError(
+    `the process that holds ${profile} up does not answer; end it with: sallyport down ${profile}, then sallyport up ${profile}`,
+  );
 }

@@ -4,7 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
 import { startLeaving } from '../../host/attended.ts';
 import { UserError } from '../output.ts';
-import { askSupervisor } from './status-socket.ts';
+import { isAlive, type Owner } from '../owner.ts';
+import { ownerFile } from './status-socket.ts';
 
 const readySchema = z.object({
   problem: z.string().exactOptional(),
@@ -56,32 +57,24 @@ export function supervisorLog(runFolder: string, profile: string): string {
   return join(runFolder, `${profile}.log`);
 }
 
-/** Ends the supervisor of the profile, which takes the tunnel down. Says whether there was one. */
-export async function stopSupervisor(runFolder: string, profile: string): Promise<boolean> {
-  const there = await askSupervisor(runFolder, profile);
-  if (there === undefined) return false;
-  process.kill(there.pid, 'SIGTERM');
-  for (let waited = 0; waited < PATIENCE_MS; waited += POLL_MS) {
-    if (!isAlive(there.pid)) return true;
+/** Ends the supervisor of the profile, which takes the tunnel down; one that hangs is killed. Says whether it ended by itself. */
+export async function stopSupervisor(runFolder: string, profile: string, patienceMs = PATIENCE_MS): Promise<boolean> {
+  const owner = ownerIn(ownerFile(runFolder, profile));
+  if (owner === undefined || !(await isAlive(owner))) return false;
+  process.kill(owner.pid, 'SIGTERM');
+  for (let waited = 0; waited < patienceMs; waited += POLL_MS) {
+    if (!(await isAlive(owner))) return true;
     await delay(POLL_MS);
   }
-  process.kill(there.pid, 'SIGKILL');
+  process.kill(owner.pid, 'SIGKILL');
   return false;
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return !isZombie(pid);
-  } catch {
-    return false;
-  }
-}
-
-/** In a container nobody may wait for a process whose parent has gone. */
-function isZombie(pid: number): boolean {
-  const file = `/proc/${pid}/stat`;
-  return existsSync(file) && / Z /.test(readFileSync(file, 'utf8'));
+/** Undefined where there is no such file, or a killed writer left half of one. */
+function ownerIn(file: string): Owner | undefined {
+  if (!existsSync(file)) return undefined;
+  const [, pid, started] = /^\{"pid":(\d+),"started":(\d+)\}$/.exec(readFileSync(file, 'utf8')) ?? [];
+  return pid === undefined ? undefined : { pid: Number(pid), started: Number(started) };
 }
 
 function tail(file: string): string {

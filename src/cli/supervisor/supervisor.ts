@@ -30,7 +30,7 @@ import { defaultGateways } from '../tunnel/other-routes.ts';
 import { gatewayStatus } from './gateway-status.ts';
 import { Refresher } from './refresher.ts';
 import type { Notice, TunnelStatus } from './status.ts';
-import { StatusServer, statusSocket } from './status-socket.ts';
+import { StatusServer } from './status-socket.ts';
 import { TunnelNames } from './tunnel-names.ts';
 
 export interface SupervisorOptions {
@@ -98,9 +98,8 @@ export class Supervisor {
   /** Brings the tunnel up. Returns what was done, in words or, where they are wished, in commands. */
   async open(): Promise<readonly string[]> {
     const { runFolder, name, verbose } = this.#options;
-    const path = statusSocket(runFolder, name);
     // First of all, so that of two that begin at once one does nothing.
-    this.#socket = await locked(SYSTEM_PATHS, () => StatusServer.listen(path, () => this.status()));
+    this.#socket = await locked(SYSTEM_PATHS, () => StatusServer.listen(runFolder, name, () => this.status()));
     try {
       const { configuration } = this.#joined;
       await this.#refuse(configuration);
