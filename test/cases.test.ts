@@ -29,7 +29,8 @@ describe.each(STORY_LIST.map((one) => [one.name, one] as const))('%s', (name, on
       const letIn = [...one.cluster.peers.values()].filter(
         ({ metadata, status }) => metadata.deletionTimestamp === undefined && status?.gateways?.includes(gateway),
       );
-      expect([...plan.device.peers.keys()].sort()).toEqual(letIn.map(({ spec }) => spec.publicKey).sort());
+      const keys = letIn.flatMap(({ spec, status }) => [spec.publicKey, status?.nextPublicKey ?? []].flat());
+      expect([...plan.device.peers.keys()].sort()).toEqual(keys.sort());
     }
   });
 

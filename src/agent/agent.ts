@@ -19,6 +19,7 @@ import type { Log } from '../runtime/log.ts';
 import { DeviceConfigurations, type Listen } from './device-configurations.ts';
 import { failureOf } from './failure.ts';
 import { ForeignRules } from './foreign-rules.ts';
+import { KeyChanges } from './key-changes.ts';
 import { forgetNode } from './leave.ts';
 import { NodeSync, type Turn } from './node-sync.ts';
 import { Probing } from './probing.ts';
@@ -64,6 +65,7 @@ export class Agent {
   readonly #probing: Probing;
   readonly #foreign: ForeignRules;
   readonly #configurations: DeviceConfigurations;
+  readonly #keyChanges: KeyChanges;
   #failure: NodeFailure | undefined;
   #failures = 0;
   #retryAt = 0;
@@ -91,6 +93,11 @@ export class Agent {
       ...options,
       names: this.#sync.names,
       onLook: () => this.#reporter.changed(),
+    });
+    this.#keyChanges = new KeyChanges({
+      table: this.#sync.table,
+      clock: options.clock,
+      onLook: () => this.#wake.wish('peers'),
     });
     this.#configurations = new DeviceConfigurations({
       ...options,
@@ -125,6 +132,7 @@ export class Agent {
     const beating = this.#beat(alive);
     const probing = this.#probing.run(alive);
     await this.#turnForever(signal, () => living.abort());
+    this.#keyChanges.close();
     await Promise.all([beating, probing]);
     this.#configurations.close();
     await this.#options.probe.close();
@@ -188,6 +196,7 @@ export class Agent {
     for (let look = await this.#wake.next(signal); look !== undefined; look = await this.#wake.next(signal)) {
       if (this.#cleaned && this.#isBack()) return;
       if (this.#cleaned) continue;
+      const began = this.#options.clock.monotonic();
       try {
         if (this.#sync.gateway?.metadata.deletionTimestamp !== undefined) {
           onCleaned();
@@ -200,6 +209,7 @@ export class Agent {
       }
       this.#configurations.follow();
       this.#reporter.changed();
+      this.#keyChanges.follow(this.#options.clock.monotonic() - began);
     }
   }
 

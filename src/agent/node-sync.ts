@@ -83,8 +83,8 @@ export class NodeSync {
   /** Peers whose present preshared key is not in the interface: they are not let in, or still by the one before. */
   *withoutPresharedKey(): Iterable<ObjectKey> {
     for (const { key, member, fingerprint } of this.table.keyedMembers()) {
-      const observed = this.#observed.get(member.publicKey)?.presharedKey;
-      if (fingerprint === undefined || observed !== fingerprint) yield key;
+      const has = (publicKey: PublicKey) => this.#observed.get(publicKey)?.presharedKey === fingerprint;
+      if (fingerprint === undefined || !member.publicKeys.every(has)) yield key;
     }
   }
 
@@ -118,6 +118,7 @@ export class NodeSync {
     await this.#takePresharedKeys();
     this.#observed = new Map(state.device?.peers);
     this.takeExpiry();
+    this.#takeHandshakes();
     const current = this.topology();
     if (current === undefined) return this.#revoke(this.#observed.keys());
     const version = this.#options.peers.lastResourceVersion;
@@ -140,6 +141,7 @@ export class NodeSync {
     await this.#takePresharedKeys();
     this.#observed = new Map(await this.#options.host.observePeers(this.names.device));
     this.takeExpiry();
+    this.#takeHandshakes();
     const hadTouched = this.hasTouched;
     const { operations } = await this.#syncKeys(new Set([...this.table.wanted.keys(), ...this.#observed.keys()]));
     return { operations, mended: operations.length > 0 && !hadTouched };
@@ -162,6 +164,11 @@ export class NodeSync {
     await clearNode(this.#options.host, this.names, this.#options.onOperation);
     this.state = undefined;
     this.appliedResourceVersion = undefined;
+  }
+
+  /** A device that has two keys has its addresses with the one that it uses. */
+  #takeHandshakes(): void {
+    for (const publicKey of this.table.see(this.#observed)) this.#touched.add(publicKey);
   }
 
   async #takePresharedKeys(): Promise<void> {

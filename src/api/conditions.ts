@@ -34,6 +34,7 @@ export const REASONS = {
       'NoReadyNode',
     ],
     Connected: ['Connected', 'NeverConnected', 'Idle', 'NotAccepted'],
+    NextKeyInUse: ['InUse', 'NotInUse', 'Overdue', 'InvalidKey', 'DuplicateKey', 'NotAccepted'],
   },
   MeshGateway: {
     Accepted: [

@@ -21,6 +21,11 @@ const reportedConnectionSchema = z
       .max(64)
       .meta({ format: 'date-time' })
       .describe('Since when the device has been connected without a break.'),
+    publicKey: z
+      .string()
+      .max(44)
+      .optional()
+      .describe('Which of its two keys the device uses here; told while it has two.'),
   })
   .describe('One live session on this node.');
 

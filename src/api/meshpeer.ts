@@ -12,6 +12,10 @@ export const meshPeerSpecSchema = z
       'spec.publicKey',
       'The WireGuard public key of the device. The private key never leaves the device.',
     ),
+    nextPublicKey: publicKeyField(
+      'spec.nextPublicKey',
+      'The key that the device changes to, let in beside spec.publicKey so that nothing is cut off meanwhile. Each gateway node serves whichever of both keys shook hands last. The change ends when spec.publicKey is set to it and this field is removed; the condition NextKeyInUse says when that may be done. `sallyport rotate` does all of it.',
+    ).optional(),
     gateways: z
       .array(labelField('spec.gateways[]', 'The name of a MeshGateway.'))
       .min(1)
@@ -68,6 +72,13 @@ export const meshPeerSpecSchema = z
       .optional()
       .describe('Whose device this is, for people and audits, such as an e-mail address.'),
   })
+  .meta(
+    cel({
+      rule: '!has(self.nextPublicKey) || self.nextPublicKey != self.publicKey',
+      message:
+        'spec.nextPublicKey must be another key than spec.publicKey: make a key pair for the device to change to with `sallyport key` or `wg genkey`, or leave spec.nextPublicKey out',
+    }),
+  )
   .describe('The device as it should be.');
 
 const connectionSchema = z
@@ -85,10 +96,15 @@ const connectionSchema = z
       .max(64)
       .meta({ format: 'date-time' })
       .describe('Since when the device has been connected to this node without a break.'),
+    publicKey: z
+      .string()
+      .max(44)
+      .optional()
+      .describe('Which of its two keys the device uses there; told while it has two.'),
   })
   .describe('One live WireGuard session.');
 
-/** What the operator found and decided. Agents act on `publicKey`, `presharedKeyVersion`, `addresses`, `gateways` and the Accepted condition, nothing else. */
+/** What the operator found and decided. Agents act on `publicKey`, `nextPublicKey`, `presharedKeyVersion`, `addresses`, `gateways` and the Accepted condition, nothing else. */
 export const meshPeerStatusSchema = z
   .object({
     observedGeneration: z
@@ -102,6 +118,17 @@ export const meshPeerStatusSchema = z
       .max(44)
       .optional()
       .describe('The public key that gateways let in: spec.publicKey once it is accepted.'),
+    nextPublicKey: z
+      .string()
+      .max(44)
+      .optional()
+      .describe('The other public key that gateways let in: spec.nextPublicKey once it is accepted.'),
+    nextPublicKeySince: z
+      .string()
+      .max(64)
+      .meta({ format: 'date-time' })
+      .optional()
+      .describe('Since when both keys have been let in.'),
     presharedKeyVersion: z
       .string()
       .max(64)

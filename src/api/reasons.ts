@@ -16,7 +16,8 @@ export const REASON_TEXTS: {
       question: 'Does some gateway let the device in?',
       reasons: {
         Accepted: 'Every gateway that it asks for lets it in.',
-        PartlyAccepted: 'Some of spec.gateways let it in; the message says which do not and why.',
+        PartlyAccepted:
+          'Some of spec.gateways let it in, or spec.publicKey is and spec.nextPublicKey is not; the message says what is not and why.',
         InvalidSpec:
           'The object cannot be read, so no gateway lets the device in; mend the field that the message names, and apply it again.',
         Suspended: 'spec.suspended is true; set it to false to let the device in again, with the same address.',
@@ -60,6 +61,21 @@ export const REASON_TEXTS: {
         NeverConnected: 'Not once yet; bring the tunnel up on the device with the configuration in status.config.',
         Idle: 'Not now: the device is off, idle without keepalive, or cut off.',
         NotAccepted: 'It is not accepted, so it cannot connect; see Accepted.',
+      },
+    },
+    NextKeyInUse: {
+      question: 'Does the device that is to change its key use spec.nextPublicKey already?',
+      reasons: {
+        InUse:
+          'Yes: its latest handshake was with that key. End the change: set spec.publicKey to it and remove spec.nextPublicKey.',
+        NotInUse: 'No: the device goes on with spec.publicKey, or is not connected. Both keys are let in.',
+        Overdue:
+          'Both keys have been let in for more than an hour, which is longer than a change takes; the message says which is in use, and the command that ends the change.',
+        InvalidKey:
+          'spec.nextPublicKey is no usable key, so it is not let in; print it again on the device with `wg pubkey`.',
+        DuplicateKey:
+          'An older MeshPeer has the key in spec.nextPublicKey, so it is not let in; every device needs key pairs of its own.',
+        NotAccepted: 'The device is not accepted, so no key of it is let in; see Accepted.',
       },
     },
   },

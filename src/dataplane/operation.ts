@@ -7,7 +7,7 @@ import type { ElementChange, Ruleset } from './nftables/ruleset.ts';
 import type { Names, NodePlan, NodeState, ObservedInterface } from './node-plan.ts';
 import { type Route, sameRoute } from './routes/route.ts';
 import type { DataplaneChoice, ObservedDevice, ObservedPeer, WantedDevice } from './wireguard/device.ts';
-import { lostSources, orderPeerChanges, type PeerChange, peerChange } from './wireguard/peer-change.ts';
+import { lostSources, orderPeerChanges, type PeerChange, peerChange, withYields } from './wireguard/peer-change.ts';
 
 export { describeOperation } from './describe.ts';
 
@@ -96,7 +96,7 @@ export function diffPeers(
     if (change !== undefined) found.push(change);
   }
   if (found.length === 0) return [];
-  const changes = orderPeerChanges(found);
+  const changes = orderPeerChanges(withYields(found, wanted.peers));
   const sources = lostSources(changes, observed);
   const steps: Operation[] = [{ kind: 'set-peers', device: wanted.name, changes }];
   return sources.length === 0 ? steps : [...steps, { kind: 'forget-flows', sources }];

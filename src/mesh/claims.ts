@@ -16,6 +16,7 @@ const CONFLICTS: readonly string[] = ['DuplicateKey', 'AddressTaken', 'PoolExhau
 /** What the operator has just decided to give a peer, before the API server has told it back. */
 export interface Grant {
   readonly publicKey: string;
+  readonly nextPublicKey?: string | undefined;
   readonly addresses: readonly string[];
 }
 
@@ -68,13 +69,14 @@ export class Claims {
 
   #holds(peer: MeshPeer, claim: Claim): boolean {
     const held = this.#grants.get(keyOf(peer.metadata)) ?? peer.status;
-    return held?.publicKey === claim || (held?.addresses?.includes(claim) ?? false);
+    const keys: readonly (string | undefined)[] = [held?.publicKey, held?.nextPublicKey];
+    return keys.includes(claim) || (held?.addresses?.includes(claim) ?? false);
   }
 
   #claimsOf(key: ObjectKey): ReadonlySet<Claim> {
     const peer = this.#peers.get(key);
     const grant = this.#grants.get(key);
-    const granted = grant === undefined ? [] : [grant.publicKey, ...grant.addresses];
+    const granted = grant === undefined ? [] : [...keysIn(grant), ...grant.addresses];
     return new Set(peer === undefined ? granted : [...claimed(peer), ...granted]);
   }
 
@@ -93,17 +95,25 @@ export class Claims {
 
 /** What stands in the status counts in any case, for as long as it stands there: nodes may still let the peer in with it. */
 function claimed({ metadata, spec, status }: MeshPeer): readonly Claim[] {
-  const held = [...(status?.publicKey === undefined ? [] : [status.publicKey]), ...(status?.addresses ?? [])];
+  const held = [...keysIn(status), ...(status?.addresses ?? [])];
   const accepted = findCondition(status?.conditions ?? [], 'Accepted');
   const isCurrent = accepted?.observedGeneration === metadata.generation;
   const isHopeless = accepted?.status === 'False' && isCurrent && !CONFLICTS.includes(accepted.reason);
-  return isHopeless ? held : [...held, spec.publicKey, ...addressesIn(spec.addresses ?? [])];
+  return isHopeless ? held : [...held, ...keysIn(spec), ...addressesIn(spec.addresses ?? [])];
+}
+
+/** Both keys of a device that changes its key count alike. */
+function keysIn(
+  from: { readonly publicKey?: string | undefined; readonly nextPublicKey?: string | undefined } | undefined,
+): readonly Claim[] {
+  return [from?.publicKey, from?.nextPublicKey].flatMap((key) => key ?? []);
 }
 
 function isToldBack(grant: Grant, peer: MeshPeer): boolean {
   const status = peer.status;
   return (
     status?.publicKey === grant.publicKey &&
+    status.nextPublicKey === grant.nextPublicKey &&
     status.addresses?.length === grant.addresses.length &&
     grant.addresses.every((address, index) => status.addresses?.[index] === address)
   );

@@ -53,13 +53,17 @@ export class Connections {
 
 function connection(
   report: MeshGatewayNode | undefined,
-  { endpoint, lastHandshake, since }: ReportedConnection,
+  { endpoint, lastHandshake, since, publicKey }: ReportedConnection,
 ): Connection {
-  return { gateway: report?.spec.gateway ?? '', node: report?.spec.node ?? '', endpoint, lastHandshake, since };
+  const place = { gateway: report?.spec.gateway ?? '', node: report?.spec.node ?? '' };
+  return { ...place, endpoint, lastHandshake, since, ...(publicKey === undefined ? {} : { publicKey }) };
 }
 
 function isSame(one: Connection | undefined, other: Connection | undefined): boolean {
   return (
-    one?.endpoint === other?.endpoint && one?.lastHandshake === other?.lastHandshake && one?.since === other?.since
+    one?.endpoint === other?.endpoint &&
+    one?.lastHandshake === other?.lastHandshake &&
+    one?.since === other?.since &&
+    one?.publicKey === other?.publicKey
   );
 }

@@ -8,7 +8,8 @@ import { type PublicKey, parsePublicKey } from '../net/key.ts';
 /** A peer that a gateway lets in, reduced to what its nodes need. */
 export interface Member {
   readonly peer: MeshPeer;
-  readonly publicKey: PublicKey;
+  /** In this order: spec.publicKey, then spec.nextPublicKey, of those that are let in; at least one. */
+  readonly publicKeys: readonly PublicKey[];
   readonly addresses: readonly Cidr[];
   /** The version of the preshared key without which it must not be let in. */
   readonly presharedKey?: string | undefined;
@@ -20,19 +21,20 @@ export interface Member {
  * Entry takes the operator's word: Accepted, with a key, addresses and this gateway in status. Exit does not: deletion,
  * suspension, expiry, another key and a list without this gateway are read from the object itself, so revocation works while
  * the operator is down. So is the wish for a preshared key, which without the operator's word is a wish that nobody fulfils; to be
- * let in without one again takes that word. What cannot be read in a status counts as absent, because one bad key fails a whole `wg` command.
+ * let in without one again takes that word. Of both keys of a device that changes its key each is let in by these rules for itself: it takes the
+ * operator's word for this key to let it in, in whichever of the two fields, and it is out once the object wishes for it in neither. What cannot be read in a status counts as absent, because one bad key fails a whole `wg` command.
  */
 export function memberOf(gateway: string, peer: MeshPeer, now: number): Member | undefined {
   const { spec, status } = peer;
-  if (status?.publicKey !== spec.publicKey || !status.gateways?.includes(gateway)) return undefined;
+  if (status === undefined || !status.gateways?.includes(gateway)) return undefined;
   if (!isTrue(status.conditions ?? [], 'Accepted') || isRevoked(peer, now)) return undefined;
   if (spec.gateways?.includes(gateway) === false) return undefined;
   const presharedKey = status.presharedKeyVersion;
   if (spec.presharedKeySecretName !== undefined && presharedKey === undefined) return undefined;
-  const key = parsePublicKey(spec.publicKey);
+  const publicKeys = keysLetIn(peer);
   const addresses = [...new Set(addressesIn(status.addresses ?? []))].map(hostCidr);
-  if (!key.ok || addresses.length === 0) return undefined;
-  return { peer, publicKey: key.value, addresses, ...(presharedKey === undefined ? {} : { presharedKey }) };
+  if (publicKeys.length === 0 || addresses.length === 0) return undefined;
+  return { peer, publicKeys, addresses, ...(presharedKey === undefined ? {} : { presharedKey }) };
 }
 
 /**
@@ -41,7 +43,7 @@ export function memberOf(gateway: string, peer: MeshPeer, now: number): Member |
  */
 export function membershipOf({ apiVersion, kind, metadata, spec, status }: MeshPeer): MeshPeer {
   const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp } = metadata;
-  const { publicKey, presharedKeyVersion, addresses, gateways, conditions = [] } = status ?? {};
+  const { publicKey, nextPublicKey, presharedKeyVersion, addresses, gateways, conditions = [] } = status ?? {};
   return {
     apiVersion,
     kind,
@@ -49,12 +51,23 @@ export function membershipOf({ apiVersion, kind, metadata, spec, status }: MeshP
     spec,
     status: {
       publicKey,
+      nextPublicKey,
       presharedKeyVersion,
       addresses,
       gateways,
       conditions: conditions.filter(({ type }) => type === 'Accepted'),
     },
   };
+}
+
+/** The keys that are both wished for and accepted; a key that moves from one field to the other stays in without a break. */
+function keysLetIn({ spec, status }: MeshPeer): readonly PublicKey[] {
+  const accepted = [status?.publicKey, status?.nextPublicKey];
+  const wished = new Set([spec.publicKey, spec.nextPublicKey].filter((key) => accepted.includes(key)));
+  return [...wished].flatMap((text) => {
+    const key = parsePublicKey(text ?? '');
+    return key.ok ? [key.value] : [];
+  });
 }
 
 /** Whether the object itself says that the device must be out, whatever its status. `now` is in milliseconds since the epoch. */

@@ -1,12 +1,13 @@
 import { isTrue, type Reason } from '../api/conditions.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
-import { keyOf, type ObjectKey } from '../api/resource.ts';
+import { keyOf } from '../api/resource.ts';
 import { addressesIn, addressFamily, addressValue, type IpAddress } from '../net/address.ts';
 import { allocateAddress, isAllocatable } from '../net/allocate.ts';
 import { type Cidr, cidrContains, cidrFamily } from '../net/cidr.ts';
-import { type PublicKey, parsePublicKey } from '../net/key.ts';
+import type { PublicKey } from '../net/key.ts';
 import { expiryOf } from './members.ts';
+import { ownKey, ownNextKey } from './peer-keys.ts';
 import { ownPresharedKey } from './preshared-key.ts';
 import { selectorMatches } from './selectors.ts';
 import { type MeshView, some } from './view.ts';
@@ -20,6 +21,10 @@ export interface PeerViolation {
 /** What a peer is given when nothing speaks against it. */
 export interface Admission {
   readonly publicKey: PublicKey;
+  /** The key that it changes to. */
+  readonly nextPublicKey?: PublicKey | undefined;
+  /** Why it does not get the key that it would change to. */
+  readonly refusedKey?: PeerViolation | undefined;
   /** The version of the preshared key without which it must not be let in. */
   readonly presharedKey?: string | undefined;
   readonly addresses: readonly IpAddress[];
@@ -43,16 +48,22 @@ export function admission(view: MeshView, peer: MeshPeer, now: number): Verdicts
   if ('violation' in key) return key;
   const presharedKey = ownPresharedKey(view, peer, gateways.value.gateways);
   if ('violation' in presharedKey) return presharedKey;
+  const next = ownNextKey(view, peer);
   const addresses = ownAddresses(view, peer, reach(view, peer, gateways.value.gateways));
   if ('violation' in addresses) return addresses;
   return {
     value: {
       publicKey: key.value,
+      ...('violation' in next ? { refusedKey: next.violation } : given(next.value)),
       ...(presharedKey.value === undefined ? {} : { presharedKey: presharedKey.value }),
       addresses: addresses.value,
       ...gateways.value,
     },
   };
+}
+
+function given(nextPublicKey: PublicKey | undefined): Pick<Admission, 'nextPublicKey'> {
+  return nextPublicKey === undefined ? {} : { nextPublicKey };
 }
 
 function isHeldBack(peer: MeshPeer, now: number): PeerViolation | undefined {
@@ -133,28 +144,6 @@ function admitsNamespace(view: MeshView, gateway: MeshGateway, peer: MeshPeer): 
   return namespace !== undefined && selectorMatches(selector ?? {}, namespace.metadata.labels ?? {});
 }
 
-function ownKey(view: MeshView, peer: MeshPeer): Verdicts<PublicKey> {
-  const key = parsePublicKey(peer.spec.publicKey);
-  if (!key.ok) return { violation: { reason: 'InvalidKey', message: `spec.publicKey: ${key.problem}.` } };
-  const gateway = view.gateways.find(({ status }) => status?.publicKey === key.value);
-  if (gateway !== undefined) {
-    return {
-      violation: {
-        reason: 'InvalidKey',
-        message: `spec.publicKey is the key of MeshGateway ${gateway.metadata.name}, not of a device; print the device's own with \`wg pubkey < private.key\`.`,
-      },
-    };
-  }
-  const holder = view.claims.winnerOf(key.value);
-  if (holder === undefined || isSame(holder, peer)) return { value: key.value };
-  return {
-    violation: {
-      reason: 'DuplicateKey',
-      message: `spec.publicKey already belongs to MeshPeer ${keyOf(holder.metadata)}; every device needs a key of its own: make one with \`sallyport key\` on this device.`,
-    },
-  };
-}
-
 /**
  * Whether a peer may have an address: inside the pool; or it has it already and no gateway serves the pool, as when somebody has
  * chosen a pool that is refused. Else one wrong value would give every device a new address, and end its connections.
@@ -228,8 +217,4 @@ function poolExhausted(pool: Cidr): PeerViolation {
     reason: 'PoolExhausted',
     message: `Every address of the mesh pool ${pool} is taken; delete MeshPeers that are no longer used, or ask a platform engineer for a larger pool.cidrs in the chart's values.`,
   };
-}
-
-function isSame(one: MeshPeer, other: MeshPeer): boolean {
-  return keyOf(one.metadata) === (keyOf(other.metadata) as ObjectKey);
 }

@@ -84,10 +84,12 @@ function isWithoutKey(peer: MeshPeer, { report }: GatewayNode): boolean {
 }
 
 /** Whether the API server already holds what the peer is given now. */
-function isStored({ status }: MeshPeer, { publicKey, presharedKey, addresses, gateways }: Admission): boolean {
+function isStored({ status }: MeshPeer, admitted: Admission): boolean {
+  const { publicKey, nextPublicKey, presharedKey, addresses, gateways } = admitted;
   return (
     isTrue(status?.conditions ?? [], 'Accepted') &&
     status?.publicKey === publicKey &&
+    status.nextPublicKey === nextPublicKey &&
     status.presharedKeyVersion === presharedKey &&
     sameTexts(status.addresses ?? [], addresses) &&
     sameTexts(

@@ -8,6 +8,7 @@ import { planClient } from './client.ts';
 import { expiryOf } from './members.ts';
 import { type Admission, admission } from './peer-checks.ts';
 import { NOT_PROGRAMMED, programmed, type Served, sameTexts } from './peer-programmed.ts';
+import { type Rotation, rotation } from './peer-rotation.ts';
 import { topology } from './topology.ts';
 import type { GatewayNode, MeshView } from './view.ts';
 import { wgQuick } from './wg-quick.ts';
@@ -37,23 +38,33 @@ export function judgePeer(view: MeshView, peer: MeshPeer, now: number): PeerJudg
   const nodes = (admitted?.gateways ?? []).flatMap(({ metadata }) => view.nodesOf(metadata.name));
   const served = (admitted?.gateways ?? []).map(topology);
   const connections = toldConnections(peer, view.connectionsOf(keyOf(peer.metadata)), nodes);
+  const rotating = rotation(peer, admitted, connections, now);
   const verdicts = [
     'violation' in result ? refusal(result.violation) : acceptance(result.value),
     admitted === undefined ? NOT_PROGRAMMED : programmed(view, peer, { admitted, nodes, served }),
     connected(peer, admitted, connections),
+    ...(rotating === undefined ? [] : [rotating.verdict]),
   ];
-  const expiry = expiryOf(peer);
   return {
     status: {
       ...(peer.metadata.generation === undefined ? {} : { observedGeneration: peer.metadata.generation }),
-      ...(admitted === undefined ? kept(peer) : given(peer, admitted, served, connections)),
+      ...(admitted === undefined ? kept(peer) : given(peer, admitted, { served, connections, rotating })),
       conditions: [
         ...conditionsFrom(verdicts, peer.status?.conditions ?? [], peer.metadata.generation ?? 0, timestamp(now)),
       ],
     },
-    grant: admitted === undefined ? undefined : { publicKey: admitted.publicKey, addresses: admitted.addresses },
-    until: expiry > now && expiry < Number.POSITIVE_INFINITY ? expiry : undefined,
+    grant: admitted === undefined ? undefined : grantOf(admitted),
+    until: earliestAfter(now, [expiryOf(peer), rotating?.until]),
   };
+}
+
+function grantOf({ publicKey, nextPublicKey, addresses }: Admission): Grant {
+  return { publicKey, ...(nextPublicKey === undefined ? {} : { nextPublicKey }), addresses };
+}
+
+function earliestAfter(now: number, times: readonly (number | undefined)[]): number | undefined {
+  const next = Math.min(...times.flatMap((time) => (time !== undefined && time > now ? [time] : [])));
+  return next < Number.POSITIVE_INFINITY ? next : undefined;
 }
 
 /**
@@ -68,6 +79,9 @@ function kept({ spec, status }: MeshPeer): MeshPeerStatus {
   );
   return {
     ...(status?.publicKey === spec.publicKey ? { publicKey: spec.publicKey } : {}),
+    ...(spec.nextPublicKey !== undefined && status?.nextPublicKey === spec.nextPublicKey
+      ? { nextPublicKey: spec.nextPublicKey }
+      : {}),
     ...(addresses.length === 0 ? {} : { addresses: [...addresses] }),
   };
 }
@@ -101,18 +115,26 @@ function toldConnections(
     .map(([, connection]) => status?.connections?.find((stored) => isFresh(stored, connection)) ?? connection);
 }
 
-function isFresh(stored: Connection, { gateway, node, endpoint, since, lastHandshake }: Connection): boolean {
+function isFresh(
+  stored: Connection,
+  { gateway, node, endpoint, since, publicKey, lastHandshake }: Connection,
+): boolean {
   const isSame =
-    stored.gateway === gateway && stored.node === node && stored.endpoint === endpoint && stored.since === since;
+    stored.gateway === gateway &&
+    stored.node === node &&
+    stored.endpoint === endpoint &&
+    stored.since === since &&
+    stored.publicKey === publicKey;
   return isSame && Math.abs(milliseconds(lastHandshake) - milliseconds(stored.lastHandshake)) < HANDSHAKE_REFRESH_MS;
 }
 
-function given(
-  peer: MeshPeer,
-  admitted: Admission,
-  served: Served,
-  connections: readonly Connection[],
-): MeshPeerStatus {
+interface Given {
+  readonly served: Served;
+  readonly connections: readonly Connection[];
+  readonly rotating: Rotation | undefined;
+}
+
+function given(peer: MeshPeer, admitted: Admission, { served, connections, rotating }: Given): MeshPeerStatus {
   const topologies = served.flatMap((one) => one ?? []);
   const { status } = peer;
   // Nodes go on as they are while their gateway is refused, and so may devices with what they were told before.
@@ -121,6 +143,8 @@ function given(
   const config = isKept ? status?.config : planned && wgQuick(planned);
   return {
     publicKey: admitted.publicKey,
+    ...(admitted.nextPublicKey === undefined ? {} : { nextPublicKey: admitted.nextPublicKey }),
+    ...(rotating?.since === undefined ? {} : { nextPublicKeySince: rotating.since }),
     ...(admitted.presharedKey === undefined ? {} : { presharedKeyVersion: admitted.presharedKey }),
     addresses: [...admitted.addresses],
     gateways: admitted.gateways.map(({ metadata }) => metadata.name),
@@ -139,10 +163,11 @@ function refusal({
   return { type: 'Accepted', status: 'False', reason, message };
 }
 
-function acceptance({ gateways, addresses, refused }: Admission): Verdict<'MeshPeer'> {
+function acceptance({ gateways, addresses, refused, refusedKey }: Admission): Verdict<'MeshPeer'> {
   const sentence = `Let in by ${gateways.map(({ metadata }) => metadata.name).join(', ')} as ${addresses.join(', ')}.`;
-  if (refused.length === 0) return verdict('MeshPeer', 'Accepted', 'True', 'Accepted', sentence);
-  const but = refused.map(({ message }) => message).join(' ');
+  const violations = [...refused, ...(refusedKey === undefined ? [] : [refusedKey])];
+  if (violations.length === 0) return verdict('MeshPeer', 'Accepted', 'True', 'Accepted', sentence);
+  const but = violations.map(({ message }) => message).join(' ');
   return verdict('MeshPeer', 'Accepted', 'True', 'PartlyAccepted', `${sentence} But: ${but}`);
 }
 

@@ -4,8 +4,9 @@ import type { MountedPresharedKey, WantedPeer } from '../dataplane/wireguard/dev
 import type { IpAddress } from '../net/address.ts';
 import { type Cidr, hostCidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
-import { olderFirst } from './age.ts';
 import { Deadlines } from './deadlines.ts';
+import { KeyPairs, type SeenPeers } from './key-in-use.ts';
+import { MemberIndex, oldestMember } from './member-index.ts';
 import { expiryOf, type Member, memberOf } from './members.ts';
 
 /**
@@ -13,7 +14,8 @@ import { expiryOf, type Member, memberOf } from './members.ts';
  * many peers there are: an index of members by key and by address, from which one peer's entry can be said again alone.
  *
  * Two members with one key or one address cannot both be honoured, because AllowedIPs are exclusive per interface. The operator
- * accepts only one of them; should two be accepted all the same, every node lets the older one in.
+ * accepts only one of them; should two be accepted all the same, every node lets the older one in. A member that changes its key has two
+ * entries, one of which has its addresses.
  */
 export class PeerTable {
   /** Entries as they should be in the interface. */
@@ -21,8 +23,8 @@ export class PeerTable {
   readonly #wanted = new Map<PublicKey, WantedPeer>();
   readonly #gateway: string;
   readonly #members = new Map<ObjectKey, Member>();
-  readonly #byKey = new Map<PublicKey, Set<ObjectKey>>();
-  readonly #byAddress = new Map<Cidr, Set<ObjectKey>>();
+  readonly #byKey = new MemberIndex<PublicKey>(this.#members);
+  readonly #byAddress = new MemberIndex<Cidr>(this.#members);
   /** Members that time will take out, and peers that it has taken out: a clock that ran ahead may be set back. */
   readonly #expiring = Deadlines.earliest();
   readonly #expired = Deadlines.latest();
@@ -32,6 +34,8 @@ export class PeerTable {
   #mounted: ReadonlyMap<string, string> = new Map();
   /** Of each member that must have a preshared key, the version that it has: one that is replaced holds until the next one is there. */
   readonly #keyed = new Map<ObjectKey, string | undefined>();
+
+  readonly #pairs = new KeyPairs();
 
   constructor(gateway: string) {
     this.#gateway = gateway;
@@ -47,9 +51,7 @@ export class PeerTable {
     if (this.#pinned.has(peer.publicKey) && sameCidrs(before, peer.allowedIPs)) return new Set();
     this.#pinned.set(peer.publicKey, peer);
     const touched = new Set([peer.publicKey]);
-    for (const address of [...before, ...peer.allowedIPs]) {
-      for (const rival of this.#holders(this.#byAddress.get(address))) touched.add(rival.publicKey);
-    }
+    for (const address of [...before, ...peer.allowedIPs]) addKeys(touched, this.#byAddress.of(address));
     for (const publicKey of touched) this.#say(publicKey);
     return touched;
   }
@@ -61,9 +63,7 @@ export class PeerTable {
   mount(keys: ReadonlyMap<string, string>): ReadonlySet<PublicKey> {
     this.#mounted = keys;
     const touched = new Set<PublicKey>();
-    for (const key of this.#keyed.keys()) {
-      const publicKey = this.#members.get(key)?.publicKey;
-      if (publicKey === undefined) continue;
+    for (const publicKey of [...this.#keyed.keys()].flatMap((key) => this.#members.get(key)?.publicKeys ?? [])) {
       const before = this.#wanted.get(publicKey)?.presharedKey;
       this.#say(publicKey);
       const after = this.#wanted.get(publicKey)?.presharedKey;
@@ -94,6 +94,7 @@ export class PeerTable {
     }
     const touched = this.#touchedBy(before, after);
     if (before !== undefined) this.#remove(key, before);
+    this.#pairs.follow(key, after, now);
     if (after?.presharedKey === undefined || after.peer.metadata.uid !== before?.peer.metadata.uid)
       this.#keyed.delete(key);
     if (after !== undefined) this.#insert(key, after);
@@ -121,32 +122,55 @@ export class PeerTable {
   /** How many peers are let in. */
   get memberCount(): number {
     let waiting = 0;
-    for (const { member } of this.keyedMembers()) if (!this.#wanted.has(member.publicKey)) waiting += 1;
+    for (const { member } of this.keyedMembers())
+      if (!member.publicKeys.some((key) => this.#wanted.has(key))) waiting += 1;
     return this.#members.size - waiting;
   }
 
   /** The member that an entry of the interface stands for. */
   memberWith(publicKey: PublicKey): Member | undefined {
-    return this.#pinned.has(publicKey) ? undefined : oldestMember(this.#holders(this.#byKey.get(publicKey)));
+    return this.#pinned.has(publicKey) ? undefined : oldestMember(this.#byKey.of(publicKey));
   }
 
   /** The member whose packets alone come from an address. */
   memberAt(address: IpAddress): Member | undefined {
     const cidr = hostCidr(address);
-    const member = oldestMember(this.#holders(this.#byAddress.get(cidr)));
-    if (member === undefined || this.memberWith(member.publicKey) !== member) return undefined;
-    return this.#wanted.get(member.publicKey)?.allowedIPs.includes(cidr) ? member : undefined;
+    const member = oldestMember(this.#byAddress.of(cidr));
+    const isHere = this.#ownKeys(member).some((publicKey) => this.#wanted.get(publicKey)?.allowedIPs.includes(cidr));
+    return isHere ? member : undefined;
   }
 
-  /** Both members' own keys, and the keys of everyone who shares an address with either. */
+  /**
+   * Takes in what was seen in the interface, by which the addresses of a member that has two keys go to the one that it uses. Returns the keys
+   * whose entries have changed.
+   */
+  see(peers: SeenPeers): ReadonlySet<PublicKey> {
+    const touched = this.#pairs.see((key) => this.#ownKeys(this.#members.get(key)), peers);
+    for (const publicKey of touched) this.#say(publicKey);
+    return touched;
+  }
+
+  /** Whether an entry of the interface has its member's addresses; of two keys of one member only one does. */
+  isInUse(publicKey: PublicKey): boolean {
+    const member = this.memberWith(publicKey);
+    return member !== undefined && this.#keyOfAddresses(member) === publicKey;
+  }
+
+  /** When the latest change of a key that is under way came here, in milliseconds since the epoch; minus infinity when there is none. */
+  get latestPair(): number {
+    return this.#pairs.latest;
+  }
+
+  /** Both members' own keys, and the keys of everyone who shares a key or an address with either. */
   #touchedBy(...members: readonly (Member | undefined)[]): Set<PublicKey> {
     const touched = new Set<PublicKey>();
     for (const member of members) {
       if (member === undefined) continue;
-      touched.add(member.publicKey);
-      for (const address of member.addresses) {
-        for (const rival of this.#holders(this.#byAddress.get(address))) touched.add(rival.publicKey);
+      for (const publicKey of member.publicKeys) {
+        touched.add(publicKey);
+        addKeys(touched, this.#byKey.of(publicKey));
       }
+      for (const address of member.addresses) addKeys(touched, this.#byAddress.of(address));
     }
     return touched;
   }
@@ -154,14 +178,14 @@ export class PeerTable {
   #insert(key: ObjectKey, member: Member): void {
     this.#members.set(key, member);
     if (member.presharedKey !== undefined) this.#keyed.set(key, this.#keyed.get(key));
-    add(this.#byKey, member.publicKey, key);
-    for (const address of member.addresses) add(this.#byAddress, address, key);
+    for (const publicKey of member.publicKeys) this.#byKey.add(publicKey, key);
+    for (const address of member.addresses) this.#byAddress.add(address, key);
   }
 
   #remove(key: ObjectKey, member: Member): void {
     this.#members.delete(key);
-    drop(this.#byKey, member.publicKey, key);
-    for (const address of member.addresses) drop(this.#byAddress, address, key);
+    for (const publicKey of member.publicKeys) this.#byKey.drop(publicKey, key);
+    for (const address of member.addresses) this.#byAddress.drop(address, key);
   }
 
   #say(publicKey: PublicKey): void {
@@ -169,16 +193,33 @@ export class PeerTable {
     const member = this.memberWith(publicKey);
     if (pinned !== undefined) this.#wanted.set(publicKey, pinned);
     else if (member === undefined) this.#wanted.delete(publicKey);
-    else if (member.presharedKey === undefined) this.#wanted.set(publicKey, this.#entryOf(member));
+    else if (member.presharedKey === undefined) this.#wanted.set(publicKey, this.#entryOf(member, publicKey));
     else {
       const presharedKey = this.#presharedKeyOf(member, member.presharedKey);
       if (presharedKey === undefined) this.#wanted.delete(publicKey);
-      else this.#wanted.set(publicKey, { ...this.#entryOf(member), presharedKey });
+      else this.#wanted.set(publicKey, { ...this.#entryOf(member, publicKey), presharedKey });
     }
   }
 
-  #entryOf(member: Member): WantedPeer {
-    return { publicKey: member.publicKey, allowedIPs: this.#addressesWonBy(member) };
+  #entryOf(member: Member, publicKey: PublicKey): WantedPeer {
+    const otherKey = this.#ownKeys(member).find((key) => key !== publicKey);
+    return {
+      publicKey,
+      allowedIPs: this.#keyOfAddresses(member) === publicKey ? this.#addressesWonBy(member) : [],
+      ...(otherKey === undefined ? {} : { otherKey }),
+    };
+  }
+
+  /** Which of a member's keys has its addresses. */
+  #keyOfAddresses(member: Member): PublicKey | undefined {
+    const keys = this.#ownKeys(member);
+    const inUse = this.#pairs.inUse(keyOf(member.peer.metadata));
+    return keys.find((key) => key === inUse) ?? keys[0];
+  }
+
+  /** The keys of a member that no older one has. */
+  #ownKeys(member: Member | undefined): readonly PublicKey[] {
+    return (member?.publicKeys ?? []).filter((publicKey) => this.memberWith(publicKey) === member);
   }
 
   #presharedKeyOf(member: Member, version: string): MountedPresharedKey | undefined {
@@ -195,17 +236,10 @@ export class PeerTable {
   #addressesWonBy(member: Member): readonly Cidr[] {
     const won = member.addresses.filter(
       (address) =>
-        oldestMember(this.#holders(this.#byAddress.get(address))) === member &&
+        oldestMember(this.#byAddress.of(address)) === member &&
         ![...this.#pinned.values()].some(({ allowedIPs }) => allowedIPs.includes(address)),
     );
     return won.sort();
-  }
-
-  *#holders(keys: ReadonlySet<ObjectKey> | undefined): Iterable<Member> {
-    for (const key of keys ?? []) {
-      const member = this.#members.get(key);
-      if (member !== undefined) yield member;
-    }
   }
 }
 
@@ -220,7 +254,7 @@ export function peerTable(gateway: string, peers: Iterable<MeshPeer>, now: numbe
 
 function sameMember(one: Member, other: Member): boolean {
   return (
-    one.publicKey === other.publicKey &&
+    one.publicKeys.join() === other.publicKeys.join() &&
     one.presharedKey === other.presharedKey &&
     one.peer.metadata.uid === other.peer.metadata.uid &&
     sameCidrs(one.addresses, other.addresses)
@@ -231,20 +265,6 @@ function sameCidrs(one: readonly Cidr[], other: readonly Cidr[]): boolean {
   return one.length === other.length && one.every((cidr, index) => cidr === other[index]);
 }
 
-function oldestMember(members: Iterable<Member>): Member | undefined {
-  let best: Member | undefined;
-  for (const member of members) if (best === undefined || olderFirst(member.peer, best.peer) < 0) best = member;
-  return best;
-}
-
-function add<K>(index: Map<K, Set<ObjectKey>>, entry: K, key: ObjectKey): void {
-  const keys = index.get(entry);
-  if (keys === undefined) index.set(entry, new Set([key]));
-  else keys.add(key);
-}
-
-function drop<K>(index: Map<K, Set<ObjectKey>>, entry: K, key: ObjectKey): void {
-  const keys = index.get(entry);
-  keys?.delete(key);
-  if (keys?.size === 0) index.delete(entry);
+function addKeys(keys: Set<PublicKey>, members: Iterable<Member>): void {
+  for (const { publicKeys } of members) for (const publicKey of publicKeys) keys.add(publicKey);
 }

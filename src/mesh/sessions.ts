@@ -2,7 +2,6 @@ import type { ReportedConnection } from '../api/meshgatewaynode.ts';
 import { keyOf } from '../api/resource.ts';
 import { milliseconds, timestamp } from '../api/timestamp.ts';
 import type { ObservedPeer } from '../dataplane/wireguard/device.ts';
-import type { PublicKey } from '../net/key.ts';
 import type { PeerTable } from './peer-table.ts';
 
 /** A session's keys are rejected after 180 seconds (WireGuard's REJECT_AFTER_TIME); one younger than that can carry packets. */
@@ -17,7 +16,7 @@ export const HANDSHAKE_LAG_MS = 5 * 60_000;
  */
 export function liveSessions(
   observed: Iterable<ObservedPeer>,
-  table: Pick<PeerTable, 'memberWith'>,
+  table: Pick<PeerTable, 'memberWith' | 'isInUse'>,
   before: readonly ReportedConnection[],
   now: number,
 ): readonly ReportedConnection[] {
@@ -32,15 +31,16 @@ export function liveSessions(
 
 function liveSession(
   { publicKey, endpoint, latestHandshake }: ObservedPeer,
-  table: Pick<PeerTable, 'memberWith'>,
+  table: Pick<PeerTable, 'memberWith' | 'isInUse'>,
   reported: ReadonlyMap<string, ReportedConnection>,
   now: number,
 ): ReportedConnection | undefined {
   const handshake = latestHandshake * 1000;
   if (endpoint === undefined || !isLive(handshake, now)) return undefined;
   // Last: of ten thousand peers few have a session, and a report is made several times a second while peers come in.
-  const member = table.memberWith(publicKey as PublicKey);
-  if (member === undefined) return undefined;
+  const member = table.memberWith(publicKey);
+  // Of a device's two keys, the one that it has left may have had its last handshake just now.
+  if (member === undefined || !table.isInUse(publicKey)) return undefined;
   const peer = keyOf(member.peer.metadata);
   const before = reported.get(peer);
   const isFresh = before !== undefined && Math.abs(handshake - milliseconds(before.lastHandshake)) < HANDSHAKE_LAG_MS;
@@ -49,6 +49,7 @@ function liveSession(
     endpoint,
     lastHandshake: isFresh && before.endpoint === endpoint ? before.lastHandshake : timestamp(handshake),
     since: before?.since ?? timestamp(handshake),
+    ...(member.publicKeys.length > 1 ? { publicKey } : {}),
   };
 }
 

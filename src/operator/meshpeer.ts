@@ -34,17 +34,18 @@ export async function reconcilePeer(key: ObjectKey, context: PeerReconciler): Pr
     if (!isSameGift(peer.status, status)) state.noteAccepted(key, written);
     announce(events, peer, status);
   }
-  if (until !== undefined) return waiting(Math.max(until - clock.now(), 0), 'the peer expires');
+  if (until !== undefined) return waiting(Math.max(until - clock.now(), 0), 'time decides anew');
   const sweep = await sweepExpired(latest, context);
   if (sweep.kind === 'waiting' || grant !== undefined) return sweep;
   return rejected(findCondition(status.conditions ?? [], 'Accepted')?.reason ?? '');
 }
 
-/** Whether both statuses let the same key in with the same addresses at the same gateways. */
+/** Whether both statuses let the same keys in with the same addresses at the same gateways. */
 function isSameGift(before: MeshPeerStatus | undefined, after: MeshPeerStatus): boolean {
   const gift = (status: MeshPeerStatus | undefined) => [
     isTrue(status?.conditions ?? [], 'Accepted'),
     status?.publicKey,
+    status?.nextPublicKey,
     status?.presharedKeyVersion,
     status?.addresses,
     status?.gateways,

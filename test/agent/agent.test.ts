@@ -8,6 +8,7 @@ import { OPERATOR_MANAGER } from '../../src/api/names.ts';
 import type { ObjectKey } from '../../src/api/resource.ts';
 import { timestamp } from '../../src/api/timestamp.ts';
 import { chainKey } from '../../src/dataplane/nftables/foreign.ts';
+import type { Endpoint } from '../../src/net/endpoint.ts';
 import { aKey } from '../support/builders.ts';
 import { NAMESPACE, SmallMesh, type SmallNode } from '../support/small-mesh.ts';
 
@@ -77,6 +78,42 @@ describe('revocation with the operator down', () => {
     expect(holdsKey('eve')).toBe(false);
     endOperator = mesh.startOperator();
     await untilNode(() => holdsKey('eve'));
+  });
+});
+
+describe('a device that changes its key', () => {
+  const patch = (spec: object) => mesh.client.patch(meshPeerType, { name: 'ada', namespace: 'team-a' }, { spec });
+  const seconds = () => Math.floor(Date.now() / 1000);
+  const hasAddresses = (key: string) => node.host.state.device?.peers.get(aKey(key))?.allowedIPs.length === 1;
+  const keyInUse = (holds: string) =>
+    mesh.untilPeer('ada', ({ status }) => findCondition(status?.conditions ?? [], 'NextKeyInUse')?.reason === holds);
+
+  beforeEach(async () => {
+    const endpoint = '198.51.100.7:40000' as Endpoint;
+    node.host.handshake(aKey('ada'), { latestHandshake: seconds() - 10, endpoint });
+    await patch({ nextPublicKey: aKey('ada-next') });
+    await keyInUse('NotInUse');
+    await mesh.untilPeer('ada', is('Programmed'));
+    expect([hasAddresses('ada'), hasAddresses('ada-next')]).toEqual([true, false]);
+    node.host.handshake(aKey('ada-next'), { latestHandshake: seconds(), endpoint });
+  });
+
+  test('has its addresses with the next one at once, which is told, and ends with that alone', async () => {
+    const began = Date.now();
+    await untilNode(() => hasAddresses('ada-next'));
+    expect(Date.now() - began).toBeLessThan(1_500);
+    await keyInUse('InUse');
+    await endOperator();
+    await patch({ publicKey: aKey('ada-next'), nextPublicKey: null });
+    await untilNode(() => !holdsKey('ada'));
+    expect([hasAddresses('ada-next'), node.host.forgotten]).toEqual([true, []]);
+  });
+
+  test('is out with both once it is deleted, though the operator is down', async () => {
+    await untilNode(() => hasAddresses('ada-next'));
+    await endOperator();
+    await mesh.client.delete(meshPeerType, { name: 'ada', namespace: 'team-a' });
+    await untilNode(() => !holdsKey('ada') && !holdsKey('ada-next'));
   });
 });
 

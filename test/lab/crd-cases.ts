@@ -43,6 +43,13 @@ export const REFUSED: readonly Refusal[] = [
   ['no key', peer({ publicKey: undefined }), 'spec.publicKey: Required'],
   ['a key that is no key', peer({ publicKey: 'secret' }), 'spec.publicKey must be', 'wg pubkey'],
   ['a key whose last bits are not zero', peer({ publicKey: KEY.replace('w=', 'x=') }), 'spec.publicKey must be'],
+  [
+    'a next key that is the key',
+    peer({ nextPublicKey: KEY }),
+    'spec.nextPublicKey must be another key',
+    'sallyport key',
+  ],
+  ['a next key that is no key', peer({ nextPublicKey: 'secret' }), 'spec.nextPublicKey must be', 'wg pubkey'],
   ['a key that is too long', peer({ publicKey: `A${KEY}` }), 'spec.publicKey must be', '44 characters'],
   ...LOW_ORDER_POINTS.map(
     (point) =>

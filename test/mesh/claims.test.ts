@@ -51,6 +51,38 @@ function asker(name: string, parts: PeerParts & { readonly key?: string } = {}) 
   return aPeer({ name, ...parts, spec: { publicKey: aKey(parts.key ?? name), ...parts.spec } });
 }
 
+describe('the next key of a device', () => {
+  const changing = (name: string, next: string, parts: PeerParts = {}) =>
+    holder(name, {}, { ...parts, spec: { nextPublicKey: aKey(next), ...parts.spec } });
+
+  test('is claimed like its key: by the oldest who asks for it as either', () => {
+    const old = changing('old', 'same', { created: OLD });
+    const young = asker('young', { key: 'same', created: YOUNG });
+    expect(winner(claimsOf(young, old), aKey('same'))).toBe('old');
+    expect(winner(claimsOf(young, old), aKey('old'))).toBe('old');
+  });
+
+  test('stays with the one who has it in status, whoever is older', () => {
+    const young = holder('young', {}, { created: YOUNG });
+    const held = { ...young, status: { ...young.status, nextPublicKey: aKey('same') } };
+    expect(winner(claimsOf(asker('old', { key: 'same', created: OLD }), held), aKey('same'))).toBe('young');
+  });
+
+  test('is free for the next in line when it is taken back, who is told to look again', () => {
+    const claims = claimsOf(changing('old', 'same', { created: OLD }), asker('young', { key: 'same', created: YOUNG }));
+    const touched = claims.set('team-a/old' as ObjectKey, holder('old', {}, { created: OLD }));
+    expect(touched).toEqual(new Set(['team-a/young']));
+    expect(winner(claims, aKey('same'))).toBe('young');
+  });
+
+  test('counts from the decision on, before the API server has told it back', () => {
+    const claims = claimsOf(holder('ada', {}), asker('old', { key: 'same', created: OLD }));
+    const grant = { publicKey: aKey('ada'), nextPublicKey: aKey('same'), addresses: [] };
+    claims.grant('team-a/ada' as ObjectKey, grant);
+    expect(winner(claims, aKey('same'))).toBe('ada');
+  });
+});
+
 describe('a claim that nobody holds', () => {
   const old = asker('old', { key: 'same', created: OLD, spec: { addresses: [ADDRESS] } });
   const young = asker('young', { key: 'same', created: YOUNG, spec: { addresses: [ADDRESS] } });

@@ -10,7 +10,7 @@ describe('a gateway lets a peer in', () => {
     const peer = aMember({ address: '10.213.0.20' });
     expect(memberOf('default', peer, NOW)).toEqual({
       peer,
-      publicKey: peer.spec.publicKey,
+      publicKeys: [peer.spec.publicKey],
       addresses: ['10.213.0.20/32'],
     });
   });
@@ -65,6 +65,39 @@ describe("the object's own word lets out, whatever the operator once said", () =
 
   test('an empty list of gateways cannot be written, and no list means every gateway', () => {
     expect(memberOf('default', aMember({ spec: { gateways: ['office', 'default'] } }), NOW)).toBeDefined();
+  });
+});
+
+describe('a device that changes its key', () => {
+  const [old, next] = [aKey('old'), aKey('next')];
+
+  test.each<[string, readonly (string | undefined)[], readonly (string | undefined)[], readonly string[]]>([
+    ['both keys, once both are accepted', [old, next], [old, next], [old, next]],
+    ['the first alone, until the second is accepted', [old, next], [old], [old]],
+    ['the next alone as soon as it is the only one, whatever the operator last said', [next], [old, next], [next]],
+    ['both in the order of the spec after they changed places', [next, old], [old, next], [next, old]],
+    ['the next alone when the first became a third one', [aKey('third'), next], [old, next], [next]],
+    ['nobody by a second key that was taken back', [aKey('third')], [old, next], []],
+    ['once a key that stands in both fields', [old, old], [old, old], [old]],
+    ['the first alone when the second is none', [old, 'nonsense'], [old, 'nonsense'], [old]],
+  ])('is let in with %s', (_what, [publicKey = '', nextPublicKey], [accepted, nextAccepted], keys) => {
+    const peer = aMember({
+      spec: { publicKey, nextPublicKey },
+      status: { publicKey: accepted, nextPublicKey: nextAccepted },
+    });
+    expect(memberOf('default', peer, NOW)?.publicKeys ?? []).toEqual(keys);
+    expect(memberOf('default', membershipOf(peer), NOW)?.publicKeys ?? []).toEqual(keys);
+  });
+
+  test.each([
+    ['deletion', { metadata: { deletionTimestamp: '2026-08-01T11:59:59Z' } }],
+    ['suspension', { spec: { suspended: true } }],
+    ['expiry', { spec: { expiresAt: EXPIRY } }],
+  ])('is out with both by %s', (_why, parts) => {
+    const spec = { publicKey: old, nextPublicKey: next, ...('spec' in parts ? parts.spec : {}) };
+    expect(
+      memberOf('default', aMember({ ...parts, spec, status: { publicKey: old, nextPublicKey: next } }), NOW),
+    ).toBeUndefined();
   });
 });
 

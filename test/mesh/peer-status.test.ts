@@ -403,6 +403,7 @@ describe('time', () => {
     ['a refused one', { spec: { addresses: ['192.0.2.1'] } }, {}],
     ['one without a gateway', {}, { gateways: [] }],
     ['one of two families', {}, { pool: [POOL, POOL6] }],
+    ['one that does not get its next key', { spec: { nextPublicKey: 'nonsense' } }, {}],
   ];
 
   test.each(whatever)('alone changes nothing about %s: what is said twice is said alike', (_what, parts, view) => {
@@ -414,6 +415,90 @@ describe('time', () => {
   test.each(whatever)('and the status of %s is one that the API server stores', (_what, parts, view) => {
     const { status } = judge(aPeer(parts), view);
     expect(meshPeerType.parse({ ...aPeer(parts), status }).status).toEqual(status);
+  });
+});
+
+/** A device that is to change its key. */
+function changing(parts: PeerParts = {}): MeshPeer {
+  return aMember({ ...parts, spec: { nextPublicKey: aKey('next'), ...parts.spec } });
+}
+
+describe('a peer that is to change its key', () => {
+  const connectedBy = (key: string) => ({ connections: { 'team-a/ada': [aConnection({ publicKey: aKey(key) })] } });
+
+  test('is let in with both keys at once, claims both, and is told since when', () => {
+    const { status, grant } = judge(changing());
+    expect(status).toMatchObject({
+      publicKey: aKey('team-a/ada'),
+      nextPublicKey: aKey('next'),
+      nextPublicKeySince: '2026-08-01T12:00:00Z',
+    });
+    expect(grant).toMatchObject({ publicKey: aKey('team-a/ada'), nextPublicKey: aKey('next') });
+  });
+
+  test('has a status that the API server stores, and that is said alike when it is said twice', () => {
+    const begun = stored(stored(changing(), connectedBy('next')), connectedBy('next'));
+    expect(judge(begun, connectedBy('next'), NOW + 1_000).status).toEqual(begun.status);
+    expect(meshPeerType.parse(begun).status).toEqual(begun.status);
+  });
+
+  test('hears nothing of it while it does not change', () => {
+    expect(findCondition(judge(aMember()).status.conditions ?? [], 'NextKeyInUse')).toBeUndefined();
+  });
+
+  test('is programmed with the second key only once the nodes have followed that', () => {
+    const before = stored(aPeer());
+    const asked = { ...before, spec: { ...before.spec, nextPublicKey: aKey('next') } };
+    const behind = { acceptedAt: { 'team-a/ada': 100n } };
+    expect(answer(asked, 'Programmed', behind)).toBe('False WaitingForNodes');
+    expect(answer(stored(asked, behind), 'Programmed', behind)).toBe('True Programmed');
+    expect(answer(stored(asked, behind), 'Programmed', { acceptedAt: { 'team-a/ada': 10n ** 9n } })).toBe(
+      'False WaitingForNodes',
+    );
+  });
+
+  test('is told which key it uses, and how to end the change', () => {
+    expect(answer(changing(), 'NextKeyInUse', connectedBy('team-a/ada'))).toBe('False NotInUse');
+    expect(answer(changing(), 'NextKeyInUse', connectedBy('next'))).toBe('True InUse');
+    const { message } = conditionOf(judge(changing(), connectedBy('next')).status, 'NextKeyInUse');
+    expect(message).toContain(
+      `kubectl -n team-a patch meshpeer ada --type merge -p '{"spec":{"publicKey":"${aKey('next')}","nextPublicKey":null}}'`,
+    );
+  });
+
+  test('is told when that has taken an hour, in time and without anybody asking', () => {
+    const begun = stored(changing());
+    expect(judge(begun).until).toBe(NOW + 3_600_000);
+    const { status, until } = judge(begun, connectedBy('next'), NOW + 3_600_000);
+    expect(conditionOf(status, 'NextKeyInUse')).toMatchObject({ status: 'True', reason: 'Overdue' });
+    expect(status.nextPublicKeySince).toBe('2026-08-01T12:00:00Z');
+    expect(until).toBeUndefined();
+  });
+
+  test.each([
+    ['is nobody else‘s', aKey('bob'), 'DuplicateKey'],
+    ['is no key', 'nonsense', 'InvalidKey'],
+    ['is the gateway‘s', aKey('gateway default'), 'InvalidKey'],
+  ])('keeps its first key when the next one is refused because it must be one that %s', (_what, nextPublicKey, why) => {
+    const peer = changing({ spec: { nextPublicKey } });
+    const bob = aMember({ name: 'bob', spec: { publicKey: aKey('bob') } });
+    const { status } = judge(peer, { peers: [peer, bob] });
+    expect(status.publicKey).toBe(aKey('team-a/ada'));
+    expect(status.nextPublicKey).toBeUndefined();
+    expect(conditionOf(status, 'Accepted')).toMatchObject({ status: 'True', reason: 'PartlyAccepted' });
+    expect(conditionOf(status, 'NextKeyInUse')).toMatchObject({ status: 'False', reason: why });
+  });
+
+  test('keeps another device from its next key as from its key', () => {
+    const ada = stored(changing());
+    const bob = aPeer({ name: 'bob', created: '2026-01-01T00:00:00Z', spec: { publicKey: aKey('next') } });
+    expect(conditionOf(judge(bob, { peers: [ada, bob] }).status, 'Accepted').reason).toBe('DuplicateKey');
+  });
+
+  test('keeps its claim to both while it is suspended', () => {
+    const begun = stored(changing());
+    const held = stored({ ...begun, spec: { ...begun.spec, suspended: true } });
+    expect(held.status).toMatchObject({ publicKey: aKey('team-a/ada'), nextPublicKey: aKey('next') });
   });
 });
 
@@ -431,10 +516,20 @@ describe('every reason', () => {
       stored(aPeer({ spec: { presharedKeySecretName: 'psk' } }), { presharedKeys }),
       { presharedKeys, reports: [aReport({ status: { withoutPresharedKey: ['team-a/ada'] } })] },
     ],
+    [changing(), {}],
+    [changing(), { connections: { 'team-a/ada': [aConnection({ publicKey: aKey('next') })] } }],
+    [changing({ status: { nextPublicKey: aKey('next'), nextPublicKeySince: '2026-08-01T10:00:00Z' } }), {}],
+    [changing({ spec: { suspended: true } }), {}],
+    [changing({ spec: { nextPublicKey: 'nonsense' } }), {}],
+    [changing(), { peers: [changing(), aMember({ name: 'bob', spec: { publicKey: aKey('next') } })] }],
   ];
 
   test.each(Object.entries(types))('of %s can be reached', (type, reasons) => {
-    const reached = new Set(cases.map(([subject, view]) => conditionOf(judge(subject, view).status, type).reason));
+    const reached = new Set(
+      cases.flatMap(
+        ([subject, view]) => findCondition(judge(subject, view).status.conditions ?? [], type)?.reason ?? [],
+      ),
+    );
     expect([...reached].sort()).toEqual([...reasons].sort());
   });
 });

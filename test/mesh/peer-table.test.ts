@@ -5,6 +5,7 @@ import { keyOf, type ObjectKey } from '../../src/api/resource.ts';
 import { PeerTable, peerTable } from '../../src/mesh/peer-table.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
+import type { PublicKey } from '../../src/net/key.ts';
 import { aKey, aMember, NOW, type PeerParts } from '../support/builders.ts';
 
 const KEY = 'team-a/ada' as ObjectKey;
@@ -139,6 +140,89 @@ describe('who an address belongs to', () => {
   });
 });
 
+describe('a member with two keys', () => {
+  const [old, next] = [aKey('old'), aKey('next')];
+  const changing = ([publicKey, nextPublicKey]: readonly [string, string?], parts: PeerParts = {}) =>
+    member('ada', {
+      ...parts,
+      spec: { publicKey, nextPublicKey },
+      status: { publicKey: old, nextPublicKey: next },
+    });
+  const seen = (handshakes: Readonly<Record<string, number>>, holder = old) =>
+    new Map(
+      Object.entries(handshakes).map(([key, latestHandshake]) => [
+        key as PublicKey,
+        { latestHandshake, allowedIPs: key === holder ? ['10.213.0.20/32' as Cidr] : [] },
+      ]),
+    );
+
+  test('has an entry for each, of which the first has the addresses until the next is seen to be used', () => {
+    const table = tableOf(changing([old, next]));
+    expect([...table.wanted.values()]).toEqual([
+      { publicKey: old, allowedIPs: ['10.213.0.20/32'], otherKey: next },
+      { publicKey: next, allowedIPs: [], otherKey: old },
+    ]);
+    expect(table.see(seen({ [old]: 100, [next]: 101 }))).toEqual(new Set([old, next]));
+    expect(entriesOf(table)).toEqual({ [old]: [], [next]: ['10.213.0.20/32'] });
+    expect(table.see(seen({ [old]: 100, [next]: 101 }, next))).toEqual(new Set());
+    expect(table.see(seen({ [old]: 102, [next]: 101 }, next))).toEqual(new Set([old, next]));
+    expect(entriesOf(table)).toEqual({ [old]: ['10.213.0.20/32'], [next]: [] });
+  });
+
+  test('is one member, by both keys and by its address, and one of its keys is in use', () => {
+    const table = tableOf(changing([old, next]));
+    for (const holder of [old, next]) {
+      table.see(seen({ [holder]: 100 }));
+      expect([old, next].map((key) => table.memberWith(key)?.peer.metadata.name)).toEqual(['ada', 'ada']);
+      expect(table.memberAt('10.213.0.20' as IpAddress)?.peer.metadata.name).toBe('ada');
+      expect([old, next].filter((key) => table.isInUse(key))).toEqual([holder]);
+      expect(table.memberCount).toBe(1);
+    }
+  });
+
+  test('keeps its addresses where they are when its change ends', () => {
+    const table = tableOf(changing([old, next]));
+    table.see(seen({ [next]: 100 }));
+    expect(table.set(KEY, changing([next]), NOW)).toEqual(new Set([old, next]));
+    expect([...table.wanted.values()]).toEqual([{ publicKey: next, allowedIPs: ['10.213.0.20/32'] }]);
+  });
+
+  test('gives both up at once when it goes', () => {
+    const table = tableOf(changing([old, next]));
+    expect(table.set(KEY, undefined, NOW)).toEqual(new Set([old, next]));
+    expect(table.wanted.size).toBe(0);
+    expect(table.latestPair).toBe(Number.NEGATIVE_INFINITY);
+  });
+
+  test('goes on with its own key where the other is that of an older member', () => {
+    const rival = member('rival', { key: 'next', created: '2026-01-01T00:00:00Z', address: '10.213.0.21' });
+    const table = tableOf(changing([old, next]));
+    table.see(seen({ [next]: 100 }));
+    expect(table.set(keyOf(rival.metadata), rival, NOW)).toEqual(new Set([old, next]));
+    expect(entriesOf(table)).toEqual({ [old]: ['10.213.0.20/32'], [next]: ['10.213.0.21/32'] });
+    table.set(keyOf(rival.metadata), undefined, NOW);
+    expect(entriesOf(table)).toEqual({ [old]: [], [next]: ['10.213.0.20/32'] });
+  });
+
+  test('is let in by its preshared key with both, and with neither without it', () => {
+    const status = { publicKey: old, nextPublicKey: next, presharedKeyVersion: 'v1' };
+    const spec = { publicKey: old, nextPublicKey: next, presharedKeySecretName: 'ada-psk' };
+    const table = new PeerTable('default');
+    table.set(KEY, member('ada', { spec, status }), NOW);
+    expect([table.wanted.size, table.memberCount]).toEqual([0, 0]);
+    expect(table.mount(new Map([['v1', 'a fingerprint']]))).toEqual(new Set([old, next]));
+    expect([...table.wanted.values()].map(({ presharedKey }) => presharedKey?.file)).toEqual(['v1', 'v1']);
+    expect(table.memberCount).toBe(1);
+  });
+
+  test('is noticed by the time at which it came', () => {
+    const table = tableOf();
+    table.set(KEY, changing([old, next]), NOW + 5);
+    table.set(KEY, changing([old, next], { metadata: { resourceVersion: '101' } }), NOW + 9);
+    expect(table.latestPair).toBe(NOW + 5);
+  });
+});
+
 describe("a pinned peer, the node's own probe", () => {
   const probe = { publicKey: aKey('probe'), allowedIPs: ['10.213.0.15/32' as Cidr] };
 
@@ -222,6 +306,7 @@ const somePeer = fc
   .record({
     name: fc.constantFrom('a', 'b', 'c', 'd'),
     key: fc.constantFrom('k1', 'k2', 'k3'),
+    nextKey: fc.constantFrom(undefined, 'k1', 'k2', 'k3', 'k4'),
     addresses: fc.uniqueArray(fc.constantFrom('10.213.0.20', '10.213.0.21', '10.213.0.22', 'fd5a:11:22::20'), {
       minLength: 1,
       maxLength: 2,
@@ -231,16 +316,18 @@ const somePeer = fc
     suspended: fc.boolean(),
     accepted: fc.constantFrom('True' as const, 'True' as const, 'False' as const),
   })
-  .map(({ name, key, addresses, incarnation, expires, suspended, accepted }) =>
+  .map(({ name, key, nextKey, addresses, incarnation, expires, suspended, accepted }) =>
     member(name, {
       key,
       created: `2026-0${incarnation}-01T00:00:00Z`,
       metadata: { uid: `${name}-${incarnation}` },
       spec: {
         suspended,
+        nextPublicKey: nextKey === undefined ? undefined : aKey(nextKey),
         ...(expires === undefined ? {} : { expiresAt: new Date(NOW + expires * 1000).toISOString() }),
       },
       status: {
+        nextPublicKey: nextKey === undefined ? undefined : aKey(nextKey),
         addresses: [...addresses],
         conditions: [{ ...conditionOf(accepted) }],
       },
@@ -251,13 +338,25 @@ function conditionOf(status: 'True' | 'False') {
   return { type: 'Accepted', status, reason: 'Accepted', message: '', lastTransitionTime: '2026-01-01T00:00:00Z' };
 }
 
-type Step = { readonly peer: MeshPeer } | { readonly gone: string } | { readonly time: number };
+/** Of each key, when it shook hands last. */
+type Handshakes = Readonly<Record<string, number>>;
+type Step =
+  | { readonly peer: MeshPeer }
+  | { readonly gone: string }
+  | { readonly time: number }
+  | { readonly shook: Handshakes };
 
 const steps = fc.array(
   fc.oneof(
     { weight: 6, arbitrary: somePeer.map((peer): Step => ({ peer })) },
     { weight: 2, arbitrary: fc.constantFrom('a', 'b', 'c', 'd').map((gone): Step => ({ gone })) },
     { weight: 2, arbitrary: fc.constantFrom(-3600, 0, 4, 5, 7, 10, 1e6).map((time): Step => ({ time })) },
+    {
+      weight: 2,
+      arbitrary: fc
+        .dictionary(fc.constantFrom('k1', 'k2', 'k3', 'k4'), fc.integer({ min: 0, max: 3 }))
+        .map((shook): Step => ({ shook })),
+    },
   ),
   { maxLength: 24 },
 );
@@ -271,11 +370,12 @@ const keyedSteps = fc.array(
       const { name, uid } = peer.metadata;
       const presharedKeyVersion = version === undefined ? undefined : `${uid}-${version}`;
       const publicKey = aKey(name);
+      const nextPublicKey = peer.spec.nextPublicKey === undefined ? undefined : aKey(`next ${name}`);
       return {
         peer: {
           ...peer,
-          spec: { ...peer.spec, publicKey },
-          status: { ...peer.status, publicKey, presharedKeyVersion },
+          spec: { ...peer.spec, publicKey, nextPublicKey },
+          status: { ...peer.status, publicKey, nextPublicKey, presharedKeyVersion },
         },
       };
     }),
@@ -306,7 +406,7 @@ function expectOwnKeys(table: PeerTable, mounted: ReadonlySet<string>): void {
     if (mounted.has(member.presharedKey ?? '')) expect(presharedKey.file).toBe(member.presharedKey);
   }
   for (const { member, fingerprint } of table.keyedMembers())
-    if (fingerprint !== undefined) expect(table.wanted.has(member.publicKey)).toBe(true);
+    if (fingerprint !== undefined) expect(member.publicKeys.every((key) => table.wanted.has(key))).toBe(true);
 }
 
 describe('after any sequence of changes, with a clock that may jump either way', () => {
@@ -315,14 +415,20 @@ describe('after any sequence of changes, with a clock that may jump either way',
       fc.property(steps, (sequence) => {
         const table = new PeerTable('default');
         const present = new Map<ObjectKey, MeshPeer>();
+        let shook: Handshakes = {};
         let now = NOW;
         for (const step of sequence) {
           const before = entriesOf(table);
           const touched = new Set<string>();
           if ('time' in step) now = NOW + step.time * 1000;
+          else if ('shook' in step) shook = step.shook;
           else take(step, present, (key, peer) => add(touched, table.set(key, peer, now)));
           add(touched, table.expire(now));
-          expect(entriesOf(table)).toEqual(entriesOf(peerTable('default', present.values(), now)));
+          const interfaceNow = seenPeers(table, shook);
+          add(touched, table.see(interfaceNow));
+          const fresh = peerTable('default', present.values(), now);
+          fresh.see(interfaceNow);
+          expect(entriesOf(table)).toEqual(entriesOf(fresh));
           expect(changedKeys(before, entriesOf(table)).filter((key) => !touched.has(key))).toEqual([]);
           expect(table.nextExpiry()).toBe(peerTable('default', present.values(), now).nextExpiry());
         }
@@ -363,8 +469,19 @@ describe('after any sequence of changes, with a clock that may jump either way',
   });
 });
 
+/** An interface that was brought to the table, whose peers shook hands so. */
+function seenPeers(table: PeerTable, shook: Handshakes) {
+  const seconds = new Map(Object.entries(shook).map(([key, at]) => [aKey(key), at]));
+  return new Map(
+    [...table.wanted.values()].map(({ publicKey, allowedIPs }) => [
+      publicKey,
+      { allowedIPs, latestHandshake: seconds.get(publicKey) ?? 0 },
+    ]),
+  );
+}
+
 function take(
-  step: Exclude<Step, { readonly time: number }>,
+  step: Exclude<Step, { readonly time: number } | { readonly shook: Handshakes }>,
   present: Map<ObjectKey, MeshPeer>,
   set: (key: ObjectKey, peer: MeshPeer | undefined) => void,
 ): void {

@@ -214,6 +214,7 @@ function afterPeerChange(
     next.delete(change.publicKey);
     return next;
   }
+  if (change.kind === 'yield') return next;
   const { publicKey, allowedIPs } = change;
   for (const [key, peer] of next)
     next.set(key, { ...peer, allowedIPs: peer.allowedIPs.filter((cidr) => !allowedIPs.includes(cidr)) });

@@ -101,6 +101,27 @@ export function describeHost(name: string, makeHost: () => Promise<HostUnderTest
       expect(diff(moved, await observe())).toEqual([]);
     });
 
+    test('addresses go from one key of a device to the other and back in one step, and no connection ends', async () => {
+      const at = (holder: typeof ALICE) =>
+        plan({ pair: [ALICE, BOB], peers: { [holder]: ['10.213.0.16/32', 'fd5a:213::16/128'] } });
+      await sync(at(ALICE));
+      for (const holder of [BOB, ALICE, BOB]) {
+        const steps = await sync(at(holder));
+        expect(kinds(steps)).toEqual(['set-peers']);
+        const said = steps.flatMap((step) => (step.kind === 'set-peers' ? step.changes : []));
+        expect(said.filter(({ kind }) => kind !== 'yield')).toMatchObject([{ kind: 'change', publicKey: holder }]);
+        await perform(steps);
+        const peers = await under.host.observePeers(PLAN_NAMES.device);
+        const [has = [], other = []] = [holder, holder === ALICE ? BOB : ALICE].map(
+          (key) => peers.get(key)?.allowedIPs,
+        );
+        expect([has.length, other.length]).toEqual([2, 0]);
+      }
+      const settled = plan({ peers: { [BOB]: ['10.213.0.16/32', 'fd5a:213::16/128'] } });
+      expect(kinds(await sync(settled))).toEqual(['set-peers']);
+      expect(diff(settled, await observe())).toEqual([]);
+    });
+
     test('a new prefix in a set is a change of elements', async () => {
       await sync(plan());
       const wider = plan({ serviceCidrs: ['10.96.0.0/12', '10.43.0.0/16'] });

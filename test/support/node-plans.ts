@@ -12,6 +12,8 @@ export const PLAN_NAMES: Names = { device: 'wg-default', other: 'wg-default_2', 
 export interface NodePlanWishes {
   readonly publicKey?: PublicKey;
   readonly peers?: Readonly<Record<string, readonly string[]>>;
+  /** Two keys of one device, both of which are in the interface. */
+  readonly pair?: readonly [PublicKey, PublicKey] | undefined;
   readonly addresses?: readonly string[];
   readonly listenPort?: number;
   readonly mtu?: number;
@@ -36,9 +38,13 @@ export function aNodePlan(wishes: NodePlanWishes = {}): NodePlan {
   const device = PLAN_NAMES.device;
   const addresses = cidrs(wishes.addresses ?? ['10.213.0.1/32', 'fd5a:213::1/128']);
   const listenPort = wishes.listenPort ?? 51840;
-  const peers = Object.entries(wishes.peers ?? {}).map(([key, ips]) => {
+  const pair: readonly string[] = wishes.pair ?? [];
+  const wanted = { ...Object.fromEntries(pair.map((key) => [key, []])), ...wishes.peers };
+  const peers = Object.entries(wanted).map(([key, ips]) => {
     const publicKey = key as PublicKey;
-    return [publicKey, { publicKey, allowedIPs: cidrs(ips) }] as const;
+    const otherKey = pair.includes(key) ? pair.find((other) => other !== key) : undefined;
+    const paired = otherKey === undefined ? {} : { otherKey: otherKey as PublicKey };
+    return [publicKey, { publicKey, allowedIPs: cidrs(ips), ...paired }] as const;
   });
   const own: WantedDevice = {
     name: device,

@@ -36,6 +36,7 @@ export function randomWishes({
 }: PlanChoices): fc.Arbitrary<NodePlanWishes> {
   return fc.record({
     peers,
+    pair: fc.constantFrom(undefined, [aPublicKey(1), aPublicKey(2)] as const),
     addresses: fc.constantFrom(['10.213.0.1/32'], ['10.213.0.1/32', 'fd5a:213::1/128'], ['10.213.0.2/32']),
     listenPort: fc.constantFrom(51840, 51841),
     mtu: fc.constantFrom(1380, 1420),

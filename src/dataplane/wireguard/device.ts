@@ -16,6 +16,8 @@ export interface WantedPeer {
   /** Sorted, without overlaps; the addresses that packets from this peer may carry and that are routed to it. */
   readonly allowedIPs: readonly Cidr[];
   readonly presharedKey?: MountedPresharedKey | undefined;
+  /** The other key of the same device, while it has two: addresses that go from one to the other stay with the device. */
+  readonly otherKey?: PublicKey | undefined;
 }
 
 /** Which WireGuard may serve the interface; `Auto` takes the kernel's where it exists. */

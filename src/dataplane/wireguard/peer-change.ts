@@ -5,6 +5,11 @@ import type { MountedPresharedKey, ObservedPeer, WantedPeer } from './device.ts'
 /** What happens to one peer of the interface; all other peers stay untouched, sessions included. */
 export type PeerChange =
   | { readonly kind: 'remove'; readonly publicKey: PublicKey }
+  /**
+   * It loses all its addresses to the other key of its device, to which another change of the same go gives them. Nothing is said about it: an
+   * address that is given to a peer is taken from whoever has it, in one step, so no packet finds it with nobody.
+   */
+  | { readonly kind: 'yield'; readonly publicKey: PublicKey }
   | {
       readonly kind: 'add';
       readonly publicKey: PublicKey;
@@ -48,6 +53,21 @@ export function orderPeerChanges(changes: readonly PeerChange[]): readonly PeerC
   return [...changes].sort((one, other) => rank(one) - rank(other));
 }
 
+/** The changes, where what goes from one key of a device to the other is one step. */
+export function withYields(
+  changes: readonly PeerChange[],
+  wanted: ReadonlyMap<PublicKey, WantedPeer>,
+): readonly PeerChange[] {
+  const gains = new Map(changes.map((change) => [change.publicKey, gainedBy(change)]));
+  return changes.map((change) => {
+    if (change.kind !== 'change' || change.presharedKey !== undefined) return change;
+    const otherKey = wanted.get(change.publicKey)?.otherKey;
+    const gained = (otherKey === undefined ? undefined : gains.get(otherKey)) ?? [];
+    const yields = change.allowedIPs.length === 0 && change.removed.every((cidr) => gained.includes(cidr));
+    return yields ? { kind: 'yield', publicKey: change.publicKey } : change;
+  });
+}
+
 /** Prefixes that the changed peers no longer hold: what their old connections came from. */
 export function lostSources(
   changes: readonly PeerChange[],
@@ -57,6 +77,11 @@ export function lostSources(
     if (change.kind === 'remove') return observed.get(change.publicKey)?.allowedIPs ?? [];
     return change.kind === 'change' ? change.removed : [];
   });
+}
+
+function gainedBy(change: PeerChange): readonly Cidr[] {
+  if (change.kind === 'change') return change.added;
+  return change.kind === 'add' ? change.allowedIPs : [];
 }
 
 function rank(change: PeerChange): number {

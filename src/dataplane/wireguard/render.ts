@@ -41,6 +41,7 @@ export function peerCommands(
   let room = { peers: 0, bytes: 0 };
   for (const change of changes) {
     const words = peerWords(change, presharedKeys, syntax);
+    if (words.length === 0) continue;
     const bytes = words.reduce((sum, word) => sum + word.length + 1, 0);
     const full = room.peers === 0 || room.bytes < bytes;
     if (full) {
@@ -54,6 +55,7 @@ export function peerCommands(
 }
 
 function peerWords(change: PeerChange, folder: string, syntax: PeerSyntax): readonly string[] {
+  if (change.kind === 'yield') return [];
   const peer = ['peer', change.publicKey];
   if (change.kind === 'remove') return [...peer, 'remove'];
   const keyed = [...peer, ...presharedKeyWords(change, folder)];
@@ -64,7 +66,7 @@ function peerWords(change: PeerChange, folder: string, syntax: PeerSyntax): read
 
 /** By its file: an argv is for everybody to read. An empty file means none (wg(8)). */
 function presharedKeyWords(
-  { presharedKey }: Exclude<PeerChange, { readonly kind: 'remove' }>,
+  { presharedKey }: Exclude<PeerChange, { readonly kind: 'remove' | 'yield' }>,
   folder: string,
 ): readonly string[] {
   if (presharedKey === undefined) return [];

@@ -45,6 +45,9 @@ describe('wg set', () => {
       'peer B preshared-key /dev/null',
     ],
   ])('%s', (_what, change, words) => {
+    const yielding: PeerChange = { kind: 'yield', publicKey: key('Y') };
+    expect(peerCommands(TARGET, [yielding], WHOLE_LISTS)).toEqual([]);
+    expect(peerCommands(TARGET, [yielding, change], WHOLE_LISTS)).toEqual(peerCommands(TARGET, [change], WHOLE_LISTS));
     expect(peerCommands(TARGET, [change], WHOLE_LISTS).map((argv) => argv.join(' '))).toEqual([`wg set wg0 ${words}`]);
   });
 

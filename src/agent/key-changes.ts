@@ -1,0 +1,42 @@
+import type { PeerTable } from '../mesh/peer-table.ts';
+import type { Clock } from '../runtime/clock.ts';
+
+export interface KeyChangesOptions {
+  readonly table: Pick<PeerTable, 'latestPair'>;
+  readonly clock: Clock;
+  /** Has the interface's peers looked at. */
+  readonly onLook: () => void;
+}
+
+/** While a device may be about to change its key, its peers are looked at this often: as long as that, at most, nothing of it passes. */
+const EVERY_MS = 250;
+/** Looks take at most one part in so many of the time, however many peers there are. */
+const SHARE = 20;
+/** But they are no rarer than any others. */
+const RARELY_MS = 3_000;
+/** A device has its second key for so long before the ordinary looks are enough for it: whoever is to change soon does so in a minute. */
+const CLOSELY_MS = 10 * 60_000;
+
+/** Has peers looked at closely for some minutes after a device was given a second key, and does nothing at all otherwise. */
+export class KeyChanges {
+  readonly #options: KeyChangesOptions;
+  #cancel: (() => void) | undefined;
+
+  constructor(options: KeyChangesOptions) {
+    this.#options = options;
+  }
+
+  /** To be called after every look; `tookMs` is how long that took. */
+  follow(tookMs: number): void {
+    const { table, clock, onLook } = this.#options;
+    if (this.#cancel !== undefined || clock.now() - table.latestPair > CLOSELY_MS) return;
+    this.#cancel = clock.timer(Math.min(Math.max(EVERY_MS, SHARE * tookMs), RARELY_MS), () => {
+      this.#cancel = undefined;
+      onLook();
+    });
+  }
+
+  close(): void {
+    this.#cancel?.();
+  }
+}
