@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { conditionsSchema } from './conditions.ts';
 
-/** What the operator found and decided. Agents read `addresses`, `pool`, `serviceCIDRs`, `dns` and Accepted back, nothing else. */
+/** What the operator found and decided. Agents read `addresses`, `pool`, `serviceCIDRs`, `internet`, `dns` and Accepted back, nothing else. */
 export const meshGatewayStatusSchema = z
   .object({
     observedGeneration: z
@@ -43,6 +43,15 @@ export const meshGatewayStatusSchema = z
       .meta({ 'x-kubernetes-list-type': 'atomic' })
       .optional()
       .describe("The cluster's service CIDRs."),
+    internet: z
+      .object({
+        excluded: z
+          .array(z.string().max(43))
+          .max(1024)
+          .describe('What of the cluster has public addresses and stays out of reach: nodes, pods, Services.'),
+      })
+      .optional()
+      .describe('What spec.advertise.internet comes to.'),
     dns: z
       .object({
         servers: z.array(z.string().max(39)).max(3).describe('Resolvers.'),

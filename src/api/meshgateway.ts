@@ -65,6 +65,31 @@ const endpointServiceSchema = z
   })
   .describe('A Service that the operator owns and through which devices dial in.');
 
+const internetSchema = z
+  .object({
+    enabled: z
+      .boolean()
+      .default(false)
+      .describe(
+        "Whether devices may send all their traffic out by the cluster's nodes, with the nodes' addresses: `sallyport up --full`. Without --full a device's traffic stays as it was. They reach public addresses alone, and still not: nodes, pods, Services beyond what access allows, private and link-local ranges and cloud metadata unless spec.advertise.cidrs names them, each other.",
+      ),
+    access: z
+      .enum(['AsDefault', 'Allow'])
+      .default('AsDefault')
+      .describe(
+        'Who: AsDefault: every device, but nobody where spec.access.default is Deny; Allow: every device also there.',
+      ),
+    except: z
+      .array(cidrField('spec.advertise.internet.except[]', 'A range that stays out of reach.'))
+      .max(64)
+      .default([])
+      .describe(
+        "Public ranges that devices do not reach either: pods with public addresses that no node's podCIDRs hold, or what trusts the nodes' addresses, such as an API server or a database that admits them.",
+      ),
+  })
+  .default({ enabled: false, access: 'AsDefault', except: [] })
+  .describe('The internet, for devices that send all their traffic through the gateway.');
+
 /** The rule that no prefix of a list holds another one, or itself twice. */
 function disjoint(field: string): CelRule {
   return {
@@ -137,8 +162,13 @@ export const meshGatewaySpecSchema = z
           .meta(cel(disjoint('spec.advertise.cidrs')))
           .default([])
           .describe('What else devices route through the gateway, such as a database subnet or a pod CIDR.'),
+        internet: internetSchema,
       })
-      .default({ services: { enabled: true, cidrs: [] }, cidrs: [] })
+      .default({
+        services: { enabled: true, cidrs: [] },
+        cidrs: [],
+        internet: { enabled: false, access: 'AsDefault', except: [] },
+      })
       .describe('What devices reach through this gateway.'),
     allowedPeers: z
       .object({

@@ -12,6 +12,7 @@ interface ConfigCommandOptions extends ClusterOptions, Folders {
   readonly output: ConfigFormat;
   readonly privateKey: string;
   readonly presharedKey?: string;
+  readonly full: boolean;
   readonly out?: string;
 }
 
@@ -68,12 +69,13 @@ function addConfig(root: Command): void {
     )
     .option('--private-key <file>', "of a MeshPeer: this device's private key", defaultKeyFile(process.env))
     .option('--preshared-key <file>', 'of a MeshPeer: the preshared key, where it has one')
+    .option('--full', 'everything goes into the tunnel, where the gateway takes it', false)
     .option('--out <file>', 'write it there, readable by you alone, instead of printing it');
   command.action(async (subject: string | undefined, options: ConfigCommandOptions) => {
     const { configOfPeer, configOfProfile } = await import('./commands/config.ts');
-    const { privateKey, presharedKey, out, output: format } = options;
-    if (subject?.includes('/') !== true) return configOfProfile(profilesIn(options), subject, { format, out });
-    const wish = { peer: subject, privateKeyFile: privateKey, presharedKeyFile: presharedKey, out };
+    const { privateKey, presharedKey, full, out, output: format } = options;
+    if (subject?.includes('/') !== true) return configOfProfile(profilesIn(options), subject, { format, full, out });
+    const wish = { peer: subject, privateKeyFile: privateKey, presharedKeyFile: presharedKey, full, out };
     await configOfPeer(wish, () => client(options));
   });
 }

@@ -18,6 +18,7 @@ function gatewayNews(before: ClientGateway | undefined, { name, ...after }: Clie
   if (before === undefined) return [`gateway ${name} is new: it leads to ${after.allowedIPs.join(', ')}`];
   return [
     ...changed(`gateway ${name} leads to`, before.allowedIPs, after.allowedIPs),
+    ...changed(`gateway ${name} takes a full tunnel (sallyport up --full) for`, before.internet, after.internet),
     ...changed(`gateway ${name} is dialled at`, before.endpoints, after.endpoints),
     ...(before.publicKey === after.publicKey ? [] : [`gateway ${name} has another key: ${after.publicKey}`]),
   ];

@@ -38,7 +38,7 @@ export function qrCode(configuration: ClientConfiguration, keys: DeviceKeys): st
   return renderUnicodeCompact(text);
 }
 
-/** A connection for NetworkManager (nm-settings-keyfile(5)), which asks the cluster for names of its domain alone. */
+/** A connection for NetworkManager (nm-settings-keyfile(5)), which asks the cluster for names of its domain alone unless the tunnel takes everything. */
 export function networkManager(
   configuration: ClientConfiguration,
   keys: DeviceKeys,
@@ -72,7 +72,9 @@ function peerSection(
   ];
 }
 
-function familyLines({ addresses, dns }: ClientConfiguration, family: 4 | 6): readonly string[] {
+function familyLines(configuration: ClientConfiguration, family: 4 | 6): readonly string[] {
+  const { addresses, dns } = configuration;
+  const takesAll = configuration.gateways.some(({ allowedIPs }) => allowedIPs.some((cidr) => cidr.endsWith('/0')));
   const of = (all: readonly IpAddress[]) => all.filter((address) => addressFamily(address) === family);
   const own = of(addresses);
   if (own.length === 0) return ['method=disabled'];
@@ -80,11 +82,18 @@ function familyLines({ addresses, dns }: ClientConfiguration, family: 4 | 6): re
   return [
     'method=manual',
     ...own.map((address, at) => `address${at + 1}=${hostCidr(address)}`),
-    'never-default=true',
+    ...(takesAll ? [] : ['never-default=true']),
     ...(dns === undefined || servers.length === 0
       ? []
-      : [`dns=${servers.map((server) => `${server};`).join('')}`, `dns-search=svc.${dns.domain};~${dns.domain};`]),
+      : [`dns=${servers.map((server) => `${server};`).join('')}`, ...searchLines(dns.domain, takesAll)]),
   ];
+}
+
+/** A negative priority: no other connection's servers are asked. */
+function searchLines(domain: string, takesAll: boolean): readonly string[] {
+  return takesAll
+    ? [`dns-search=svc.${domain};${domain};~.;`, 'dns-priority=-50']
+    : [`dns-search=svc.${domain};~${domain};`];
 }
 
 function isPrivateKeyLine(line: string): boolean {

@@ -28,9 +28,14 @@ export interface ClientGateway {
   /** The gateway's own mesh addresses: there it answers pings, and gives each device its own configuration. */
   readonly addresses: readonly IpAddress[];
   readonly allowedIPs: readonly Cidr[];
+  /** What else it takes from a device that asks for a full tunnel: 0.0.0.0/0, ::/0, both or neither. It goes there only then. */
+  readonly internet: readonly Cidr[];
   /** Where it is dialled, most preferred first; at least one. */
   readonly endpoints: readonly Endpoint[];
 }
+
+/** Everything, of either family. */
+export const EVERYTHING = ['0.0.0.0/0', '::/0'] as readonly string[] as readonly Cidr[];
 
 /** The TCP port at each of a gateway's mesh addresses where it tells a device, known by its own mesh address, its current configuration. */
 export const CONFIGURATION_PORT = 51840;

@@ -3,7 +3,7 @@ import { keyOf } from '../api/resource.ts';
 import { addressFamily, type IpAddress } from '../net/address.ts';
 import { type Cidr, cidrBase, cidrContains, cidrFamily, cidrLength, hostCidr, normalizeCidrs } from '../net/cidr.ts';
 import { type Endpoint, parseEndpoint } from '../net/endpoint.ts';
-import type { ClientConfiguration, ClientGateway } from './client-configuration.ts';
+import { type ClientConfiguration, type ClientGateway, EVERYTHING } from './client-configuration.ts';
 import type { Topology } from './topology.ts';
 
 /** Where a device is let in. */
@@ -64,22 +64,33 @@ function resolvers({ gateway, dnsServers }: Topology, served: readonly Served[])
 function servedGateways({ gateways, addresses }: Attachment, mostEndpoints: number): readonly Served[] {
   const families = new Set(addresses.map(addressFamily));
   const taken: Cidr[] = [];
+  const offered: Cidr[] = [];
   return gateways.flatMap((topology) => {
     const endpoints = endpointsOf(topology).slice(0, mostEndpoints);
     if (endpoints.length === 0) return [];
     const wanted = normalizeCidrs([...topology.addresses.map(hostCidr), ...topology.serviceCidrs, ...topology.cidrs]);
     const allowedIPs = wanted.filter((cidr) => families.has(cidrFamily(cidr)) && !taken.some(isWithin(cidr)));
     if (allowedIPs.length === 0) return [];
+    const internet = EVERYTHING.filter(
+      (all) => isOffered(topology, all) && families.has(cidrFamily(all)) && !offered.includes(all),
+    );
     taken.push(...allowedIPs);
+    offered.push(...internet);
     const client = {
       name: topology.gateway.metadata.name,
       publicKey: topology.publicKey,
       addresses: topology.addresses.filter((address) => isRouted(allowedIPs, address)),
       allowedIPs,
+      internet,
       endpoints,
     };
     return [{ topology, client }];
   });
+}
+
+/** The mesh has addresses of the families in its pool alone. */
+function isOffered({ keptFromInternet, pool }: Topology, all: Cidr): boolean {
+  return keptFromInternet !== undefined && pool.some((cidr) => cidrFamily(cidr) === cidrFamily(all));
 }
 
 function endpointsOf({ gateway }: Topology): readonly Endpoint[] {

@@ -5,6 +5,7 @@ import { probeAddress } from '../net/allocate.ts';
 import { type Cidr, cidrFamily, normalizeCidrs } from '../net/cidr.ts';
 import { arrivalChain, arrivalSets } from './arrivals.ts';
 import { CONFIGURATION_PORT } from './client-configuration.ts';
+import { INTERNET } from './internet.ts';
 
 /** What the firewall of a gateway is made from. */
 export interface FirewallInput {
@@ -18,6 +19,8 @@ export interface FirewallInput {
   readonly serviceCidrs: readonly Cidr[];
   /** What else peers may route through the gateway. */
   readonly routedCidrs: readonly Cidr[];
+  /** Everything but these prefixes is reached as well, as the internet; unless it is given, nothing is. */
+  readonly keptFromInternet?: readonly Cidr[] | undefined;
   /** The cluster's DNS Services, which stay reachable when access is denied by default. */
   readonly dnsServers: readonly IpAddress[];
   readonly accessDefault: 'Allow' | 'Deny';
@@ -57,6 +60,7 @@ function sets(input: FirewallInput): readonly NamedSet[] {
     ...prefixes('routed', input.routedCidrs),
     ...addresses('gateway', input.gatewayAddresses),
     ...bothProtocols((l4) => grants(l4, input.dnsServers)).flat(),
+    ...(input.keptFromInternet === undefined ? [] : prefixes('kept', input.keptFromInternet)),
     ...(input.accessDefault === 'Deny' ? addresses('probe', input.pool.map(probeAddress)) : []),
     ...(input.second === undefined ? [] : arrivalSets()),
   ];
@@ -80,6 +84,7 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
         comment: 'leak guard: no proxy translated it',
       })),
       ...routed(input),
+      ...(input.keptFromInternet === undefined ? [] : INTERNET),
       { text: 'goto refuse' },
     ]),
     chain('into_mesh', [

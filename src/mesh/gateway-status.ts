@@ -8,6 +8,7 @@ import {
   gatewayViolation,
   ownGatewayAddresses,
 } from './gateway-checks.ts';
+import { publicClusterCidrs } from './internet.ts';
 import { servingNodes } from './selectors.ts';
 import { type GatewayNode, isProgrammed, isReady, type MeshView, some } from './view.ts';
 
@@ -15,6 +16,7 @@ import { type GatewayNode, isProgrammed, isReady, type MeshView, some } from './
 const MOST = {
   endpoints: 256,
   serviceCidrs: 32,
+  excluded: 1024,
   source: 253,
   dnsServers: 3,
   proxyMode: 63,
@@ -64,6 +66,9 @@ function served(
     serviceCIDRs: findings.serviceCidrs
       .slice(0, MOST.serviceCidrs)
       .map(({ cidr, source }) => ({ cidr, source: source.slice(0, MOST.source) })),
+    ...(gateway.spec.advertise.internet.enabled
+      ? { internet: { excluded: [...publicClusterCidrs(view, findings, MOST.excluded)] } }
+      : {}),
     ...(findings.dnsServers.length === 0
       ? {}
       : { dns: { servers: findings.dnsServers.slice(0, MOST.dnsServers), domain: gateway.spec.dns.domain } }),

@@ -56,6 +56,7 @@ export function planNode(topology: Topology, { facts, peers, other }: NodeInput)
       pool,
       serviceCidrs: topology.serviceCidrs,
       routedCidrs: topology.cidrs,
+      keptFromInternet: topology.keptFromInternet,
       dnsServers: topology.dnsServers,
       accessDefault: gateway.spec.access.default,
       peerToPeer: gateway.spec.access.peerToPeer,

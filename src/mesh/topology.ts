@@ -4,6 +4,7 @@ import { interfaceName } from '../api/names.ts';
 import { addressesIn, type IpAddress } from '../net/address.ts';
 import { type Cidr, cidrsIn, normalizeCidrs } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
+import { keptFromInternet } from './internet.ts';
 
 /**
  * What the operator decided about a gateway, as its nodes and its peers' configurations use it. All of it is the same on every
@@ -22,6 +23,8 @@ export interface Topology extends ServedKey {
   readonly serviceCidrs: readonly Cidr[];
   /** What peers reach as it is. */
   readonly cidrs: readonly Cidr[];
+  /** What peers that may send all their traffic here still do not reach; undefined where none may. */
+  readonly keptFromInternet: readonly Cidr[] | undefined;
   /** Resolvers inside the cluster. */
   readonly dnsServers: readonly IpAddress[];
   readonly domain: string;
@@ -53,6 +56,7 @@ export function topology(gateway: MeshGateway): Topology | undefined {
     pool: cidrsIn(status.pool ?? []),
     serviceCidrs: normalizeCidrs(cidrsIn(services.map(({ cidr }) => cidr))),
     cidrs: normalizeCidrs(cidrsIn(spec.advertise.cidrs)),
+    keptFromInternet: keptFromInternet(gateway),
     dnsServers: addressesIn(status.dns?.servers ?? []),
     domain: status.dns?.domain ?? spec.dns.domain,
   };

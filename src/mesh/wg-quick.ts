@@ -1,9 +1,14 @@
 import { addressBits, addressFamily, type IpAddress, parseAddress } from '../net/address.ts';
-import { parseCidr } from '../net/cidr.ts';
+import { type Cidr, parseCidr } from '../net/cidr.ts';
 import { DNS_NAME_PATTERN, type Endpoint, endpointOf, parseEndpoint } from '../net/endpoint.ts';
 import { type PublicKey, parsePresharedKey, parsePrivateKey, parsePublicKey } from '../net/key.ts';
 import { type Parsed, parsed, refused } from '../net/parsed.ts';
-import { type ClientConfiguration, type ClientGateway, CONFIGURATION_PORT } from './client-configuration.ts';
+import {
+  type ClientConfiguration,
+  type ClientGateway,
+  CONFIGURATION_PORT,
+  EVERYTHING,
+} from './client-configuration.ts';
 import {
   checked,
   listOf,
@@ -20,6 +25,7 @@ const PEER = new RegExp(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/${OBJECT_NAME}$`);
 const NAME = new RegExp(`^${OBJECT_NAME}$`);
 const DOMAIN = new RegExp(`^${DNS_NAME_PATTERN}$`);
 const GATEWAY_NOTE = 'MeshGateway ';
+const FULL_NOTE = 'Full tunnel: ';
 const ENDPOINTS_NOTE = 'Endpoints: ';
 const GIVES_CONFIGURATION = ', which gives this device its current configuration at ';
 const PRIVATE_KEY_LINE = 'PostUp = wg set %i private-key /etc/wireguard/%i.key';
@@ -79,10 +85,11 @@ function interfaceLines(configuration: ClientConfiguration): readonly string[] {
 }
 
 function gatewayLines({ persistentKeepalive }: ClientConfiguration, gateway: ClientGateway): readonly string[] {
-  const { name, publicKey, addresses, allowedIPs, endpoints } = gateway;
+  const { name, publicKey, addresses, allowedIPs, internet, endpoints } = gateway;
   const urls = addresses.map(configurationUrl).join(' and ');
   return [
     `# MeshGateway ${name}${urls === '' ? '' : `${GIVES_CONFIGURATION}${urls}`}`,
+    ...(internet.length === 0 ? [] : [`# ${FULL_NOTE}${internet.join(', ')}`]),
     ...(endpoints.length < 2 ? [] : [`# Endpoints: ${endpoints.join(', ')}`]),
     '[Peer]',
     `PublicKey = ${publicKey}`,
@@ -132,8 +139,18 @@ function gatewayIn(section: Section): ClientGateway {
     publicKey,
     addresses: urls === undefined ? [] : checked(note, addressesAt(urls.trim())),
     allowedIPs: required(section, 'AllowedIPs', listOf(parseCidr, 'prefixes, as 10.96.0.0/12, 10.213.0.1/32')),
+    internet: internetIn(section),
     endpoints: endpointsIn(section),
   };
+}
+
+function internetIn({ notes }: Section): readonly Cidr[] {
+  const note = notes.find(({ text }) => text.startsWith(FULL_NOTE));
+  if (note === undefined) return [];
+  const listed = checked(note, listOf(parseCidr, `${EVERYTHING.join(', ')}`)(note.text.slice(FULL_NOTE.length).trim()));
+  const isWhole = listed.every((cidr, at) => EVERYTHING.includes(cidr) && listed.indexOf(cidr) === at);
+  if (!isWhole) throw new UnreadableLine(note.line, 'a full tunnel takes 0.0.0.0/0 or ::/0 or both');
+  return listed;
 }
 
 function endpointsIn(section: Section): readonly Endpoint[] {
@@ -213,8 +230,9 @@ function hasPresharedKey(own: Section, sections: readonly Section[], gateways: r
 /** Whatever two gateways share, WireGuard gives to the later one alone. */
 function refuseRepeated(sections: readonly Section[], gateways: readonly ClientGateway[]): void {
   const seen = new Set<string>();
-  for (const [index, { name, publicKey, allowedIPs }] of gateways.entries()) {
-    for (const text of [name, publicKey, ...allowedIPs]) {
+  for (const [index, { name, publicKey, allowedIPs, internet }] of gateways.entries()) {
+    // One that offers everything may have it already, where a full tunnel was asked for.
+    for (const text of [name, publicKey, ...allowedIPs, ...internet.map((all) => `${all} offered`)]) {
       if (seen.has(text))
         throw new UnreadableLine(sections[index]?.line ?? 1, 'its name, key or a part of AllowedIPs is there twice');
       seen.add(text);

@@ -101,6 +101,13 @@ export function compareCidrs(one: Cidr, other: Cidr): number {
   return cidrLength(one) - cidrLength(other);
 }
 
+/** The prefix that holds this one and is shorter by so many bits, as far as that goes. */
+export function widenCidr(cidr: Cidr, bits: number): Cidr {
+  const family = cidrFamily(cidr);
+  const length = Math.max(0, cidrLength(cidr) - bits);
+  return `${addressFromValue(family, clearHostBits(family, addressValue(cidrBase(cidr)), length))}/${length}` as Cidr;
+}
+
 function clearHostBits(family: Family, value: bigint, length: number): bigint {
   const hostBits = BigInt(addressBits(family) - length);
   return (value >> hostBits) << hostBits;

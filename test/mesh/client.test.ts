@@ -227,3 +227,30 @@ describe('the resolver', () => {
     expect(lookup(none, one)).toBe('10.96.0.10, svc.example.internal, example.internal');
   });
 });
+
+describe('a full tunnel', () => {
+  const pool = ['10.213.0.0/16', 'fd5a:11:22::/64'];
+  const offering: GatewayParts = {
+    spec: { advertise: { internet: { enabled: true } } },
+    status: { internet: { excluded: [] }, pool },
+  };
+  const offers = (addresses: readonly IpAddress[], gateways: readonly Topology[]) =>
+    planClient(aPeer(), { addresses, gateways }, 4)?.gateways.map(({ internet }) => internet);
+
+  test('is told as an offer, and changes nothing that wg-quick reads', () => {
+    const text = textFor(aPeer(), DUAL, [gateway('one', 1, offering)]) ?? '';
+    expect(text).toContain('\n# Full tunnel: 0.0.0.0/0, ::/0\n');
+    expect(parse(text)).toEqual(parse(textFor(aPeer(), DUAL, [gateway('one', 1, { status: { pool } })])));
+  });
+
+  test('is offered in the families that device and mesh have', () => {
+    expect(offers(ADDRESS, [gateway('one', 1, offering)])).toEqual([['0.0.0.0/0']]);
+    const four = { ...offering, status: { ...offering.status, pool: ['10.213.0.0/16'] } };
+    expect(offers(DUAL, [gateway('one', 1, four)])).toEqual([['0.0.0.0/0']]);
+  });
+
+  test('is the most preferred gateway that offers it', () => {
+    const all = [gateway('one', 1), gateway('two', 2, offering), gateway('three', 3, offering)];
+    expect(offers(DUAL, all)).toEqual([[], ['0.0.0.0/0', '::/0'], []]);
+  });
+});

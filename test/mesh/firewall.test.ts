@@ -3,6 +3,7 @@ import { parseTable } from '../../src/dataplane/nftables/parse.ts';
 import { renderReplacement, structureDigest } from '../../src/dataplane/nftables/render.ts';
 import type { Ruleset } from '../../src/dataplane/nftables/ruleset.ts';
 import { type FirewallInput, firewall } from '../../src/mesh/firewall.ts';
+import { NOT_PUBLIC } from '../../src/mesh/internet.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import { because } from '../support/because.ts';
@@ -59,6 +60,31 @@ describe('what may leave the mesh', () => {
 
   test('includes other laptops when the gateway says so', () => {
     expect(rules(firewall({ ...INPUT, peerToPeer: 'Allow' }), 'from_mesh')).toContain('oifname "wg-default" accept');
+  });
+});
+
+describe('the internet', () => {
+  const open = firewall({ ...INPUT, keptFromInternet: ['10.0.0.0/8', '2001:db8::/32'] as Cidr[] });
+
+  test('comes after all that is refused or let through without it', () => {
+    const without = rules(firewall(INPUT), 'from_mesh');
+    expect(rules(open, 'from_mesh')).toEqual([
+      ...without.slice(0, -1),
+      'ct status dnat goto refuse',
+      'ip daddr @kept4 goto refuse',
+      'ip6 daddr @kept6 goto refuse',
+      'ct state new accept',
+      'goto refuse',
+    ]);
+  });
+
+  test('changes no other chain', () => {
+    for (const { name } of open.chains.filter((chain) => chain.name !== 'from_mesh'))
+      expect(rules(open, name)).toEqual(rules(firewall(INPUT), name));
+  });
+
+  test('is not there unless it is asked for', () => {
+    expect(firewall({ ...INPUT, keptFromInternet: undefined })).toEqual(firewall(INPUT));
   });
 });
 
@@ -143,6 +169,7 @@ describe.skipIf(nftMissing)(`the real nft${because(nftMissing)}`, () => {
   test.each([
     ...VARIANTS,
     { serviceCidrs: [], routedCidrs: [], dnsServers: [], gatewayAddresses: [] },
+    { keptFromInternet: NOT_PUBLIC },
     { serviceCidrs: ['10.0.0.0/9', '10.128.0.0/9'] as Cidr[], routedCidrs: ['0.0.0.0/0', '::/0'] as Cidr[] },
   ])('takes the table, twice, and lists what was written: %o', (variant) => {
     const ruleset = firewall({ ...INPUT, ...variant });

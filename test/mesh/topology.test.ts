@@ -17,6 +17,7 @@ describe('what a gateway is served with', () => {
       pool: ['10.213.0.0/16'],
       serviceCidrs: ['10.96.0.0/12'],
       cidrs: ['172.16.0.0/12'],
+      keptFromInternet: undefined,
       dnsServers: ['10.96.0.10'],
       domain: 'example.internal',
     });

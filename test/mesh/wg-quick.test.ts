@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { ClientConfiguration, ClientGateway } from '../../src/mesh/client-configuration.ts';
+import { type ClientConfiguration, type ClientGateway, EVERYTHING } from '../../src/mesh/client-configuration.ts';
 import { configurationUrl, parseWgQuick, wgQuick } from '../../src/mesh/wg-quick.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
@@ -20,17 +20,20 @@ const endpoints: fc.Arbitrary<Endpoint> = fc.oneof(
 const halves = fc.record({
   addresses: fc.uniqueArray(addresses, { maxLength: 2 }),
   endpoints: fc.uniqueArray(endpoints, { minLength: 1, maxLength: 6 }),
+  offers: fc.tuple(fc.boolean(), fc.boolean()),
 });
 
 const gateways: fc.Arbitrary<readonly ClientGateway[]> = fc
   .tuple(fc.uniqueArray(names, { minLength: 1, maxLength: 4 }), fc.uniqueArray(cidrs, { minLength: 4, maxLength: 9 }))
   .chain(([own, ranges]) =>
     fc.tuple(...own.map(() => halves)).map((parts) =>
-      parts.map((part, index) => ({
+      parts.map(({ offers, ...part }, index) => ({
         ...part,
         name: own[index] ?? '',
         publicKey: aKey(`gateway ${own[index]}`),
         allowedIPs: ranges.filter((_, place) => place % own.length === index),
+        // Of each family one gateway takes everything, or none does.
+        internet: EVERYTHING.filter((_, family) => offers[family] === true && index === (family + own.length) % 2),
       })),
     ),
   );
@@ -62,6 +65,7 @@ const EXAMPLE: ClientConfiguration = {
       publicKey: aKey('gateway default'),
       addresses: ['10.213.0.1', 'fd5a::1'] as IpAddress[],
       allowedIPs: ['10.96.0.0/12', '10.213.0.1/32'] as Cidr[],
+      internet: [],
       endpoints: ['vpn.example.com:51840', '[2001:db8::1]:51840'] as Endpoint[],
     },
   ],
@@ -96,6 +100,15 @@ describe('a configuration as a wg-quick file', () => {
       '# MeshGateway default, which gives this device its current configuration at http://10.213.0.1:51840/ and http://[fd5a::1]:51840/',
       '# Endpoints: vpn.example.com:51840, [2001:db8::1]:51840',
     ]);
+  });
+
+  test('tells what a gateway takes of a device that wants a full tunnel, where wg-quick does not look', () => {
+    const [gateway] = EXAMPLE.gateways;
+    const offering = { ...EXAMPLE, gateways: [{ ...(gateway as ClientGateway), internet: EVERYTHING }] };
+    const text = wgQuick(offering);
+    expect(text).toContain('\n# Full tunnel: 0.0.0.0/0, ::/0\n# Endpoints: ');
+    expect(text.replace(/^# Full tunnel.*\n/m, '')).toBe(TEXT);
+    expect(value(parseWgQuick(text))).toEqual(offering);
   });
 
   test('is asked for at the mesh address of a gateway', () => {
@@ -150,6 +163,11 @@ describe('a file that is refused tells the line', () => {
       'another URL',
       swapped('http://10.213.0.1:51840/', 'http://192.0.2.1:80/x'),
       /^line 9: where the gateway is asked/,
+    ],
+    [
+      'a full tunnel of a part',
+      swapped('# Endpoints', '# Full tunnel: 0.0.0.0/1\n# Endpoints'),
+      /^line 10: a full tunnel/,
     ],
     ['no endpoint', swapped(/^Endpoint = .*\n/m, ''), /^line 11: \[Peer\] has no Endpoint$/],
     ['an endpoint without a port', swapped(/^Endpoint = .*$/m, 'Endpoint = a'), /^line 14: Endpoint: this is not HOST/],

@@ -21,6 +21,7 @@ export interface NodePlanWishes {
   readonly routes?: readonly string[];
   readonly serviceCidrs?: readonly string[];
   readonly routedCidrs?: readonly string[];
+  readonly keptFromInternet?: readonly string[] | undefined;
   readonly accessDefault?: FirewallInput['accessDefault'];
   readonly peerToPeer?: FirewallInput['peerToPeer'];
   readonly proxyMode?: FirewallInput['proxyMode'];
@@ -67,6 +68,7 @@ export function aNodePlan(wishes: NodePlanWishes = {}): NodePlan {
       pool: cidrs(['10.213.0.0/16', 'fd5a:213::/64']),
       serviceCidrs: cidrs(wishes.serviceCidrs ?? ['10.96.0.0/12', 'fd5a:96::/112']),
       routedCidrs: cidrs(wishes.routedCidrs ?? []),
+      keptFromInternet: wishes.keptFromInternet && cidrs(wishes.keptFromInternet),
       dnsServers: ['10.96.0.10', 'fd5a:96::a'] as IpAddress[],
       accessDefault: wishes.accessDefault ?? 'Allow',
       peerToPeer: wishes.peerToPeer ?? 'Deny',

@@ -1,7 +1,10 @@
 import { findCondition } from '../../api/conditions.ts';
 import { type MeshPeer, meshPeerType } from '../../api/meshpeer.ts';
 import type { Client } from '../../k8s/client.ts';
+import { fullConfiguration } from '../../laptop/full/full-configuration.ts';
 import { keyedWgQuick, networkManager, qrCode, withKeys } from '../../laptop/renderings.ts';
+import type { ClientConfiguration } from '../../mesh/client-configuration.ts';
+import { parseWgQuick, wgQuick } from '../../mesh/wg-quick.ts';
 import { type PresharedKey, type PrivateKey, parsePresharedKey, parsePrivateKey } from '../../net/key.ts';
 import { publicKeyOf } from '../../net/key-pair.ts';
 import { readTextFile, writeSecretFile } from '../files.ts';
@@ -17,13 +20,15 @@ export interface ConfigOptions {
   readonly privateKeyFile: string;
   /** Needed for a peer that has a preshared key. */
   readonly presharedKeyFile?: string | undefined;
+  /** Everything goes into the tunnel, where the gateway takes it. */
+  readonly full: boolean;
   /** Undefined for standard output. */
   readonly out?: string | undefined;
 }
 
 /** `sallyport config NAMESPACE/NAME`: connects only once its arguments make sense, and prints the wg-quick file of a MeshPeer's status, with this device's private key, and the preshared key where it has one, in it. */
 export async function configOfPeer(
-  { peer, privateKeyFile, presharedKeyFile, out }: ConfigOptions,
+  { peer, privateKeyFile, presharedKeyFile, full, out }: ConfigOptions,
   connect: () => Promise<Client>,
 ): Promise<void> {
   const [namespace, name, ...rest] = peer.split('/');
@@ -40,16 +45,18 @@ export async function configOfPeer(
   }
   if ((found.spec.presharedKeySecretName !== undefined) !== (presharedKey !== undefined))
     throw new UserError(presharedKeyProblem(peer, found.spec.presharedKeySecretName));
-  give(withKeys(statusConfig(found), { privateKey, presharedKey }), out);
+  const text = statusConfig(found);
+  give(withKeys(full ? fullText(text) : text, { privateKey, presharedKey }), out);
 }
 
 /** `sallyport config PROFILE`: what this device has stored, keys included, for another program; asks no cluster. */
 export function configOfProfile(
   profiles: Profiles,
   name: string | undefined,
-  { format, out }: { readonly format: ConfigFormat; readonly out?: string | undefined },
+  { format, full, out }: { readonly format: ConfigFormat; readonly full: boolean; readonly out?: string | undefined },
 ): void {
-  const { profile, configuration } = profiles.choose(name);
+  const { profile, configuration: stored } = profiles.choose(name);
+  const configuration = full ? fullOf(stored) : stored;
   const keys = profiles.keys(profile.name);
   const texts: Readonly<Record<ConfigFormat, () => string>> = {
     'wg-quick': () => keyedWgQuick(configuration, keys),
@@ -67,6 +74,18 @@ function give(text: string, out: string | undefined): void {
   }
   writeSecretFile(out, text);
   tell(text.includes('[Interface]') ? `Wrote ${out}; bring the tunnel up with: wg-quick up ${out}` : `Wrote ${out}`);
+}
+
+function fullText(text: string): string {
+  const configuration = parseWgQuick(text);
+  if (!configuration.ok) throw new UserError(`this version cannot read status.config: ${configuration.problem}`);
+  return wgQuick(fullOf(configuration.value));
+}
+
+function fullOf(configuration: ClientConfiguration): ClientConfiguration {
+  const full = fullConfiguration(configuration);
+  if (!full.ok) throw new UserError(full.problem);
+  return full.value;
 }
 
 function presharedKeyProblem(peer: string, secret: string | undefined): string {
