@@ -51,6 +51,8 @@ describe.skipIf(HELM === undefined)(`the chart${NEEDS_HELM}`, () => {
       'ClusterRole',
       'ClusterRoleBinding',
       'MeshGateway',
+      'ValidatingAdmissionPolicy',
+      'ValidatingAdmissionPolicyBinding',
     ]);
   });
 });

@@ -14,8 +14,8 @@ interface Reference {
   readonly namespace?: string;
 }
 
-/** The role for people, to which nobody of ours is bound. */
-const DEVELOPER = 'sallyport-developer';
+/** The roles for people, to which nobody of ours is bound. */
+const FOR_PEOPLE = ['sallyport-viewer', 'sallyport-developer', 'sallyport-admin'];
 
 describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM}`, () => {
   let objects: readonly Rendered[];
@@ -24,7 +24,7 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
   });
 
   const rolesOf = (kind: 'ClusterRole' | 'Role') =>
-    objects.filter((object) => object.kind === kind && object.metadata.name !== DEVELOPER);
+    objects.filter((object) => object.kind === kind && !FOR_PEOPLE.includes(object.metadata.name));
   const rulesOf = (role: Rendered) => role.rules as readonly Rule[];
   const lines = (roles: readonly Rendered[]) =>
     roles.flatMap((role) =>
@@ -48,7 +48,7 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       'sallyport-cleanup: list meshgatewaynodes.sallyport.dev',
       'sallyport-operator: create get patch customresourcedefinitions.apiextensions.k8s.io meshgatewaynodes.sallyport.dev meshgateways.sallyport.dev meshpeers.sallyport.dev',
       'sallyport-operator: create patch events.events.k8s.io',
-      'sallyport-operator: delete meshpeers.sallyport.dev',
+      'sallyport-operator: delete act-for-owner meshpeers.sallyport.dev',
       'sallyport-operator: get list watch meshgateways.sallyport.dev',
       'sallyport-operator: get list watch meshpeers.sallyport.dev',
       'sallyport-operator: get list watch namespaces',
@@ -87,30 +87,36 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
     expect(lines(operator).filter((line) => line.includes('delete'))).toEqual([]);
   });
 
-  test('that a developer can be given are for MeshPeers and the Events about them', () => {
-    const developer = objects.filter(({ metadata }) => metadata.name === DEVELOPER);
-    expect(developer.map(({ kind }) => kind)).toEqual(['ClusterRole']);
-    expect(developer.flatMap(rulesOf)).toEqual([
-      {
-        apiGroups: ['sallyport.dev'],
-        resources: ['meshpeers'],
-        verbs: ['get', 'list', 'watch', 'create', 'patch', 'update', 'delete'],
-      },
-      { apiGroups: ['', 'events.k8s.io'], resources: ['events'], verbs: ['get', 'list'] },
+  const forPeople = (from: readonly Rendered[]) => from.filter(({ metadata }) => FOR_PEOPLE.includes(metadata.name));
+
+  test('that people can be given are for MeshPeers and the Events about them', () => {
+    expect(lines(forPeople(objects)).sort()).toEqual([
+      'sallyport-admin: get list events.events.k8s.io',
+      'sallyport-admin: get list watch create patch update delete deletecollection act-for-owner meshpeers.sallyport.dev',
+      'sallyport-developer: get list events.events.k8s.io',
+      'sallyport-developer: get list watch create patch update delete meshpeers.sallyport.dev',
+      'sallyport-viewer: get list watch meshpeers.sallyport.dev',
     ]);
   });
 
-  test('that a developer can be given go to nobody by themselves', () => {
+  test('that people can be given go to nobody by themselves, but with the built-in roles of a namespace that say as much', async () => {
     const texts = objects.filter(({ kind }) => kind.endsWith('RoleBinding')).map((binding) => JSON.stringify(binding));
-    expect(texts.filter((text) => text.includes(DEVELOPER))).toEqual([]);
-    const [developer] = objects.filter(({ metadata }) => metadata.name === DEVELOPER);
-    expect(Object.keys(developer?.metadata.labels ?? {}).filter((label) => label.includes('aggregate'))).toEqual([]);
-    expect(developer).not.toHaveProperty('aggregationRule');
+    expect(texts.filter((text) => FOR_PEOPLE.some((name) => text.includes(name)))).toEqual([]);
+    const aggregated = (from: readonly Rendered[]) =>
+      forPeople(from).flatMap(({ metadata }) =>
+        Object.keys(metadata.labels ?? {}).flatMap((label) =>
+          label.includes('aggregate') ? [`${metadata.name} ${label}`] : [],
+        ),
+      );
+    expect(aggregated(objects)).toEqual([
+      'sallyport-viewer rbac.authorization.k8s.io/aggregate-to-view',
+      'sallyport-admin rbac.authorization.k8s.io/aggregate-to-admin',
+    ]);
+    expect(aggregated(await render({ roles: { aggregate: false } }))).toEqual([]);
   });
 
-  test('that a developer can be given are left out on wish', async () => {
-    const without = await render({ developerRole: { create: false } });
-    expect(without.filter(({ metadata }) => metadata.name === DEVELOPER)).toEqual([]);
+  test('that people can be given are left out on wish', async () => {
+    expect(forPeople(await render({ roles: { create: false } }))).toEqual([]);
   });
 
   test('have no wildcard', () => {

@@ -93,6 +93,17 @@ describe('sallyport join', () => {
     expect(key === undefined ? undefined : publicKeyOf(key)).toBe(peer?.spec.publicKey);
   });
 
+  test('makes the device that of the user, as the API server knows them, and a device that is there keeps its owner', async () => {
+    const review = JSON.stringify({ status: { userInfo: { username: 'oidc:ada' } } });
+    server.fault({ path: 'selfsubjectreviews', action: { kind: 'answer', text: review, code: 201 } });
+    await judgedBy('accepts', run());
+    expect((await client.get(meshPeerType, 'ada', 'team-a'))?.spec.owner).toBe('oidc:ada');
+    await client.patch(meshPeerType, { namespace: 'team-a', name: 'ada' }, { spec: { owner: 'bob' } });
+    await judge('ada', 'accepts');
+    await run();
+    expect((await client.get(meshPeerType, 'ada', 'team-a'))?.spec.owner).toBe('bob');
+  });
+
   test('keeps the private key to its owner, and sends it nowhere', async () => {
     await judgedBy('accepts', run());
     const file = profiles.privateKeyFile('lab');
@@ -155,6 +166,16 @@ describe('sallyport join refuses in one sentence with its remedy', () => {
     server.fault({ method: 'PATCH', path: 'meshpeers', action: { kind: 'answer', code: 404, text } });
     expect(await refused(run())).toMatch(
       /there is no namespace team-a in the cluster; choose another with --namespace/,
+    );
+  });
+
+  test('what a policy of the cluster forbids, in its own words', async () => {
+    const message =
+      "meshpeers.sallyport.dev \"ada\" is forbidden: ValidatingAdmissionPolicy 'sallyport-owners' with binding 'sallyport-owners' denied request: spec.owner is eve, and you are ada: name yourself";
+    const text = JSON.stringify({ kind: 'Status', code: 403, reason: 'Forbidden', message });
+    server.fault({ method: 'PATCH', path: 'meshpeers', action: { kind: 'answer', code: 403, text } });
+    expect(await refused(run({ owner: 'eve' }))).toBe(
+      'the cluster refuses this: spec.owner is eve, and you are ada: name yourself',
     );
   });
 

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -12,6 +13,7 @@ import { crds, DEFAULT_POOL_FAMILIES } from '../../src/api/crd.ts';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { OPERATOR_MANAGER } from '../../src/api/names.ts';
+import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { gatewayDaemonSet, gatewayKeySecret, gatewayService, leaveJob } from '../../src/operator/children.ts';
 import { type OperatorConfig, parseOperatorConfig } from '../../src/operator/config.ts';
 import { controlPlaneBinaries, type RealApiServer, startRealApiServer } from '../support/real-api-server.ts';
@@ -166,6 +168,95 @@ describe('the chart on a real kube-apiserver', () => {
     expect(await may(AGENT, 'delete', 'daemonsets', 'apps', NAMESPACE)).toBe(false);
   });
 
+  const asAgentOf = (node: string | undefined) => ({
+    'impersonate-user': AGENT,
+    ...(node === undefined ? {} : { 'impersonate-extra-authentication.kubernetes.io%2fnode-name': node }),
+  });
+
+  const report = (gateway: string, node: string, name = `${gateway}.${node}`) => ({
+    path: `/apis/sallyport.dev/v1alpha1/namespaces/${NAMESPACE}/meshgatewaynodes`,
+    object: {
+      apiVersion: 'sallyport.dev/v1alpha1',
+      kind: 'MeshGatewayNode',
+      metadata: { name },
+      spec: { gateway, node },
+    },
+  });
+
+  const lease = (name: string) => ({
+    path: `/apis/coordination.k8s.io/v1/namespaces/${NAMESPACE}/leases`,
+    object: { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name }, spec: {} },
+  });
+
+  test('an agent writes the report and the Lease of its own node, and a token taken from there no other', async () => {
+    const create = ({ path, object }: { readonly path: string; readonly object: object }, node?: string) =>
+      told(server.ask('POST', path, object, asAgentOf(node)));
+    const tried = report('default', 'node-1');
+    const dryRun = { ...tried, path: `${tried.path}?dryRun=All` };
+    // The API server takes a policy up some seconds after it was made.
+    await expect.poll(() => create(dryRun, 'node-2')).toMatch(/^403 .*the agent of node node-2/);
+    expect(await create(report('default', 'node-2'), 'node-2')).toMatch(/^201/);
+    expect(await create(lease('default.node-2'), 'node-2')).toMatch(/^201/);
+    expect(await create(report('default', 'a.node-2'), 'node-2')).toMatch(/^403 .*default\.a\.node-2 is not/);
+    expect(await create(report('default', 'node-1', 'office.node-2'), 'node-2')).toMatch(/^422 .*spec\.gateway, a dot/);
+    expect(await create(lease('sallyport-operator'), 'node-2')).toMatch(/^403/);
+    expect(await create(report('default', 'node-3'))).toMatch(/^403 .*this token names none/);
+    const { path } = report('default', 'node-2');
+    const status = await server.ask(
+      'PATCH',
+      `${path}/default.node-2/status`,
+      { status: { peers: 1 } },
+      {
+        ...MERGE,
+        ...asAgentOf('node-1'),
+      },
+    );
+    expect(status.status).toBe(403);
+    for (const { path } of [report('default', 'node-2'), lease('default.node-2')]) {
+      expect((await server.ask('DELETE', `${path}/default.node-2`, undefined, asAgentOf('node-1'))).status).toBe(403);
+      expect((await server.ask('DELETE', `${path}/default.node-2`, undefined, asAgentOf('node-2'))).status).toBe(200);
+    }
+  });
+
+  test('a device is its owner’s: nobody else names them, changes it or deletes it, but who may act for owners', async () => {
+    const path = '/apis/sallyport.dev/v1alpha1/namespaces/default/meshpeers';
+    const roles = { ada: 'sallyport-developer', bob: 'sallyport-developer', pat: 'sallyport-admin' };
+    for (const [user, role] of Object.entries(roles))
+      await server.ask('POST', '/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings', {
+        metadata: { name: `${user}-${role}` },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
+        subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: user }],
+      });
+    const create = (user: string, name: string, owner?: string, query = '') => {
+      const { publicKey } = keyPairFrom(randomBytes(32));
+      const spec = { publicKey, ...(owner === undefined ? {} : { owner }) };
+      const object = { apiVersion: 'sallyport.dev/v1alpha1', kind: 'MeshPeer', metadata: { name }, spec };
+      return told(server.ask('POST', `${path}${query}`, object, { 'impersonate-user': user }));
+    };
+    const patch = (user: string, name: string, spec: object) =>
+      told(server.ask('PATCH', `${path}/${name}`, { spec }, { ...MERGE, 'impersonate-user': user }));
+    const remove = (user: string, name: string) =>
+      told(server.ask('DELETE', `${path}/${name}`, undefined, { 'impersonate-user': user }));
+    await expect
+      .poll(() => create('bob', 'borrowed', 'ada', '?dryRun=All'))
+      .toMatch(/^403 .*spec\.owner is ada, and you are bob/);
+    expect(await create('ada', 'laptop', 'ada')).toMatch(/^201/);
+    expect(await create('ada', 'nobodys')).toMatch(/^201/);
+    expect(await patch('bob', 'laptop', { suspended: true })).toMatch(/^403 .*the device of ada, and you are bob/);
+    expect(await patch('bob', 'laptop', { owner: null })).toMatch(/^403/);
+    expect(await patch('bob', 'laptop', { owner: 'bob' })).toMatch(/^403/);
+    expect(await remove('bob', 'laptop')).toMatch(/^403 .*only its owner/);
+    expect(await patch('ada', 'laptop', { suspended: true })).toMatch(/^200/);
+    expect(await patch('ada', 'laptop', { owner: 'bob' })).toMatch(/^403/);
+    expect(await patch('bob', 'nobodys', { suspended: true })).toMatch(/^200/);
+    expect(await patch('pat', 'laptop', { owner: 'bob' })).toMatch(/^200/);
+    expect(await patch(OPERATOR, 'laptop', { suspended: false })).toMatch(/^403 .*cannot patch/);
+    expect(await remove(OPERATOR, 'laptop')).toMatch(/^200/);
+    expect(await create('ada', 'last', 'ada')).toMatch(/^201/);
+    // As when its namespace goes.
+    expect(await remove('system:serviceaccount:kube-system:namespace-controller', 'last')).toMatch(/^200/);
+  });
+
   test('the agents need a privileged namespace, for these reasons and no others', async () => {
     const { spec } = gatewayDaemonSet(await gateway(), config(), NAMESPACE).spec.template;
     await enforce('baseline');
@@ -217,6 +308,12 @@ describe('the chart on a real kube-apiserver', () => {
     ).toBe(404);
   });
 });
+
+/** The status of an answer and what it says. */
+async function told(answer: Promise<{ readonly status: number; readonly body: unknown }>): Promise<string> {
+  const { status, body } = await answer;
+  return `${status} ${(body as Stored).message ?? ''}`;
+}
 
 /** Without a priority class: the quota that admits it is counted by the controller manager, which this server has not. */
 function config(): OperatorConfig {

@@ -1,5 +1,6 @@
 import type { Client } from '../../k8s/client.ts';
 import { UserError } from '../output.ts';
+import { userName } from './user-name.ts';
 
 /** Which cluster, where a command needs one. */
 export interface ClusterOptions {
@@ -20,6 +21,8 @@ export interface ConnectedCluster {
   readonly namespace: string;
   /** The name of the kubeconfig's context that was taken; undefined without one. */
   readonly context: string | undefined;
+  /** Who the user is for the API server; undefined where it does not say. */
+  userName(): Promise<string | undefined>;
 }
 
 /** A request of a person's is worth waiting this long for, in milliseconds. */
@@ -34,8 +37,11 @@ export async function connect(options: ClusterOptions, timeoutMs = TIMEOUT_MS): 
   ]);
   const { kubeconfig: path, context } = options;
   const connection = await loadConnection({ env: process.env, path, context, direct: directly(options) });
-  const client = createClient(createTransport(connection, { userAgent: 'sallyport' }), { timeoutMs });
-  return { client, server: connection.server.href, namespace: connection.namespace, context: connection.context };
+  const transport = createTransport(connection, { userAgent: 'sallyport', timeoutMs });
+  return {
+    ...{ client: createClient(transport, { timeoutMs }), userName: () => userName(transport) },
+    ...{ server: connection.server.href, namespace: connection.namespace, context: connection.context },
+  };
 }
 
 function directly({ server, certificateAuthority, tokenFile }: ClusterOptions) {

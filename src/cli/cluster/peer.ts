@@ -5,6 +5,7 @@ import { type Standing, standingOf, withoutPatience } from '../../laptop/standin
 import type { PublicKey } from '../../net/key.ts';
 import { UserError } from '../output.ts';
 import type { Say } from '../progress.ts';
+import type { ConnectedCluster } from './connect.ts';
 
 /** Under this name the API server remembers which fields of a MeshPeer the command line set. */
 const FIELD_MANAGER = 'sallyport-cli';
@@ -23,8 +24,14 @@ export interface Wish {
   readonly owner?: string | undefined;
 }
 
-/** Makes the MeshPeer, or brings the one that is this device's already to the wish. @throws {UserError} when it is another device's */
-export async function applyPeer(client: Client, wish: Wish): Promise<MeshPeer> {
+/**
+ * Makes the MeshPeer, or brings the one that is this device's already to the wish. A new one is the user's own unless the wish names another
+ * owner. @throws {UserError} when it is another device's
+ */
+export async function applyPeer(
+  { client, userName }: Pick<ConnectedCluster, 'client' | 'userName'>,
+  wish: Wish,
+): Promise<MeshPeer> {
   const { namespace, name, publicKey } = wish;
   const there = await client.get(meshPeerType, name, namespace);
   if (there !== undefined && there.spec.publicKey !== publicKey)
@@ -32,7 +39,8 @@ export async function applyPeer(client: Client, wish: Wish): Promise<MeshPeer> {
       `MeshPeer ${namespace}/${name} is another device's (its public key is ${there.spec.publicKey}); choose another name with --name, or delete it if that device is gone: kubectl delete meshpeer -n ${namespace} ${name}`,
     );
   // What an earlier `join` asked for and this one does not mention stays: left out, it would be taken away.
-  const { gateways = there?.spec.gateways, expiresAt = there?.spec.expiresAt, owner = there?.spec.owner } = wish;
+  const { gateways = there?.spec.gateways, expiresAt = there?.spec.expiresAt } = wish;
+  const owner = wish.owner ?? (there === undefined ? await userName() : there.spec.owner);
   const spec = { publicKey, ...given({ gateways, expiresAt, owner }) };
   return client.apply(meshPeerType, { metadata: { namespace, name }, spec }, { fieldManager: FIELD_MANAGER });
 }

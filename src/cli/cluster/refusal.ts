@@ -27,6 +27,8 @@ function apiRefusal(error: ApiError, { server, namespace, act }: Asked): UserErr
   const { message } = error;
   if (isUnauthorized(error))
     return new UserError(`${server} does not accept your credentials; log in to the cluster again, then repeat this`);
+  const policy = /denied request: (.+)$/s.exec(message)?.[1];
+  if (policy !== undefined) return new UserError(`the cluster refuses this: ${policy}`);
   if (isForbidden(error))
     return new UserError(
       `you may not ${act} in namespace ${namespace}; ask its owner for the role: kubectl create rolebinding sallyport-developer -n ${namespace} --clusterrole=sallyport-developer --user=YOU`,

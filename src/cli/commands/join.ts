@@ -68,10 +68,11 @@ export async function join(options: JoinOptions, profiles: Profiles, now: Date):
   }
 }
 
-async function letIn({ client, server }: ConnectedCluster, wish: Wish) {
+async function letIn(cluster: ConnectedCluster, wish: Wish) {
+  const { client, server } = cluster;
   const text = `Asking ${new URL(server).host} to let ${wish.namespace}/${wish.name} in`;
   return step(text, async (say) => {
-    const applied = await applyPeer(client, wish);
+    const applied = await applyPeer(cluster, wish);
     const { config, but } = await untilReady(client, wish, say);
     if (but !== undefined) tell(`Going on, though ${but}`);
     return { config, applied };
