@@ -38,6 +38,10 @@ describe.skipIf(HELM === undefined)(`values that are wrong are refused${NEEDS_HE
     [{ agent: { resources: { request: {} } } }, /at '\/agent\/resources': additional properties 'request' not allowed/],
     [{ expiredPeers: { deleteAfter: '1 day' } }, /at '\/expiredPeers\/deleteAfter': '1 day' does not match pattern/],
     [{ cleanup: { deadlineSeconds: 0 } }, /at '\/cleanup\/deadlineSeconds': minimum: got 0, want 10/],
+    [
+      { operator: { networkPolicy: { apiServerPorts: [] } } },
+      /at '\/operator\/networkPolicy\/apiServerPorts': minItems: got 0, want 1/,
+    ],
     [{ image: { digest: 'latest' } }, /at '\/image\/digest': 'latest' does not match pattern/],
     [{ pool: { cidrs: [] } }, /at '\/pool\/cidrs': minItems: got 0, want 1/],
     [{ pool: { cidrs: ['mesh'] } }, /pool\.cidrs\[0\]: "mesh" is not a CIDR such as 10\.213\.0\.0\/16/],
@@ -60,7 +64,7 @@ describe.skipIf(HELM === undefined)(`values that are wrong are refused${NEEDS_HE
 
 /** Free-form values end a path: what is in them is not ours to name. */
 const FREE =
-  /(nodeSelector|affinity|tolerations|Annotations|Labels|annotations|requests|limits|spec|cidrs|pullSecrets)$/;
+  /(nodeSelector|affinity|tolerations|Annotations|Labels|annotations|requests|limits|spec|cidrs|pullSecrets|apiServerPorts)$/;
 
 function namesOf(value: unknown, path = ''): string[] {
   if (FREE.test(path) || typeof value !== 'object' || value === null) return [path];

@@ -18,6 +18,8 @@ import { gatewayDaemonSet, gatewayKeySecret, gatewayService, leaveJob } from '..
 import { type OperatorConfig, parseOperatorConfig } from '../../src/operator/config.ts';
 import { controlPlaneBinaries, type RealApiServer, startRealApiServer } from '../support/real-api-server.ts';
 import { labTools } from './binaries.ts';
+import { sameInDocument } from './printed-document.ts';
+import { type AccessRule, type RightsOf, rightsText } from './rights.ts';
 import { TOOL_MODULES } from './tool-list.ts';
 
 const NAMESPACE = 'sallyport-system';
@@ -255,6 +257,32 @@ describe('the chart on a real kube-apiserver', () => {
     expect(await create('ada', 'last', 'ada')).toMatch(/^201/);
     // As when its namespace goes.
     expect(await remove('system:serviceaccount:kube-system:namespace-controller', 'last')).toMatch(/^200/);
+  });
+
+  test('the rights of each account and role are those that docs/reference/rights.md shows', async () => {
+    const rules = async (user: string, namespace: string) => {
+      const path = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews';
+      const review = { apiVersion: 'authorization.k8s.io/v1', kind: 'SelfSubjectRulesReview', spec: { namespace } };
+      const { body } = await server.ask('POST', path, review, { 'impersonate-user': user });
+      return (body as { readonly status: { readonly resourceRules: readonly AccessRule[] } }).status.resourceRules;
+    };
+    const people = ['viewer', 'developer', 'admin'].map((name) => `sallyport-${name}`);
+    for (const role of people)
+      await server.ask('POST', '/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings', {
+        metadata: { name: role },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: role },
+        subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: role }],
+      });
+    const everybodys = await rules('somebody', 'default');
+    const asked = [
+      ...[NAMESPACE, 'kube-system', 'default'].map((namespace) => [OPERATOR, namespace] as const),
+      ...[NAMESPACE, 'default'].map((namespace) => [AGENT, namespace] as const),
+      ...people.map((user) => [user, 'default'] as const),
+    ];
+    const seen: RightsOf[] = [];
+    for (const [user, namespace] of asked)
+      seen.push({ user, namespace, rules: await rules(user, namespace), but: everybodys });
+    await sameInDocument('docs/reference/rights.md', rightsText(seen));
   });
 
   test('the agents need a privileged namespace, for these reasons and no others', async () => {
