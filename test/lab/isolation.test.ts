@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { CONFIGURATION_PORT } from '../../src/mesh/client-configuration.ts';
 import { API_PORT, SITE } from './addresses.ts';
 import { DEVICE } from './gateway-node.ts';
 import { type Door, type Heard, knock, Listener } from './knock.ts';
 import type { Laptop } from './laptop.ts';
-import { type Mesh, must, startMesh, until } from './mesh.ts';
+import { type Mesh, must, RELEASE, startMesh, until } from './mesh.ts';
 import type { KubeProxyMode, LabNode } from './node.ts';
 
 const MODES: readonly KubeProxyMode[] = ['nftables', 'iptables'];
@@ -34,8 +37,8 @@ const listeners: Listener[] = [];
 beforeAll(async () => {
   mesh = await startMesh('isolation');
   service = await mesh.serviceAddress('hello-node-2');
-  ada = await join('ada');
-  bob = await join('bob');
+  ada = await enter('ada');
+  bob = await enter('bob');
   for (const node of mesh.cluster.nodes) listeners.push(await Listener.start(node, SSH_PORT));
   await mesh.apply({
     apiVersion: 'v1',
@@ -173,6 +176,45 @@ describe.each(MODES)('in kube-proxy’s %s mode a device', (mode) => {
   });
 });
 
+test('a token taken from the agent of one node tells nothing about another node, and reads no Secret', async () => {
+  const as = await asAgentOf('node-1');
+  expect(await as('get', 'secrets')).toMatch(/cannot list resource "secrets"/);
+  expect(await as('get', 'meshgateways')).toContain('default');
+  // Not of the status, which kubectl reads before it patches: agents may only write it.
+  const lie = ['patch', '--type=merge', '-p', '{"metadata":{"labels":{"told":"lies"}}}', 'meshgatewaynode'];
+  expect(await as(...lie, 'default.node-2')).toMatch(
+    /denied request: the agent of node node-1 writes .* default\.node-2 is not/,
+  );
+  expect(await as('delete', 'lease', 'default.node-2')).toMatch(/denied request/);
+  expect(await as(...lie, 'default.node-1')).toContain('patched');
+});
+
+/** Runs kubectl in the release's namespace by the token of the agent's pod on a node; tells what it said, whether or not it went well. */
+async function asAgentOf(node: string): Promise<(...argv: readonly string[]) => Promise<string>> {
+  const { cluster } = mesh;
+  const selector = `--selector=app.kubernetes.io/component=agent --field-selector=spec.nodeName=${node}`.split(' ');
+  const pod = await cluster.kubectl(['-n', RELEASE.namespace, 'get', 'pods', ...selector, '-o', 'name']);
+  const bound = ['--bound-object-kind=Pod', `--bound-object-name=${pod.trim().replace('pod/', '')}`];
+  const token = await cluster.kubectl(['-n', RELEASE.namespace, 'create', 'token', 'sallyport-agent', ...bound]);
+  const [{ cluster: server }] = JSON.parse(await cluster.kubectl(['config', 'view', '--raw', '-o', 'json'])).clusters;
+  const kubeconfig = JSON.stringify({
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'lab', cluster: server }],
+    users: [{ name: 'agent', user: { token: token.trim() } }],
+    contexts: [{ name: 'lab', context: { cluster: 'lab', user: 'agent', namespace: RELEASE.namespace } }],
+    'current-context': 'lab',
+  });
+  const folder = await mkdtemp(join(tmpdir(), 'sallyport-agent-'));
+  onTestFinished(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'kubeconfig');
+  await writeFile(file, kubeconfig, { mode: 0o600 });
+  return async (...argv) => {
+    const { stdout, stderr } = await cluster.tryKubectl([`--kubeconfig=${file}`, ...argv]);
+    return `${stdout}${stderr}`;
+  };
+}
+
 /** Every source address of what comes out of the tunnel, before any firewall has looked at it. */
 const WITNESS = `table inet lab_witness {
   set sources { type ipv4_addr; flags dynamic; size 1000; }
@@ -182,7 +224,7 @@ const WITNESS = `table inet lab_witness {
   }
 }`;
 
-async function join(name: string): Promise<Member> {
+async function enter(name: string): Promise<Member> {
   const [laptop, device] = [await mesh.cluster.addLaptop(name), await mesh.addDevice(name)];
   await mesh.join(laptop, device, mesh.cluster.node('node-1').address);
   const peer = await mesh.peer(device);
