@@ -5,18 +5,23 @@ import { type Mesh, must, startMesh, until } from './mesh.ts';
 
 let mesh: Mesh;
 let program: PublishedProgram;
-let ada: JoiningLaptop;
+/** Each with a device and a profile of its own, so that several things can be broken at once: most of the time doctor waits. */
+let laptops: Pool<JoiningLaptop>;
 
-const PEER = { namespace: 'demo', name: 'root-ada' };
 const FILES = '/var/home/.config/sallyport/profiles/lab';
 const SERVICE = '--service hello-node-1.demo';
 const AGAIN = 'sallyport down lab && sallyport up lab';
 
 beforeAll(async () => {
   [mesh, program] = await Promise.all([startMesh('doctor'), PublishedProgram.build()]);
-  ada = new JoiningLaptop(await mesh.cluster.addLaptop('ada'), program);
-  await ada.giveKubeconfig(mesh, 'ada', 'demo');
-  await ada.must('join');
+  const joined: JoiningLaptop[] = [];
+  for (const name of ['ada', 'bob', 'eve']) {
+    const laptop = new JoiningLaptop(await mesh.cluster.addLaptop(name), program);
+    await laptop.giveKubeconfig(mesh, name, 'demo');
+    await laptop.must('join');
+    joined.push(laptop);
+  }
+  laptops = new Pool(joined);
 });
 
 afterAll(async () => {
@@ -24,14 +29,16 @@ afterAll(async () => {
   await program?.remove();
 });
 
+/** Something to do on a laptop, in a shell; or to its MeshPeer. */
+type Act = string | ((peer: { readonly namespace: string; readonly name: string }) => Promise<unknown>);
+
 /** Something that is broken on purpose. `undo` puts it right where doctor's own remedy is not a command that does. */
 interface Situation {
   readonly what: string;
   readonly hop: string;
   readonly why: RegExp;
-  /** On the laptop, in a shell. */
-  readonly breaks: string | (() => Promise<unknown>);
-  readonly undo?: string | (() => Promise<unknown>);
+  readonly breaks: Act;
+  readonly undo?: Act;
   readonly ask?: string;
 }
 
@@ -88,7 +95,7 @@ const SITUATIONS: readonly Situation[] = [
     what: 'a time that is over',
     hop: 'expiry',
     why: /was over/,
-    breaks: () => mesh.patchDevice(PEER, { expiresAt: '2026-01-01T00:00:00Z' }),
+    breaks: (peer) => mesh.patchDevice(peer, { expiresAt: '2026-01-01T00:00:00Z' }),
     undo: readmitted({ expiresAt: null }),
   },
   { what: 'a tunnel that is down', hop: 'supervisor', why: /is down/, breaks: 'sallyport down lab' },
@@ -134,13 +141,14 @@ const SITUATIONS: readonly Situation[] = [
     why: /10\.96\.0\.0\/24 goes to tun9/,
     breaks:
       'ip link add tun9 type veth peer name tun9-peer && ip link set tun9 up && ip route add 10.96.0.0/24 dev tun9',
-    undo: 'ip route delete 10.96.0.0/24 dev tun9',
+    undo: 'ip route delete 10.96.0.0/24 dev tun9; ip link delete tun9',
   },
   {
     what: "another VPN's rule",
     hop: 'other routes',
     why: /10\.96\.0\.10 leave by tun9/,
-    breaks: 'ip route add 10.96.0.10 dev tun9 table 77 && ip rule add to 10.96.0.10 lookup 77',
+    breaks:
+      'ip link add tun9 type veth peer name tun9-peer && ip link set tun9 up && ip route add 10.96.0.10 dev tun9 table 77 && ip rule add to 10.96.0.10 lookup 77',
     undo: 'ip rule delete to 10.96.0.10 lookup 77; ip link delete tun9',
   },
   {
@@ -153,7 +161,7 @@ const SITUATIONS: readonly Situation[] = [
     what: 'a MeshPeer that is suspended',
     hop: 'acceptance',
     why: /suspended/,
-    breaks: () => mesh.patchDevice(PEER, { suspended: true }).then(() => mesh.untilPeer(PEER, 'Accepted', 'False')),
+    breaks: (peer) => mesh.patchDevice(peer, { suspended: true }).then(() => mesh.untilPeer(peer, 'Accepted', 'False')),
     undo: readmitted({ suspended: null }),
   },
   {
@@ -238,8 +246,8 @@ const SITUATIONS: readonly Situation[] = [
   {
     what: 'a MeshPeer that was deleted',
     hop: 'acceptance',
-    why: /no MeshPeer demo\/root-ada/,
-    breaks: () => mesh.deleteDevice(PEER),
+    why: /no MeshPeer demo\/root-(ada|bob|eve)/,
+    breaks: (peer) => mesh.deleteDevice(peer),
   },
 ];
 
@@ -250,56 +258,81 @@ const EMPTY = {
   spec: { selector: { app: 'nobody' }, ports: [{ port: 80 }] },
 };
 
-describe('doctor', () => {
-  test('finds nothing wrong with a laptop of which everything works, with a kubeconfig and without', async () => {
-    const withIt = await examined(SERVICE);
-    expect(withIt.verdict).toBeUndefined();
-    expect(statusOf(withIt, 'acceptance')).toBe('ok');
-    must(await ada.shell('mv ~/.kube/config /var/config'));
-    const without = await ada.sallyport(`doctor ${SERVICE}`);
-    must(await ada.shell('mv /var/config ~/.kube/config'));
-    expect(without).toMatchObject({ code: 0, stdout: expect.stringContaining('All that was looked at works') });
-    console.log(without.stdout);
-  });
+describe('doctor', { concurrent: true }, () => {
+  test('finds nothing wrong with a laptop of which everything works, with a kubeconfig and without', () =>
+    laptops.lend(async (laptop) => {
+      const withIt = await examined(laptop, SERVICE);
+      expect(withIt.verdict).toBeUndefined();
+      expect(statusOf(withIt, 'acceptance')).toBe('ok');
+      must(await laptop.shell('mv ~/.kube/config /var/config'));
+      const without = await laptop.sallyport(`doctor ${SERVICE}`);
+      must(await laptop.shell('mv /var/config ~/.kube/config'));
+      expect(without).toMatchObject({ code: 0, stdout: expect.stringContaining('All that was looked at works') });
+      console.log(without.stdout);
+    }));
 
-  test.each(SITUATIONS)('names $hop for $what, and what mends it', async ({ hop, why, breaks, undo, ask = '' }) => {
-    await done(breaks);
-    const began = performance.now();
-    const { verdict } = await examined(ask);
-    console.log(`${((performance.now() - began) / 1000).toFixed(1)} s: ${verdict?.hop}: ${verdict?.why}`);
-    await done(undo ?? verdict?.mend ?? 'false');
-    expect(verdict).toMatchObject({ hop, status: 'broken', why: expect.stringMatching(why) });
-    await until(
-      'a doctor who finds nothing any more',
-      () => examined(''),
-      (again) => again.verdict === undefined,
-      20,
-    );
-  });
+  test.each(SITUATIONS)('names $hop for $what, and what mends it', ({ hop, why, breaks, undo, ask = '' }) =>
+    laptops.lend(async (laptop) => {
+      await done(laptop, breaks);
+      const began = performance.now();
+      const { verdict } = await examined(laptop, ask);
+      console.log(`${((performance.now() - began) / 1000).toFixed(1)} s: ${verdict?.hop}: ${verdict?.why}`);
+      await done(laptop, undo ?? verdict?.mend ?? 'false');
+      expect(verdict).toMatchObject({ hop, status: 'broken', why: expect.stringMatching(why) });
+      await until(
+        'a doctor who finds nothing any more',
+        () => examined(laptop, ''),
+        (again) => again.verdict === undefined,
+        20,
+      );
+    }),
+  );
 });
 
-async function examined(words: string): Promise<Diagnosis> {
-  const { code, stdout, stderr } = await ada.sallyport(`doctor -o json ${words}`);
+async function examined(laptop: JoiningLaptop, words: string): Promise<Diagnosis> {
+  const { code, stdout, stderr } = await laptop.sallyport(`doctor -o json ${words}`);
   expect(stderr).toBe('');
   const diagnosis = JSON.parse(stdout) as Diagnosis;
   expect(code).toBe(diagnosis.verdict === undefined ? 0 : 3);
   return diagnosis;
 }
 
-async function done(act: string | (() => Promise<unknown>)): Promise<void> {
+async function done(laptop: JoiningLaptop, act: Act): Promise<void> {
   // Whoever is root already needs no sudo, and some machines have none.
-  if (typeof act === 'string') must(await ada.shell(`sudo() { "$@"; }; ${act}`));
-  else await act();
+  if (typeof act === 'string') must(await laptop.shell(`sudo() { "$@"; }; ${act}`));
+  else await act({ namespace: 'demo', name: `root-${laptop.laptop.name}` });
 }
 
 /** Puts fields of the MeshPeer back, and waits until the nodes know it again. */
-function readmitted(spec: object): () => Promise<unknown> {
-  return async () => {
-    await mesh.patchDevice(PEER, spec);
-    await mesh.untilPeer(PEER, 'Programmed');
+function readmitted(spec: object): Act {
+  return async (peer) => {
+    await mesh.patchDevice(peer, spec);
+    await mesh.untilPeer(peer, 'Programmed');
   };
 }
 
 function statusOf({ hops }: Diagnosis, name: string): string | undefined {
   return hops.find(({ hop }) => hop === name)?.status;
+}
+
+/** A few of something that one user at a time may have. */
+class Pool<T> {
+  readonly #free: T[];
+  readonly #waiting: ((one: T) => void)[] = [];
+
+  constructor(all: readonly T[]) {
+    this.#free = [...all];
+  }
+
+  /** Lends one that nobody has, once there is one, for as long as the work lasts. */
+  async lend<R>(work: (one: T) => Promise<R>): Promise<R> {
+    const one = this.#free.pop() ?? (await new Promise<T>((resolve) => this.#waiting.push(resolve)));
+    try {
+      return await work(one);
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free.push(one);
+      else next(one);
+    }
+  }
 }
