@@ -86,7 +86,7 @@ test('an uninstallation without an operator ends at its deadline, with clean nod
 });
 
 test('an uninstallation after a node is gone ends, and names what may be left there', async () => {
-  await install(VALUES);
+  await install([...VALUES, 'cleanup.deadlineSeconds=30']);
   await bothServe();
   await cluster.node('node-2').kill();
   const { said, seconds } = await mesh.uninstall();
@@ -95,7 +95,7 @@ test('an uninstallation after a node is gone ends, and names what may be left th
     /Node node-2 did not clean up .* ip link delete wg-default; nft delete table inet sallyport_default/,
   );
   expect(said).not.toContain('Node node-1');
-  expect(seconds).toBeLessThan(150);
+  expect(seconds).toBeLessThan(90);
   // By now the cluster may know that node-2's pods are gone, and kube-proxy with it.
   await untilAsBefore('node-1', withoutServiceProxy);
 }, 240_000);
