@@ -49,6 +49,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/netns/path.test.ts':
     'a laptop finds the node of its gateway that answers, and moves to it when the one it dialled is gone',
   'test/netns/preshared-keys.test.ts': 'a laptop with a preshared key connects; with a wrong one it does not',
+  'test/netns/rotating-key.test.ts':
+    'a device that changes its key is served by the one that it uses, whenever it dies; revocation ends both at once',
   'test/netns/usermode.test.ts': "the agent's own WireGuard speaks with the real one",
   'test/kernel/bad-network.test.ts': 'the bad network of the tests does what the kernel’s own netem does',
   'test/kernel/node-faults.test.ts': 'the same faults of a node on kernel WireGuard, and without IPv6',
@@ -57,6 +59,7 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/kernel/host.test.ts':
     'the contract of a host, every operation and random walks between plans, on kernel WireGuard',
   'test/kernel/path.test.ts': 'a laptop with kernel WireGuard moves to the node of its gateway that answers',
+  'test/kernel/rotating-key.test.ts': 'a device changes its key over kernel WireGuard',
   'test/kernel/packets.test.ts':
     'packets reach the Services a device may use and nothing else, through kernel WireGuard',
   'test/lab/apiserver-contract.test.ts': 'the fake API server of the tests behaves as the real one',
@@ -84,6 +87,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/lab/restart.test.ts': 'agents, operators and DaemonSets restart, others interfere: laptops go on by themselves',
   'test/lab/revocation.test.ts':
     'whoever is deleted, suspended or expired is out within a second, also with the operator down',
+  'test/lab/rotate.test.ts':
+    'a device changes its key without a failed request, and stays in whenever that is interrupted',
   'test/lab/smoke.test.ts':
     'the lab is a real cluster: pods, Services, DNS, both modes of kube-proxy, a node that dies',
   'test/lab/upgrade.test.ts': 'an upgrade from the version before, and back: addresses stay, traffic goes on',

@@ -209,7 +209,7 @@ export class Agent {
       }
       this.#configurations.follow();
       this.#reporter.changed();
-      this.#keyChanges.follow(this.#options.clock.monotonic() - began);
+      this.#keyChanges.follow(look === 'peers' ? this.#options.clock.monotonic() - began : undefined);
     }
   }
 

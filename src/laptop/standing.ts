@@ -30,3 +30,23 @@ export function withoutPatience(peer: MeshPeer, standing: Standing, seconds: num
   const after = `${seconds} s were not enough for ${standing.text}`;
   return config === undefined ? { kind: 'refused', text: after } : { kind: 'ready', config, but: after };
 }
+
+/** The standing of the key that the peer asks for beside its own, as it is stored now. */
+export function standingOfNextKey(
+  { metadata, status }: MeshPeer,
+  nextPublicKey: string,
+): Exclude<Standing, { readonly kind: 'ready' }> | { readonly kind: 'ready' } {
+  const conditions = status?.conditions ?? [];
+  const [accepted, inUse] = ['Accepted', 'NextKeyInUse'].map((type) => findCondition(conditions, type));
+  if (accepted === undefined || status?.observedGeneration !== metadata.generation)
+    return { kind: 'waiting', text: 'the operator to look at it.' };
+  if (accepted.status === 'False') return { kind: 'refused', text: accepted.message };
+  if (status?.nextPublicKey !== nextPublicKey)
+    return inUse === undefined
+      ? { kind: 'waiting', text: 'the operator to take the next key.' }
+      : { kind: 'refused', text: inUse.message };
+  const programmed = findCondition(conditions, 'Programmed');
+  if (programmed?.status === 'True') return { kind: 'ready' };
+  const missing = programmed?.message ?? 'The gateway nodes have not heard of it yet.';
+  return { kind: 'waiting', text: `the gateway nodes: ${missing}` };
+}

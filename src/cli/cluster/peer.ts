@@ -9,8 +9,10 @@ import type { ConnectedCluster } from './connect.ts';
 
 /** Under this name the API server remembers which fields of a MeshPeer the command line set. */
 const FIELD_MANAGER = 'sallyport-cli';
-const POLL_MS = 100;
-const PATIENCE_S = 30;
+/** How often a MeshPeer is looked at by whoever waits for it, in milliseconds. */
+export const POLL_MS = 100;
+/** How long is waited for the operator, in seconds. */
+export const PATIENCE_S = 30;
 /** A node that is down keeps Programmed from ever being True; the others serve all the same. */
 const PATIENCE_FOR_NODES_S = 10;
 
@@ -43,21 +45,6 @@ export async function applyPeer(
   const owner = wish.owner ?? (there === undefined ? await userName() : there.spec.owner);
   const spec = { publicKey, ...given({ gateways, expiresAt, owner }) };
   return client.apply(meshPeerType, { metadata: { namespace, name }, spec }, { fieldManager: FIELD_MANAGER });
-}
-
-/** The peer with another key; only if it still has the one that is to be replaced. @throws {UserError} */
-export async function changeKey(
-  client: Client,
-  { namespace, name }: Pick<Wish, 'namespace' | 'name'>,
-  { from, to }: { readonly from: PublicKey; readonly to: PublicKey },
-): Promise<MeshPeer> {
-  const there = await client.get(meshPeerType, name, namespace);
-  if (there === undefined) throw gone(namespace, name);
-  if (there.spec.publicKey === to) return there;
-  if (there.spec.publicKey !== from)
-    throw new UserError(`MeshPeer ${namespace}/${name} is another device's by now; join again with: sallyport join`);
-  const patch = { metadata: { resourceVersion: there.metadata.resourceVersion }, spec: { publicKey: to } };
-  return client.patch(meshPeerType, { namespace, name }, patch);
 }
 
 /** Deletes the MeshPeer if it is this device's. Says whether it was there. */
@@ -94,33 +81,13 @@ export async function untilReady(
   }
 }
 
-/** Waits until the operator has taken the key; the gateway nodes hear of it at that same moment. @throws {UserError} */
-export async function untilAccepted(
-  client: Client,
-  { namespace, name, publicKey }: Pick<Wish, 'namespace' | 'name' | 'publicKey'>,
-  say: Say,
-): Promise<void> {
-  for (const began = performance.now(); ; await delay(POLL_MS)) {
-    const peer = await client.get(meshPeerType, name, namespace);
-    if (peer === undefined) throw gone(namespace, name);
-    const standing = standingOf(peer, publicKey);
-    if (standing.kind === 'refused')
-      throw new UserError(`the cluster does not take the new key of ${namespace}/${name}: ${standing.text}`);
-    if (peer.status?.publicKey === publicKey) return;
-    if (performance.now() - began > PATIENCE_S * 1000)
-      throw new UserError(
-        `${PATIENCE_S} s were not enough for ${standing.kind === 'waiting' ? standing.text : 'it'}; repeat: sallyport rotate`,
-      );
-    say('Waiting for the operator to take the new key');
-  }
-}
-
 function impatient(peer: MeshPeer, standing: Standing, seconds: number): Standing {
   const patience = peer.status?.config === undefined ? PATIENCE_S : PATIENCE_FOR_NODES_S;
   return seconds < patience ? standing : withoutPatience(peer, standing, patience);
 }
 
-function gone(namespace: string, name: string): UserError {
+/** What a person is told whose MeshPeer is not there any more. */
+export function gone(namespace: string, name: string): UserError {
   return new UserError(`MeshPeer ${namespace}/${name} was deleted meanwhile; join again with: sallyport join`);
 }
 

@@ -38,7 +38,8 @@ export async function configOfPeer(
   const presharedKey = presharedKeyFile === undefined ? undefined : readPresharedKey(presharedKeyFile);
   const found = await (await connect()).get(meshPeerType, name, namespace);
   if (found === undefined) throw new UserError(`there is no MeshPeer ${peer}; kubectl get meshpeers -A lists them`);
-  if (found.spec.publicKey !== publicKeyOf(privateKey)) {
+  const { publicKey, nextPublicKey } = found.spec;
+  if (![publicKey, nextPublicKey].includes(publicKeyOf(privateKey))) {
     throw new UserError(
       `the private key in ${privateKeyFile} does not belong to MeshPeer ${peer}; name the right file with --private-key, or set the peer's spec.publicKey to ${publicKeyOf(privateKey)}`,
     );

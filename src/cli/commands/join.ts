@@ -122,8 +122,10 @@ function sameOrThrow(before: Profile, now: Pick<Profile, 'server' | 'namespace' 
 
 /** A rotation that broke off may have given the MeshPeer the next key already. */
 function wholeOrThrow(profiles: Profiles, name: string): void {
-  if (profiles.names().includes(name) && profiles.nextPrivateKey(name) !== undefined)
-    throw new UserError(`a change of the key of ${name} was broken off; end it first: sallyport rotate ${name}`);
+  if (profiles.names().includes(name) && profiles.isRotating(name))
+    throw new UserError(
+      `a change of the key of ${name} was broken off; end it first: sallyport rotate ${name}; or, if its MeshPeer is gone, forget it here: sallyport leave ${name} --local`,
+    );
 }
 
 /** The profile's key, made now unless an earlier attempt made it: the private half never leaves this device. */

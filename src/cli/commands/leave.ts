@@ -34,7 +34,9 @@ export async function leave(name: string, options: LeaveOptions): Promise<number
 
 async function deleteInCluster(name: string, profiles: Profiles, options: ClusterOptions): Promise<void> {
   const { namespace, peer, server } = profiles.read(name).profile;
-  const keys = [profiles.privateKey(name), profiles.nextPrivateKey(name)].flatMap((key) => key ?? []).map(publicKeyOf);
+  const keys = [profiles.privateKey(name), profiles.nextPrivateKey(name), profiles.formerPrivateKey(name)]
+    .flatMap((key) => key ?? [])
+    .map(publicKeyOf);
   try {
     const cluster = await connect(options);
     if (cluster.server !== server)

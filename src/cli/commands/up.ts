@@ -34,6 +34,10 @@ export async function up(joined: JoinedProfile, options: UpOptions): Promise<num
   for (const notice of await shadows(joined)) tell(notice);
   if (unanswered.length > 0)
     tell(`No answer yet from gateway ${unanswered.join(', ')}; find out why with: sallyport doctor ${name}`);
+  if (profiles.isRotating(name))
+    tell(
+      `Mind: a change of the key of ${name} was broken off, and both keys are let in; end it with: sallyport rotate ${name}`,
+    );
   return 0;
 }
 

@@ -11,13 +11,13 @@ const PERMISSIONS = 0o777;
 export function lookAtFiles(profiles: Profiles, name: string): FilesFinding {
   try {
     const { profile, configuration } = profiles.read(name);
-    const next = profiles.nextPrivateKey(name);
+    const other = profiles.nextPrivateKey(name) ?? profiles.formerPrivateKey(name);
     return {
       kind: 'read',
       profile,
       configuration,
       key: keyOf(profiles, name),
-      nextPublicKey: next === undefined ? undefined : publicKeyOf(next),
+      otherPublicKey: other === undefined ? undefined : publicKeyOf(other),
       hasPresharedKeyFile: profiles.presharedKeyFile(name) !== undefined,
     };
   } catch (error) {

@@ -21,6 +21,7 @@ const PROFILE = 'profile.json';
 const CONFIGURATION = 'sallyport.conf';
 const PRIVATE_KEY = 'private.key';
 const NEXT_PRIVATE_KEY = 'next-private.key';
+const FORMER_PRIVATE_KEY = 'former-private.key';
 const PRESHARED_KEY = 'preshared.key';
 
 /** Of files, as chown(2) takes it. */
@@ -134,17 +135,46 @@ export class Profiles {
 
   /** The key that a rotation under way changes to: it is kept beside the other until the cluster has taken it. */
   nextPrivateKey(name: string): PrivateKey | undefined {
-    const file = this.#file(name, NEXT_PRIVATE_KEY);
-    return existsSync(file) ? this.#parsed(file, parsePrivateKey) : undefined;
+    return this.#otherKey(name, NEXT_PRIVATE_KEY);
+  }
+
+  /** The key that a rotation under way has changed from: it is kept until the cluster has been told that it is not needed any more. */
+  formerPrivateKey(name: string): PrivateKey | undefined {
+    return this.#otherKey(name, FORMER_PRIVATE_KEY);
+  }
+
+  /** Whether a rotation has begun and not come to its end. */
+  isRotating(name: string): boolean {
+    return [NEXT_PRIVATE_KEY, FORMER_PRIVATE_KEY].some((file) => existsSync(this.#file(name, file)));
   }
 
   writeNextPrivateKey(name: string, key: PrivateKey): void {
     this.#replace(this.#file(name, NEXT_PRIVATE_KEY), `${key}\n`);
   }
 
-  /** The next key becomes the key, in one step. */
+  /** The next key becomes the key, in one step; the one before is kept as the former. */
   takeNextPrivateKey(name: string): void {
+    this.#replace(this.#file(name, FORMER_PRIVATE_KEY), `${this.keys(name).privateKey}\n`);
     renameSync(this.#file(name, NEXT_PRIVATE_KEY), this.#file(name, PRIVATE_KEY));
+  }
+
+  /** The former key becomes the key again, in one step; the one before is kept as the next. */
+  takeFormerPrivateKey(name: string): void {
+    this.writeNextPrivateKey(name, this.keys(name).privateKey);
+    renameSync(this.#file(name, FORMER_PRIVATE_KEY), this.#file(name, PRIVATE_KEY));
+  }
+
+  /** Forgets all but the key. */
+  endRotation(name: string): void {
+    for (const file of [NEXT_PRIVATE_KEY, FORMER_PRIVATE_KEY]) rmSync(this.#file(name, file), { force: true });
+  }
+
+  /** What equals the key itself was left by whoever was broken off between two steps, and counts for nothing. */
+  #otherKey(name: string, of: string): PrivateKey | undefined {
+    const file = this.#file(name, of);
+    if (!existsSync(file)) return undefined;
+    const key = this.#parsed(file, parsePrivateKey);
+    return key === this.privateKey(name) ? undefined : key;
   }
 
   #file(name: string, file: string): string {

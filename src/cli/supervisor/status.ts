@@ -21,6 +21,8 @@ const tunnelStatusSchema = z.object({
   /** Of the supervisor. */
   pid: z.number(),
   device: z.string(),
+  /** Of the private key that the interface has; none while there is no interface. */
+  publicKey: z.exactOptional(z.string()),
   /** RFC 3339: since when the tunnel is up. */
   since: z.string(),
   addresses: z.array(z.string()),

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto';
 import { watch } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { ObservedPeer } from '../../dataplane/wireguard/device.ts';
 import type { Commands } from '../../host/exec.ts';
 import { problemOf } from '../../laptop/acceptable.ts';
 import { newsOf } from '../../laptop/news.ts';
@@ -25,7 +24,7 @@ import { PathKeeper } from '../path/path-keeper.ts';
 import { type FirstToAnswer, raceAll } from '../path/race-all.ts';
 import type { JoinedProfile, Profiles } from '../profiles/profiles.ts';
 import { toldCommands } from '../told-commands.ts';
-import { LinuxTunnel } from '../tunnel/linux-tunnel.ts';
+import { LinuxTunnel, NO_LOOK } from '../tunnel/linux-tunnel.ts';
 import { defaultGateways } from '../tunnel/other-routes.ts';
 import { gatewayStatus } from './gateway-status.ts';
 import { Refresher } from './refresher.ts';
@@ -148,9 +147,9 @@ export class Supervisor {
   /** How it is now. */
   async status(): Promise<TunnelStatus> {
     const { profile, configuration } = this.#joined;
-    const peers = await this.#tunnel.peers(profile.device).catch((error: Error) => {
+    const { publicKey, peers } = await this.#tunnel.look(profile.device).catch((error: Error) => {
       this.#options.log(`the interface does not tell how it is: ${error.message}`);
-      return new Map<PublicKey, ObservedPeer>();
+      return NO_LOOK;
     });
     const standings = this.#keeper?.standings;
     const { refreshedAt } = this.#refresher;
@@ -159,6 +158,7 @@ export class Supervisor {
       profile: profile.name,
       pid: process.pid,
       device: profile.device,
+      ...(publicKey === undefined ? {} : { publicKey }),
       since: this.#since.toISOString(),
       addresses: [...configuration.addresses],
       routes: [...this.#wanted().routes],
@@ -251,13 +251,17 @@ export class Supervisor {
     return profiles.keys(name);
   }
 
-  /** `sallyport rotate` puts another key in the place of the key. */
+  /** `sallyport rotate` puts another key in the place of the key, and back if that does not prove good. */
   #watchKey(signal: AbortSignal): void {
     const { profiles, name } = this.#options;
     const file = profiles.privateKeyFile(name);
     const watcher = watch(dirname(file), { signal }, (_event, changed) => {
       if (changed !== basename(file)) return;
-      this.#sync().catch((error: Error) => this.#notify(`the new key is not taken: ${error.message}`));
+      this.#sync().then(
+        // Asking a gateway begins a session with the new key at once, by which the nodes know that it is in use.
+        () => this.#refresher.wake(),
+        (error: Error) => this.#notify(`the new key is not taken: ${error.message}`),
+      );
     });
     watcher.on('error', (error) => this.#notify(`a new key would not be noticed: ${error.message}`));
   }

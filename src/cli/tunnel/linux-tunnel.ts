@@ -20,6 +20,16 @@ const WIREGUARD_GO = 'wireguard-go';
 
 import { missingProgram } from './missing-program.ts';
 
+/** What an interface tells of itself at a moment. */
+export interface TunnelLook {
+  /** Of the private key that it has. */
+  readonly publicKey?: PublicKey | undefined;
+  readonly peers: ReadonlyMap<PublicKey, ObservedPeer>;
+}
+
+/** What is told of an interface that is not there. */
+export const NO_LOOK: TunnelLook = { peers: new Map() };
+
 /** The tunnel's interface on this Linux machine, by the kernel's WireGuard or, where there is none, wireguard-go as our child. */
 export class LinuxTunnel {
   readonly #commands: Commands;
@@ -41,9 +51,9 @@ export class LinuxTunnel {
     }
   }
 
-  /** Its gateways with their endpoints, handshakes and counters; empty when there is no interface. */
-  async peers(device: string): Promise<ReadonlyMap<PublicKey, ObservedPeer>> {
-    return (await this.#wireguard.dump(device))?.peers ?? new Map();
+  /** Its key and its gateways with their endpoints, handshakes and counters; nothing of these when there is no interface. */
+  async look(device: string): Promise<TunnelLook> {
+    return (await this.#wireguard.dump(device)) ?? NO_LOOK;
   }
 
   /** Takes the interface away, and with it its addresses and routes. */

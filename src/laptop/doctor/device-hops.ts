@@ -73,7 +73,7 @@ function withoutKey(
 
 function usableKey(
   { cluster, name }: Findings,
-  { nextPublicKey }: Read,
+  { otherPublicKey }: Read,
   { mode, file, publicKey }: Extract<KeyFinding, { readonly kind: 'read' }>,
 ): Judgement {
   if ((mode & PRIVATE) !== 0)
@@ -81,12 +81,15 @@ function usableKey(
       `others than its owner may read ${file} (mode ${mode.toString(8).padStart(4, '0')})`,
       `chmod 600 ${file}`,
     );
-  const known = seen(seen(cluster)?.peer)?.spec.publicKey;
-  if (known === undefined) return ok(`it is private; its public half is ${publicKey}`);
-  if (known === publicKey) return ok(`it is private, and the cluster knows its public half ${publicKey}`);
-  if (known === nextPublicKey)
+  const { publicKey: known, nextPublicKey: next } = seen(seen(cluster)?.peer)?.spec ?? {};
+  const brokenOff = `; a rotation was broken off, which ends with: sallyport rotate ${name}`;
+  const half = `${publicKey}${otherPublicKey === undefined && next !== publicKey ? '' : brokenOff}`;
+  if (known === undefined) return ok(`it is private; its public half is ${half}`);
+  if (known === publicKey || next === publicKey)
+    return ok(`it is private, and the cluster knows its public half ${half}`);
+  if (known === otherPublicKey)
     return broken(
-      'the cluster knows the key that a rotation made, which did not come to its end here',
+      'the cluster knows the other key of a rotation that did not come to its end here',
       `sallyport rotate ${name}`,
     );
   return broken(

@@ -36,8 +36,8 @@ export type FilesFinding =
       readonly profile: Profile;
       readonly configuration: ClientConfiguration;
       readonly key: KeyFinding;
-      /** A rotation that did not come to its end left the key that it was changing to. */
-      readonly nextPublicKey: PublicKey | undefined;
+      /** A rotation that did not come to its end left the key that it was changing to, or from. */
+      readonly otherPublicKey: PublicKey | undefined;
       readonly hasPresharedKeyFile: boolean;
     };
 

@@ -48,8 +48,8 @@ function judgedPeer({ cluster, endpoints: tried, name }: Findings, { profile, ke
       `the cluster has no MeshPeer ${id} any more`,
       `sallyport down ${name} && sallyport join --profile ${name}`,
     );
-  const publicKey = key.kind === 'read' ? key.publicKey : peer.spec.publicKey;
-  const standing = standingOf(peer, publicKey);
+  const isKnown = key.kind !== 'read' || key.publicKey === peer.spec.nextPublicKey;
+  const standing = standingOf(peer, isKnown ? peer.spec.publicKey : key.publicKey);
   if (standing.kind === 'refused')
     return broken(`the cluster does not let ${id} in: ${standing.text}`, letIn(peer, describe, name));
   if (standing.kind === 'ready') return ok(`the cluster lets ${id} in, and its gateway nodes know the device`);

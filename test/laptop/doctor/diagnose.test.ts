@@ -114,7 +114,7 @@ const SITUATIONS: readonly Situation[] = [
   {
     what: 'a rotation did not come to its end',
     findings: {
-      files: someFiles({ nextPublicKey: aKey('next') }),
+      files: someFiles({ otherPublicKey: aKey('next') }),
       cluster: theCluster({ peer: found(thePeer({ publicKey: aKey('next') })) }),
     },
     hop: 'key',

@@ -45,7 +45,7 @@ export function someFiles(over: Partial<Read> = {}): Read {
     },
     configuration: aClientConfiguration(),
     key: { kind: 'read', file: '/profiles/private.key', mode: 0o600, publicKey: OWN_KEY },
-    nextPublicKey: undefined,
+    otherPublicKey: undefined,
     hasPresharedKeyFile: false,
     ...over,
   };
