@@ -1,3 +1,4 @@
+import type { Flow } from './nftables/ruleset.ts';
 import type { Operation } from './operation.ts';
 import type { PeerChange } from './wireguard/peer-change.ts';
 
@@ -28,6 +29,8 @@ export function describeOperation(operation: Operation): string {
       return `${peers(operation.changes)} on ${operation.device}`;
     case 'forget-flows':
       return `forget connections from ${operation.sources.length === 1 ? operation.sources[0] : `${operation.sources.length} prefixes`}`;
+    case 'end-flows':
+      return `end connections that are no longer granted: ${flows(operation.flows)}`;
     case 'add-route':
       return `add route ${operation.route.destination} dev ${operation.route.device}`;
     case 'move-route':
@@ -57,6 +60,12 @@ function linkChange(operation: Operation & { readonly kind: 'set-link' }): strin
     ...(operation.up === true ? ['up'] : []),
   ];
   return parts.join(' ');
+}
+
+function flows([first, ...others]: readonly Flow[]): string {
+  if (first === undefined) return 'none';
+  const { protocol, source, destination, port } = first;
+  return `${source} to ${destination} port ${port}/${protocol}${others.length === 0 ? '' : ` and ${others.length} more`}`;
 }
 
 function peers(changes: readonly PeerChange[]): string {

@@ -2,8 +2,8 @@ import type { Family } from '../net/address.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { ProxyMode } from './local-facts.ts';
-import { rulesetDifference } from './nftables/diff.ts';
-import type { ElementChange, Ruleset } from './nftables/ruleset.ts';
+import { endedFlows, rulesetDifference } from './nftables/diff.ts';
+import type { ElementChange, Flow, Ruleset } from './nftables/ruleset.ts';
 import type { Names, NodePlan, NodeState, ObservedInterface } from './node-plan.ts';
 import { type Route, sameRoute } from './routes/route.ts';
 import type { DataplaneChoice, ObservedDevice, ObservedPeer, WantedDevice } from './wireguard/device.ts';
@@ -33,6 +33,8 @@ export type Operation =
   | { readonly kind: 'set-peers'; readonly device: string; readonly changes: readonly PeerChange[] }
   /** Ends the connections that came from these prefixes, which nobody may use any more. */
   | { readonly kind: 'forget-flows'; readonly sources: readonly Cidr[] }
+  /** Ends the connections that were let in one by one and are not any more. */
+  | { readonly kind: 'end-flows'; readonly flows: readonly Flow[] }
   /** A route that is moved replaces ours to the same destination, so that there is one at every moment. */
   | { readonly kind: 'add-route' | 'move-route' | 'remove-route'; readonly route: Route }
   | { readonly kind: 'delete-link'; readonly device: string }
@@ -55,7 +57,7 @@ export function diff(plan: NodePlan, state: NodeState): readonly Operation[] {
   const isGuarded = leftover !== undefined && state.ruleset?.intact === true;
   const forwarding = forwardingSteps(plan, state);
   const turnedOn = isGuarded ? forwarding.map(({ family }) => family) : [];
-  const table = tableSteps(plan.ruleset, state, turnedOn);
+  const table = diffTable(plan.ruleset, state, turnedOn);
   const lost = new Set([own, other].flatMap((one) => (one?.isForeign ? [one.wanted.name] : [])));
   return [
     ...(isGuarded ? [] : table),
@@ -82,6 +84,27 @@ export function diffRoutes(wanted: readonly Route[], observed: readonly Route[])
       .filter(({ destination }) => !moved.has(destination))
       .map((route) => ({ kind: 'remove-route', route }) as const),
   ];
+}
+
+/**
+ * The steps for the table alone. What is no longer let in is ended after the rules have changed, so that it cannot come back.
+ * `turnedOn`: the forwarding that is turned on before it.
+ */
+export function diffTable(
+  ruleset: Ruleset,
+  state: Pick<NodeState, 'ruleset' | 'sysctls'>,
+  turnedOn: readonly Family[] = [],
+): readonly Operation[] {
+  const difference = rulesetDifference(ruleset, state.ruleset);
+  if (difference.kind === 'none') return [];
+  if (difference.kind === 'structure')
+    return [
+      { kind: 'replace-table', ruleset, turnedOn: [...new Set([...state.sysctls.turnedOn, ...turnedOn])].sort() },
+    ];
+  const { changes } = difference;
+  const flows = endedFlows(ruleset, changes);
+  const change: Operation = { kind: 'change-elements', table: ruleset.table, changes };
+  return flows.length === 0 ? [change] : [change, { kind: 'end-flows', flows }];
 }
 
 /** The steps for the peers with these keys only; the cost grows with `touched`, not with the number of peers. */
@@ -151,15 +174,6 @@ function surplusAddresses({ wanted, device }: Adopted): readonly Operation[] {
   return (device?.addresses ?? [])
     .filter((address) => !wanted.addresses.includes(address))
     .map((address) => ({ kind: 'remove-address', device: wanted.name, address }) as const);
-}
-
-/** `turnedOn`: the forwarding that is turned on before it. */
-function tableSteps(ruleset: Ruleset, state: NodeState, turnedOn: readonly Family[]): readonly Operation[] {
-  const difference = rulesetDifference(ruleset, state.ruleset);
-  if (difference.kind === 'none') return [];
-  return difference.kind === 'structure'
-    ? [{ kind: 'replace-table', ruleset, turnedOn: [...new Set([...state.sysctls.turnedOn, ...turnedOn])].sort() }]
-    : [{ kind: 'change-elements', table: ruleset.table, changes: difference.changes }];
 }
 
 function linkSteps(wanted: WantedDevice, observed: ObservedDevice | undefined): readonly Operation[] {

@@ -1,7 +1,7 @@
 import type { ProxyMode } from '../dataplane/local-facts.ts';
 import type { Operation } from '../dataplane/operation.ts';
 import type { Family } from '../net/address.ts';
-import { forgetFlows } from './conntrack.ts';
+import { endFlows, forgetFlows } from './conntrack.ts';
 import { doubtsProxyMode, watchKernel } from './drift.ts';
 import { type Commands, createCommands } from './exec.ts';
 import { readForeignRules } from './foreign-rules.ts';
@@ -121,6 +121,8 @@ async function perform(eyes: Eyes, turnedOn: Set<Family>, step: Operation): Prom
       return wireguard.setPeers(step.device, step.changes);
     case 'forget-flows':
       return forgetFlows(commands, step.sources);
+    case 'end-flows':
+      return endFlows(commands, step.flows);
     case 'add-route':
       return addRoute(commands, step.route);
     case 'move-route':

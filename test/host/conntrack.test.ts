@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { flowSources, forgetFlows } from '../../src/host/conntrack.ts';
+import type { Flow } from '../../src/dataplane/nftables/ruleset.ts';
+import { dialledFlows, endFlows, flowSources, forgetFlows } from '../../src/host/conntrack.ts';
+import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import { ScriptedCommands } from '../support/scripted-commands.ts';
 
@@ -36,6 +38,49 @@ describe('connections of a peer that is gone', () => {
       'conntrack -L -f ipv4',
       'conntrack -D -f ipv4 -s 10.213.0.3/32',
       'conntrack -D -f ipv4 -s 10.214.0.0/24',
+    ]);
+  });
+});
+
+describe('connections that are no longer granted', () => {
+  const flow = (host: number, port = 80): Flow => ({
+    protocol: 'tcp',
+    source: `10.213.0.${host}` as IpAddress,
+    destination: '10.96.0.20' as IpAddress,
+    port,
+  });
+
+  test('are ended by what was dialled, a command each', async () => {
+    const commands = new ScriptedCommands(() => '');
+    const six = { source: 'fd5a:213::16' as IpAddress, destination: 'fd5a:96::20' as IpAddress };
+    await endFlows(commands, [flow(3), { protocol: 'udp', ...six, port: 53 }]);
+    expect(commands.asked).toEqual([
+      'conntrack -D -f ipv4 -p tcp -s 10.213.0.3 -d 10.96.0.20 --dport 80',
+      'conntrack -D -f ipv6 -p udp -s fd5a:213::16 -d fd5a:96::20 --dport 53',
+    ]);
+  });
+
+  test('may be none', async () => {
+    await endFlows(new ScriptedCommands(() => NOTHING), [flow(3)]);
+  });
+
+  test('of many cost one look, and a command for those that are there', async () => {
+    const commands = new ScriptedCommands((line) => (line.includes('-L') ? LISTED : ''));
+    const many = Array.from({ length: 100 }, (_, index) => [flow(index), flow(index, 443)]).flat();
+    await endFlows(commands, many);
+    expect(commands.asked).toEqual([
+      'conntrack -L -f ipv4',
+      'conntrack -D -f ipv4 -p tcp -s 10.213.0.3 -d 10.96.0.20 --dport 80',
+    ]);
+  });
+
+  test('are listed in whatever spelling', () => {
+    const six =
+      'tcp 6 1 src=fd5a:213:0:0:0:0:0:16 dst=fd5a:96:0:0:0:0:0:20 sport=1 dport=80 src=fd5a:1::2 dst=fd5a:1::1';
+    expect([...dialledFlows(`${LISTED}nonsense\n${six}\n`)]).toEqual([
+      'tcp 10.213.0.3 10.96.0.20 80',
+      'udp 10.213.0.250 10.96.0.10 53',
+      'tcp fd5a:213::16 fd5a:96::20 80',
     ]);
   });
 });

@@ -1,7 +1,7 @@
 import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
 import { type ForeignRuleset, NO_FOREIGN_RULES } from '../../src/dataplane/nftables/foreign.ts';
 import { structureDigest } from '../../src/dataplane/nftables/render.ts';
-import type { ElementChange, ObservedRuleset } from '../../src/dataplane/nftables/ruleset.ts';
+import type { ElementChange, Flow, ObservedRuleset } from '../../src/dataplane/nftables/ruleset.ts';
 import type { Names, NodeState } from '../../src/dataplane/node-plan.ts';
 import type { Operation } from '../../src/dataplane/operation.ts';
 import { sameRoute } from '../../src/dataplane/routes/route.ts';
@@ -37,6 +37,8 @@ export class FakeHost implements Host {
   readonly applied: Operation[] = [];
   /** Prefixes whose connections were ended. */
   readonly forgotten: Cidr[] = [];
+  /** Connections that were ended because nothing lets them in any more. */
+  readonly ended: Flow[] = [];
   /** What the next operations of a kind fail with. */
   readonly failures = new Map<Operation['kind'], Error>();
   readonly #watchers = new Set<(what: string) => void>();
@@ -67,6 +69,7 @@ export class FakeHost implements Host {
     if (failure !== undefined) throw failure;
     this.applied.push(operation);
     if (operation.kind === 'forget-flows') this.forgotten.push(...operation.sources);
+    if (operation.kind === 'end-flows') this.ended.push(...operation.flows);
     this.state = afterOperation(this.state, operation);
   }
 
@@ -132,6 +135,7 @@ export function afterOperation(state: NodeState, step: Operation): NodeState {
     case 'remove-route':
       return { ...state, routes: withoutRoute(state, step.route) };
     case 'forget-flows':
+    case 'end-flows':
       return state;
     case 'remove-address':
       return withoutLostRoutes(

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Flow } from '../../src/dataplane/nftables/ruleset.ts';
 import type { NodePlan, NodeState } from '../../src/dataplane/node-plan.ts';
 import { describeOperation, type Operation } from '../../src/dataplane/operation.ts';
 import type { DataplaneChoice } from '../../src/dataplane/wireguard/device.ts';
 import { orderPeerChanges, peerChange } from '../../src/dataplane/wireguard/peer-change.ts';
+import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import type { PublicKey } from '../../src/net/key.ts';
 import { type HostAbilities, type HostUnderTest, observed, performed, predicted } from './host-under-test.ts';
@@ -32,6 +34,7 @@ const KINDS: Readonly<Record<Operation['kind'], true>> = {
   'turn-on-forwarding': true,
   'set-peers': true,
   'forget-flows': true,
+  'end-flows': true,
   'add-route': true,
   'move-route': true,
   'remove-route': true,
@@ -97,6 +100,7 @@ function making({ ruleset, device: { publicKey, addresses } }: NodePlan, datapla
     peerSteps([ALICE, B, [...B, ...A]]),
     peerSteps([ALICE, A, []]),
     { kind: 'forget-flows', sources: ['fd5a:213::16/128'] as Cidr[] },
+    { kind: 'end-flows', flows: [granted(4), granted(6)] },
     ...routes.map((destination) => ({ kind: 'add-route', route: { destination, device } }) as const),
     { kind: 'move-route', route: { destination: '10.99.0.0/24' as Cidr, device } },
     { kind: 'change-elements', table, changes: [services] },
@@ -104,6 +108,12 @@ function making({ ruleset, device: { publicKey, addresses } }: NodePlan, datapla
     { kind: 'set-device', device, listenPort: 51841 },
     { kind: 'set-link', device, mtu: 1380 },
   ];
+}
+
+/** A connection that a device may have had to a Service. */
+function granted(family: 4 | 6): Flow {
+  const [source, destination] = family === 4 ? ['10.213.0.16', '10.96.0.20'] : ['fd5a:213::16', 'fd5a:96::20'];
+  return { protocol: 'tcp', source: source as IpAddress, destination: destination as IpAddress, port: 80 };
 }
 
 function unmaking({ device: { addresses } }: NodePlan): Operation[] {

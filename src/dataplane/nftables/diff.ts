@@ -1,5 +1,6 @@
+import type { IpAddress } from '../../net/address.ts';
 import { structureDigest } from './render.ts';
-import type { ElementChange, NamedSet, ObservedRuleset, Ruleset } from './ruleset.ts';
+import type { ElementChange, Flow, NamedSet, ObservedRuleset, Ruleset } from './ruleset.ts';
 
 /** What brings an observed table to a wanted one: nothing, a change of elements, or a new table. */
 export type RulesetDifference =
@@ -27,6 +28,32 @@ export function remainingChanges(
     const removed = change.removed.filter((element) => present.has(element));
     return added.length + removed.length === 0 ? [] : [{ set: change.set, added, removed }];
   });
+}
+
+/** The connections that nothing lets in any more once these elements have left. */
+export function endedFlows(ruleset: Ruleset, changes: readonly ElementChange[]): readonly Flow[] {
+  const protocols = new Map(ruleset.sets.map(({ name, lets }) => [name, lets]));
+  return changes.flatMap(({ set, removed }) => {
+    const protocol = protocols.get(set);
+    return protocol === undefined ? [] : removed.map((element) => flowOf(protocol, element));
+  });
+}
+
+/** The table after these changes. */
+export function afterChanges(observed: ObservedRuleset, changes: readonly ElementChange[]): ObservedRuleset {
+  const elements = new Map(observed.elements);
+  for (const { set, added, removed } of changes) {
+    const present = new Set(elements.get(set));
+    for (const element of removed) present.delete(element);
+    for (const element of added) present.add(element);
+    elements.set(set, [...present]);
+  }
+  return { ...observed, elements };
+}
+
+function flowOf(protocol: Flow['protocol'], element: string): Flow {
+  const [source = '', destination = '', port = ''] = element.split(' . ');
+  return { protocol, source: source as IpAddress, destination: destination as IpAddress, port: Number(port) };
 }
 
 function elementChange(set: NamedSet, observed: readonly string[]): readonly ElementChange[] {

@@ -1,5 +1,4 @@
-import type { Family } from '../../net/address.ts';
-import { addressBits } from '../../net/address.ts';
+import { addressBits, type Family, type IpAddress } from '../../net/address.ts';
 import { type Cidr, cidrBase, cidrFamily, cidrLength } from '../../net/cidr.ts';
 
 /** What one field of a set's element is. */
@@ -16,6 +15,8 @@ export interface NamedSet {
   readonly timeout?: string | undefined;
   /** In the spelling in which nft lists them; a host prefix is a plain address (`cidrElement`). */
   readonly elements: readonly string[];
+  /** Where an element `source . destination . port` lets connections of this protocol in, which end when it leaves. */
+  readonly lets?: 'tcp' | 'udp' | undefined;
 }
 
 /** A rule as nft reads it. The comment reaches `nft list ruleset`, for the person who looks there; at most 127 bytes. */
@@ -63,6 +64,14 @@ export interface ElementChange {
   readonly set: string;
   readonly added: readonly string[];
   readonly removed: readonly string[];
+}
+
+/** Connections of one device to one port, by what it dialled. */
+export interface Flow {
+  readonly protocol: 'tcp' | 'udp';
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  readonly port: number;
 }
 
 /** The prefix as an element of an interval set, spelt as nft lists it. */
