@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { meshAccessSpecSchema } from '../src/api/meshaccess.ts';
 import { meshGatewaySpecSchema } from '../src/api/meshgateway.ts';
 import { meshPeerSpecSchema } from '../src/api/meshpeer.ts';
 import { keyOf } from '../src/api/resource.ts';
@@ -46,12 +47,14 @@ describe.each(STORY_LIST.map((one) => [one.name, one] as const))('%s', (name, on
 
 /** What must not depend on the order of decisions; only which gateway came first to which address may. */
 function outcome({ cluster, nodes }: Story) {
-  const answers = [...cluster.gateways.values(), ...cluster.peers.values()].map(({ kind, metadata, status }) => [
-    kind,
-    keyOf(metadata),
-    kind === 'MeshPeer' ? status?.addresses : undefined,
-    status?.conditions?.map(({ type, status, reason }) => `${type} ${status} ${reason}`),
-  ]);
+  const answers = [...cluster.gateways.values(), ...cluster.peers.values(), ...cluster.accesses.values()].map(
+    ({ kind, metadata, status }) => [
+      kind,
+      keyOf(metadata),
+      kind === 'MeshPeer' && status !== undefined && 'addresses' in status ? status.addresses : undefined,
+      status?.conditions?.map(({ type, status, reason }) => `${type} ${status} ${reason}`),
+    ],
+  );
   return { answers, peers: [...nodes].map(([node, { gateway, plan }]) => [node, gateway, plan.device.peers]) };
 }
 
@@ -147,6 +150,7 @@ describe('every field occurs in some story', () => {
   test.each([
     ['MeshPeer', meshPeerSpecSchema],
     ['MeshGateway', meshGatewaySpecSchema],
+    ['MeshAccess', meshAccessSpecSchema],
   ])('of %s', (kind, schema) => {
     const leaves = leavesOf(z.toJSONSchema(schema, { io: 'input' }), 'spec');
     expect(leaves.length).toBeGreaterThan(5);

@@ -18,7 +18,8 @@ export const CLUSTER_COMMANDS = {
   describe: 'kubectl describe meshpeer ada-laptop -n demo',
   revoke: 'kubectl delete meshpeer ada-laptop -n demo',
   uninstall: 'helm uninstall sallyport --namespace sallyport-system',
-  definitions: 'kubectl delete crd meshpeers.sallyport.dev meshgateways.sallyport.dev meshgatewaynodes.sallyport.dev',
+  definitions:
+    'kubectl delete crd meshpeers.sallyport.dev meshgateways.sallyport.dev meshgatewaynodes.sallyport.dev meshaccesses.sallyport.dev',
 } as const;
 
 export const LAPTOP_COMMANDS = {

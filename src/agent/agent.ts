@@ -19,6 +19,7 @@ import type { Log } from '../runtime/log.ts';
 import { DeviceConfigurations, type Listen } from './device-configurations.ts';
 import { failureOf } from './failure.ts';
 import { ForeignRules } from './foreign-rules.ts';
+import { type AccessStores, GrantedAccess } from './granted-access.ts';
 import { KeyChanges } from './key-changes.ts';
 import { forgetNode } from './leave.ts';
 import { NodeSync, type Turn } from './node-sync.ts';
@@ -34,6 +35,8 @@ export interface AgentOptions {
   readonly identity: string;
   readonly gateways: Store<MeshGateway>;
   readonly peers: Store<MeshPeer>;
+  /** Begins to follow what grants access; called when the gateway first denies by default. */
+  readonly followAccess: () => AccessStores;
   readonly client: Client;
   readonly host: Host;
   readonly probe: Pick<ServiceProbe, 'run' | 'close'>;
@@ -59,6 +62,7 @@ const RETRY_MS = [1_000, 2_000, 5_000, 10_000, 30_000] as const;
  */
 export class Agent {
   readonly #options: AgentOptions;
+  readonly #access: GrantedAccess;
   readonly #sync: NodeSync;
   readonly #wake = new Wake();
   readonly #reporter: Reporter;
@@ -74,7 +78,12 @@ export class Agent {
 
   constructor(options: AgentOptions) {
     this.#options = options;
-    this.#sync = new NodeSync({ ...options, onOperation: (operation) => this.#logOperation(operation) });
+    this.#access = new GrantedAccess(options.followAccess, () => this.#takeGrants());
+    this.#sync = new NodeSync({
+      ...options,
+      access: this.#access,
+      onOperation: (operation) => this.#logOperation(operation),
+    });
     this.#reporter = new Reporter({
       ...options,
       status: (before) => this.#status(before),
@@ -109,7 +118,10 @@ export class Agent {
   /** Why the agent does not serve; undefined when it does. */
   notReady(): string | undefined {
     if (this.#failure !== undefined) return this.#failure.message;
-    return this.#sync.appliedResourceVersion === undefined ? 'the first plan has not been applied yet' : undefined;
+    if (this.#sync.appliedResourceVersion !== undefined) return undefined;
+    return this.#sync.waitsForGrants
+      ? 'not every MeshAccess, Service and Namespace has been seen yet, so the node stays as it is'
+      : 'the first plan has not been applied yet';
   }
 
   /** Whether the node holds nothing of the gateway any more. */
@@ -248,11 +260,17 @@ export class Agent {
     clock.timer(wait, () => this.#wake.wish('all'));
   }
 
+  #takeGrants(): void {
+    this.#sync.grantsChanged();
+    this.#armExpiry();
+    this.#wake.wish(this.#sync.appliedResourceVersion === undefined ? 'all' : 'touched');
+  }
+
   /** One timer for the next expiry: revocation must not depend on anybody telling. */
   #armExpiry(): void {
     const { clock } = this.#options;
     this.#cancelExpiry();
-    const next = this.#sync.table.nextExpiry();
+    const next = Math.min(this.#sync.table.nextExpiry(), this.#access.nextEnd(clock.now()));
     if (next === Number.POSITIVE_INFINITY) return;
     this.#cancelExpiry = clock.timer(next - clock.now(), () => {
       this.#sync.takeExpiry();

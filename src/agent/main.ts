@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto';
+
+import { meshAccessType } from '../api/meshaccess.ts';
 import { meshGatewayType } from '../api/meshgateway.ts';
 import { meshPeerType } from '../api/meshpeer.ts';
 import { PRIVATE_KEY_ENTRY } from '../api/names.ts';
@@ -9,6 +11,7 @@ import { createEventRecorder } from '../k8s/events.ts';
 import { loadConnection } from '../k8s/kubeconfig.ts';
 import { type ReflectorNotice, startReflector } from '../k8s/reflector.ts';
 import { createTransport, type Transport } from '../k8s/transport.ts';
+import { followedNamespaceType, followedServiceType } from '../mesh/access/followed.ts';
 import { membershipOf } from '../mesh/members.ts';
 import { nodeNames } from '../mesh/node.ts';
 import { parseAddress } from '../net/address.ts';
@@ -59,6 +62,11 @@ async function serve(settings: Settings): Promise<void> {
   const gateways = startReflector(transport, meshGatewayType, following).store;
   const followedPeer = { ...meshPeerType, parse: (raw: unknown) => membershipOf(meshPeerType.parse(raw)) };
   const peers = startReflector(transport, followedPeer, following).store;
+  const followAccess = () => ({
+    accesses: startReflector(transport, meshAccessType, following).store,
+    services: startReflector(transport, followedServiceType, following).store,
+    namespaces: startReflector(transport, followedNamespaceType, following).store,
+  });
   const events = createEventRecorder(client, {
     controller: 'sallyport.dev/agent',
     instance: pod,
@@ -68,7 +76,19 @@ async function serve(settings: Settings): Promise<void> {
   const keys = keyPairFrom(randomBytes(32));
   const host = createLinuxHost({ node, ...HOST_PATHS });
   const probe = new ServiceProbe({ keys, service: settings.service, clock: systemClock, randomBytes });
-  const context = { gateway, node, namespace, identity: pod, gateways, peers, client, host, probe, events };
+  const context = {
+    gateway,
+    node,
+    namespace,
+    identity: pod,
+    gateways,
+    peers,
+    followAccess,
+    client,
+    host,
+    probe,
+    events,
+  };
   const listen: Listen = (options) => new ConfigurationListeners(options);
   const agent = new Agent({ ...context, listen, probeKey: keys.publicKey, clock: systemClock, log });
   await serveHealth({ ...HEALTH, notReady: () => agent.notReady(), signal });

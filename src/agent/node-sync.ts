@@ -1,9 +1,11 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { MeshGateway } from '../api/meshgateway.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
 import type { ObjectKey } from '../api/resource.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
+import { afterChanges } from '../dataplane/nftables/diff.ts';
 import type { Names, NodePlan, NodeState } from '../dataplane/node-plan.ts';
-import { diff, diffPeers, type Operation } from '../dataplane/operation.ts';
+import { diff, diffPeers, diffTable, type Operation } from '../dataplane/operation.ts';
 import type { ObservedPeer, WantedPeer } from '../dataplane/wireguard/device.ts';
 import type { Host } from '../host/host.ts';
 import type { Change, Store } from '../k8s/store.ts';
@@ -12,6 +14,7 @@ import { PeerTable } from '../mesh/peer-table.ts';
 import type { Topology } from '../mesh/topology.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { GrantedAccess } from './granted-access.ts';
 import { JudgedGateways } from './judged-gateways.ts';
 import { clearNode } from './leave.ts';
 
@@ -20,6 +23,7 @@ export interface NodeSyncOptions {
   /** All of them, because a device's configuration names each that lets it in. */
   readonly gateways: Store<MeshGateway>;
   readonly peers: Store<MeshPeer>;
+  readonly access: Pick<GrantedAccess, 'isKnown' | 'grants' | 'ended'>;
   readonly host: Host;
   readonly clock: Clock;
   readonly probeKey: PublicKey;
@@ -56,6 +60,9 @@ export class NodeSync {
   readonly #touched = new Set<PublicKey>();
   #observed = new Map<PublicKey, ObservedPeer>();
   #hasNewKeys = true;
+  #hasNewGrants = true;
+  /** How many grants had ended by themselves when they were last looked at. */
+  #ended = 0;
   /** The last plan that was carried out whole, peers aside: what differs from it again was changed by another hand. */
   #carriedOut: string | undefined;
 
@@ -77,7 +84,18 @@ export class NodeSync {
   }
 
   get hasTouched(): boolean {
-    return this.#touched.size > 0;
+    return this.#touched.size > 0 || this.#hasNewGrants;
+  }
+
+  /** Whether the node stays as it is but for who is revoked, because not everything that grants access has been seen yet. */
+  get waitsForGrants(): boolean {
+    const current = this.topology();
+    return current !== undefined && !this.#options.access.isKnown(current);
+  }
+
+  /** Says that what is granted may have changed; the next sync carries it out. */
+  grantsChanged(): void {
+    this.#hasNewGrants = true;
   }
 
   /** Peers whose present preshared key is not in the interface: they are not let in, or still by the one before. */
@@ -99,13 +117,18 @@ export class NodeSync {
   }
 
   /** Takes a peer's change in; the next sync carries it out. */
-  takePeer({ key, after }: Change<MeshPeer>): void {
-    for (const publicKey of this.table.set(key, after, this.#options.clock.now())) this.#touched.add(publicKey);
+  takePeer({ key, before, after }: Change<MeshPeer>): void {
+    this.#touch(this.table.set(key, after, this.#options.clock.now()));
+    if (!isDeepStrictEqual(before && wornBy(before), after && wornBy(after))) this.#hasNewGrants = true;
   }
 
   /** Takes out whoever has expired; the next sync carries it out. Whoever looks anew asks too: no timer notices a clock that was set. */
   takeExpiry(): void {
-    for (const publicKey of this.table.expire(this.#options.clock.now())) this.#touched.add(publicKey);
+    const now = this.#options.clock.now();
+    this.#touch(this.table.expire(now));
+    const ended = this.#options.access.ended(now);
+    if (ended !== this.#ended) this.#hasNewGrants = true;
+    this.#ended = ended;
   }
 
   /** Observes everything and mends whatever differs. */
@@ -121,12 +144,14 @@ export class NodeSync {
     this.#takeHandshakes();
     const current = this.topology();
     if (current === undefined) return this.#revoke(this.#observed.keys());
+    this.table.pin(probePeer(this.#options.probeKey, current.pool));
+    if (this.waitsForGrants) return this.#revoke(this.#observed.keys());
     const version = this.#options.peers.lastResourceVersion;
     const hadTouched = this.hasTouched;
-    this.table.pin(probePeer(this.#options.probeKey, current.pool));
-    const plan = planNode(current, { facts, peers: this.table.wanted });
+    const plan = this.#plan(current, facts);
     const operations = diff(plan, state);
     this.#touched.clear();
+    this.#hasNewGrants = false;
     await this.#carryOut(operations);
     if (operations.length > 0) await this.#lookAgain();
     const mended = operations.length > 0 && !hadTouched && this.#carriedOut === fixedPart(plan);
@@ -143,15 +168,18 @@ export class NodeSync {
     this.takeExpiry();
     this.#takeHandshakes();
     const hadTouched = this.hasTouched;
+    const granted = await this.#syncGrants();
     const { operations } = await this.#syncKeys(new Set([...this.table.wanted.keys(), ...this.#observed.keys()]));
-    return { operations, mended: operations.length > 0 && !hadTouched };
+    return { operations: [...granted, ...operations], mended: operations.length > 0 && !hadTouched };
   }
 
   /** Carries out what changed among the peers since the last sync. */
   async syncTouched(): Promise<Turn> {
     if (this.state?.device === undefined) return NOTHING;
     await this.#takePresharedKeys();
-    return this.#syncKeys(new Set(this.#touched));
+    const granted = await this.#syncGrants();
+    const { operations, mended } = await this.#syncKeys(new Set(this.#touched));
+    return { operations: [...granted, ...operations], mended };
   }
 
   /** Puts out who is revoked and changes nothing else: for as long as anything else fails. */
@@ -174,11 +202,44 @@ export class NodeSync {
   async #takePresharedKeys(): Promise<void> {
     if (!this.#hasNewKeys) return;
     this.#hasNewKeys = false;
-    for (const publicKey of this.table.mount(await this.#options.host.presharedKeys())) this.#touched.add(publicKey);
+    this.#touch(this.table.mount(await this.#options.host.presharedKeys()));
+  }
+
+  #touch(keys: Iterable<PublicKey>): void {
+    for (const publicKey of keys) {
+      this.#touched.add(publicKey);
+      this.#hasNewGrants = true;
+    }
+  }
+
+  #plan(topology: Topology, facts: LocalFacts): NodePlan {
+    const grants = this.#options.access.grants(topology, this.table, this.#options.clock.now());
+    return planNode(topology, { facts, peers: this.table.wanted, grants });
+  }
+
+  /**
+   * Carries out what changed among the grants, trusting what was last seen of the table: one transaction of the elements that
+   * changed. Before the peers, so that nobody who gets an address finds the grants of whoever had it.
+   */
+  async #syncGrants(): Promise<readonly Operation[]> {
+    const { facts, state } = this;
+    const current = this.topology();
+    if (!this.#hasNewGrants || current === undefined || facts === undefined || state?.ruleset === undefined) return [];
+    if (this.waitsForGrants) return [];
+    this.#hasNewGrants = false;
+    const plan = this.#plan(current, facts);
+    const operations = diffTable(plan.ruleset, state);
+    const changes = operations.flatMap((step) => (step.kind === 'change-elements' ? step.changes : []));
+    // Another kind of table is for a look at everything, which whatever made it so has wished for.
+    if (changes.length === 0) return [];
+    await this.#carryOut(operations);
+    this.state = { ...state, ruleset: afterChanges(state.ruleset, changes) };
+    this.#carriedOut = fixedPart(plan);
+    return operations;
   }
 
   async #syncKeys(keys: ReadonlySet<PublicKey>): Promise<Turn> {
-    if (this.topology() === undefined) return this.#revoke(keys);
+    if (this.topology() === undefined || this.waitsForGrants) return this.#revoke(keys);
     const version = this.#options.peers.lastResourceVersion;
     const operations = await this.#carryOutPeers(this.table.wanted, keys);
     this.appliedResourceVersion = version;
@@ -227,6 +288,11 @@ function carriedOut(
   before: ObservedPeer = { publicKey, allowedIPs, latestHandshake: 0, receivedBytes: 0, sentBytes: 0 },
 ): ObservedPeer {
   return { ...before, allowedIPs, presharedKey: presharedKey?.fingerprint };
+}
+
+/** What of a peer grants ask for, besides whether it is let in. */
+function wornBy({ metadata, spec }: MeshPeer): unknown {
+  return [metadata.labels, spec.owner];
 }
 
 /** A plan without its peers, which follow the resources from moment to moment. */

@@ -52,6 +52,19 @@ export const REASONS = {
     ServicesReachable: ['ProbeSucceeded', 'ProbeFailed', 'NotProbed'],
     Ready: ['Ready', 'NotAccepted', 'NotProgrammed', 'NoEndpoint', 'NotProbed', 'ServicesUnreachable', 'CleaningUp'],
   },
+  MeshAccess: {
+    Accepted: ['Accepted', 'InvalidSpec', 'Expired'],
+    Resolved: [
+      'Resolved',
+      'PartlyResolved',
+      'NoMatchingPeers',
+      'NoMatchingServices',
+      'NoSuchPort',
+      'NoClusterIP',
+      'NotAccepted',
+    ],
+    Enforced: ['Enforced', 'AllowedAnyway', 'NoGateway', 'NotAccepted'],
+  },
   MeshGatewayNode: {
     InterfaceUp: [
       'KernelWireGuard',

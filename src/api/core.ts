@@ -47,7 +47,14 @@ const serviceSchema = z.object({
       clusterIPs: z.array(z.string()).default([]),
       type: z.string().optional(),
       ports: z
-        .array(z.object({ port: z.number(), protocol: z.string().default('TCP'), nodePort: z.number().optional() }))
+        .array(
+          z.object({
+            name: z.string().optional(),
+            port: z.number(),
+            protocol: z.string().default('TCP'),
+            nodePort: z.number().optional(),
+          }),
+        )
         .default([]),
     })
     .prefault({}),

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { Family } from '../net/address.ts';
 import type { PrinterColumn } from './columns.ts';
 import type { CelRule } from './fields.ts';
+import { meshAccessColumns, meshAccessSchema, meshAccessType } from './meshaccess.ts';
 import { meshGatewayColumns, meshGatewayRules, meshGatewaySchema, meshGatewayType } from './meshgateway.ts';
 import { meshGatewayNodeColumns, meshGatewayNodeSchema, meshGatewayNodeType } from './meshgatewaynode.ts';
 import { meshPeerColumns, meshPeerSchema, meshPeerType } from './meshpeer.ts';
@@ -67,6 +68,13 @@ const KINDS: readonly Kind[] = [
     rules: meshGatewayRules,
   },
   { type: meshPeerType, schema: meshPeerSchema, shortName: 'sppeer', columns: meshPeerColumns, rules: [] },
+  {
+    type: meshAccessType,
+    schema: meshAccessSchema,
+    shortName: 'spaccess',
+    columns: meshAccessColumns,
+    rules: [],
+  },
   {
     type: meshGatewayNodeType,
     schema: meshGatewayNodeSchema,

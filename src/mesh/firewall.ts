@@ -3,6 +3,9 @@ import { type Chain, cidrElement, type NamedSet, type Rule, type Ruleset } from 
 import { addressFamily, type Family, type IpAddress } from '../net/address.ts';
 import { probeAddress } from '../net/allocate.ts';
 import { type Cidr, cidrFamily, normalizeCidrs } from '../net/cidr.ts';
+import type { Grant } from './access/access.ts';
+import type { Layer4 } from './access/resolve.ts';
+import { grantSet, grantSets } from './access/sets.ts';
 import { arrivalChain, arrivalSets } from './arrivals.ts';
 import { CONFIGURATION_PORT } from './client-configuration.ts';
 import { INTERNET } from './internet.ts';
@@ -24,13 +27,13 @@ export interface FirewallInput {
   /** The cluster's DNS Services, which stay reachable when access is denied by default. */
   readonly dnsServers: readonly IpAddress[];
   readonly accessDefault: 'Allow' | 'Deny';
+  /** What single devices may reach when access is denied by default. */
+  readonly grants: Iterable<Grant>;
   readonly peerToPeer: 'Allow' | 'Deny';
   readonly proxyMode: ProxyMode;
   /** Of the interfaces. */
   readonly listenPorts: readonly number[];
 }
-
-type Layer4 = 'tcp' | 'udp';
 
 /**
  * Conntrack takes up a TCP connection that it does not know in the middle, and the proxy may bring it to the very socket it had
@@ -59,9 +62,11 @@ function sets(input: FirewallInput): readonly NamedSet[] {
     ...prefixes('services', input.serviceCidrs),
     ...prefixes('routed', input.routedCidrs),
     ...addresses('gateway', input.gatewayAddresses),
-    ...bothProtocols((l4) => grants(l4, input.dnsServers)).flat(),
+    ...bothProtocols((l4) => granted(l4, input.dnsServers)).flat(),
     ...(input.keptFromInternet === undefined ? [] : prefixes('kept', input.keptFromInternet)),
-    ...(input.accessDefault === 'Deny' ? addresses('probe', input.pool.map(probeAddress)) : []),
+    ...(input.accessDefault === 'Deny'
+      ? [...addresses('probe', input.pool.map(probeAddress)), ...grantSets(input.grants)]
+      : []),
     ...(input.second === undefined ? [] : arrivalSets()),
   ];
 }
@@ -166,9 +171,13 @@ function anyOf(values: readonly (string | number)[]): string {
 function access({ accessDefault }: FirewallInput): readonly Rule[] {
   const all = ({ ip, n }: Words) => ({ text: `ct original ${ip} daddr @services${n} ct status dnat accept` });
   const granted = bothFamilies(({ ip, n }) =>
-    bothProtocols((l4) => ({
-      text: `meta l4proto ${l4} ct original ${ip} daddr . ct original proto-dst @granted_${l4}${n} ct status dnat accept`,
-    })),
+    bothProtocols((l4) => {
+      const dialled = `ct original ${ip} daddr . ct original proto-dst`;
+      return [
+        { text: `meta l4proto ${l4} ${dialled} @granted_${l4}${n} ct status dnat accept` },
+        { text: `meta l4proto ${l4} ${ip} saddr . ${dialled} @${grantSet(l4, n)} ct status dnat accept` },
+      ];
+    }).flat(),
   );
   return accessDefault === 'Allow' ? bothFamilies(all) : [...granted.flat(), ...probed()];
 }
@@ -208,11 +217,14 @@ function localServices({ proxyMode, accessDefault }: FirewallInput): readonly Ru
       text: `${ip} daddr @services${n} fib daddr type local accept`,
       comment: 'ipvs',
     }));
+  const comment = 'Services on the node itself';
   return bothFamilies(({ ip, n }) =>
-    bothProtocols((l4) => ({
-      text: `${ip} daddr . ${l4} dport @granted_${l4}${n} fib daddr type local accept`,
-      comment: 'Services on the node itself',
-    })),
+    bothProtocols((l4) => {
+      const dialled = `${ip} daddr . ${l4} dport`;
+      const all = { text: `${dialled} @granted_${l4}${n} fib daddr type local accept`, comment };
+      const own = { text: `${ip} saddr . ${dialled} @${grantSet(l4, n)} fib daddr type local accept`, comment };
+      return accessDefault === 'Deny' ? [all, own] : [all];
+    }).flat(),
   ).flat();
 }
 
@@ -232,8 +244,8 @@ function addresses(name: string, all: readonly IpAddress[]): readonly NamedSet[]
   }));
 }
 
-/** Which port of which Service every peer may reach whatever the default: so far, the cluster's DNS. */
-function grants(l4: Layer4, dnsServers: readonly IpAddress[]): readonly NamedSet[] {
+/** Which port of which Service every peer may reach whatever the default: the cluster's DNS. */
+function granted(l4: Layer4, dnsServers: readonly IpAddress[]): readonly NamedSet[] {
   return eachFamily((family) => ({
     name: `granted_${l4}${family}`,
     type: [addressType(family), 'inet_service'],

@@ -38,16 +38,16 @@ export function memberOf(gateway: string, peer: MeshPeer, now: number): Member |
 }
 
 /**
- * What of a peer may turn its membership: the same member as the whole peer, in half the memory. An agent holds every peer of the
+ * What of a peer may turn its membership and what it is granted: the same member as the whole peer, in half the memory. An agent holds every peer of the
  * cluster and has no use for configurations, and what makes a peer's status long is for people.
  */
 export function membershipOf({ apiVersion, kind, metadata, spec, status }: MeshPeer): MeshPeer {
-  const { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp } = metadata;
+  const { name, namespace, labels, uid, resourceVersion, creationTimestamp, deletionTimestamp } = metadata;
   const { publicKey, nextPublicKey, presharedKeyVersion, addresses, gateways, conditions = [] } = status ?? {};
   return {
     apiVersion,
     kind,
-    metadata: { name, namespace, uid, resourceVersion, creationTimestamp, deletionTimestamp },
+    metadata: { name, namespace, labels, uid, resourceVersion, creationTimestamp, deletionTimestamp },
     spec,
     status: {
       publicKey,

@@ -2,7 +2,7 @@ import { type Condition, type ConditionKind, conditionsFrom, type Verdict, verdi
 import { timestamp } from '../api/timestamp.ts';
 
 /** Kinds that people write, and may therefore write wrongly. */
-export type WrittenKind = Extract<ConditionKind, 'MeshPeer' | 'MeshGateway'>;
+export type WrittenKind = Extract<ConditionKind, 'MeshPeer' | 'MeshGateway' | 'MeshAccess'>;
 
 /** An object that cannot be read as its kind, as far as it can be read. */
 export interface Unreadable {
@@ -15,9 +15,18 @@ export interface Unreadable {
 /** What is told of an object that nobody can read. `now` is in milliseconds since the epoch. */
 export function judgeUnreadable({ kind, generation, problem }: Unreadable, now: number): readonly Condition[] {
   const time = timestamp(now);
-  return kind === 'MeshPeer'
-    ? conditionsFrom(ofPeer(problem), [], generation, time)
-    : conditionsFrom(ofGateway(problem), [], generation, time);
+  if (kind === 'MeshPeer') return conditionsFrom(ofPeer(problem), [], generation, time);
+  if (kind === 'MeshAccess') return conditionsFrom(ofAccess(problem), [], generation, time);
+  return conditionsFrom(ofGateway(problem), [], generation, time);
+}
+
+function ofAccess(problem: string): readonly Verdict<'MeshAccess'>[] {
+  const message = `This MeshAccess cannot be read, so nothing is granted; mend it and apply it again: ${problem}.`;
+  return [
+    verdict('MeshAccess', 'Accepted', 'False', 'InvalidSpec', message),
+    verdict('MeshAccess', 'Resolved', 'False', 'NotAccepted', 'Nothing is granted; see Accepted.'),
+    verdict('MeshAccess', 'Enforced', 'False', 'NotAccepted', 'Nothing is granted; see Accepted.'),
+  ];
 }
 
 function ofPeer(problem: string): readonly Verdict<'MeshPeer'>[] {

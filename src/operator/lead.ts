@@ -1,3 +1,4 @@
+import { meshAccessType } from '../api/meshaccess.ts';
 import { meshGatewayType } from '../api/meshgateway.ts';
 import { meshPeerType } from '../api/meshpeer.ts';
 import type { Client } from '../k8s/client.ts';
@@ -11,6 +12,7 @@ import { applyCrds } from './apply-crds.ts';
 import type { OperatorConfig } from './config.ts';
 import { KubeadmConfig } from './kubeadm-config.ts';
 import { MeshState } from './mesh-state.ts';
+import { reconcileAccess } from './meshaccess.ts';
 import { reconcileGateway } from './meshgateway.ts';
 import { reconcilePeer } from './meshpeer.ts';
 import { reconcilePresharedKeys } from './preshared-keys.ts';
@@ -57,6 +59,7 @@ async function decide(leadership: Leadership, leading: AbortSignal): Promise<voi
   const stores = await startStores({ transport, client }, namespace, { signal: leading, clock, onNotice });
   teller.follow(meshPeerType, stores.peers);
   teller.follow(meshGatewayType, stores.gateways);
+  teller.follow(meshAccessType, stores.accesses);
   const state = new MeshState(stores, { pool: config.pool, namespace }, clock);
   const children = new AppliedChildren(client);
   const gatewayContext = {
@@ -85,10 +88,16 @@ async function decide(leadership: Leadership, leading: AbortSignal): Promise<voi
     clock,
     onRun: (run) => tell(log, 'preshared keys of MeshGateway', run),
   });
-  connect(stores, state, { peers, gateways, presharedKeys }, clock);
+  const accessContext = { ...leadership, accesses: stores.accesses, world: state.access, state };
+  const accesses = createController({
+    reconcile: (key) => reconcileAccess(key, accessContext),
+    clock,
+    onRun: (run) => tell(log, 'MeshAccess', run),
+  });
+  connect(stores, state, { peers, gateways, presharedKeys, accesses }, clock);
   for (const controller of [gateways, presharedKeys]) controller.watch(stores.gateways, ({ key }) => [key]);
   log.info({ peers: stores.peers.size, gateways: stores.gateways.size }, 'leading');
-  await Promise.all([gateways, peers, presharedKeys].map((controller) => controller.run(leading)));
+  await Promise.all([gateways, peers, presharedKeys, accesses].map((controller) => controller.run(leading)));
 }
 
 function tell(log: Log, kind: string, run: ControllerRun): void {

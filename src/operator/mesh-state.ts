@@ -10,6 +10,7 @@ import { Connections } from '../mesh/connections.ts';
 import type { GatewayNode, MeshView } from '../mesh/view.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { AccessIndex } from './access-index.ts';
 import { Admitted } from './admitted.ts';
 import { Awaiting } from './awaiting.ts';
 import { Liveness, leaseKeyOf } from './liveness.ts';
@@ -26,6 +27,7 @@ export interface MeshStateOptions {
 export class MeshState implements MeshView {
   readonly pool: readonly Cidr[];
   readonly claims = new Claims();
+  readonly access: AccessIndex;
   readonly presharedKeys: OfferedKeys;
   readonly liveness: Liveness;
   readonly #stores: Stores;
@@ -36,6 +38,7 @@ export class MeshState implements MeshView {
 
   constructor(stores: Stores, { pool, namespace }: MeshStateOptions, clock: Clock) {
     this.pool = pool;
+    this.access = new AccessIndex(stores);
     this.presharedKeys = new OfferedKeys({ secrets: stores.presharedKeys, peers: stores.peers, namespace });
     this.#stores = stores;
     this.liveness = new Liveness(clock);

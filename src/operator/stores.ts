@@ -15,6 +15,7 @@ import {
   serviceCidrType,
   serviceType,
 } from '../api/core.ts';
+import { type MeshAccess, meshAccessType } from '../api/meshaccess.ts';
 import { type MeshGateway, meshGatewayType } from '../api/meshgateway.ts';
 import { type MeshGatewayNode, meshGatewayNodeType } from '../api/meshgatewaynode.ts';
 import { type MeshPeer, meshPeerType } from '../api/meshpeer.ts';
@@ -25,11 +26,13 @@ import type { Selection } from '../k8s/list.ts';
 import { type ReflectorNotice, type ReflectorOptions, startReflector } from '../k8s/reflector.ts';
 import type { Store } from '../k8s/store.ts';
 import type { Transport } from '../k8s/transport.ts';
+import { followedServiceType } from '../mesh/access/followed.ts';
 
 /** All that the operator follows. What it makes itself, it follows in its own namespace only. */
 export interface Stores {
   readonly gateways: Store<MeshGateway>;
   readonly peers: Store<MeshPeer>;
+  readonly accesses: Store<MeshAccess>;
   readonly reports: Store<MeshGatewayNode>;
   readonly leases: Store<Lease>;
   readonly nodes: Store<Node>;
@@ -38,6 +41,8 @@ export interface Stores {
   readonly serviceCidrs: Store<ServiceCIDR> | undefined;
   /** The Services of cluster DNS in kube-system. */
   readonly dnsServices: Store<Service>;
+  /** Every Service of the cluster, as far as grants ask for it. */
+  readonly clusterServices: Store<Service>;
   readonly secrets: Store<Secret>;
   /** Each with the preshared key of one peer, made by people. */
   readonly presharedKeys: Store<Secret>;
@@ -76,12 +81,14 @@ export async function startStores(
   const stores: Stores = {
     gateways: follow(meshGatewayType),
     peers: follow(meshPeerType),
+    accesses: follow(meshAccessType),
     reports: follow(meshGatewayNodeType, { namespace }),
     leases: follow(leaseType, own),
     nodes: follow(nodeType),
     namespaces: follow(namespaceType),
     serviceCidrs: cidrType === undefined ? undefined : follow(cidrType),
     dnsServices: follow(serviceType, { namespace: 'kube-system', labelSelector: CLUSTER_DNS_SELECTOR }),
+    clusterServices: follow(followedServiceType),
     // A supplied Secret need not bear a label of ours; Helm's records of its releases are large and never a key.
     secrets: follow(secretType, { namespace, fieldSelector: OTHER_SECRETS }),
     presharedKeys: follow(secretType, { namespace, fieldSelector: `type=${PRESHARED_KEY_TYPE}` }),

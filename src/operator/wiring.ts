@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import { isTrue } from '../api/conditions.ts';
-import type { Namespace, Node } from '../api/core.ts';
+import type { Namespace, Node, Service } from '../api/core.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
 import type { MeshGatewayNode } from '../api/meshgatewaynode.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
 import { GATEWAY_LABEL } from '../api/names.ts';
-import { type KubernetesObject, keyOf, type ObjectKey } from '../api/resource.ts';
+import { type KubernetesObject, keyOf, type ObjectKey, splitKey } from '../api/resource.ts';
 import type { Change, Store } from '../k8s/store.ts';
 import { MOST_ENDPOINTS } from '../mesh/peer-status.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -29,9 +29,15 @@ const KEYS_LAG_MS = 100;
 export function connect(
   stores: Stores,
   state: MeshState,
-  controllers: { readonly peers: Wakeable; readonly gateways: Wakeable; readonly presharedKeys: Wakeable },
+  controllers: {
+    readonly peers: Wakeable;
+    readonly gateways: Wakeable;
+    readonly presharedKeys: Wakeable;
+    readonly accesses: Wakeable;
+  },
   clock: Clock,
 ): void {
+  connectAccess(stores, state, controllers.accesses, clock);
   const { peers, gateways, presharedKeys } = controllers;
   const addAll = (keys: Iterable<ObjectKey>, to: Wakeable) => {
     for (const key of keys) to.add(key);
@@ -93,6 +99,43 @@ export function connect(
   for (const store of [stores.serviceCidrs, stores.dnsServices, stores.secrets, stores.services, stores.daemonSets]) {
     if (store !== undefined) follow(store as Store<KubernetesObject>, allGateways);
   }
+}
+
+/** What grants are about changes with peers, Services, Namespaces and gateways. */
+function connectAccess(stores: Stores, { access }: MeshState, accesses: Wakeable, clock: Clock): void {
+  const addAll = (keys: Iterable<ObjectKey>) => {
+    for (const key of keys) accesses.add(key);
+  };
+  const countLater = lagging(clock, accesses, COUNT_LAG_MS);
+  follow(stores.accesses, ({ key }) => accesses.add(key));
+  follow(stores.clusterServices, ({ key, before, after }) => {
+    const { namespace = '' } = splitKey(key);
+    if (!sameFor({ key, before, after }, forGrants)) addAll(access.grantsOf(namespace));
+  });
+  follow(stores.namespaces, (change) => {
+    if (!sameFor(change, labelsOf)) addAll(access.grantsFor(change.key));
+  });
+  follow(stores.gateways, (change) => {
+    if (!sameFor(change, gatewayForGrants)) addAll(access.all());
+  });
+  follow(stores.peers, (change) => {
+    if (sameFor(change, peerForGrants)) return;
+    for (const key of access.grantsFor(splitKey(change.key).namespace ?? '')) countLater(key);
+  });
+}
+
+function forGrants({ metadata, spec }: Service): unknown {
+  return [metadata.labels, spec];
+}
+
+function gatewayForGrants({ metadata, spec, status }: MeshGateway): unknown {
+  const accepted = isTrue(status?.conditions ?? [], 'Accepted');
+  return [metadata.deletionTimestamp, spec.access, spec.advertise, accepted, status?.publicKey, status?.serviceCIDRs];
+}
+
+function peerForGrants({ metadata, spec, status }: MeshPeer): unknown {
+  const accepted = isTrue(status?.conditions ?? [], 'Accepted');
+  return [metadata.labels, metadata.deletionTimestamp, spec, accepted, status?.gateways];
 }
 
 /** Everything that is there, then every change. */

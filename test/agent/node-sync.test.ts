@@ -24,6 +24,7 @@ describe('a clock that is set forward, which no timer notices', () => {
     gateways.put(aServedGateway());
     peers.put(peer);
     sync = new NodeSync({
+      access: { isKnown: () => true, grants: () => [], ended: () => 0 },
       gateway: 'default',
       gateways,
       peers,
@@ -76,7 +77,14 @@ describe('a device that changes its key', () => {
     const clock = { now: () => NOW, monotonic: () => 0, timer: () => () => undefined };
     const peers = new Cache<MeshPeer>(() => undefined);
     const rest = { clock, probeKey: aKey('probe'), onOperation: () => undefined };
-    sync = new NodeSync({ gateway: 'default', gateways, peers, host, ...rest });
+    sync = new NodeSync({
+      access: { isKnown: () => true, grants: () => [], ended: () => 0 },
+      gateway: 'default',
+      gateways,
+      peers,
+      host,
+      ...rest,
+    });
     take(changing(old, next));
     await sync.syncAll();
     host.applied.length = 0;

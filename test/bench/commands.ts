@@ -82,6 +82,7 @@ async function syncedNode(node: TestNode) {
   const peers = new Cache<MeshPeer>(() => undefined);
   gateways.put(aServedGateway({ status: { publicKey: node.keys.publicKey } }));
   const sync = new NodeSync({
+    access: { isKnown: () => true, grants: () => [], ended: () => 0 },
     gateway: 'default',
     gateways,
     peers,

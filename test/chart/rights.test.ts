@@ -15,7 +15,7 @@ interface Reference {
 }
 
 /** The roles for people, to which nobody of ours is bound. */
-const FOR_PEOPLE = ['sallyport-viewer', 'sallyport-developer', 'sallyport-admin'];
+const FOR_PEOPLE = ['sallyport-viewer', 'sallyport-developer', 'sallyport-access-editor', 'sallyport-admin'];
 
 describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM}`, () => {
   let objects: readonly Rendered[];
@@ -39,22 +39,28 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
   test('are these in the whole cluster', () => {
     expect(lines(rolesOf('ClusterRole')).sort()).toEqual([
       'sallyport-agent: create patch events.events.k8s.io',
+      'sallyport-agent: get list watch meshaccesses.sallyport.dev',
       'sallyport-agent: get list watch meshgateways.sallyport.dev',
       'sallyport-agent: get list watch meshpeers.sallyport.dev',
       'sallyport-agent: get nodes',
+      'sallyport-agent: list watch namespaces',
+      'sallyport-agent: list watch services',
       'sallyport-agent: update meshgateways/finalizers.sallyport.dev',
       'sallyport-cleanup: get list watch delete patch meshgateways.sallyport.dev',
       'sallyport-cleanup: list events.events.k8s.io',
       'sallyport-cleanup: list meshgatewaynodes.sallyport.dev',
-      'sallyport-operator: create get patch customresourcedefinitions.apiextensions.k8s.io meshgatewaynodes.sallyport.dev meshgateways.sallyport.dev meshpeers.sallyport.dev',
+      'sallyport-operator: create get patch customresourcedefinitions.apiextensions.k8s.io meshaccesses.sallyport.dev meshgatewaynodes.sallyport.dev meshgateways.sallyport.dev meshpeers.sallyport.dev',
       'sallyport-operator: create patch events.events.k8s.io',
       'sallyport-operator: delete act-for-owner meshpeers.sallyport.dev',
+      'sallyport-operator: get list watch meshaccesses.sallyport.dev',
       'sallyport-operator: get list watch meshgateways.sallyport.dev',
       'sallyport-operator: get list watch meshpeers.sallyport.dev',
       'sallyport-operator: get list watch namespaces',
       'sallyport-operator: get list watch nodes',
       'sallyport-operator: get list watch servicecidrs.networking.k8s.io',
+      'sallyport-operator: list watch services',
       'sallyport-operator: patch meshgateways.sallyport.dev',
+      'sallyport-operator: patch update meshaccesses/status.sallyport.dev',
       'sallyport-operator: patch update meshgateways/status.sallyport.dev',
       'sallyport-operator: patch update meshpeers/status.sallyport.dev',
       'sallyport-operator: update meshgateways/finalizers.sallyport.dev',
@@ -89,12 +95,16 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
 
   const forPeople = (from: readonly Rendered[]) => from.filter(({ metadata }) => FOR_PEOPLE.includes(metadata.name));
 
-  test('that people can be given are for MeshPeers and the Events about them', () => {
+  test('that people can be given are for MeshPeers, MeshAccesses and the Events about them', () => {
     expect(lines(forPeople(objects)).sort()).toEqual([
+      'sallyport-access-editor: get list events.events.k8s.io',
+      'sallyport-access-editor: get list watch create patch update delete deletecollection meshaccesses.sallyport.dev',
       'sallyport-admin: get list events.events.k8s.io',
       'sallyport-admin: get list watch create patch update delete deletecollection act-for-owner meshpeers.sallyport.dev',
+      'sallyport-admin: get list watch create patch update delete deletecollection meshaccesses.sallyport.dev',
       'sallyport-developer: get list events.events.k8s.io',
       'sallyport-developer: get list watch create patch update delete meshpeers.sallyport.dev',
+      'sallyport-viewer: get list watch meshaccesses.sallyport.dev',
       'sallyport-viewer: get list watch meshpeers.sallyport.dev',
     ]);
   });

@@ -221,6 +221,26 @@ describe('sallyport plan', () => {
     expect(stdout).toContain('table inet sallyport_default');
   });
 
+  test('has in it what single devices were granted, where the gateway denies by default', async () => {
+    const peer = aMember({ name: 'ada', namespace: 'demo', address: '10.213.0.20' });
+    const service = {
+      kind: 'Service',
+      metadata: { name: 'web', namespace: 'demo' },
+      spec: { clusterIPs: ['10.96.0.20'], ports: [{ port: 80 }] },
+    };
+    const access = {
+      apiVersion: 'sallyport.dev/v1alpha1',
+      kind: 'MeshAccess',
+      metadata: { name: 'web', namespace: 'demo' },
+      spec: { from: [{}], to: [{}] },
+    };
+    const planned = async (gateway: object) =>
+      (await sallyport(['plan', 'node-a', '-f', inFile(gateway, peer, node, service, access)])).stdout;
+    const grant = '10.213.0.20 . 10.96.0.20 . 80';
+    expect(await planned(aServedGateway({ spec: { access: { default: 'Deny' } } }))).toContain(grant);
+    expect(await planned(aServedGateway())).not.toContain(grant);
+  });
+
   test('says which devices have a preshared key, as if it were there', async () => {
     const status = { presharedKeyVersion: 'version-1' };
     const peer = aMember({ spec: { presharedKeySecretName: 'ada-psk' }, address: '10.213.0.20', status });

@@ -4,6 +4,7 @@ import { cleanup, diff, diffPeers, type Operation } from '../../src/dataplane/op
 import type { ObservedDevice } from '../../src/dataplane/wireguard/device.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import { afterOperation, BARE_NODE } from '../support/fake-host.ts';
+import { aGrant } from '../support/grants.ts';
 import { aNodePlan, aPublicKey, PLAN_NAMES } from '../support/node-plans.ts';
 
 const ALICE = aPublicKey(1);
@@ -149,6 +150,32 @@ describe('when somebody else was at work', () => {
 
   test('a new table remembers that we turned forwarding on', () => {
     expect(diff(PLAN, { ...good, ruleset: undefined })).toMatchObject([{ kind: 'replace-table', turnedOn: [4, 6] }]);
+  });
+});
+
+describe('the steps for what single devices may reach', () => {
+  const denying = (...grants: readonly string[]) => aNodePlan({ accessDefault: 'Deny', grants: grants.map(aGrant) });
+  const one = '10.213.0.16 tcp 10.96.0.20 80';
+  const other = '10.213.0.16 udp 10.96.0.20 80';
+  const from = at(denying(one, other));
+
+  test('change these elements alone, and end what the lost ones let in', () => {
+    expect(diff(denying(other), from)).toEqual([
+      {
+        kind: 'change-elements',
+        table: 'sallyport_default',
+        changes: [{ set: 'by_peer_tcp4', added: [], removed: ['10.213.0.16 . 10.96.0.20 . 80'] }],
+      },
+      {
+        kind: 'end-flows',
+        flows: [{ protocol: 'tcp', source: '10.213.0.16', destination: '10.96.0.20', port: 80 }],
+      },
+    ]);
+  });
+
+  test('end nothing where something is added, or where other elements leave', () => {
+    expect(kinds(diff(denying(one, other, '10.213.0.17 tcp 10.96.0.20 80'), from))).toEqual(['change-elements']);
+    expect(kinds(diff(aNodePlan({ serviceCidrs: ['10.96.0.0/12'] }), at(aNodePlan({}))))).toEqual(['change-elements']);
   });
 });
 

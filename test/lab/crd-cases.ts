@@ -1,3 +1,4 @@
+import { meshAccessType } from '../../src/api/meshaccess.ts';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { meshPeerType } from '../../src/api/meshpeer.ts';
@@ -24,6 +25,12 @@ export function peer(spec: object = {}): Subject {
 export function gateway(spec?: object, name = 'default'): Subject {
   const object = { metadata: { name }, ...(spec !== undefined && { spec }) };
   return { type: meshGatewayType, object: { apiVersion: API_VERSION, kind: 'MeshGateway', ...object } };
+}
+
+/** A MeshAccess of everybody in its namespace to everything there, but for what the spec adds. */
+export function access(spec: object = {}): Subject {
+  const object = { metadata: { name: 'grant', namespace: 'default' }, spec: { from: [{}], to: [{}], ...spec } };
+  return { type: meshAccessType, object: { apiVersion: API_VERSION, kind: 'MeshAccess', ...object } };
 }
 
 /** A MeshGatewayNode. */
@@ -117,6 +124,32 @@ export const REFUSED: readonly Refusal[] = [
   ['an MTU below what IPv6 needs', gateway({ mtu: 1200 }), 'spec.mtu', '1280'],
   ['a domain of two lines', gateway({ dns: { domain: 'a\nPostUp = b' } }), 'spec.dns.domain must be a DNS name'],
   ['an unknown field', gateway({ listenport: 1 }), 'unknown field "spec.listenport"'],
+  ['a grant to nobody', access({ from: [] }), 'spec.from', 'at least 1'],
+  ['a grant of nothing', access({ to: undefined }), 'spec.to: Required'],
+  [
+    'namespaces by nothing',
+    access({ from: [{ namespaces: {} }] }),
+    'spec.from[0].namespaces',
+    'needs names or selector',
+  ],
+  [
+    'namespaces by names and labels',
+    access({ from: [{ namespaces: { names: ['a'], selector: {} } }] }),
+    'spec.from[0].namespaces',
+    'one of the two',
+  ],
+  ['Services by names and labels', access({ to: [{ names: ['a'], selector: {} }] }), 'spec.to[0]', 'not both'],
+  ['a port by name and number', access({ to: [{ ports: [{ name: 'http', number: 80 }] }] }), 'spec.to[0].ports[0]'],
+  ['a port of nothing', access({ to: [{ ports: [{}] }] }), 'spec.to[0].ports[0]', 'such as {name: http}'],
+  ['a port that is none', access({ to: [{ ports: [{ number: 0 }] }] }), 'spec.to[0].ports[0].number', 'or equal to 1'],
+  [
+    'a day for the end of a grant',
+    access({ expiresAt: '2030-01-31' }),
+    'spec.expiresAt must be',
+    '2030-01-31T18:00:00Z',
+  ],
+  ['a gateway that no name can be', access({ gateways: ['a.b'] }), 'spec.gateways[0]', 'lower-case letters'],
+  ['a label that is none', access({ from: [{ selector: { matchLabels: { 'a b': 'c' } } }] }), 'has a key'],
 ];
 
 /** Each is accepted, with the defaults that zod fills in. */
@@ -174,6 +207,27 @@ export const ACCEPTED: readonly (readonly [name: string, subject: Subject])[] = 
       dataplane: 'Userspace',
     }),
   ],
+  ['a grant of everything to everybody', access()],
+  [
+    'a grant with everything',
+    access({
+      from: [
+        {
+          namespaces: { selector: { matchExpressions: [{ key: 'team', operator: 'Exists' }] } },
+          names: ['laptop'],
+          selector: { matchLabels: { role: 'oncall' } },
+          owners: ['Zoë <zoe@example.com>'],
+        },
+        { namespaces: { names: ['team-a'] } },
+      ],
+      to: [
+        { names: ['api'], ports: [{ name: 'http' }, { number: 443 }] },
+        { selector: { matchLabels: { tier: 'a' } } },
+      ],
+      expiresAt: '2030-01-31T18:00:00Z',
+      gateways: ['default', 'office'],
+    }),
+  ],
   ['a report', report()],
 ];
 
@@ -188,6 +242,15 @@ export const SHOWN: readonly { readonly subject: Subject; readonly status: objec
       endpoints: [{ endpoint: 'vpn.example.com:51840', source: 'Host' }],
     },
     line: 'NAME=office READY=True REASON=Ready NODES=3 SERVING=2 PEERS=12 CONNECTED=5 ENDPOINT=vpn.example.com:51840',
+  },
+  {
+    subject: access({ expiresAt: '2030-01-31T18:00:00Z' }),
+    status: {
+      conditions: [condition('Resolved', 'True', 'Resolved'), condition('Enforced', 'True', 'Enforced')],
+      peers: { matched: 3 },
+      services: { matched: 2 },
+    },
+    line: 'NAME=grant RESOLVED=True ENFORCED=True PEERS=3 SERVICES=2 REASON=Resolved EXPIRES=2030-01-31T18:00:00Z',
   },
   {
     subject: peer({ expiresAt: '2030-01-31T18:00:00Z' }),

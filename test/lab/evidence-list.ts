@@ -39,6 +39,7 @@ const KINDS = [
   'meshgateways.sallyport.dev',
   'meshpeers.sallyport.dev',
   'meshgatewaynodes.sallyport.dev',
+  'meshaccesses.sallyport.dev',
   'nodes',
   'pods',
   'daemonsets',
@@ -51,6 +52,9 @@ const KINDS = [
 
 /** What the API server knows, as arguments of kubectl. */
 export const OBJECTS: readonly Look[] = [
-  { file: 'overview.txt', argv: ['get', 'nodes,pods,meshgateways,meshpeers,meshgatewaynodes', '-A', '-o', 'wide'] },
+  {
+    file: 'overview.txt',
+    argv: ['get', 'nodes,pods,meshgateways,meshpeers,meshgatewaynodes,meshaccesses', '-A', '-o', 'wide'],
+  },
   ...KINDS.map((kind) => ({ file: `${kind.split('.')[0]}.yaml`, argv: ['get', kind, '-A', '-o', 'yaml'] })),
 ];

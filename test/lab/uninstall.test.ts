@@ -66,7 +66,9 @@ test('a new installation gives the devices that stayed their addresses back', as
 });
 
 test('an uninstallation after somebody deleted the definitions', async () => {
-  const kinds = ['meshpeers', 'meshgateways', 'meshgatewaynodes'].map((plural) => `${plural}.sallyport.dev`);
+  const kinds = ['meshpeers', 'meshgateways', 'meshgatewaynodes', 'meshaccesses'].map(
+    (plural) => `${plural}.sallyport.dev`,
+  );
   await cluster.kubectl(['delete', 'crd', ...kinds, '--timeout=60s']);
   const { said, seconds } = await mesh.uninstall();
   console.log(`helm uninstall without definitions: ${seconds.toFixed(1)} s\n${said}`);

@@ -7,6 +7,7 @@ import { NOT_PUBLIC } from '../../src/mesh/internet.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import { because } from '../support/because.ts';
+import { aGrant } from '../support/grants.ts';
 import { nftMissing, tryNft } from '../support/nft.ts';
 
 const INPUT: FirewallInput = {
@@ -18,6 +19,7 @@ const INPUT: FirewallInput = {
   routedCidrs: ['10.50.0.0/16', '10.51.0.1/32'] as Cidr[],
   dnsServers: ['10.96.0.10', 'fd5a:96::a'] as IpAddress[],
   accessDefault: 'Allow',
+  grants: [],
   peerToPeer: 'Deny',
   proxyMode: 'nftables',
   listenPorts: [51840],
@@ -51,11 +53,24 @@ describe('what may leave the mesh', () => {
 
   test('is DNS alone where access is denied by default', () => {
     const ruleset = firewall({ ...INPUT, accessDefault: 'Deny' });
-    expect(rules(ruleset, 'access').every((text) => /@granted_|@probe/.test(text))).toBe(true);
+    expect(rules(ruleset, 'access').every((text) => /@granted_|@by_peer_|@probe/.test(text))).toBe(true);
     expect(elements(ruleset, 'probe4')).toEqual(['10.213.0.15']);
     expect(rules(ruleset, 'from_mesh').join()).not.toContain('@routed');
     expect(elements(ruleset, 'granted_udp4')).toEqual(['10.96.0.10 . 53']);
     expect(elements(ruleset, 'granted_tcp6')).toEqual(['fd5a:96::a . 53']);
+  });
+
+  test('is besides what single devices were granted', () => {
+    const texts = ['10.213.0.20 tcp 10.96.0.20 80', '10.213.0.20 tcp 10.96.0.20 80', 'fd5a:213::20 udp fd5a:96::20 53'];
+    const grants = texts.map(aGrant);
+    const ruleset = firewall({ ...INPUT, accessDefault: 'Deny', grants });
+    expect(elements(ruleset, 'by_peer_tcp4')).toEqual(['10.213.0.20 . 10.96.0.20 . 80']);
+    expect(elements(ruleset, 'by_peer_udp6')).toEqual(['fd5a:213::20 . fd5a:96::20 . 53']);
+    expect(elements(ruleset, 'by_peer_udp4')).toEqual([]);
+  });
+
+  test('of grants, nothing is said where everything is allowed', () => {
+    expect(firewall({ ...INPUT, grants: [aGrant('10.213.0.20 tcp 10.96.0.20 80')] })).toEqual(firewall(INPUT));
   });
 
   test('includes other laptops when the gateway says so', () => {

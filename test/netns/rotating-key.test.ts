@@ -105,7 +105,16 @@ describe.skipIf(missing)(
       gateways.put(aServedGateway({ status: { publicKey: cluster.gateway.keys.publicKey } }));
       const rest = { clock: systemClock, probeKey: newKeys().publicKey, onOperation: () => undefined };
       const peers = new Cache<MeshPeer>(() => undefined);
-      agent = new Looking(new NodeSync({ gateway: 'default', gateways, peers, host: cluster.gateway.host, ...rest }));
+      agent = new Looking(
+        new NodeSync({
+          access: { isKnown: () => true, grants: () => [], ended: () => 0 },
+          gateway: 'default',
+          gateways,
+          peers,
+          host: cluster.gateway.host,
+          ...rest,
+        }),
+      );
       agent.sync.takePeer({ key: keyOf(member().metadata), after: member() });
       await agent.look(() => agent.sync.syncAll());
       await cluster.shakeHands(cluster.alice);

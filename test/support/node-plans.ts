@@ -23,6 +23,7 @@ export interface NodePlanWishes {
   readonly routedCidrs?: readonly string[];
   readonly keptFromInternet?: readonly string[] | undefined;
   readonly accessDefault?: FirewallInput['accessDefault'];
+  readonly grants?: FirewallInput['grants'];
   readonly peerToPeer?: FirewallInput['peerToPeer'];
   readonly proxyMode?: FirewallInput['proxyMode'];
   /** Another key beside it, the newer one, with the addresses of those who came by it. */
@@ -71,6 +72,7 @@ export function aNodePlan(wishes: NodePlanWishes = {}): NodePlan {
       keptFromInternet: wishes.keptFromInternet && cidrs(wishes.keptFromInternet),
       dnsServers: ['10.96.0.10', 'fd5a:96::a'] as IpAddress[],
       accessDefault: wishes.accessDefault ?? 'Allow',
+      grants: wishes.grants ?? [],
       peerToPeer: wishes.peerToPeer ?? 'Deny',
       proxyMode: wishes.proxyMode ?? 'nftables',
       listenPorts: [listenPort, ...second.listenPorts],

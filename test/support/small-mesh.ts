@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Agent } from '../../src/agent/agent.ts';
 import { nodeType, serviceCidrType, serviceType } from '../../src/api/core.ts';
+import { type MeshAccess, meshAccessType } from '../../src/api/meshaccess.ts';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
@@ -10,6 +11,7 @@ import { createEventRecorder, type Happening } from '../../src/k8s/events.ts';
 import { startReflector } from '../../src/k8s/reflector.ts';
 import type { Store } from '../../src/k8s/store.ts';
 import { createTransport, type Transport } from '../../src/k8s/transport.ts';
+import { followedNamespaceType, followedServiceType } from '../../src/mesh/access/followed.ts';
 import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { parseOperatorConfig } from '../../src/operator/config.ts';
 import { lead } from '../../src/operator/lead.ts';
@@ -22,7 +24,7 @@ import { FakeListeners } from './fake-listeners.ts';
 
 export const NAMESPACE = 'sallyport-system';
 
-const KINDS = [meshGatewayType, meshPeerType, meshGatewayNodeType].map(({ parse: _, ...resource }) => ({
+const KINDS = [meshAccessType, meshGatewayType, meshPeerType, meshGatewayNodeType].map(({ parse: _, ...resource }) => ({
   ...resource,
   status: true,
 }));
@@ -123,6 +125,11 @@ export class SmallMesh {
       identity: `agent-${name}`,
       gateways: startReflector(this.#transport, meshGatewayType, following).store,
       peers: startReflector(this.#transport, meshPeerType, following).store,
+      followAccess: () => ({
+        accesses: startReflector(this.#transport, meshAccessType, following).store,
+        services: startReflector(this.#transport, followedServiceType, following).store,
+        namespaces: startReflector(this.#transport, followedNamespaceType, following).store,
+      }),
       client: this.client,
       host,
       probe: { run: async () => ({ reason: 'ProbeSucceeded', message: 'It works.' }), close: async () => undefined },
@@ -149,6 +156,11 @@ export class SmallMesh {
       metadata: { name, namespace: 'team-a' },
       spec: { publicKey: aKey(name), ...spec },
     });
+  }
+
+  /** A grant in the namespace of the peers that this mesh makes, for its Services. */
+  async addAccess(name: string, spec: object): Promise<MeshAccess> {
+    return this.client.create(meshAccessType, { metadata: { name, namespace: 'team-a' }, spec });
   }
 
   /** Resolves with the peer once this holds for it. */

@@ -15,6 +15,7 @@ import {
   serviceCidrType,
   serviceType,
 } from '../../src/api/core.ts';
+import { type MeshAccess, meshAccessType } from '../../src/api/meshaccess.ts';
 import { type MeshGateway, meshGatewayType } from '../../src/api/meshgateway.ts';
 import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
@@ -22,6 +23,9 @@ import { childName, PRESHARED_KEY_TYPE } from '../../src/api/names.ts';
 import { type KubernetesObject, keyOf, type ObjectKey } from '../../src/api/resource.ts';
 import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
 import { Cache } from '../../src/k8s/store.ts';
+import type { AccessWorld } from '../../src/mesh/access/resolve.ts';
+import { judgeAccess } from '../../src/mesh/access/status.ts';
+import { accessWorld } from '../../src/mesh/access/world.ts';
 import { olderFirst } from '../../src/mesh/age.ts';
 import { Claims } from '../../src/mesh/claims.ts';
 import { Connections } from '../../src/mesh/connections.ts';
@@ -42,6 +46,7 @@ import { aKey, aReport, POOL, someFacts } from './builders.ts';
 const TYPES = {
   MeshGateway: meshGatewayType,
   MeshPeer: meshPeerType,
+  MeshAccess: meshAccessType,
   MeshGatewayNode: meshGatewayNodeType,
   Namespace: namespaceType,
   ServiceCIDR: serviceCidrType,
@@ -88,6 +93,7 @@ export interface Cluster {
   readonly reports: readonly MeshGatewayNode[];
   readonly gateways: ReadonlyMap<ObjectKey, MeshGateway>;
   readonly peers: ReadonlyMap<ObjectKey, MeshPeer>;
+  readonly accesses: ReadonlyMap<ObjectKey, MeshAccess>;
 }
 
 /** The cluster at the story's beginning. */
@@ -111,6 +117,7 @@ export function clusterOf(input: StoryInput): Cluster {
     reports: of('MeshGatewayNode'),
     gateways: byKey(of('MeshGateway')),
     peers: byKey(of('MeshPeer')),
+    accesses: byKey(of('MeshAccess')),
   };
 }
 
@@ -142,6 +149,7 @@ export function settled(start: Cluster, order: 'oldest-first' | 'youngest-first'
     const before = cluster;
     for (const key of inOrder(cluster.gateways, order)) cluster = withGateway(cluster, key, claims);
     for (const key of inOrder(cluster.peers, order)) cluster = withPeer(cluster, key, claims);
+    for (const key of inOrder(cluster.accesses, order)) cluster = withAccess(cluster, key);
     if (isDeepStrictEqual(before, cluster)) return cluster;
   }
   throw new Error('the story does not come to rest');
@@ -168,6 +176,19 @@ function withPeer(cluster: Cluster, key: ObjectKey, claims: Claims): Cluster {
   const after = meshPeerType.parse({ ...peer, status });
   claims.set(key, after);
   return { ...cluster, peers: new Map(cluster.peers).set(key, after) };
+}
+
+function withAccess(cluster: Cluster, key: ObjectKey): Cluster {
+  const access = cluster.accesses.get(key);
+  if (access === undefined || access.metadata.deletionTimestamp !== undefined) return cluster;
+  const gateways = [...cluster.gateways.values()].sort(olderFirst);
+  const { status } = judgeAccess(access, { gateways, world: worldOf(cluster), now: cluster.now });
+  return { ...cluster, accesses: new Map(cluster.accesses).set(key, meshAccessType.parse({ ...access, status })) };
+}
+
+/** What grants are resolved in. */
+export function worldOf({ namespaces, peers, services }: Cluster): AccessWorld {
+  return accessWorld({ namespaces: namespaces.values(), peers: peers.values(), services });
 }
 
 function viewOf(cluster: Cluster, claims: Claims): MeshView {

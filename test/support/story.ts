@@ -5,11 +5,13 @@ import { keyOf } from '../../src/api/resource.ts';
 import { renderRuleset } from '../../src/dataplane/nftables/render.ts';
 import type { NodePlan } from '../../src/dataplane/node-plan.ts';
 import { ROUTE_PROTOCOL } from '../../src/dataplane/routes/route.ts';
+import { accessOf, type Grant } from '../../src/mesh/access/access.ts';
+import { accessGateway, accessMembers } from '../../src/mesh/access/world.ts';
 import { planNode } from '../../src/mesh/node.ts';
 import { type PeerTable, peerTable } from '../../src/mesh/peer-table.ts';
 import { servingNodes } from '../../src/mesh/selectors.ts';
-import { topology } from '../../src/mesh/topology.ts';
-import { type Cluster, clusterOf, type StoryInput, settled, storyInputSchema } from './story-cluster.ts';
+import { type Topology, topology } from '../../src/mesh/topology.ts';
+import { type Cluster, clusterOf, type StoryInput, settled, storyInputSchema, worldOf } from './story-cluster.ts';
 
 /** Where stories stand, from the project's top. */
 export const STORIES = 'test/cases';
@@ -89,11 +91,20 @@ function nodesOf(cluster: Cluster): ReadonlyMap<string, StoryNode> {
       if (facts === undefined) continue;
       const other = nodes.get(node);
       if (other !== undefined) throw new Error(`${node} serves both ${other.gateway} and ${gateway.metadata.name}`);
-      const plan = planNode(served, { facts, peers: table.wanted });
+      const plan = planNode(served, { facts, peers: table.wanted, grants: grantsOf(cluster, served, table) });
       nodes.set(node, { gateway: gateway.metadata.name, table, plan });
     }
   }
   return nodes;
+}
+
+function grantsOf(cluster: Cluster, served: Topology, table: PeerTable): Iterable<Grant> {
+  const { accesses, now } = cluster;
+  return accessOf(accessGateway(served), accessMembers(table), {
+    accesses: accesses.values(),
+    world: worldOf(cluster),
+    now,
+  });
 }
 
 /** In the manner of `wg showconf`; what `wg` does not know stands in comments. */
@@ -120,8 +131,8 @@ function renderDevice({ device }: NodePlan, table: PeerTable): string {
   return [...head, ...peers.sort((one, other) => ((one[1] ?? '') < (other[1] ?? '') ? -1 : 1)).flat(), ''].join('\n');
 }
 
-function renderStatuses({ gateways, peers }: Cluster): string {
-  const statuses = [...gateways.values(), ...peers.values()].map(({ kind, metadata, status }) => [
+function renderStatuses({ gateways, peers, accesses }: Cluster): string {
+  const statuses = [...gateways.values(), ...peers.values(), ...accesses.values()].map(({ kind, metadata, status }) => [
     `${kind} ${keyOf(metadata)}`,
     status,
   ]);

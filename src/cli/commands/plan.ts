@@ -1,11 +1,14 @@
 import { parseAllDocuments } from 'yaml';
-import { type Node, nodeType } from '../../api/core.ts';
+import { type Namespace, type Node, namespaceType, nodeType, type Service, serviceType } from '../../api/core.ts';
+import { type MeshAccess, meshAccessType } from '../../api/meshaccess.ts';
 import { type MeshGateway, meshGatewayType } from '../../api/meshgateway.ts';
 import { type MeshPeer, meshPeerType } from '../../api/meshpeer.ts';
 import type { KubernetesObject, ResourceType } from '../../api/resource.ts';
 import type { LocalFacts } from '../../dataplane/local-facts.ts';
 import type { Client } from '../../k8s/client.ts';
 import { isRecord } from '../../k8s/parse.ts';
+import { accessOf } from '../../mesh/access/access.ts';
+import { accessGateway, accessMembers, accessWorld } from '../../mesh/access/world.ts';
 import { planNode } from '../../mesh/node.ts';
 import { peerTable } from '../../mesh/peer-table.ts';
 import { planText } from '../../mesh/plan-text.ts';
@@ -19,13 +22,17 @@ export interface PlanResources {
   readonly gateways: readonly MeshGateway[];
   readonly peers: readonly MeshPeer[];
   readonly nodes: readonly Node[];
+  /** These three where a gateway denies by default. */
+  readonly accesses: readonly MeshAccess[];
+  readonly services: readonly Service[];
+  readonly namespaces: readonly Namespace[];
 }
 
 /** `sallyport plan`: what the agent of a node will do, by the agent's own pure function; the probe peer's key is made at run time. */
 export function plan(resources: PlanResources, facts: LocalFacts, now: number): void {
   const serving = resources.gateways.filter((gateway) => servingNodes(gateway, resources.nodes).includes(facts.node));
   if (serving.length === 0) throw new UserError(nobodyServes(resources, facts.node));
-  for (const gateway of serving) print(gatewayPlan(gateway, resources.peers, facts, now));
+  for (const gateway of serving) print(gatewayPlan(gateway, resources, facts, now));
 }
 
 /** The resources in YAML files, as `kubectl get -o yaml` writes them. @throws {UserError} naming file and object. */
@@ -57,7 +64,14 @@ function contentOf(document: { toJS(): unknown }, name: string): unknown {
 export function resourcesOf(objects: readonly Item[]): PlanResources {
   const ofKind = <T extends KubernetesObject>(type: ResourceType<T>) =>
     objects.filter((object) => object.kind === type.kind).map((object) => parseItem(type, object));
-  return { gateways: ofKind(meshGatewayType), peers: ofKind(meshPeerType), nodes: ofKind(nodeType) };
+  return {
+    gateways: ofKind(meshGatewayType),
+    peers: ofKind(meshPeerType),
+    nodes: ofKind(nodeType),
+    accesses: ofKind(meshAccessType),
+    services: ofKind(serviceType),
+    namespaces: ofKind(namespaceType),
+  };
 }
 
 /** The resources of a cluster. */
@@ -67,7 +81,16 @@ export async function resourcesInCluster(client: Client): Promise<PlanResources>
     client.list(meshPeerType),
     client.list(nodeType),
   ]);
-  return { gateways: gateways.items, peers: peers.items, nodes: nodes.items };
+  const found = { gateways: gateways.items, peers: peers.items, nodes: nodes.items };
+  // Who may not list these can still see the plan of a gateway that has no use for them.
+  if (gateways.items.every(({ spec }) => spec.access.default === 'Allow'))
+    return { ...found, accesses: [], services: [], namespaces: [] };
+  const [accesses, services, namespaces] = await Promise.all([
+    client.list(meshAccessType),
+    client.list(serviceType),
+    client.list(namespaceType),
+  ]);
+  return { ...found, accesses: accesses.items, services: services.items, namespaces: namespaces.items };
 }
 
 /** A Kubernetes object as far as a file must show it. */
@@ -99,11 +122,17 @@ function parseItem<T extends KubernetesObject>(type: ResourceType<T>, item: Item
   }
 }
 
-function gatewayPlan(gateway: MeshGateway, peers: readonly MeshPeer[], facts: LocalFacts, now: number): string {
+function gatewayPlan(gateway: MeshGateway, resources: PlanResources, facts: LocalFacts, now: number): string {
   const served = topology(gateway);
   if (served === undefined)
     return `# MeshGateway ${gateway.metadata.name} is not accepted by the operator, so the node stays as it is.\n`;
-  const text = planText(planNode(served, { facts, peers: peerTable(gateway.metadata.name, peers, now).wanted }));
+  const table = peerTable(gateway.metadata.name, resources.peers, now);
+  const grants = accessOf(accessGateway(served), accessMembers(table), {
+    accesses: gateway.spec.access.default === 'Deny' ? resources.accesses : [],
+    world: accessWorld(resources),
+    now,
+  });
+  const text = planText(planNode(served, { facts, peers: table.wanted, grants }));
   return [
     `# MeshGateway ${gateway.metadata.name} on ${facts.node}`,
     text.wg,

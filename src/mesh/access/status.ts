@@ -1,0 +1,213 @@
+import { conditionsFrom, isTrue, type Verdict, verdict } from '../../api/conditions.ts';
+import type { MeshAccess, MeshAccessStatus } from '../../api/meshaccess.ts';
+import type { MeshGateway } from '../../api/meshgateway.ts';
+import type { MeshPeer } from '../../api/meshpeer.ts';
+import { type KubernetesObject, keyOf } from '../../api/resource.ts';
+import { timestamp } from '../../api/timestamp.ts';
+import { isRevoked } from '../members.ts';
+import { topology } from '../topology.ts';
+import { some } from '../view.ts';
+import { endOf, isFor, leadsTo } from './access.ts';
+import { type AccessWorld, type Resolved, resolveAccess } from './resolve.ts';
+import { accessGateway } from './world.ts';
+
+/** What is decided about a grant at a moment. */
+export interface AccessJudgement {
+  readonly status: MeshAccessStatus;
+  /** When time alone changes this judgement, in milliseconds since the epoch; undefined for never. */
+  readonly until: number | undefined;
+}
+
+/** What `status.peers.names` and `status.services.names` have room for, so that ten thousand peers fit. */
+const MOST_NAMES = 10;
+
+/** What is told of one grant; the nodes ask nobody, they resolve it themselves. `now` is in milliseconds since the epoch. */
+export function judgeAccess(
+  access: MeshAccess,
+  {
+    gateways,
+    world,
+    now,
+  }: { readonly gateways: readonly MeshGateway[]; readonly world: AccessWorld; readonly now: number },
+): AccessJudgement {
+  const end = endOf(access);
+  const found = end <= now ? undefined : findings(access, gateways, world, now);
+  const verdicts =
+    found === undefined ? ended(access) : [ACCEPTED, resolvedVerdict(access, found), enforcedVerdict(access, found)];
+  const { generation } = access.metadata;
+  return {
+    status: {
+      ...(generation === undefined ? {} : { observedGeneration: generation }),
+      ...(found === undefined
+        ? {}
+        : {
+            peers: matched(found.admitted),
+            services: matched(found.open),
+            gateways: found.enforcing.map(({ metadata }) => metadata.name).sort(),
+          }),
+      conditions: [...conditionsFrom(verdicts, access.status?.conditions ?? [], generation ?? 0, timestamp(now))],
+    },
+    until: end > now && end < Number.POSITIVE_INFINITY ? end : undefined,
+  };
+}
+
+interface Findings {
+  readonly resolved: Resolved;
+  readonly serving: readonly MeshGateway[];
+  readonly enforcing: readonly MeshGateway[];
+  /** Those of its peers that one of its gateways lets in. */
+  readonly admitted: readonly MeshPeer[];
+  /** Those of its Services to which one of its gateways leads. */
+  readonly open: readonly KubernetesObject[];
+}
+
+function findings(access: MeshAccess, all: readonly MeshGateway[], world: AccessWorld, now: number): Findings {
+  const resolved = resolveAccess(access, world);
+  const served = all.flatMap((gateway) => {
+    const found = gateway.metadata.deletionTimestamp === undefined ? topology(gateway) : undefined;
+    return found === undefined || !isFor(access, gateway.metadata.name) ? [] : [found];
+  });
+  const serving = served.map(({ gateway }) => gateway);
+  const names = new Set(serving.map(({ metadata }) => metadata.name));
+  const open = resolved.destinations.filter(({ addresses }) =>
+    served.some((one) => addresses.some((address) => leadsTo(accessGateway(one), address))),
+  );
+  return {
+    resolved,
+    serving,
+    enforcing: serving.filter(({ spec }) => spec.access.default === 'Deny'),
+    admitted: resolved.peers.filter((peer) => isAdmitted(peer, names, now)),
+    open: [...new Set(open.map(({ service }) => service))],
+  };
+}
+
+function isAdmitted(peer: MeshPeer, gateways: ReadonlySet<string>, now: number): boolean {
+  const { conditions = [], gateways: own = [] } = peer.status ?? {};
+  return isTrue(conditions, 'Accepted') && !isRevoked(peer, now) && own.some((name) => gateways.has(name));
+}
+
+const ACCEPTED = verdict('MeshAccess', 'Accepted', 'True', 'Accepted', 'The grant holds.');
+
+function ended({ spec }: MeshAccess): readonly Verdict<'MeshAccess'>[] {
+  const message = `spec.expiresAt (${spec.expiresAt}) has passed, so nothing is granted; set a later time, or delete this MeshAccess.`;
+  return [
+    verdict('MeshAccess', 'Accepted', 'False', 'Expired', message),
+    verdict('MeshAccess', 'Resolved', 'False', 'NotAccepted', 'Nothing is granted; see Accepted.'),
+    verdict('MeshAccess', 'Enforced', 'False', 'NotAccepted', 'Nothing is granted; see Accepted.'),
+  ];
+}
+
+function resolvedVerdict(access: MeshAccess, found: Findings): Verdict<'MeshAccess'> {
+  const { resolved, admitted, open } = found;
+  const services = open.length === 0 ? closed(access, found) : undefined;
+  if (services !== undefined) return services;
+  if (admitted.length === 0) return unused(access, resolved.peers);
+  const what = `${counted(admitted.length, 'device')} may reach ${counted(open.length, 'Service')}`;
+  const gaps = gapsOf(access, resolved);
+  return gaps.length === 0
+    ? verdict('MeshAccess', 'Resolved', 'True', 'Resolved', `${what}.`)
+    : verdict('MeshAccess', 'Resolved', 'True', 'PartlyResolved', `${what}, but ${gaps.join('; and ')}.`);
+}
+
+/** Why nothing is opened, whoever it is for. */
+function closed(access: MeshAccess, { resolved, serving }: Findings): Verdict<'MeshAccess'> | undefined {
+  const { namespace = '' } = access.metadata;
+  const refuse = (reason: 'NoMatchingServices' | 'NoClusterIP' | 'NoSuchPort', message: string) =>
+    verdict('MeshAccess', 'Resolved', 'False', reason, message);
+  const meant = [...new Set(resolved.meant.flat())];
+  if (meant.length === 0)
+    return refuse(
+      'NoMatchingServices',
+      `spec.to matches no Service of namespace ${namespace}; compare it with: kubectl get services -n ${namespace} --show-labels`,
+    );
+  if (resolved.withoutClusterIp.length === meant.length)
+    return refuse(
+      'NoClusterIP',
+      `${headless(meant)}, and a grant opens cluster IPs; give the Service one (spec.clusterIP other than None, type other than ExternalName).`,
+    );
+  if (resolved.destinations.length === 0)
+    return refuse(
+      'NoSuchPort',
+      `${namesOf(meant)} of namespace ${namespace} has no TCP or UDP port that spec.to names; compare it with: kubectl get services -n ${namespace}`,
+    );
+  // Without a gateway nobody can say where one leads; Enforced tells of that.
+  if (serving.length === 0) return undefined;
+  return refuse(
+    'NoMatchingServices',
+    `No gateway leads to the cluster IPs of ${namesOf(meant)}; see status.serviceCIDRs and spec.advertise.services of the MeshGateways.`,
+  );
+}
+
+function unused(access: MeshAccess, matching: readonly MeshPeer[]): Verdict<'MeshAccess'> {
+  const own = access.spec.from.some(({ namespaces }) => namespaces === undefined);
+  const where = own ? `; without namespaces, spec.from[] means namespace ${access.metadata.namespace} alone` : '';
+  const message =
+    matching.length === 0
+      ? `spec.from matches no MeshPeer; compare it with: kubectl get meshpeers -A --show-labels${where}`
+      : `spec.from matches ${namesOf(matching)}, and no gateway that this is for lets ${matching.length === 1 ? 'it' : 'one of them'} in; see: kubectl get meshpeers -A`;
+  return verdict('MeshAccess', 'Resolved', 'False', 'NoMatchingPeers', message);
+}
+
+/** What of a grant that works does not. */
+function gapsOf({ spec }: MeshAccess, { opens, meant, withoutClusterIp }: Resolved): readonly string[] {
+  const gaps = opens.flatMap((isOpen, index) => {
+    if (isOpen || (meant[index] ?? []).some((service) => withoutClusterIp.includes(service))) return [];
+    const { names = [] } = spec.to[index] ?? {};
+    const which = `spec.to[${index}]`;
+    return meant[index]?.length === 0
+      ? [`${which} matches no Service${names.length === 0 ? '' : ` (${some(names)})`}`]
+      : [`${which} names no port that its Services have`];
+  });
+  const missing = spec.to.flatMap(({ names = [] }, index) =>
+    (meant[index]?.length ?? 0) === 0
+      ? []
+      : names.filter((name) => !meant[index]?.some(({ metadata }) => metadata.name === name)),
+  );
+  return [
+    ...gaps,
+    ...(missing.length === 0 ? [] : [`there is no Service ${some(missing)}`]),
+    ...(withoutClusterIp.length === 0 ? [] : [headless(withoutClusterIp)]),
+  ];
+}
+
+function enforcedVerdict(access: MeshAccess, { serving, enforcing }: Findings): Verdict<'MeshAccess'> {
+  if (enforcing.length > 0) {
+    const others = serving.filter((gateway) => !enforcing.includes(gateway));
+    const but =
+      others.length === 0 ? '' : `; ${bare(others)} ${others.length === 1 ? 'allows' : 'allow'} every Service anyway`;
+    const message = `${bare(enforcing)} ${enforcing.length === 1 ? 'denies' : 'deny'} by default what is not granted${but}.`;
+    return verdict('MeshAccess', 'Enforced', 'True', 'Enforced', message);
+  }
+  if (serving.length > 0) {
+    const message = `${bare(serving)} ${serving.length === 1 ? 'allows' : 'allow'} every Service anyway, granted or not; to have grants decide, set spec.access.default to Deny: kubectl edit meshgateway ${serving[0]?.metadata.name}`;
+    return verdict('MeshAccess', 'Enforced', 'False', 'AllowedAnyway', message);
+  }
+  const which =
+    access.spec.gateways === undefined
+      ? 'There is no accepted MeshGateway'
+      : `No MeshGateway of spec.gateways (${some(access.spec.gateways)}) exists and is accepted`;
+  return verdict('MeshAccess', 'Enforced', 'False', 'NoGateway', `${which}; see: kubectl get meshgateways`);
+}
+
+function matched(objects: readonly KubernetesObject[]) {
+  const names = objects.map(({ metadata, kind }) => (kind === 'MeshPeer' ? keyOf(metadata) : metadata.name)).sort();
+  return { matched: objects.length, ...(names.length === 0 ? {} : { names: names.slice(0, MOST_NAMES) }) };
+}
+
+function headless(services: readonly KubernetesObject[]): string {
+  return `${namesOf(services)} ${services.length === 1 ? 'has' : 'have'} no cluster IP`;
+}
+
+function namesOf(objects: readonly KubernetesObject[]): string {
+  const names = objects.map(({ metadata, kind }) => (kind === 'MeshPeer' ? keyOf(metadata) : metadata.name)).sort();
+  return some(names);
+}
+
+function bare(gateways: readonly MeshGateway[]): string {
+  const names = gateways.map(({ metadata }) => metadata.name);
+  return `${names.length === 1 ? 'MeshGateway' : 'MeshGateways'} ${some(names)}`;
+}
+
+function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
