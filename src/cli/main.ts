@@ -32,6 +32,7 @@ function program(exit: Exit): Command {
   addKey(root);
   addConfig(root);
   addPlan(root);
+  addAccess(root, exit);
   addCompletion(root);
   return root;
 }
@@ -102,6 +103,33 @@ function addPlan(root: Command): void {
       filename === undefined ? await resourcesInCluster(await client(options)) : resourcesInFiles(filename);
     plan(resources, { node, underlayMtu, proxyMode, ipv6 }, Date.now());
   });
+}
+
+interface AccessOptions extends ClusterOptions {
+  readonly output: 'text' | 'json';
+}
+
+function addAccess(root: Command, exit: Exit): void {
+  const access = root
+    .command('access')
+    .description('say which device may reach which Service, and because of which object');
+  const output = () => new Option('-o, --output <format>', 'how to say it').choices(['text', 'json']).default('text');
+  withCluster(access.command('explain'))
+    .description('say whether a device may reach a Service, and why')
+    .argument('<peer>', "the MeshPeer, NAME of the kubeconfig's namespace or NAMESPACE/NAME")
+    .argument('<service>', 'NAME.NAMESPACE, or NAME.NAMESPACE:PORT by number or name')
+    .addOption(output())
+    .action(async (peer: string, service: string, options: AccessOptions) => {
+      const { explain } = await import('./commands/access.ts');
+      exit(await explain(await connect(options), { peer, service, output: options.output }, Date.now()));
+    });
+  withCluster(access.command('matrix'))
+    .description('list everything that devices may reach')
+    .addOption(output())
+    .action(async (options: AccessOptions) => {
+      const { matrix } = await import('./commands/access.ts');
+      await matrix(await client(options), options.output, Date.now());
+    });
 }
 
 async function client(options: ClusterOptions): Promise<Client> {

@@ -1,0 +1,223 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { inProject } from '../../scripts/support/paths.ts';
+import { meshAccessType } from '../../src/api/meshaccess.ts';
+import { API_VERSION } from '../../src/api/names.ts';
+import { type ExecResult, run, TIED } from './exec.ts';
+import { flowsOn } from './gateway-node.ts';
+import type { Laptop } from './laptop.ts';
+import { curl, type Device, type Mesh, startMesh, until } from './mesh.ts';
+import { askSoonAndLong, Traffic } from './traffic.ts';
+
+/** What is granted is reached, and what is taken back is not, this long after kubectl's answer. */
+const WITHIN_MS = 3000;
+/** How long nothing may get through once a grant has ended. */
+const SILENCE_MS = 2500;
+const LIFETIME_S = 5;
+const ACCESSES = `${meshAccessType.plural}.${meshAccessType.group}`;
+
+interface Member {
+  readonly laptop: Laptop;
+  readonly device: Device;
+  readonly address: string;
+}
+
+let mesh: Mesh;
+let ada: Member;
+let bob: Member;
+let addresses: { readonly one: string; readonly two: string };
+const measured: string[] = [];
+
+beforeAll(async () => {
+  mesh = await startMesh('access');
+  await mesh.patchGateway('default', { access: { default: 'Deny' } });
+  await mesh.untilGateway('default', 'Ready');
+  for (const name of ['team-a', 'team-b'])
+    await mesh.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { team: name } } });
+  const [one, two] = await Promise.all(['hello-node-1', 'hello-node-2'].map((name) => mesh.serviceAddress(name)));
+  addresses = { one: one ?? '', two: two ?? '' };
+  ada = await join('ada', 'team-a', 'node-1');
+  bob = await join('bob', 'team-b', 'node-2');
+});
+
+afterAll(async () => {
+  await mesh?.cluster.stop();
+  console.log(`measured from kubectl’s answer, or from the moment of expiry:\n${measured.join('\n')}`);
+});
+
+async function join(name: string, namespace: string, gateway: string): Promise<Member> {
+  const [laptop, device] = [await mesh.cluster.addLaptop(name), await mesh.addDevice(name, {}, namespace)];
+  await askSoonAndLong(laptop);
+  await mesh.join(laptop, device, mesh.cluster.node(gateway).address);
+  const [address = ''] = (await mesh.peer(device)).status?.addresses ?? [];
+  return { laptop, device, address };
+}
+
+/** Lets the devices of a team reach a Service; resolves with the time of kubectl's answer. */
+async function grant(name: string, team: string, service: string, spec: object = {}): Promise<number> {
+  const from = [{ namespaces: { selector: { matchLabels: { team } } } }];
+  const metadata = { name, namespace: 'demo' };
+  await mesh.apply({
+    apiVersion: API_VERSION,
+    kind: 'MeshAccess',
+    metadata,
+    spec: { from, to: [{ names: [service] }], ...spec },
+  });
+  return Date.now();
+}
+
+async function revoke(name: string): Promise<number> {
+  await mesh.cluster.kubectl(['-n', 'demo', 'delete', ACCESSES, name]);
+  return Date.now();
+}
+
+const isReached = async ({ laptop }: Member, address: string) =>
+  (await curl(laptop, `http://${address}/`, 2)).status === 200;
+
+function sallyport(...words: readonly string[]): Promise<ExecResult> {
+  return run([...TIED, process.execPath, inProject('src/cli/main.ts'), ...words], {
+    env: mesh.cluster.environment,
+    cwd: inProject(),
+  });
+}
+
+async function untilReached(member: Member, address: string, since: number, what: string): Promise<void> {
+  await until(
+    what,
+    () => isReached(member, address),
+    (yes) => yes,
+  );
+  const ms = Date.now() - since;
+  measured.push(`${what}: after ${ms} ms`);
+  expect(ms).toBeLessThan(WITHIN_MS);
+}
+
+describe('through gateways that deny by default', () => {
+  test('nothing is reached but cluster DNS, and that is told at once', async () => {
+    for (const member of [ada, bob])
+      for (const address of Object.values(addresses)) {
+        const began = Date.now();
+        expect(await isReached(member, address)).toBe(false);
+        expect(Date.now() - began).toBeLessThan(1500);
+      }
+    const answer = await ada.laptop.exec(['getent', 'hosts', 'hello-node-1.demo.svc.cluster.local']);
+    expect(answer.stdout).toContain(addresses.one);
+  });
+
+  test('a team reaches what its grant names, and no other team does; kubectl and explain say the same', async () => {
+    const since = await grant('team-a', 'team-a', 'hello-node-1');
+    await untilReached(ada, addresses.one, since, 'granted');
+    expect(await isReached(ada, addresses.two)).toBe(false);
+    expect(await isReached(bob, addresses.one)).toBe(false);
+    const line = await until(
+      'kubectl to show it',
+      () => mesh.cluster.kubectl(['-n', 'demo', 'get', 'meshaccess', 'team-a']),
+      (text) => /team-a +True +True +1 +1 +Resolved/.test(text),
+    );
+    const described = await mesh.cluster.kubectl(['-n', 'demo', 'describe', 'meshaccess', 'team-a']);
+    expect(described.replace(/\s+/g, ' ')).toContain('1 device may reach 1 Service.');
+    const yes = await sallyport('access', 'explain', 'team-a/ada', 'hello-node-1.demo:tcp');
+    expect(yes.stdout).toContain('Granted by MeshAccess demo/team-a.');
+    expect(yes.code).toBe(0);
+    const no = await sallyport('access', 'explain', 'team-b/bob', 'hello-node-1.demo:tcp');
+    expect(no.stdout).toContain('ask the owner of namespace demo. MeshAccess demo/team-a opens it to other devices.');
+    expect(no.code).toBe(3);
+    const matrix = await sallyport('access', 'matrix', '-o', 'json');
+    expect(JSON.parse(matrix.stdout)).toEqual(
+      ['80/tcp', '80/udp'].map((port) => ({
+        peer: 'team-a/ada',
+        gateway: 'default',
+        service: 'demo/hello-node-1',
+        port,
+        by: ['MeshAccess demo/team-a'],
+      })),
+    );
+    console.log(`${line}\n${yes.stdout}${no.stdout}`);
+  });
+
+  test('a grant that is taken back ends the connections that it let in, and no others', async () => {
+    const since = await grant('both', 'team-a', 'hello-node-2');
+    await untilReached(ada, addresses.two, since, 'granted, behind another node');
+    const ends = [
+      new Traffic(ada.laptop, 'stream', addresses.two),
+      new Traffic(ada.laptop, 'datagrams', addresses.two),
+    ];
+    const stays = [
+      new Traffic(ada.laptop, 'stream', addresses.one),
+      new Traffic(ada.laptop, 'datagrams', addresses.one),
+    ];
+    try {
+      await Promise.all([...ends, ...stays].map((traffic) => traffic.answerAfter(Date.now())));
+      const gone = await revoke('both');
+      const { at, reason } = await (ends[0] as Traffic).untilClosed();
+      measured.push(`taken back: the connection is told after ${at - gone} ms`);
+      expect(reason).toBe('ECONNRESET');
+      await delay(gone + SILENCE_MS - Date.now());
+      for (const traffic of ends) expect(traffic.answersAfter(gone + 1000)).toEqual([]);
+      expect(
+        (await flowsOn(mesh.cluster.node('node-1'), ada.address)).filter((flow) =>
+          flow.includes(`dst=${addresses.two}`),
+        ),
+      ).toEqual([]);
+      for (const traffic of stays) expect(traffic.longestGap(gone, Date.now())).toBeLessThan(1000);
+      expect(stays[0]?.closed).toBeUndefined();
+    } finally {
+      await Promise.all([...ends, ...stays].map((traffic) => traffic.stop()));
+    }
+  });
+
+  test('a grant follows its Service to another port', async () => {
+    const ports = (port: number) =>
+      mesh.cluster.kubectl([
+        '-n',
+        'demo',
+        'patch',
+        'service',
+        'hello-node-1',
+        '--type=merge',
+        '-p',
+        JSON.stringify({
+          spec: { ports: [{ name: 'tcp', port, targetPort: 8080, protocol: 'TCP' }] },
+        }),
+      ]);
+    await ports(8081);
+    const since = Date.now();
+    await untilReached(ada, `${addresses.one}:8081`, since, 'followed to another port');
+    await ports(80);
+    await untilReached(ada, addresses.one, Date.now(), 'followed back');
+  });
+});
+
+describe('with the operator down', () => {
+  beforeAll(() => mesh.scale('sallyport-operator', 0));
+  afterAll(() => mesh.scale('sallyport-operator', 2));
+
+  test('a new grant holds, and ends at its time', async () => {
+    const expiry = Math.ceil(Date.now() / 1000 + LIFETIME_S) * 1000;
+    const expiresAt = new Date(expiry).toISOString().replace('.000Z', 'Z');
+    const since = await grant('short', 'team-b', 'hello-node-1', { expiresAt });
+    await untilReached(bob, addresses.one, since, 'granted with the operator down');
+    const stream = new Traffic(bob.laptop, 'stream', addresses.one);
+    try {
+      await stream.answerAfter(Date.now());
+      const { at, reason } = await stream.untilClosed();
+      measured.push(`expired: the connection is told after ${at - expiry} ms`);
+      expect(reason).toBe('ECONNRESET');
+      expect(at).toBeGreaterThanOrEqual(expiry);
+      expect(at - expiry).toBeLessThan(WITHIN_MS);
+      expect(await isReached(bob, addresses.one)).toBe(false);
+    } finally {
+      await stream.stop();
+    }
+  });
+
+  test('a deleted grant ends', async () => {
+    const gone = await revoke('team-a');
+    await until(
+      'ada to be refused',
+      () => isReached(ada, addresses.one),
+      (yes) => !yes,
+    );
+    expect(Date.now() - gone).toBeLessThan(WITHIN_MS);
+  });
+});

@@ -1,0 +1,202 @@
+import fc from 'fast-check';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { MeshPeer } from '../../src/api/meshpeer.ts';
+import type { Running } from '../../src/host/exec.ts';
+import { type AccessGateway, accessOf, type Grant } from '../../src/mesh/access/access.ts';
+import { accessMembers, accessWorld } from '../../src/mesh/access/world.ts';
+import { peerTable } from '../../src/mesh/peer-table.ts';
+import type { Cidr } from '../../src/net/cidr.ts';
+import { type Ground, mayReach, pairsOf, randomWorld, type World } from '../support/access-worlds.ts';
+import { because } from '../support/because.ts';
+import { NOW } from '../support/builders.ts';
+import { aGrant } from '../support/grants.ts';
+import { PLAN_NAMES } from '../support/node-plans.ts';
+import { TestCluster } from './cluster.ts';
+import { missing } from './machine.ts';
+import { startProgram } from './mesh.ts';
+
+/** Each is a transaction and two dozen connections that are opened or refused. */
+const WORLDS = 40;
+const ALICE = '10.213.0.16';
+const BOB = '10.213.0.17';
+const MANY = 10_000;
+
+/** What the cluster of these tests proxies, and its laptops. */
+const GROUND: Ground = {
+  peers: [
+    [ALICE, 'fd5a:213::16'],
+    [BOB, 'fd5a:213::17'],
+  ],
+  services: [
+    {
+      clusterIPs: ['10.96.0.20'],
+      ports: [
+        { name: 'http', port: 80, protocol: 'TCP' },
+        { name: 'grpc', port: 7, protocol: 'TCP' },
+      ],
+    },
+    {
+      clusterIPs: ['10.96.0.1'],
+      ports: [
+        { name: 'http', port: 443, protocol: 'TCP' },
+        { name: 'dns', port: 53, protocol: 'UDP' },
+      ],
+    },
+    { clusterIPs: ['fd5a:96::20'], ports: [{ name: 'http', port: 80, protocol: 'TCP' }] },
+    { clusterIPs: ['fd5a:96::1'], ports: [{ port: 53, protocol: 'UDP' }] },
+  ],
+};
+
+const GATEWAY: AccessGateway = {
+  name: 'default',
+  accessDefault: 'Deny',
+  serviceCidrs: ['10.96.0.0/12', 'fd5a:96::/112'] as Cidr[],
+};
+
+function grantsOf({ accesses, ...world }: World): readonly Grant[] {
+  const members = accessMembers(peerTable('default', world.peers, NOW));
+  return [...accessOf(GATEWAY, members, { accesses, world: accessWorld(world), now: NOW })];
+}
+
+describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
+  `through a node that denies by default, with kube-proxy in %s mode${because(missing)}`,
+  (mode) => {
+    let cluster: TestCluster;
+    const holding: Running[] = [];
+
+    const letIn = (...texts: readonly string[]) => cluster.gateway.sync(plan(texts.map(aGrant)));
+    const plan = (grants: readonly Grant[]) => cluster.plan({ accessDefault: 'Deny', grants });
+
+    beforeAll(async () => {
+      cluster = await TestCluster.create(mode);
+      // Every refusal is to be heard, however many there are.
+      const { files } = cluster.gateway.namespace;
+      for (const file of ['ipv4/icmp_ratelimit', 'ipv6/icmp/ratelimit'])
+        await files.write(`/proc/sys/net/${file}`, '0');
+    });
+    afterEach(async () => {
+      for (const held of holding.splice(0)) await held.stop();
+    });
+    afterAll(() => cluster?.dispose());
+
+    /** What is otherwise than it should be, for one laptop. */
+    async function wrongFor(laptop: 'alice' | 'bob', peer: MeshPeer, world: World) {
+      const wrong: string[] = [];
+      for (const { service, port } of pairsOf({ ...world, peers: [peer] })) {
+        const [address = ''] = service.spec.clusterIPs;
+        const question = `${port.protocol.toLowerCase()} ${address} ${port.port}`;
+        const { answer } = await cluster[laptop].namespace.ask(question);
+        const wanted = mayReach(world, peer, service, port) ? 'open' : 'refused';
+        if (seen(answer) !== wanted) wrong.push(`${laptop}: ${question} should be ${wanted}, and is: ${answer}`);
+      }
+      return wrong;
+    }
+
+    test(`in ${WORLDS} random worlds, packets pass where somebody who reads the objects says so, and nowhere else`, {
+      timeout: 120_000,
+    }, async () => {
+      let granted = 0;
+      await fc.assert(
+        fc.asyncProperty(randomWorld(GROUND), async (world) => {
+          const grants = grantsOf(world);
+          granted += grants.length;
+          await cluster.gateway.sync(plan(grants));
+          const [alice, bob] = world.peers as readonly [MeshPeer, MeshPeer];
+          const wrong = await Promise.all([wrongFor('alice', alice, world), wrongFor('bob', bob, world)]);
+          expect(wrong.flat()).toEqual([]);
+        }),
+        { numRuns: WORLDS, endOnFailure: true },
+      );
+      expect(granted).toBeGreaterThan(0);
+    });
+
+    async function hold(laptop: 'alice' | 'bob', target: string) {
+      const lines: string[] = [];
+      const heard = Promise.withResolvers<void>();
+      const held = await startProgram(cluster[laptop].namespace.commands, `hold.ts ${target}`, (line) => {
+        lines.push(line);
+        heard.resolve();
+      });
+      holding.push(held);
+      await heard.promise;
+      return { lines, exited: held.exited };
+    }
+
+    test('a grant that ends cuts the connections of this device to this port at once, and no others', async () => {
+      const http = `${ALICE} tcp 10.96.0.20 80`;
+      const rest = [http, `${BOB} tcp 10.96.0.20 7`, `${ALICE} tcp 10.96.0.1 443`];
+      await letIn(`${ALICE} tcp 10.96.0.20 7`, ...rest);
+      const cut = await hold('alice', '10.96.0.20 7');
+      const bobs = await hold('bob', '10.96.0.20 7');
+      const flows = (words: string) => cluster.gateway.namespace.tries(`conntrack -L ${words}`);
+      expect((await cluster.alice.namespace.ask('get http://10.96.0.20/')).answer).toMatchObject({ from: '10.1.0.1' });
+      const others = await flows(`-s ${ALICE} -p tcp --dport 80`);
+      const steps = await letIn(...rest);
+      expect(steps.map(({ kind }) => kind)).toEqual(['change-elements', 'end-flows']);
+      expect(await flows(`-s ${ALICE} -p tcp --dport 7`)).toBe('');
+      await cut.exited;
+      expect(JSON.parse(cut.lines.at(-1) ?? '').answer).toBe('ECONNRESET');
+      const before = bobs.lines.length;
+      await expect.poll(() => bobs.lines.length).toBeGreaterThan(before);
+      expect(others).not.toBe('');
+      expect(await flows(`-s ${ALICE} -p tcp --dport 80`)).not.toBe('');
+      expect((await cluster.alice.namespace.ask('tcp 10.96.0.20 7')).answer).toBe('ECONNREFUSED');
+      expect((await cluster.alice.namespace.ask('tcp 10.96.0.20 80')).answer).toBe('connected');
+    });
+
+    test(`one grant more or less among ${MANY} is one transaction of its own elements, and counters go on`, {
+      timeout: 120_000,
+    }, async () => {
+      const many = Array.from(
+        { length: MANY },
+        (_, index) => `10.213.${Math.floor(index / 250)}.${index % 250} tcp 10.96.${index % 7}.${index % 200} 443`,
+      ).map(aGrant);
+      const loaded = await timed(() => cluster.gateway.sync(plan(many)));
+      const refused = async () => {
+        const text = await cluster.gateway.namespace.run(`nft list chain inet ${PLAN_NAMES.table} refuse`);
+        return Number(/packets (\d+)/.exec(text)?.[1]);
+      };
+      expect((await cluster.alice.namespace.ask('tcp 10.96.0.20 80')).answer).toBe('ECONNREFUSED');
+      const before = await refused();
+      expect(before).toBeGreaterThan(0);
+      const { state } = await cluster.gateway.host.observe(PLAN_NAMES);
+      const looked = await timed(() => cluster.gateway.host.observe(PLAN_NAMES));
+      const { commandsRun } = cluster.gateway;
+      const begun = commandsRun.length;
+      const grown = await timed(() => cluster.gateway.sync(plan([...many, aGrant(`${ALICE} tcp 10.96.0.20 80`)])));
+      expect(grown.value).toEqual([
+        {
+          kind: 'change-elements',
+          table: PLAN_NAMES.table,
+          changes: [{ set: 'by_peer_tcp4', added: [`${ALICE} . 10.96.0.20 . 80`], removed: [] }],
+        },
+      ]);
+      expect(commandsRun.slice(begun).filter((line) => line.startsWith('nft -f'))).toHaveLength(1);
+      expect(commandsRun.slice(begun).filter((line) => line.startsWith('conntrack'))).toEqual([]);
+      expect((await cluster.alice.namespace.ask('tcp 10.96.0.20 80')).answer).toBe('connected');
+      expect(await refused()).toBeGreaterThanOrEqual(before);
+      expect(state.ruleset?.elements.get('by_peer_tcp4')).toHaveLength(
+        new Set(many.map((one) => JSON.stringify(one))).size,
+      );
+      const [step] = grown.value;
+      const apply = await timed(() => cluster.gateway.host.apply(step as NonNullable<typeof step>));
+      console.log(
+        `${mode}: ${MANY} grants written in ${loaded.ms} ms, seen in ${looked.ms} ms; one more in ${apply.ms} ms, with a look in ${grown.ms} ms`,
+      );
+    });
+  },
+);
+
+/** What IPv6 says of a prohibition, Linux calls EACCES. */
+const REFUSALS: readonly unknown[] = ['ECONNREFUSED', 'EHOSTUNREACH', 'EACCES'];
+
+function seen(answer: unknown): 'open' | 'refused' | 'neither' {
+  if (answer === 'connected' || typeof answer === 'object') return 'open';
+  return REFUSALS.includes(answer) ? 'refused' : 'neither';
+}
+
+async function timed<T>(act: () => Promise<T>): Promise<{ readonly value: T; readonly ms: number }> {
+  const began = performance.now();
+  const value = await act();
+  return { value, ms: Math.round(performance.now() - began) };
+}
