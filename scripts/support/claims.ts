@@ -27,6 +27,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/docs.test.ts': 'the documents match the code',
   'test/generated.test.ts': 'every generated file is what the sources print',
   'test/layers.test.ts': 'pure code stays pure, and layers import only what they may',
+  'test/netns/access.test.ts':
+    'what is granted passes and nothing else, as packets see it; what ends is cut, and nothing else is',
   'test/netns/bad-network.test.ts':
     'delay, loss and a NAT that forgets change no decision; a path that swallows all is told in time',
   'test/netns/drift.test.ts': 'what somebody else changed on a node is noticed and mended',
@@ -62,6 +64,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/kernel/rotating-key.test.ts': 'a device changes its key over kernel WireGuard',
   'test/kernel/packets.test.ts':
     'packets reach the Services a device may use and nothing else, through kernel WireGuard',
+  'test/lab/access.test.ts':
+    'two teams reach what they were granted, kubectl and explain say the same, and it ends with the operator down',
   'test/lab/apiserver-contract.test.ts': 'the fake API server of the tests behaves as the real one',
   'test/lab/chart-install.test.ts': 'the chart and all rights in it, on a real API server',
   'test/lab/conditions.test.ts':
