@@ -12,6 +12,7 @@ export const REASONS = {
       'InvalidSpec',
       'Suspended',
       'Expired',
+      'OwnerQuota',
       'InvalidKey',
       'DuplicateKey',
       'PresharedKeyNotFound',

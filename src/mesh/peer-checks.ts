@@ -40,7 +40,7 @@ const MOST_GATEWAYS = 64;
 
 /** Everything about a peer that decides whether it is let in, in the order in which a person would mend it. */
 export function admission(view: MeshView, peer: MeshPeer, now: number): Verdicts<Admission> {
-  const revoked = isHeldBack(peer, now);
+  const revoked = isHeldBack(peer, now) ?? isTooMany(view, peer, now);
   if (revoked !== undefined) return { violation: revoked };
   const gateways = admittingGateways(view, peer);
   if ('violation' in gateways) return gateways;
@@ -80,6 +80,15 @@ function isHeldBack(peer: MeshPeer, now: number): PeerViolation | undefined {
   return {
     reason: 'Expired',
     message: `spec.expiresAt (${peer.spec.expiresAt}) has passed; set a later time, or delete this MeshPeer if the device is not coming back.`,
+  };
+}
+
+function isTooMany({ ownerQuota }: MeshView, peer: MeshPeer, now: number): PeerViolation | undefined {
+  const ahead = ownerQuota.ahead(peer, now);
+  if (ahead === undefined) return undefined;
+  return {
+    reason: 'OwnerQuota',
+    message: `spec.owner ${peer.spec.owner} has ${ahead.length} older MeshPeers (${some(ahead.map(({ metadata }) => keyOf(metadata)))}), and one owner may have ${ownerQuota.most}; delete one that is no longer used, or ask a platform engineer to raise quotas.peersPerOwner in the chart's values.`,
   };
 }
 

@@ -6,6 +6,7 @@ import type { Connection } from '../api/meshpeer.ts';
 import type { ObjectKey } from '../api/resource.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { Claims } from './claims.ts';
+import type { OwnerQuota } from './owner-quota.ts';
 
 /** One node of a gateway as its agent reports it. */
 export interface GatewayNode {
@@ -44,6 +45,7 @@ export interface MeshView {
   readonly nodes: readonly Node[];
   readonly claims: Claims;
   readonly presharedKeys: PresharedKeys;
+  readonly ownerQuota: OwnerQuota;
   namespace(name: string): Namespace | undefined;
   nodesOf(gateway: string): readonly GatewayNode[];
   connectionsOf(peer: ObjectKey): readonly Connection[];

@@ -72,10 +72,18 @@ const deleteAfterSchema = z
     return z.NEVER;
   });
 
+/** Infinity for 0, which in a file of values means none. */
+const peersPerOwnerSchema = z
+  .int()
+  .min(0)
+  .default(0)
+  .transform((most) => (most === 0 ? Number.POSITIVE_INFINITY : most));
+
 const operatorConfigSchema = z.strictObject({
   pool: poolSchema.default([DEFAULT_POOL as Cidr]),
   logLevel: z.enum(LOG_LEVELS).default('info'),
   expiredPeers: z.strictObject({ deleteAfter: deleteAfterSchema }).prefault({}),
+  quotas: z.strictObject({ peersPerOwner: peersPerOwnerSchema }).prefault({}),
   agent: agentSchema,
 });
 

@@ -60,7 +60,11 @@ async function decide(leadership: Leadership, leading: AbortSignal): Promise<voi
   teller.follow(meshPeerType, stores.peers);
   teller.follow(meshGatewayType, stores.gateways);
   teller.follow(meshAccessType, stores.accesses);
-  const state = new MeshState(stores, { pool: config.pool, namespace }, clock);
+  const state = new MeshState(
+    stores,
+    { pool: config.pool, namespace, peersPerOwner: config.quotas.peersPerOwner },
+    clock,
+  );
   const children = new AppliedChildren(client);
   const gatewayContext = {
     ...leadership,

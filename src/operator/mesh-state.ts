@@ -7,6 +7,7 @@ import type { Change } from '../k8s/store.ts';
 import { olderFirst } from '../mesh/age.ts';
 import { Claims } from '../mesh/claims.ts';
 import { Connections } from '../mesh/connections.ts';
+import { OwnerQuota } from '../mesh/owner-quota.ts';
 import type { GatewayNode, MeshView } from '../mesh/view.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -21,6 +22,8 @@ export interface MeshStateOptions {
   readonly pool: readonly Cidr[];
   /** The operator's own. */
   readonly namespace: string;
+  /** Devices for each owner; infinity for any number. */
+  readonly peersPerOwner: number;
 }
 
 /** The view that decisions are made from, kept current by what the stores announce, so that a decision costs no listing. */
@@ -29,6 +32,7 @@ export class MeshState implements MeshView {
   readonly claims = new Claims();
   readonly access: AccessIndex;
   readonly presharedKeys: OfferedKeys;
+  readonly ownerQuota: OwnerQuota;
   readonly liveness: Liveness;
   readonly #stores: Stores;
   readonly #connections = new Connections();
@@ -36,9 +40,10 @@ export class MeshState implements MeshView {
   readonly #admitted = new Admitted();
   readonly #written = new Map<ObjectKey, { readonly uid: string; readonly version: bigint }>();
 
-  constructor(stores: Stores, { pool, namespace }: MeshStateOptions, clock: Clock) {
+  constructor(stores: Stores, { pool, namespace, peersPerOwner }: MeshStateOptions, clock: Clock) {
     this.pool = pool;
     this.access = new AccessIndex(stores);
+    this.ownerQuota = new OwnerQuota(peersPerOwner);
     this.presharedKeys = new OfferedKeys({ secrets: stores.presharedKeys, peers: stores.peers, namespace });
     this.#stores = stores;
     this.liveness = new Liveness(clock);
@@ -91,7 +96,7 @@ export class MeshState implements MeshView {
     this.#awaiting.set(key, after, this.acceptedAt(key));
     this.#admitted.set(key, after);
     this.presharedKeys.peerChanged(key, after);
-    return this.claims.set(key, after);
+    return new Set([...this.claims.set(key, after), ...this.ownerQuota.set(key, after)]);
   }
 
   /**

@@ -53,6 +53,18 @@ describe('a MeshPeer that cannot be let in says why and what to do, and disturbs
     });
   });
 
+  test('beyond the ResourceQuota of its namespace it is not even made', async () => {
+    const { cluster } = mesh;
+    await cluster.kubectl(['-n', 'outside', 'create', 'quota', 'devices', '--hard=count/meshpeers.sallyport.dev=0']);
+    await until(
+      'the quota to be counted',
+      () => cluster.kubectl(['-n', 'outside', 'get', 'quota', 'devices', '-o', 'jsonpath={.status.used}']),
+      (used) => used.includes('count/meshpeers'),
+    );
+    await expect(mesh.addDevice('one-too-many', {}, 'outside')).rejects.toThrow(/exceeded quota: devices/);
+    await cluster.kubectl(['-n', 'outside', 'delete', 'quota', 'devices']);
+  });
+
   test('a key that is not the device’s is programmed, and shows as never connected', async () => {
     const wrong = await mesh.addDevice('wrong-key');
     await mesh.join(devices.laptop, { ...wrong, keys: keyPairFrom(randomBytes(32)) });

@@ -22,6 +22,7 @@ import {
 } from '../support/builders.ts';
 
 const OLD = '2026-01-01T00:00:00Z';
+const NEW = '2026-02-01T00:00:00Z';
 
 function decide(peer: MeshPeer, view: ViewParts = {}) {
   return admission(aView({ peers: [peer], ...view }), peer, NOW);
@@ -65,6 +66,13 @@ const REFUSALS: readonly [string, string, PeerParts, ViewParts, readonly string[
     { spec: { expiresAt: 'tomorrow' } },
     {},
     ['spec.expiresAt (tomorrow)', 'no time', '2030-01-31T18:00:00Z'],
+  ],
+  [
+    'beyond what its owner may have',
+    'OwnerQuota',
+    { metadata: { creationTimestamp: NEW }, spec: { owner: 'ada' } },
+    { peersPerOwner: 1, peers: [aPeer({ name: 'old', metadata: { creationTimestamp: OLD }, spec: { owner: 'ada' } })] },
+    ['spec.owner ada', 'team-a/old', 'delete one', 'quotas.peersPerOwner'],
   ],
   ['with a malformed key', 'InvalidKey', { spec: { publicKey: 'abc' } }, {}, ['spec.publicKey', 'wg pubkey']],
   [

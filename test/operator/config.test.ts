@@ -18,6 +18,7 @@ describe('the operator configuration', () => {
         pool: ['10.213.0.0/16'],
         logLevel: 'info',
         expiredPeers: { deleteAfter: 86_400_000 },
+        quotas: { peersPerOwner: Number.POSITIVE_INFINITY },
         agent: {
           image: 'example.test/sallyport:1',
           imagePullPolicy: 'IfNotPresent',

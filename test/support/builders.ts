@@ -21,6 +21,7 @@ import { keyOf, type ObjectMeta } from '../../src/api/resource.ts';
 import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
 import { Claims } from '../../src/mesh/claims.ts';
 import type { GatewayFindings } from '../../src/mesh/gateway-checks.ts';
+import { OwnerQuota } from '../../src/mesh/owner-quota.ts';
 import type { GatewayNode, MeshView, OfferedPresharedKey } from '../../src/mesh/view.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
@@ -200,6 +201,8 @@ export interface ViewParts {
   readonly acceptedAt?: Readonly<Record<string, bigint>>;
   /** By the name of their Secret. */
   readonly presharedKeys?: Readonly<Record<string, OfferedPresharedKey>>;
+  /** Any number unless told otherwise. */
+  readonly peersPerOwner?: number;
   /** How many peers have one, at each gateway. */
   readonly presharedKeyCount?: number;
 }
@@ -213,12 +216,17 @@ export function aView(parts: ViewParts = {}): MeshView {
     reports = [aReport()],
   } = parts;
   const claims = new Claims();
-  for (const peer of parts.peers ?? []) claims.set(keyOf(peer.metadata), peer);
+  const ownerQuota = new OwnerQuota(parts.peersPerOwner);
+  for (const peer of parts.peers ?? []) {
+    claims.set(keyOf(peer.metadata), peer);
+    ownerQuota.set(keyOf(peer.metadata), peer);
+  }
   return {
     pool: parts.pool ?? [POOL],
     gateways,
     nodes,
     claims,
+    ownerQuota,
     presharedKeys: {
       namespace: 'sallyport-system',
       offered: (secret) => parts.presharedKeys?.[secret],

@@ -32,6 +32,7 @@ import { Connections } from '../../src/mesh/connections.ts';
 import { findEndpoints } from '../../src/mesh/endpoints.ts';
 import type { GatewayFindings } from '../../src/mesh/gateway-checks.ts';
 import { judgeGateway } from '../../src/mesh/gateway-status.ts';
+import { OwnerQuota } from '../../src/mesh/owner-quota.ts';
 import { judgePeer } from '../../src/mesh/peer-status.ts';
 import { servingNodes } from '../../src/mesh/selectors.ts';
 import { findServiceCidrs } from '../../src/mesh/service-cidrs.ts';
@@ -200,6 +201,7 @@ function viewOf(cluster: Cluster, claims: Claims): MeshView {
     nodes: cluster.nodes,
     claims,
     presharedKeys: presharedKeysOf(cluster),
+    ownerQuota: new OwnerQuota(),
     namespace: (name) => cluster.namespaces.get(name),
     nodesOf: (gateway) => reportsOn(cluster, gateway),
     connectionsOf: (peer) => connections.of(peer),
