@@ -30,7 +30,11 @@ describe('parsing', () => {
       tolerations: [],
       listenPort: 51_840,
       endpoint: { hosts: [] },
-      advertise: { services: { enabled: true, cidrs: [] }, cidrs: [] },
+      advertise: {
+        services: { enabled: true, cidrs: [] },
+        cidrs: [],
+        internet: { enabled: false, access: 'AsDefault', except: [] },
+      },
       allowedPeers: { namespaces: { from: 'All' } },
       access: { default: 'Allow', peerToPeer: 'Deny' },
       dns: { enabled: true, servers: [], domain: 'cluster.local' },
