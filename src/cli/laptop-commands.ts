@@ -16,6 +16,7 @@ export interface Folders {
 
 interface UpCommandOptions extends Folders {
   readonly names: boolean;
+  readonly full: boolean;
   readonly verbose: boolean;
   readonly foreground: boolean;
 }
@@ -58,20 +59,25 @@ function addJoin(root: Command, exit: Exit): void {
     .option('--certificate-authority <file>', 'the CA of --server')
     .option('--token-file <file>', 'a token for --server')
     .option('--no-up', 'do not bring the tunnel up')
+    .option('--full', 'send everything into the tunnel, where the gateway takes it; this time alone', false)
     .option('--no-names', 'leave the names of this machine alone');
   examples(command, [
     'sallyport join',
     'sallyport join -n team-a --expires 8h',
     'sallyport join --context prod --profile prod',
   ]);
-  command.action(async (options: JoinOptions & Folders & { readonly up: boolean; readonly names: boolean }) => {
-    const { join } = await import('./commands/join.ts');
-    const profiles = profilesIn(options);
-    const name = await join(options, profiles, new Date());
-    if (!options.up) return;
-    const { upAndTry } = await import('./commands/up-and-try.ts');
-    exit(await upAndTry(profiles.read(name), { ...options, profiles, verbose: false }));
-  });
+  command.action(
+    async (
+      options: JoinOptions & Folders & { readonly up: boolean; readonly names: boolean; readonly full: boolean },
+    ) => {
+      const { join } = await import('./commands/join.ts');
+      const profiles = profilesIn(options);
+      const name = await join(options, profiles, new Date());
+      if (!options.up) return;
+      const { upAndTry } = await import('./commands/up-and-try.ts');
+      exit(await upAndTry(profiles.read(name), { ...options, profiles, verbose: false }));
+    },
+  );
 }
 
 function addUpAndDown(root: Command, exit: Exit): void {
@@ -80,9 +86,10 @@ function addUpAndDown(root: Command, exit: Exit): void {
     .argument('[profile]', 'which; not needed when there is one')
     .option('--all', 'every profile', false)
     .option('--no-names', 'leave the names of this machine alone')
+    .option('--full', 'send everything into the tunnel, where the gateway takes it; this time alone', false)
     .option('--foreground', 'stay, and hold the tunnel up until interrupted', false)
     .option('--verbose', 'tell each command that is run', false);
-  examples(upCommand, ['sallyport up', 'sallyport up prod --foreground']);
+  examples(upCommand, ['sallyport up', 'sallyport up prod --foreground', 'sallyport up --full']);
   upCommand.action(async (name: string | undefined, options: UpCommandOptions & { readonly all: boolean }) => {
     const { up, upHere } = await import('./commands/up.ts');
     const profiles = profilesIn(options);
@@ -183,8 +190,9 @@ function addSupervise(root: Command, exit: Exit): void {
   const command = withFolders(root.command('supervise', { hidden: true }))
     .argument('<profile>')
     .option('--no-names')
+    .option('--full', '', false)
     .option('--verbose', '', false);
-  type Options = Folders & { readonly names: boolean; readonly verbose: boolean };
+  type Options = Folders & { readonly names: boolean; readonly full: boolean; readonly verbose: boolean };
   command.action(async (name: string, options: Options) => {
     const { supervise } = await import('./commands/supervise.ts');
     // Whoever waited for the line may have been interrupted; the tunnel goes on.

@@ -31,6 +31,8 @@ export interface TunnelChoices {
   readonly publicKey: PublicKey;
   readonly privateKeyFile: string;
   readonly presharedKeyFile?: string | undefined;
+  /** Whether gateways also get what they take of a full tunnel; where to route it is the business of whoever lets nothing out beside it. */
+  readonly full?: boolean | undefined;
   /** Of each gateway's public key, the endpoint that was found best; the most preferred one for the others. */
   readonly endpoints?: ReadonlyMap<PublicKey, Endpoint> | undefined;
 }
@@ -39,11 +41,11 @@ export interface TunnelChoices {
 const SAFE_MTU = 1420;
 /** The tunnel that a configuration asks for. */
 export function tunnelOf(configuration: ClientConfiguration, choices: TunnelChoices): Tunnel {
-  const { device, publicKey, privateKeyFile, presharedKeyFile, endpoints } = choices;
+  const { device, publicKey, privateKeyFile, presharedKeyFile, full = false, endpoints } = choices;
   const peers = configuration.gateways.map((gateway) => ({
     publicKey: gateway.publicKey,
     endpoint: endpoints?.get(gateway.publicKey) ?? gateway.endpoints.find(isLiteral),
-    allowedIPs: gateway.allowedIPs,
+    allowedIPs: full ? [...gateway.allowedIPs, ...gateway.internet] : gateway.allowedIPs,
     persistentKeepalive: configuration.persistentKeepalive,
   }));
   return {
@@ -54,7 +56,7 @@ export function tunnelOf(configuration: ClientConfiguration, choices: TunnelChoi
     mtu: configuration.mtu ?? SAFE_MTU,
     addresses: configuration.addresses.map(hostCidr),
     peers,
-    routes: normalizeCidrs(peers.flatMap(({ allowedIPs }) => allowedIPs)),
+    routes: normalizeCidrs(configuration.gateways.flatMap(({ allowedIPs }) => allowedIPs)),
   };
 }
 

@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'vitest';
+import { fullConfiguration } from '../../src/laptop/full/full-configuration.ts';
 import { splitNames } from '../../src/laptop/names/split-names.ts';
 import { macosDown, macosUp } from '../../src/laptop/platform/macos.ts';
 import { type PlatformStep, withoutDns } from '../../src/laptop/platform/plan.ts';
 import { windowsDown, windowsUp } from '../../src/laptop/platform/windows.ts';
 import { keyedWgQuick, networkManager, qrCode } from '../../src/laptop/renderings.ts';
+import { EVERYTHING } from '../../src/mesh/client-configuration.ts';
 import { parseWgQuick } from '../../src/mesh/wg-quick.ts';
 import { type KeyPair, keyPairFrom } from '../../src/net/key-pair.ts';
-import { aClientConfiguration } from '../support/client-configurations.ts';
+import { aClientConfiguration, aClientGateway } from '../support/client-configurations.ts';
 
 const { privateKey }: KeyPair = keyPairFrom(new Uint8Array(32).fill(3));
 const configuration = aClientConfiguration();
@@ -58,6 +60,38 @@ describe('Windows', () => {
 
   test('without names nothing is said of them', () => {
     expect(windowsUp(tunnel, undefined)).toHaveLength(2);
+  });
+});
+
+describe('a full tunnel elsewhere', () => {
+  const offering = aClientConfiguration({ gateways: [aClientGateway({ internet: EVERYTHING })] });
+  const whole = fullConfiguration(offering);
+  const full = { ...tunnel, text: whole.ok ? keyedWgQuick(whole.value, { privateKey }) : '' };
+  const all = splitNames(offering, { hasShortNames: true, everything: true });
+  const everything = all.ok ? all.value : undefined;
+
+  test('is a file with both default routes and a DNS line', () => {
+    expect(full.text).toContain(', 0.0.0.0/0, ::/0\n');
+    expect(full.text).toContain('\nDNS = 10.96.0.10, ');
+  });
+
+  test('on macOS leaves names to wg-quick, and is taken away as any other', () => {
+    const steps = macosUp(full, everything);
+    expect(steps.ok && steps.value.map(said)).toEqual([
+      'mkdir -p /usr/local/etc/wireguard /etc/resolver',
+      'write /usr/local/etc/wireguard/sp-prod.conf',
+      'wg-quick up /usr/local/etc/wireguard/sp-prod.conf',
+      'dscacheutil -flushcache',
+      'killall -HUP mDNSResponder',
+    ]);
+  });
+
+  test('on Windows has a rule for all names; the service itself lets nothing out beside a file with 0.0.0.0/0', () => {
+    const lines = windowsUp(full, everything).map(said);
+    expect(lines.some((line) => line.includes("Add-DnsClientNrptRule -Namespace '.' -NameServers '10.96.0.10'"))).toBe(
+      true,
+    );
+    expect(windowsDown(full).map(said)).toEqual(windowsDown(tunnel).map(said));
   });
 });
 

@@ -61,7 +61,7 @@ function oneText({ profile, tunnel }: Standing, now: number): string {
     `${head}  ${tunnel.addresses.join(', ')}  up for ${ago(now - Date.parse(tunnel.since))}`,
     ...expires,
     aligned([['gateway', 'path', 'endpoint', 'handshake', 'rtt', 'received', 'sent'], ...rows], '  '),
-    `  leads to ${tunnel.routes.join(', ')}`,
+    `  leads to ${tunnel.routes.join(', ')}${tunnel.full === true ? ', and everything else: nothing goes beside it' : ''}`,
     `  names: ${tunnel.names ?? 'not set up'}`,
     ...tunnel.notices.map(({ at, text: notice }) => `  ${ago(now - Date.parse(at))} ago: ${notice}`),
   ].join('\n');

@@ -7,6 +7,7 @@ export interface SuperviseOptions {
   readonly profiles: Profiles;
   readonly runFolder: string;
   readonly names: boolean;
+  readonly full: boolean;
   readonly verbose: boolean;
   /** Called once: the tunnel is up, or why it is not. */
   readonly onReady: (ready: Ready) => void;

@@ -9,26 +9,31 @@ import { asRoot, needsRoot, unknownPlatform } from '../root.ts';
 import { askSupervisor } from '../supervisor/status-socket.ts';
 import { startSupervisor } from '../supervisor/supervisor-process.ts';
 import { otherRoutes } from '../tunnel/other-routes.ts';
+import { alreadyUp, refuseFull, refuseSecondFull } from './full.ts';
 
 export interface UpOptions {
   readonly profiles: Profiles;
   readonly runFolder: string;
   readonly names: boolean;
+  /** Everything goes into the tunnel, and nothing beside it. */
+  readonly full: boolean;
   readonly verbose: boolean;
 }
 
 /** Brings the tunnel of a profile up, as root; does nothing when it is. Returns the exit status. @throws {UserError} */
 export async function up(joined: JoinedProfile, options: UpOptions): Promise<number> {
   const { name } = joined.profile;
-  if ((await askSupervisor(options.runFolder, name)) !== undefined) {
-    tell(`${name} is up already; see: sallyport status`);
+  const there = await askSupervisor(options.runFolder, name);
+  if (there !== undefined) {
+    tell(alreadyUp(there, name, options.full));
     return 0;
   }
+  if (options.full) await refuseFull(joined, options);
   if (needsRoot()) return asRoot(upWords(name, options), 'Bringing the interface up');
   if (process.platform !== 'linux') return upElsewhere(process.platform, joined, options);
-  const { runFolder, names, profiles, verbose } = options;
+  const { runFolder, names, full, profiles, verbose } = options;
   await refuseOverlaps(joined, options);
-  const words = { profile: name, profiles: profiles.folder, runFolder, names, verbose };
+  const words = { profile: name, profiles: profiles.folder, runFolder, names, full, verbose };
   const { did = [], unanswered = [] } = await step(`Bringing ${name} up`, () => startSupervisor(words));
   if (options.verbose) for (const line of did) tell(`  ${line}`);
   for (const notice of await shadows(joined)) tell(notice);
@@ -45,7 +50,7 @@ export async function up(joined: JoinedProfile, options: UpOptions): Promise<num
 async function upElsewhere(platform: string, joined: JoinedProfile, options: UpOptions): Promise<number> {
   const { stepsUp, take } = await import('../tunnel/elsewhere.ts');
   if (platform !== 'darwin' && platform !== 'win32') throw unknownPlatform(platform);
-  const steps = stepsUp(platform, joined, options.profiles, options.names);
+  const steps = stepsUp(platform, joined, options.profiles, options);
   await step(`Bringing ${joined.profile.name} up`, () => take(steps, ownCommands()));
   return 0;
 }
@@ -55,6 +60,7 @@ export async function upHere(joined: JoinedProfile, options: UpOptions): Promise
   const { name } = joined.profile;
   if (process.platform !== 'linux')
     throw new UserError(`--foreground is for Linux: here WireGuard's own programs hold the tunnel; leave it out`);
+  if (options.full) await refuseFull(joined, options);
   if (needsRoot()) return asRoot([...upWords(name, options), '--foreground'], 'Bringing the interface up');
   if ((await askSupervisor(options.runFolder, name)) !== undefined)
     throw new UserError(`${name} is up already; take it down first: sallyport down ${name}`);
@@ -64,16 +70,16 @@ export async function upHere(joined: JoinedProfile, options: UpOptions): Promise
   return supervise(name, { ...options, onReady });
 }
 
-function upWords(name: string, { profiles, names, verbose }: UpOptions): readonly string[] {
-  const flags = [...(names ? [] : ['--no-names']), ...(verbose ? ['--verbose'] : [])];
+function upWords(name: string, { profiles, names, full, verbose }: UpOptions): readonly string[] {
+  const flags = [...(names ? [] : ['--no-names']), ...(full ? ['--full'] : []), ...(verbose ? ['--verbose'] : [])];
   return ['up', name, '--profiles', profiles.folder, ...flags];
 }
 
 /** A packet can follow one tunnel only, so of two profiles that lead to the same range one has to be down. */
-async function refuseOverlaps(
-  { profile, configuration }: JoinedProfile,
-  { profiles, runFolder }: UpOptions,
-): Promise<void> {
+async function refuseOverlaps(joined: JoinedProfile, options: UpOptions): Promise<void> {
+  if (options.full) await refuseSecondFull(joined, options);
+  const { profile, configuration } = joined;
+  const { profiles, runFolder } = options;
   const others: Routed[] = [];
   for (const name of profiles.names()) {
     const there = name === profile.name ? undefined : await askSupervisor(runFolder, name);

@@ -65,7 +65,7 @@ async function dial(
   await delay(waitMs);
   const [outcome, device] = await Promise.all([
     outcomeAt(gateway, target, dialling),
-    wayTo(dialling.commands, address).catch(() => undefined),
+    wayTo(dialling.commands, address, target.port).catch(() => undefined),
   ]);
   return { ...common, address, device, outcome };
 }

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Commands } from '../../host/exec.ts';
 import type { FilesFinding, Findings, Look } from '../../laptop/doctor/findings.ts';
+import { PUBLIC } from '../../laptop/doctor/full-hop.ts';
 import { seen } from '../../laptop/doctor/seen.ts';
 import { gatewayAddresses } from '../../laptop/tunnel.ts';
 import { type PresharedKey, parsePresharedKey } from '../../net/key.ts';
@@ -13,7 +14,7 @@ import { lookAtCluster } from './cluster.ts';
 import { dialEndpoints } from './endpoints.ts';
 import { lookAtFiles } from './files.ts';
 import { type AskedService, lookInside } from './inside.ts';
-import { lookAtDevice, lookAtRouting } from './machine.ts';
+import { lookAtDevice, lookAtGuard, lookAtRouting } from './machine.ts';
 import { lookAtSupervisor } from './supervisor.ts';
 
 export interface LookOptions {
@@ -51,13 +52,16 @@ async function lookFurther(files: Read, options: LookOptions, clock: Clock) {
   const { commands, service } = options;
   const { profile, configuration } = files;
   const needed = [...gatewayAddresses(configuration), ...(configuration.dns?.servers ?? [])];
-  const [device, routing, time, cluster, endpoints] = await Promise.all([
+  const [device, routing, time, cluster, endpoints, guarded] = await Promise.all([
     lookAtDevice(commands, profile.device),
-    lookAtRouting(commands, needed),
+    lookAtRouting(commands, [...needed, ...PUBLIC]),
     lookAtClock(profile.server, clock.now),
     lookAtCluster(options.cluster, profile, configuration),
     dialFrom(files, options, clock),
+    lookAtGuard(commands, profile.device),
   ]);
+  const guardedRouting =
+    routing.kind === 'seen' ? ({ ...routing, value: { ...routing.value, guarded } } as const) : routing;
   const link = seen(device);
   // Where interfaces cannot be seen, what answers through the tunnel tells whether there is one.
   const isThere = device.kind === 'unseen' || link?.up === true;
@@ -65,7 +69,7 @@ async function lookFurther(files: Read, options: LookOptions, clock: Clock) {
   const inside = isThere
     ? await lookInside({ commands, configuration, mtu: link?.mtu ?? configuration.mtu ?? 1280, service })
     : undefined;
-  return { device, routing, clock: time, cluster, endpoints, inside };
+  return { device, routing: guardedRouting, clock: time, cluster, endpoints, inside };
 }
 
 async function dialFrom({ configuration }: Read, { profiles, name, commands }: LookOptions, clock: Clock) {

@@ -7,6 +7,7 @@ import { failedSaying } from '../../host/exec-error.ts';
 import type { DeviceFinding, DeviceKeys, Look, RoutingFinding } from '../../laptop/doctor/findings.ts';
 import type { IpAddress } from '../../net/address.ts';
 import { addressFamily } from '../../net/address.ts';
+import { fullTunnelsHere } from '../tunnel/full-ways.ts';
 import { looked, messageOf } from './looked.ts';
 
 const WITHOUT_ROOT = 'its keys are seen by root alone (sudo sallyport doctor)';
@@ -42,12 +43,24 @@ export function lookAtRouting(commands: Commands, needed: readonly IpAddress[]):
   }, unseenHere);
 }
 
-/** By which interface packets to the address leave; undefined when they do not. */
-export async function wayTo(commands: Commands, address: IpAddress): Promise<string | undefined> {
+/** Whether the firewall rules of a full tunnel are there. */
+export function lookAtGuard(commands: Commands, device: string): Promise<Look<boolean>> {
+  return looked(
+    async () => (await fullTunnelsHere(commands)).includes(device),
+    (error) =>
+      failedSaying(error, NOT_PERMITTED)
+        ? 'its firewall rules are seen by root alone (sudo sallyport doctor)'
+        : messageOf(error),
+  );
+}
+
+/** By which interface packets to the address leave, UDP to a port where one is given; undefined when they do not. */
+export async function wayTo(commands: Commands, address: IpAddress, port?: number): Promise<string | undefined> {
+  const udp = port === undefined ? [] : ['ipproto', 'udp', 'dport', String(port)];
   try {
     const [route] = jsonObjects(
       'ip -json route',
-      await commands.run(['ip', '-json', `-${addressFamily(address)}`, 'route', 'get', address]),
+      await commands.run(['ip', '-json', `-${addressFamily(address)}`, 'route', 'get', address, ...udp]),
     );
     return typeof route?.dev === 'string' ? route.dev : undefined;
   } catch (error) {

@@ -8,9 +8,9 @@ export async function lookAtSupervisor(runFolder: string, name: string): Promise
   try {
     const told = await askSupervisor(runFolder, name);
     if (told === undefined) return { kind: 'none' };
-    const { pid, routes, names } = told;
+    const { pid, routes, names, full = false } = told;
     const notices = told.notices.map(({ text }) => text);
-    return { kind: 'running', pid, routes, names, notices, leavesNames: await leavesNames(pid) };
+    return { kind: 'running', pid, routes, full, names, notices, leavesNames: await leavesNames(pid) };
   } catch (error) {
     return { kind: 'mute', problem: messageOf(error) };
   }

@@ -49,13 +49,13 @@ export class PathKeeper {
   #checkedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: PathKeeperOptions) {
-    const { clock, randomBytes, lookup, commands, keys, log } = options;
+    const { clock, randomBytes, lookup, admit, commands, keys, log } = options;
     this.#options = options;
     this.#kept = options;
     const names = new EndpointNames(lookup, clock);
     const onStanding = options.onStanding ?? (() => undefined);
     const onCheck = (isRunning: boolean) => this.#countCheck(isRunning);
-    this.#means = { clock, randomBytes, lookup, commands, names, keys, log, onStanding, onCheck };
+    this.#means = { clock, randomBytes, lookup, admit, commands, names, keys, log, onStanding, onCheck };
   }
 
   /** How each gateway is reached now, by its public key. */

@@ -13,6 +13,8 @@ export interface Raceway {
   readonly clock: Clock;
   readonly randomBytes: (length: number) => Uint8Array;
   readonly lookup: Lookup;
+  /** Called with the addresses of a race before it begins, where the machine must be told to let it out. */
+  readonly admit?: ((addresses: readonly Endpoint[]) => Promise<void>) | undefined;
 }
 
 /** The endpoint that answered first, with the address that did, and how long that took in milliseconds. */
@@ -41,10 +43,11 @@ export async function raceAll(
 /** One race over candidates, most preferred first; undefined when nobody answered. */
 export async function raceCandidates(
   entry: { readonly publicKey: PublicKey; readonly candidates: readonly Candidate[]; readonly keys: DeviceKeys },
-  { clock, randomBytes }: Raceway,
+  { clock, randomBytes, admit }: Raceway,
   signal?: AbortSignal,
 ): Promise<FirstToAnswer | undefined> {
   const { publicKey, candidates, keys } = entry;
+  await admit?.(candidates.map(({ address }) => address));
   const lanes = new Map(candidates.map((candidate) => [laneOf(candidate.address), candidate]));
   const options = { ...keys, peerPublicKey: publicKey, endpoints: [...lanes.keys()], clock, randomBytes };
   const winner = await race(options, signal);

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Commands } from '../../host/exec.ts';
 import { SYSTEM_PATHS } from '../names/paths.ts';
 import { repairNames } from '../names/repair.ts';
+import { removeFullWays } from '../tunnel/full-ways.ts';
 import { LinuxTunnel } from '../tunnel/linux-tunnel.ts';
 
 /** What a supervisor that was killed may have left behind. */
@@ -15,7 +16,7 @@ export interface LeftOver {
 }
 
 /**
- * Takes away what a supervisor that did not end in order left: the interface with its routes, and changed names. None is fine.
+ * Takes away what a supervisor that did not end in order left: the interface with its routes, what sent everything into it, and changed names. None is fine.
  * Returns a sentence for each thing about names that it put right.
  */
 export async function leaveNothing({
@@ -27,8 +28,9 @@ export async function leaveNothing({
 }: LeftOver): Promise<readonly string[]> {
   const tunnel = new LinuxTunnel({ commands, runDir: runFolder, privateKeyFile });
   if (existsSync(`/sys/class/net/${device}`)) await tunnel.remove(device);
+  await removeFullWays(commands, device);
   const repaired = await repairNames(SYSTEM_PATHS, commands);
-  for (const file of [`${profile}.log`, `${profile}.sock`, `${profile}.pid`, `${device}.conf`])
+  for (const file of [`${profile}.log`, `${profile}.sock`, `${profile}.pid`, `${device}.conf`, `${device}.nft`])
     rmSync(join(runFolder, file), { force: true });
   if (existsSync(runFolder) && readdirSync(runFolder).length === 0) rmdirSync(runFolder);
   return repaired;

@@ -28,6 +28,8 @@ const tunnelStatusSchema = z.object({
   addresses: z.array(z.string()),
   /** What the tunnel leads to. */
   routes: z.array(z.string()),
+  /** Whether all other traffic goes into it too, and none beside it; a supervisor of an earlier version does not say. */
+  full: z.exactOptional(z.boolean()),
   /** How names of the cluster are found; none when that was not wished or the cluster has none. */
   names: z.exactOptional(z.string()),
   gateways: z.array(gatewayStatusSchema),

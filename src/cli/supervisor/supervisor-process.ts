@@ -22,6 +22,7 @@ export interface SupervisorWords {
   readonly profiles: string;
   readonly runFolder: string;
   readonly names: boolean;
+  readonly full: boolean;
   readonly verbose: boolean;
 }
 
@@ -46,9 +47,9 @@ export async function startSupervisor(words: SupervisorWords): Promise<Ready> {
 
 /** The command line of the supervisor, after the program's. */
 export function supervisorArguments(words: SupervisorWords): readonly string[] {
-  const { profile, profiles, runFolder, names, verbose } = words;
+  const { profile, profiles, runFolder, names, full, verbose } = words;
   const folders = ['--profiles', profiles, '--run-folder', runFolder];
-  const flags = [...(names ? [] : ['--no-names']), ...(verbose ? ['--verbose'] : [])];
+  const flags = [...(names ? [] : ['--no-names']), ...(full ? ['--full'] : []), ...(verbose ? ['--verbose'] : [])];
   return ['supervise', profile, ...folders, ...flags];
 }
 

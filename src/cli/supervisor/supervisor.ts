@@ -24,8 +24,10 @@ import { PathKeeper } from '../path/path-keeper.ts';
 import { type FirstToAnswer, raceAll } from '../path/race-all.ts';
 import type { JoinedProfile, Profiles } from '../profiles/profiles.ts';
 import { toldCommands } from '../told-commands.ts';
+import { removeFullWays } from '../tunnel/full-ways.ts';
 import { LinuxTunnel, NO_LOOK } from '../tunnel/linux-tunnel.ts';
 import { defaultGateways } from '../tunnel/other-routes.ts';
+import { FullHold } from './full-hold.ts';
 import { gatewayStatus } from './gateway-status.ts';
 import { Refresher } from './refresher.ts';
 import type { Notice, TunnelStatus } from './status.ts';
@@ -37,6 +39,8 @@ export interface SupervisorOptions {
   readonly name: string;
   readonly runFolder: string;
   readonly names: boolean;
+  /** Everything goes into the tunnel, and nothing beside it. */
+  readonly full: boolean;
   /** Each command is told as well. */
   readonly verbose: boolean;
   readonly log: (text: string) => void;
@@ -58,6 +62,7 @@ export class Supervisor {
   readonly #tunnel: LinuxTunnel;
   readonly #refresher: Refresher;
   readonly #names: TunnelNames | undefined;
+  readonly #full: FullHold | undefined;
   readonly #since = new Date();
   #joined: JoinedProfile;
   #first: ReadonlyMap<PublicKey, FirstToAnswer> = new Map();
@@ -84,7 +89,12 @@ export class Supervisor {
     });
     const notify = (text: string) => this.#notify(text);
     this.#names = options.names
-      ? new TunnelNames({ profile: this.#joined.profile, commands: this.#commands, notify })
+      ? new TunnelNames({ profile: this.#joined.profile, commands: this.#commands, everything: options.full, notify })
+      : undefined;
+    const { device } = this.#joined.profile;
+    const place = { device, commands: this.#commands, runDir: runFolder };
+    this.#full = options.full
+      ? new FullHold({ ...place, configuration: () => this.#joined.configuration, notify })
       : undefined;
     this.#refresher = new Refresher({
       addresses: () => gatewayAddresses(this.#joined.configuration),
@@ -102,7 +112,10 @@ export class Supervisor {
     try {
       const { configuration } = this.#joined;
       await this.#refuse(configuration);
-      this.#first = await raceAll(configuration, this.#keys(), MACHINE);
+      if (this.#full === undefined)
+        await removeFullWays(this.#options.commands ?? ownCommands(), this.#joined.profile.device);
+      else await this.#full.adopt();
+      this.#first = await raceAll(configuration, this.#keys(), this.#machine());
       const did = [...(await this.#sync()), ...((await this.#names?.sync(configuration)) ?? [])];
       this.#applied = wgQuick(configuration);
       this.#isOpen = true;
@@ -125,7 +138,8 @@ export class Supervisor {
     try {
       this.#watchKey(signal);
       this.#keeper = this.#newKeeper(counters);
-      await Promise.all([this.#keeper.run(signal), this.#refresher.run(signal), this.#mend(counters, signal)]);
+      const others = [this.#refresher.run(signal), this.#mend(counters, signal), this.#full?.watch(signal)];
+      await Promise.all([this.#keeper.run(signal), ...others]);
     } finally {
       counters.close();
       await this.close();
@@ -139,6 +153,7 @@ export class Supervisor {
     try {
       await this.#names?.close();
     } finally {
+      await this.#full?.remove().catch((error: Error) => this.#options.log(`the full tunnel stays: ${error.message}`));
       await this.#tunnel.remove(this.#joined.profile.device);
       await this.#tunnel.close();
     }
@@ -162,6 +177,7 @@ export class Supervisor {
       since: this.#since.toISOString(),
       addresses: [...configuration.addresses],
       routes: [...this.#wanted().routes],
+      full: this.#full !== undefined,
       ...(names === undefined ? {} : { names }),
       gateways: configuration.gateways.map((gateway) => {
         const { publicKey } = gateway;
@@ -179,7 +195,7 @@ export class Supervisor {
       .then(async () => {
         const tunnel = this.#wanted();
         const done = await this.#tunnel.sync(tunnel);
-        return done.map((step) => stepText(step, tunnel.device));
+        return [...done.map((step) => stepText(step, tunnel.device)), ...((await this.#full?.sync()) ?? [])];
       });
     // Whoever asked for it is told why it failed; the next one waits for its end alone.
     this.#syncing = work.then(
@@ -194,7 +210,7 @@ export class Supervisor {
   #newKeeper(counters: CounterReader): PathKeeper {
     const { log } = this.#options;
     return new PathKeeper({
-      ...MACHINE,
+      ...this.#machine(),
       configuration: this.#joined.configuration,
       tunnel: this.#wanted(),
       first: this.#first,
@@ -242,8 +258,13 @@ export class Supervisor {
       publicKey: publicKeyOf(this.#keys().privateKey),
       privateKeyFile: profiles.privateKeyFile(name),
       presharedKeyFile: profiles.presharedKeyFile(name),
+      full: this.#full !== undefined,
       endpoints: new Map([...this.#first].map(([key, { address }]) => [key, address])),
     });
+  }
+
+  #machine() {
+    return { ...MACHINE, ...this.#full?.raceway };
   }
 
   #keys(): DeviceKeys {

@@ -9,6 +9,8 @@ import { UserError } from '../output.ts';
 export interface TunnelNamesOptions {
   readonly profile: Profile;
   readonly commands: Commands;
+  /** All names are asked in the cluster, and none anywhere else. */
+  readonly everything: boolean;
   /** Is told what somebody should know. */
   readonly notify: (text: string) => void;
 }
@@ -26,7 +28,8 @@ export class TunnelNames {
   get text(): string | undefined {
     if (this.#open === undefined) return undefined;
     const { backend, address } = this.#open;
-    return address === undefined ? backend : `${backend}, by a forwarder at ${address}`;
+    const by = address === undefined ? backend : `${backend}, by a forwarder at ${address}`;
+    return this.#options.everything ? `${by}; all of them in the cluster` : by;
   }
 
   /**
@@ -34,7 +37,8 @@ export class TunnelNames {
    * was done for the first time. @throws {UserError} when the configuration's own words cannot be names
    */
   async sync(configuration: ClientConfiguration): Promise<readonly string[]> {
-    const wished = splitNames(configuration, { hasShortNames: true, everything: false });
+    const { everything } = this.#options;
+    const wished = splitNames(configuration, { hasShortNames: true, everything });
     if (!wished.ok) throw new UserError(`the names of the cluster: ${wished.problem}`);
     if (wished.value === undefined) {
       await this.close();
@@ -48,7 +52,8 @@ export class TunnelNames {
       }
       const place = { profile: profile.name, device: profile.device, paths: SYSTEM_PATHS };
       this.#open = await openNames({ ...place, names: wished.value, commands, onNote: notify });
-      return [`ask the cluster for names below ${configuration.dns?.domain} (${this.#open.backend})`];
+      const which = everything ? 'all names' : `names below ${configuration.dns?.domain}`;
+      return [`ask the cluster for ${which} (${this.#open.backend})`];
     } catch (error) {
       notify(`names are not set up: ${error instanceof Error ? error.message : error}`);
       return [];

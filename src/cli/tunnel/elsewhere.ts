@@ -1,5 +1,6 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import type { Commands } from '../../host/exec.ts';
+import { fullConfiguration } from '../../laptop/full/full-configuration.ts';
 import { splitNames } from '../../laptop/names/split-names.ts';
 import { macosDown, macosUp } from '../../laptop/platform/macos.ts';
 import { type PlatformStep, type PlatformTunnel, withoutDns } from '../../laptop/platform/plan.ts';
@@ -17,10 +18,10 @@ export function stepsUp(
   platform: Elsewhere,
   joined: JoinedProfile,
   profiles: Profiles,
-  withNames: boolean,
+  { names, full }: { readonly names: boolean; readonly full: boolean },
 ): readonly PlatformStep[] {
-  const wished = withNames ? namesOf(joined) : undefined;
-  const tunnel = tunnelOf(joined, profiles);
+  const wished = names ? namesOf(joined, full) : undefined;
+  const tunnel = tunnelOf(joined, profiles, full);
   const steps: Parsed<readonly PlatformStep[]> =
     platform === 'darwin' ? macosUp(tunnel, wished) : parsed(windowsUp(tunnel, wished));
   if (!steps.ok) throw new UserError(steps.problem);
@@ -29,8 +30,8 @@ export function stepsUp(
 
 /** What taking it down takes. */
 export function stepsDown(platform: Elsewhere, joined: JoinedProfile, profiles: Profiles): readonly PlatformStep[] {
-  const tunnel = tunnelOf(joined, profiles);
-  return platform === 'darwin' ? macosDown(tunnel, namesOf(joined)) : windowsDown(tunnel);
+  const tunnel = tunnelOf(joined, profiles, false);
+  return platform === 'darwin' ? macosDown(tunnel, namesOf(joined, false)) : windowsDown(tunnel);
 }
 
 /** Takes the steps in their order. @throws at the first that fails, unless that is fine */
@@ -49,13 +50,15 @@ function write({ path, text, secret }: PlatformStep & { readonly kind: 'write' }
   writeFileSync(path, text, { mode: secret ? 0o600 : 0o644, flag: 'wx' });
 }
 
-function tunnelOf({ profile, configuration }: JoinedProfile, profiles: Profiles): PlatformTunnel {
-  const text = withoutDns(keyedWgQuick(configuration, profiles.keys(profile.name)));
-  return { profile: profile.name, device: profile.device, text };
+function tunnelOf({ profile, configuration }: JoinedProfile, profiles: Profiles, full: boolean): PlatformTunnel {
+  const whole = full ? fullConfiguration(configuration) : parsed(configuration);
+  if (!whole.ok) throw new UserError(whole.problem);
+  const text = keyedWgQuick(whole.value, profiles.keys(profile.name));
+  return { profile: profile.name, device: profile.device, text: full ? text : withoutDns(text) };
 }
 
-function namesOf({ configuration }: JoinedProfile) {
-  const names = splitNames(configuration, { hasShortNames: true, everything: false });
+function namesOf({ configuration }: JoinedProfile, everything: boolean) {
+  const names = splitNames(configuration, { hasShortNames: true, everything });
   if (!names.ok) throw new UserError(`the names of the cluster: ${names.problem}`);
   return names.value;
 }

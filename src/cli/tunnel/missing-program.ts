@@ -5,6 +5,7 @@ import { UserError } from '../output.ts';
 const BRINGS: Readonly<Record<string, string>> = {
   wg: 'install wireguard-tools (Debian, Ubuntu, Fedora, Arch: the package of that name)',
   ip: 'install iproute2',
+  nft: 'a full tunnel needs it; install nftables',
   'wireguard-go': 'this kernel has no WireGuard, so install wireguard-go, or load the module: modprobe wireguard',
 };
 

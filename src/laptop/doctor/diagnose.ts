@@ -1,5 +1,6 @@
 import { clock, expiry, key, profile } from './device-hops.ts';
 import type { Findings } from './findings.ts';
+import { fullTunnel } from './full-hop.ts';
 import type { HopKind, Judgement } from './hop.ts';
 import { dns, gatewayAddress, kubernetesService, mtu, names, service } from './inside-hops.ts';
 import { addresses, conflicts, device, routes, supervisor } from './tunnel-hops.ts';
@@ -28,6 +29,7 @@ export const HOPS: readonly HopKind[] = [
   addresses,
   routes,
   conflicts,
+  fullTunnel,
   endpoints,
   accepted,
   gateway,
@@ -42,9 +44,15 @@ export const HOPS: readonly HopKind[] = [
 
 /** What is wrong between this device and the cluster's Services, and how it is mended. */
 export function diagnose(findings: Findings): Diagnosis {
-  const judged = HOPS.map(({ name, judge }) => ({ hop: name, ...judge(findings) }));
+  const judged = HOPS.map(({ name, judge }) => ({ hop: name, ...asItWas(findings, judge(findings)) }));
   const verdict = judged.find((hop) => hop.status === 'broken');
   const because = verdict === undefined ? 'not looked at' : `not reached: first mend the ${verdict.hop}`;
   const hops = judged.map((hop) => (hop.status === 'skipped' && hop.why === '' ? { ...hop, why: because } : hop));
   return { profile: findings.name, hops, verdict };
+}
+
+/** A full tunnel is brought up again as a full one. */
+function asItWas({ supervisor, name }: Findings, judgement: Judgement): Judgement {
+  if (judgement.status !== 'broken' || supervisor.kind !== 'running' || !supervisor.full) return judgement;
+  return { ...judgement, mend: judgement.mend.replace(`sallyport up ${name}`, `sallyport up ${name} --full`) };
 }

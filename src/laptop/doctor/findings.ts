@@ -59,6 +59,8 @@ export type SupervisorFinding =
       readonly kind: 'running';
       readonly pid: number;
       readonly routes: readonly string[];
+      /** Whether everything goes into the tunnel. */
+      readonly full: boolean;
       /** How it set up names; undefined when it did not. */
       readonly names: string | undefined;
       /** What happened meanwhile, newest last. */
@@ -94,6 +96,8 @@ export interface RoutingFinding {
   readonly routes: readonly RouteFinding[];
   /** By which interface packets to an address leave, all tables and rules considered; undefined when they cannot. */
   readonly ways: ReadonlyMap<IpAddress, string | undefined>;
+  /** Whether the firewall rules of a full tunnel are there, which root alone sees; undefined where nobody looked. */
+  readonly guarded?: Look<boolean> | undefined;
 }
 
 /** The cluster's side, as far as the rights of the kubeconfig go. */

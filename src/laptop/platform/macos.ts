@@ -11,7 +11,8 @@ const FOLDER = '/usr/local/etc/wireguard';
  * wg-quick names the interface by its file.
  */
 export function macosUp(tunnel: PlatformTunnel, names: SplitNames | undefined): Parsed<readonly PlatformStep[]> {
-  const files = names === undefined ? parsed([]) : macosFiles(tunnel.profile, names);
+  // With a full tunnel wg-quick itself sends all names there, by the DNS line of its file.
+  const files = names === undefined || names.everything ? parsed([]) : macosFiles(tunnel.profile, names);
   if (!files.ok) return files;
   const path = fileOf(tunnel);
   return parsed([

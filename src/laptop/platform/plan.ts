@@ -10,7 +10,7 @@ export type PlatformStep =
 export interface PlatformTunnel {
   readonly profile: string;
   readonly device: string;
-  /** The wg-quick file with its keys and without its DNS line, which would send all names into the cluster. */
+  /** The wg-quick file with its keys; unless the tunnel is a full one, without its DNS line, which would send all names into the cluster. */
   readonly text: string;
 }
 

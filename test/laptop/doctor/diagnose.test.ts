@@ -1,10 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { diagnose, HOPS } from '../../../src/laptop/doctor/diagnose.ts';
-import type { Findings } from '../../../src/laptop/doctor/findings.ts';
+import type { Findings, RoutingFinding } from '../../../src/laptop/doctor/findings.ts';
+import { PUBLIC } from '../../../src/laptop/doctor/full-hop.ts';
+import { EVERYTHING } from '../../../src/mesh/client-configuration.ts';
 import type { IpAddress } from '../../../src/net/address.ts';
 import type { Cidr } from '../../../src/net/cidr.ts';
 import { aCondition, aKey, NOW } from '../../support/builders.ts';
-import { aClientConfiguration } from '../../support/client-configurations.ts';
+import { aClientConfiguration, aClientGateway } from '../../support/client-configurations.ts';
 import {
   aDevice,
   anEndpoint,
@@ -50,6 +52,16 @@ const hello = { name: 'hello.demo', port: 80 };
 const address = '10.96.7.7' as IpAddress;
 const itsDns = { kind: 'answered', rcode: 0, addresses: [address] } as const;
 const withProfile = (over: object) => someFiles({ profile: { ...someFiles().profile, ...over } });
+
+/** A full tunnel whose packets go where they should, unless something else is said. */
+function fullTunnel(over: Partial<RoutingFinding> = {}, internet: readonly Cidr[] = EVERYTHING): Partial<Findings> {
+  const ways = new Map(PUBLIC.map((address) => [address, 'sp-lab']));
+  return {
+    supervisor: aSupervisor({ full: true }),
+    files: someFiles({ configuration: aClientConfiguration({ gateways: [aClientGateway({ internet })] }) }),
+    routing: found({ routes: routesOf(healthy()), ways, guarded: found(true), ...over }),
+  };
+}
 
 const SITUATIONS: readonly Situation[] = [
   {
@@ -221,6 +233,34 @@ const SITUATIONS: readonly Situation[] = [
     hop: 'other routes',
     why: /10\.96\.0\.10 leave by wg0/,
     mend: /ip rule show/,
+  },
+  {
+    what: 'something goes beside a full tunnel',
+    findings: fullTunnel({ ways: new Map([['1.1.1.1' as IpAddress, 'eth0']]) }),
+    hop: 'full tunnel',
+    why: /1\.1\.1\.1 leave by eth0, beside the tunnel/,
+    mend: /^sallyport down lab && sallyport up lab --full$/,
+  },
+  {
+    what: 'nothing leads into a full tunnel',
+    findings: fullTunnel({ ways: new Map([['1.1.1.1' as IpAddress, 'sp-lab']]) }),
+    hop: 'full tunnel',
+    why: /no way leads to 2606:4700:4700::1111/,
+    mend: /up lab --full$/,
+  },
+  {
+    what: 'the firewall rules of a full tunnel are gone',
+    findings: fullTunnel({ guarded: found(false) }),
+    hop: 'full tunnel',
+    why: /questions for names may leave/,
+    mend: /up lab --full$/,
+  },
+  {
+    what: 'the gateway takes no full tunnel any more',
+    findings: fullTunnel({ ways: new Map() }, []),
+    hop: 'full tunnel',
+    why: /takes no full tunnel any more/,
+    mend: /spec\.advertise\.internet/,
   },
   {
     what: 'the endpoint is routed into the tunnel',
@@ -545,6 +585,12 @@ describe('what works is not blamed', () => {
     ['everything, with one', { cluster: theCluster() }],
     ['a kubeconfig that may read nothing', { cluster: theCluster({ peer: hidden('403'), gateways: hidden('403') }) }],
     ['a person who is not root', { device: found(aDevice({ keys: hidden('root alone sees them') })) }],
+    ['a full tunnel', fullTunnel()],
+    ['a full tunnel, seen by a person who is not root', fullTunnel({ guarded: hidden('root alone sees them') })],
+    [
+      'a full tunnel of one family',
+      fullTunnel({ ways: new Map([['1.1.1.1' as IpAddress, 'sp-lab']]) }, EVERYTHING.slice(0, 1)),
+    ],
     ['another system than Linux', { device: hidden('only on Linux'), routing: hidden('only on Linux') }],
     ['a clock that is ahead but only grows', { clock: found({ against: 'the API server', aheadMs: 3_600_000 }) }],
     ['an API server that is out of reach', { clock: hidden('it does not answer') }],
@@ -594,6 +640,10 @@ describe('what works is not blamed', () => {
 
   test('what nobody asked about is skipped', () => {
     const { hops } = diagnose(healthy());
-    expect(hops.filter(({ status }) => status === 'skipped').map(({ hop }) => hop)).toEqual(['gateway', 'service']);
+    expect(hops.filter(({ status }) => status === 'skipped').map(({ hop }) => hop)).toEqual([
+      'full tunnel',
+      'gateway',
+      'service',
+    ]);
   });
 });

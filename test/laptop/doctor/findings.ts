@@ -56,6 +56,7 @@ export function aSupervisor(over: Partial<Running> = {}): Running {
     kind: 'running',
     pid: 4711,
     routes: ['10.96.0.0/12', '10.213.0.1/32'],
+    full: false,
     names: 'systemd-resolved',
     notices: [],
     leavesNames: false,
