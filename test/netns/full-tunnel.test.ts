@@ -140,7 +140,10 @@ describe.skipIf(missing)(`a laptop with a full tunnel${because(missing)}`, () =>
       expect(answer).toMatch(NO_WAY);
       expect(ms).toBeLessThan(AT_ONCE_MS);
       expect(await ask('tcp 2606:4700::1 8080')).toMatch(NO_WAY);
-      expect(await world.straysSeen()).toBe(0);
+      expect(await world.sallyport('up lab --full')).toMatchObject({ ok: true });
+      expect(await ask('get http://8.8.8.8:8080/')).toMatchObject({ from: NODE.four });
+      process.kill(await world.supervisor(), 'SIGKILL');
+      expect([await world.straysSeen(), leaked()]).toEqual([0, []]);
       await world.sallyport('down lab');
       expect(await world.everything()).toBe(before);
     }, 60_000);

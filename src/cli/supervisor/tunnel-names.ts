@@ -34,7 +34,7 @@ export class TunnelNames {
 
   /**
    * Brings names to what the configuration says. Names that cannot be set up are told, and are no reason to have no tunnel. Returns what
-   * was done for the first time. @throws {UserError} when the configuration's own words cannot be names
+   * was done for the first time. @throws {UserError} when the configuration's own words cannot be names, or where all names shall go there and cannot
    */
   async sync(configuration: ClientConfiguration): Promise<readonly string[]> {
     const { everything } = this.#options;
@@ -55,7 +55,11 @@ export class TunnelNames {
       const which = everything ? 'all names' : `names below ${configuration.dns?.domain}`;
       return [`ask the cluster for ${which} (${this.#open.backend})`];
     } catch (error) {
-      notify(`names are not set up: ${error instanceof Error ? error.message : error}`);
+      const why = error instanceof Error ? error.message : String(error);
+      // Nobody else may be asked then, so this machine would be left without names.
+      if (everything && this.#open === undefined)
+        throw new UserError(`not all names can be sent into the cluster: ${why}; mend that, or leave out --full`);
+      notify(`names are not set up: ${why}`);
       return [];
     }
   }

@@ -8,6 +8,8 @@ import { type Way, wayCommands, waysIn, waysOf } from '../../laptop/full/ways.ts
 import type { Family } from '../../net/address.ts';
 import { missingProgram } from './missing-program.ts';
 
+/** As `wg` says that there is no such interface, or no wireguard-go behind it. */
+const NOT_SERVED = /No such device|No such file or directory|Protocol not supported|Operation not supported/;
 const MARK = `0x${FULL_NUMBER.toString(16)}`;
 
 export interface FullWaysOptions {
@@ -73,10 +75,12 @@ export class FullWays {
   async #settle(): Promise<readonly string[]> {
     if (this.#wanted === undefined) return [];
     const { commands, device } = this.#options;
-    const full = { ...this.#wanted, outside: this.#outside, questions: this.#questions };
     try {
-      const marked = (await commands.run(['wg', 'show', device, 'fwmark'])).trim();
-      if (marked !== MARK) await commands.run(['wg', 'set', device, 'fwmark', MARK]);
+      const isServed = await this.#mark();
+      const { internet } = this.#wanted;
+      // Taken over before there is an interface, all of it leads nowhere.
+      const carried = isServed ? internet : [];
+      const full = { ...this.#wanted, internet: carried, outside: this.#outside, questions: this.#questions };
       const guarded = await this.#guard(full);
       const changes = wayCommands(waysOf(full, families()), await observeWays(commands));
       for (const argv of changes) await changed(commands, argv);
@@ -86,6 +90,19 @@ export class FullWays {
       ];
     } catch (error) {
       throw missingProgram(error);
+    }
+  }
+
+  /** Marks the packets of the interface. Says whether anybody serves it. */
+  async #mark(): Promise<boolean> {
+    const { commands, device } = this.#options;
+    try {
+      const marked = (await commands.run(['wg', 'show', device, 'fwmark'])).trim();
+      if (marked !== MARK) await commands.run(['wg', 'set', device, 'fwmark', MARK]);
+      return true;
+    } catch (error) {
+      if (failedSaying(error, NOT_SERVED)) return false;
+      throw error;
     }
   }
 
