@@ -11,7 +11,7 @@ import { keyOf } from '../src/api/resource.ts';
 import type { NodePlan, NodeState } from '../src/dataplane/node-plan.ts';
 import { cleanup, diff } from '../src/dataplane/operation.ts';
 import { nodeNames } from '../src/mesh/node.ts';
-import { afterOperation, BARE_NODE } from './support/fake-host.ts';
+import { afterOperation, arranged, BARE_NODE } from './support/fake-host.ts';
 import { committedFiles, render, STORIES, type Story, story, storyNames } from './support/story.ts';
 
 const STORY_LIST: readonly Story[] = storyNames().map((name) => story(name));
@@ -75,7 +75,14 @@ const PLACES: readonly Place[] = STORY_LIST.flatMap(({ name, nodes }) =>
 
 /** The node after the steps to this plan. */
 function moved(state: NodeState, plan: NodePlan): NodeState {
-  return diff(plan, state).reduce(afterOperation, state);
+  const seen = look(state, plan);
+  return look(diff(plan, seen).reduce(afterOperation, seen), plan);
+}
+
+/** The interfaces in the roles that they have in a plan. */
+function look(state: NodeState, { device }: NodePlan): NodeState {
+  const name = device.name.endsWith('_2') ? device.name.slice(0, -2) : device.name;
+  return arranged(state, { device: device.name, other: device.name === name ? `${name}_2` : name, table: '' });
 }
 
 /** The node after another gateway than this one's has left it. */
@@ -110,7 +117,7 @@ describe('on a node', () => {
 });
 
 /** Forwarding that another plan turned on stays on until the gateway leaves the node, `Auto` keeps what serves, sets have no order. */
-function comparable({ device, ruleset, routes, sysctls }: NodeState, plan: NodePlan) {
+function comparable({ device, other, ruleset, routes, sysctls }: NodeState, plan: NodePlan) {
   const elements = [...(ruleset?.elements ?? [])].map(([set, all]) => [set, [...all].sort()]);
   return {
     device: {
@@ -118,8 +125,13 @@ function comparable({ device, ruleset, routes, sysctls }: NodeState, plan: NodeP
       dataplane: plan.device.dataplane === 'Auto' ? 'Auto' : device?.dataplane,
       peers: [...(device?.peers ?? [])].sort(([one], [other]) => (one < other ? -1 : 1)),
     },
+    other: other && {
+      ...other.device,
+      dataplane: plan.other?.dataplane === 'Auto' ? 'Auto' : other.device.dataplane,
+      peers: [...other.device.peers].sort(([one], [two]) => (one < two ? -1 : 1)),
+    },
     ruleset: { ...ruleset, elements, turnedOn: [] },
-    routes: [...routes].map(({ destination }) => destination).sort(),
+    routes: [...routes].map(({ destination, device: name }) => `${destination} ${name}`).sort(),
     rpFilter: sysctls.rpFilter,
   };
 }

@@ -39,6 +39,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/netns/foreign-firewall.test.ts': 'a firewall that is not ours and drops our packets is named, with its remedy',
   'test/netns/node-faults.test.ts':
     'what a node lacks or has in the way is named, with its remedy, and mended once that is done',
+  'test/netns/gateway-key.test.ts':
+    'a gateway changes its key under running requests: who moves loses none, who stays is served until the end',
   'test/netns/host.test.ts': 'the contract of a host, by the real wg, ip and nft',
   'test/netns/names.test.ts':
     'names of the cluster are asked there and all others where they were, by the real C library',

@@ -52,6 +52,8 @@ const RESYNC_MS = 60_000;
 /** The interface's peers are looked at this often for handshakes and changes by another hand; rarer where the dump is long. */
 const PEERS_MS = 3_000;
 const PEERS_MS_PER_PEER = 2;
+/** While the gateway has two keys, those who have come by the other one are looked for this often: until then no answer reaches them. */
+const ARRIVALS_MS = 200;
 /** Versions of MeshPeers that changed nothing on the node are reported this often at most. */
 const VERSION_MS = 60_000;
 const RETRY_MS = [1_000, 2_000, 5_000, 10_000, 30_000] as const;
@@ -179,7 +181,13 @@ export class Agent {
       this.#sync.presharedKeysChanged();
       this.#wake.wish('touched');
     });
+    host.watchPrivateKeys(signal, () => this.#wake.wish('all'));
     this.#wake.wish('all');
+    void this.#every(
+      () => ARRIVALS_MS,
+      signal,
+      () => this.#sync.isTwofold && this.#wake.wish('arrivals'),
+    );
     void this.#every(
       () => RESYNC_MS,
       signal,
@@ -197,7 +205,7 @@ export class Agent {
     );
   }
 
-  async #every(ms: () => number, signal: AbortSignal, act: () => void): Promise<void> {
+  async #every(ms: () => number, signal: AbortSignal, act: () => unknown): Promise<void> {
     while (!signal.aborted) {
       await delay(this.#options.clock, ms(), signal);
       act();
@@ -215,6 +223,8 @@ export class Agent {
           await this.cleanUp();
           continue;
         }
+        await this.#sync.syncArrivals();
+        if (look === 'arrivals') continue;
         await this.#turn(look);
       } catch (error) {
         this.#fail(error);
@@ -232,7 +242,7 @@ export class Agent {
   }
 
   /** After a failure everything is tried again when its time has come; until then, who is revoked is put out all the same. */
-  async #turn(look: Look): Promise<void> {
+  async #turn(look: Exclude<Look, 'arrivals'>): Promise<void> {
     if (this.#failure !== undefined && this.#options.clock.monotonic() < this.#retryAt) {
       await this.#sync.syncRevoked();
       return;
@@ -244,7 +254,7 @@ export class Agent {
     this.#failures = 0;
   }
 
-  #look(look: Look): Promise<Turn> {
+  #look(look: Exclude<Look, 'arrivals'>): Promise<Turn> {
     if (look === 'all') return this.#sync.syncAll();
     return look === 'peers' ? this.#sync.syncPeers() : this.#sync.syncTouched();
   }
@@ -313,6 +323,7 @@ export class Agent {
       appliedResourceVersion,
       peers: table.memberCount,
       withoutPresharedKey: [...this.#sync.withoutPresharedKey()],
+      otherKey: this.#sync.otherKey,
       connections: liveSessions(observedPeers.values(), table, before?.connections ?? [], now),
     };
     return judgeNode(findings, before, now);
@@ -339,10 +350,11 @@ export class Agent {
 
 /** What of a gateway decides about its nodes; the counts in its status change with every peer. */
 function forNode({ spec, status, metadata }: MeshGateway): unknown {
-  const { publicKey, addresses, pool, serviceCIDRs, dns } = status ?? {};
+  const { publicKey, keys, addresses, pool, serviceCIDRs, dns } = status ?? {};
   const accepted = isTrue(status?.conditions ?? [], 'Accepted');
   const judged = [spec, accepted, status?.observedGeneration];
-  return [judged, publicKey, addresses, pool, serviceCIDRs, dns, metadata.deletionTimestamp, metadata.uid];
+  const served = keys?.map((key) => [key.publicKey, key.state, key.slot]);
+  return [judged, publicKey, served, addresses, pool, serviceCIDRs, dns, metadata.deletionTimestamp, metadata.uid];
 }
 
 /** Whether the operator waits to hear that a peer is in the kernel, be it that nothing had to be done for it. */

@@ -3,7 +3,6 @@ import { randomBytes } from 'node:crypto';
 import { meshAccessType } from '../api/meshaccess.ts';
 import { meshGatewayType } from '../api/meshgateway.ts';
 import { meshPeerType } from '../api/meshpeer.ts';
-import { PRIVATE_KEY_ENTRY } from '../api/names.ts';
 import { describeOperation, type Operation } from '../dataplane/operation.ts';
 import { createLinuxHost } from '../host/linux.ts';
 import { type Client, createClient } from '../k8s/client.ts';
@@ -38,7 +37,7 @@ interface Settings {
 
 const HEALTH = { host: '127.0.0.1', port: 9841 };
 const HOST_PATHS = {
-  privateKeyFile: `/etc/sallyport/key/${PRIVATE_KEY_ENTRY}`,
+  privateKeysFolder: '/etc/sallyport/keys',
   presharedKeysFolder: '/etc/sallyport/preshared-keys',
   procSys: '/host/proc/sys/net',
   runDir: '/run/sallyport',

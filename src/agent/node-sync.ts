@@ -5,18 +5,23 @@ import type { ObjectKey } from '../api/resource.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
 import { afterChanges } from '../dataplane/nftables/diff.ts';
 import type { Names, NodePlan, NodeState } from '../dataplane/node-plan.ts';
-import { diff, diffPeers, diffTable, type Operation } from '../dataplane/operation.ts';
+import { diff, diffPeers, diffRoutes, diffTable, type Operation } from '../dataplane/operation.ts';
 import type { ObservedPeer, WantedPeer } from '../dataplane/wireguard/device.ts';
 import type { Host } from '../host/host.ts';
 import type { Change, Store } from '../k8s/store.ts';
+import { ARRIVAL_SETS, arrivalIn } from '../mesh/arrivals.ts';
 import { nodeNames, planNode, probePeer } from '../mesh/node.ts';
 import { PeerTable } from '../mesh/peer-table.ts';
+import { routes } from '../mesh/routes.ts';
+import type { SeenPeer } from '../mesh/sessions.ts';
 import type { Topology } from '../mesh/topology.ts';
+import { cidrBase } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { GrantedAccess } from './granted-access.ts';
 import { JudgedGateways } from './judged-gateways.ts';
 import { clearNode } from './leave.ts';
+import { latestOf, type SeenInterface, servesTwo, type Twofold } from './two-keys.ts';
 
 export interface NodeSyncOptions {
   readonly gateway: string;
@@ -49,7 +54,8 @@ const NOTHING: Turn = { operations: [], mended: false };
  * threw the next is `syncAll`.
  */
 export class NodeSync {
-  readonly names: Names;
+  /** The interfaces in their present roles; both names stay the same. */
+  names: Names;
   readonly table: PeerTable;
   readonly judged: JudgedGateways;
   facts: LocalFacts | undefined;
@@ -58,7 +64,9 @@ export class NodeSync {
   appliedResourceVersion: string | undefined;
   readonly #options: NodeSyncOptions;
   readonly #touched = new Set<PublicKey>();
-  #observed = new Map<PublicKey, ObservedPeer>();
+  /** What is there, each with its peers as last seen: one interface, or two while a key takes the place of another. */
+  #interfaces: readonly SeenInterface[] = [];
+  #twofold: Twofold | undefined;
   #hasNewKeys = true;
   #hasNewGrants = true;
   /** How many grants had ended by themselves when they were last looked at. */
@@ -101,8 +109,9 @@ export class NodeSync {
   /** Peers whose present preshared key is not in the interface: they are not let in, or still by the one before. */
   *withoutPresharedKey(): Iterable<ObjectKey> {
     for (const { key, member, fingerprint } of this.table.keyedMembers()) {
-      const has = (publicKey: PublicKey) => this.#observed.get(publicKey)?.presharedKey === fingerprint;
-      if (fingerprint === undefined || !member.publicKeys.every(has)) yield key;
+      const has = (publicKey: PublicKey) =>
+        this.#interfaces.every(({ peers }) => peers.get(publicKey)?.presharedKey === fingerprint);
+      if (fingerprint === undefined || this.#interfaces.length === 0 || !member.publicKeys.every(has)) yield key;
     }
   }
 
@@ -111,9 +120,19 @@ export class NodeSync {
     this.#hasNewKeys = true;
   }
 
-  /** The peers as last seen in the interface. */
-  get observedPeers(): ReadonlyMap<PublicKey, ObservedPeer> {
-    return this.#observed;
+  /** The peers as last seen, each by the key of which its last handshake was. */
+  get observedPeers(): ReadonlyMap<PublicKey, SeenPeer> {
+    const [own, other] = this.#interfaces;
+    return other === undefined ? (own?.peers ?? new Map()) : latestOf(own?.peers ?? new Map(), other.peers);
+  }
+
+  get isTwofold(): boolean {
+    return this.#twofold !== undefined;
+  }
+
+  /** The other key that this node serves, beside the one that devices are told. */
+  get otherKey(): PublicKey | undefined {
+    return this.#twofold === undefined ? undefined : this.state?.other?.device.publicKey;
   }
 
   /** Takes a peer's change in; the next sync carries it out. */
@@ -133,21 +152,22 @@ export class NodeSync {
 
   /** Observes everything and mends whatever differs. */
   async syncAll(): Promise<Turn> {
-    const { host } = this.#options;
+    const { host, gateway } = this.#options;
+    const current = this.topology();
+    this.names = nodeNames(gateway, current?.device ?? this.names.device);
     const { facts, state } = await host.observe(this.names);
     this.facts = facts;
-    this.state = state;
+    this.#see(state);
     this.presharedKeysChanged();
     await this.#takePresharedKeys();
-    this.#observed = new Map(state.device?.peers);
     this.takeExpiry();
     this.#takeHandshakes();
-    const current = this.topology();
-    if (current === undefined) return this.#revoke(this.#observed.keys());
+    if (current === undefined) return this.syncRevoked();
     this.table.pin(probePeer(this.#options.probeKey, current.pool));
-    if (this.waitsForGrants) return this.#revoke(this.#observed.keys());
+    if (this.waitsForGrants) return this.syncRevoked();
     const version = this.#options.peers.lastResourceVersion;
     const hadTouched = this.hasTouched;
+    this.#twofold = await servesTwo(current, { facts, state, table: this.table, host });
     const plan = this.#plan(current, facts);
     const operations = diff(plan, state);
     this.#touched.clear();
@@ -164,12 +184,12 @@ export class NodeSync {
   async syncPeers(): Promise<Turn> {
     if (this.state?.device === undefined) return NOTHING;
     await this.#takePresharedKeys();
-    this.#observed = new Map(await this.#options.host.observePeers(this.names.device));
+    for (const seen of this.#interfaces) seen.peers = new Map(await this.#options.host.observePeers(seen.name));
     this.takeExpiry();
     this.#takeHandshakes();
     const hadTouched = this.hasTouched;
     const granted = await this.#syncGrants();
-    const { operations } = await this.#syncKeys(new Set([...this.table.wanted.keys(), ...this.#observed.keys()]));
+    const { operations } = await this.#syncKeys(new Set([...this.table.wanted.keys(), ...this.#seenKeys()]));
     return { operations: [...granted, ...operations], mended: operations.length > 0 && !hadTouched };
   }
 
@@ -184,19 +204,51 @@ export class NodeSync {
 
   /** Puts out who is revoked and changes nothing else: for as long as anything else fails. */
   syncRevoked(): Promise<Turn> {
-    return this.#revoke([...this.#observed.keys()]);
+    return this.#revoke([...this.#seenKeys()]);
+  }
+
+  /** Leads the answers of those who have come by the other interface there; does nothing while there is one alone. */
+  async syncArrivals(): Promise<Turn> {
+    const { state } = this;
+    const twofold = this.#twofold;
+    if (twofold === undefined || state === undefined) return NOTHING;
+    const elements = await this.#options.host.takeElements(this.names.table, ARRIVAL_SETS);
+    for (const { address, device } of elements.flatMap((element) => arrivalIn(element) ?? [])) {
+      for (const cidr of this.table.memberAt(cidrBase(address))?.addresses ?? []) {
+        if (device === twofold.newer) twofold.moved.add(cidr);
+        else twofold.moved.delete(cidr);
+      }
+    }
+    if (elements.length === 0) return NOTHING;
+    const wanted = routes(twofold);
+    const operations = diffRoutes(wanted, state.routes);
+    await this.#carryOut(operations);
+    this.state = { ...state, routes: wanted };
+    return { operations, mended: false };
   }
 
   /** Takes everything of the gateway off the node. */
   async cleanUp(): Promise<void> {
     await clearNode(this.#options.host, this.names, this.#options.onOperation);
     this.state = undefined;
+    this.#interfaces = [];
+    this.#twofold = undefined;
     this.appliedResourceVersion = undefined;
   }
 
   /** A device that has two keys has its addresses with the one that it uses. */
   #takeHandshakes(): void {
-    for (const publicKey of this.table.see(this.#observed)) this.#touched.add(publicKey);
+    for (const publicKey of this.table.see(this.observedPeers)) this.#touched.add(publicKey);
+  }
+
+  #see(state: NodeState): void {
+    this.state = state;
+    const found = [state.device, state.other?.device].filter((device) => device !== undefined);
+    this.#interfaces = found.map(({ name, peers }) => ({ name, peers: new Map(peers) }));
+  }
+
+  *#seenKeys(): Iterable<PublicKey> {
+    for (const { peers } of this.#interfaces) yield* peers.keys();
   }
 
   async #takePresharedKeys(): Promise<void> {
@@ -214,7 +266,7 @@ export class NodeSync {
 
   #plan(topology: Topology, facts: LocalFacts): NodePlan {
     const grants = this.#options.access.grants(topology, this.table, this.#options.clock.now());
-    return planNode(topology, { facts, peers: this.table.wanted, grants });
+    return planNode(topology, { facts, peers: this.table.wanted, grants, other: this.#twofold });
   }
 
   /**
@@ -258,12 +310,15 @@ export class NodeSync {
     keys: ReadonlySet<PublicKey>,
   ): Promise<readonly Operation[]> {
     const wanted = [...keys].map((key) => [key, peers.get(key)] as const);
-    const operations = diffPeers({ name: this.names.device, peers }, this.#observed, keys);
+    const interfaces = this.#interfaces;
+    const operations = interfaces.flatMap((seen) => diffPeers({ name: seen.name, peers }, seen.peers, keys));
     for (const key of keys) this.#touched.delete(key);
     await this.#carryOut(operations);
-    for (const [key, peer] of wanted) {
-      if (peer === undefined) this.#observed.delete(key);
-      else this.#observed.set(key, carriedOut(peer, this.#observed.get(key)));
+    for (const seen of interfaces) {
+      for (const [key, peer] of wanted) {
+        if (peer === undefined) seen.peers.delete(key);
+        else seen.peers.set(key, carriedOut(peer, seen.peers.get(key)));
+      }
     }
     return operations;
   }
@@ -277,8 +332,7 @@ export class NodeSync {
 
   async #lookAgain(): Promise<void> {
     const { state } = await this.#options.host.observe(this.names);
-    this.state = state;
-    this.#observed = new Map(state.device?.peers);
+    this.#see(state);
   }
 }
 
@@ -296,6 +350,6 @@ function wornBy({ metadata, spec }: MeshPeer): unknown {
 }
 
 /** A plan without its peers, which follow the resources from moment to moment. */
-function fixedPart({ device, ruleset, routes }: NodePlan): string {
-  return JSON.stringify({ device: { ...device, peers: [] }, ruleset, routes });
+function fixedPart({ device, other, ruleset, routes }: NodePlan): string {
+  return JSON.stringify({ device: { ...device, peers: [] }, other: { ...other, peers: [] }, ruleset, routes });
 }

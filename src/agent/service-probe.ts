@@ -69,7 +69,7 @@ export class ServiceProbe {
     const server = topology.dnsServers.find((address) => addressFamily(address) === addressFamily(service.address));
     return {
       peerPublicKey: topology.publicKey,
-      endpoint: { address: LOOPBACK, port: topology.gateway.spec.listenPort },
+      endpoint: { address: LOOPBACK, port: topology.listenPort },
       ...(server === undefined ? {} : { dns: { server, name: `kubernetes.default.svc.${topology.domain}` } }),
       tcp: service,
     };

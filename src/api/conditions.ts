@@ -36,6 +36,7 @@ export const REASONS = {
     ],
     Connected: ['Connected', 'NeverConnected', 'Idle', 'NotAccepted'],
     NextKeyInUse: ['InUse', 'NotInUse', 'Overdue', 'InvalidKey', 'DuplicateKey', 'NotAccepted'],
+    UsesCurrentKey: ['CurrentKey', 'FormerKey', 'EndedKey'],
   },
   MeshGateway: {
     Accepted: [
@@ -51,6 +52,17 @@ export const REASONS = {
     ],
     Programmed: ['Programmed', 'NotAccepted', 'NoNodes', 'WaitingForNodes', 'NodesFailed'],
     ServicesReachable: ['ProbeSucceeded', 'ProbeFailed', 'NotProbed'],
+    KeyApplied: [
+      'Applied',
+      'Rotating',
+      'WaitingForNodes',
+      'AnotherWaits',
+      'SecretMissing',
+      'SecretInvalid',
+      'KeyTaken',
+      'SecondPortUnknown',
+      'RequestRefused',
+    ],
     Ready: ['Ready', 'NotAccepted', 'NotProgrammed', 'NoEndpoint', 'NotProbed', 'ServicesUnreachable', 'CleaningUp'],
   },
   MeshAccess: {

@@ -209,3 +209,17 @@ export function labelSelectorField(field: string, description: string) {
 }
 
 export type LabelSelector = Readonly<z.infer<ReturnType<typeof labelSelectorField>>>;
+
+/** A length of time: a whole number and d, h, m or s. */
+export function durationField(field: string, description: string) {
+  return z
+    .string()
+    .max(8)
+    .meta(
+      cel({
+        rule: "self.matches('^[0-9]{1,5}[dhms]$')",
+        message: `${field} must be a whole number with d, h, m or s, such as 7d or 12h`,
+      }),
+    )
+    .describe(description);
+}

@@ -1,7 +1,41 @@
 import * as z from 'zod';
 import { conditionsSchema } from './conditions.ts';
 
-/** What the operator found and decided. Agents read `addresses`, `pool`, `serviceCIDRs`, `internet`, `dns` and Accepted back, nothing else. */
+/** As many MeshPeers that still use the former key are named. */
+export const MOST_NAMED_PEERS = 32;
+
+const time = () => z.string().max(64).meta({ format: 'date-time' });
+
+const gatewayKeySchema = z
+  .object({
+    publicKey: z.string().max(44).describe('The public key.'),
+    state: z
+      .enum(['Current', 'Next', 'Former'])
+      .describe(
+        'Current: what devices are told. Next: on its way to the nodes, and told once all of them have it. Former: holds a while longer.',
+      ),
+    slot: z
+      .int()
+      .min(1)
+      .max(2)
+      .describe(
+        'Which of two ports and interfaces the key has for life: with 1 those of spec.listenPort, with 2 those of spec.keyRotation.listenPort.',
+      ),
+    listenPort: z.int().min(1).max(65535).describe('The UDP port of this key on every node.'),
+    interface: z.string().max(15).describe('The interface of this key on every node.'),
+    until: time().optional().describe('When the former key ends at the latest.'),
+    peers: z.int().min(0).max(1048576).optional().describe('MeshPeers that have not come by the current key yet.'),
+    peerNames: z
+      .array(z.string().max(317))
+      .max(MOST_NAMED_PEERS)
+      .meta({ 'x-kubernetes-list-type': 'atomic' })
+      .optional()
+      .describe('Some of them, as namespace/name.'),
+    unusedSince: time().optional().describe('Since when nobody has needed the former key any more.'),
+  })
+  .describe('One key of the gateway.');
+
+/** What the operator found and decided. Agents read `publicKey`, `keys`, `addresses`, `pool`, `serviceCIDRs`, `internet`, `dns` and Accepted back, nothing else. */
 export const meshGatewayStatusSchema = z
   .object({
     observedGeneration: z
@@ -11,6 +45,12 @@ export const meshGatewayStatusSchema = z
       .optional()
       .describe('The metadata.generation that this status is about.'),
     publicKey: z.string().max(44).optional().describe('The WireGuard public key that all nodes of this gateway share.'),
+    keys: z
+      .array(gatewayKeySchema)
+      .max(2)
+      .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['publicKey'] })
+      .optional()
+      .describe('The keys that the nodes serve: one, or two while one takes the place of the other.'),
     addresses: z
       .array(z.string().max(39))
       .max(2)

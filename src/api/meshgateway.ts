@@ -7,6 +7,7 @@ import {
   cel,
   cidrField,
   domainField,
+  durationField,
   endpointField,
   labelSelectorField,
   labelsField,
@@ -97,6 +98,50 @@ function disjoint(field: string): CelRule {
     message: `${field} must not overlap each other: keep the wider range and leave out the one inside it`,
   };
 }
+
+const keyRotationSchema = z
+  .object({
+    overlap: durationField(
+      'spec.keyRotation.overlap',
+      'How long the former key holds once devices are told the new one; it ends earlier when every device has come by the new one. 0s ends it at once.',
+    ).default('7d'),
+    listenPort: z
+      .int()
+      .min(1)
+      .max(65535)
+      .optional()
+      .describe(
+        'The UDP port of every second key: keys take turns between this one and spec.listenPort, and each keeps its port for life. Left out: the port after spec.listenPort. Firewalls in front of the nodes must let both in.',
+      ),
+    nodePort: z
+      .int()
+      .min(1)
+      .max(65535)
+      .optional()
+      .describe('The NodePort of that port, where the operator makes a Service; Kubernetes chooses one when left out.'),
+    hosts: z
+      .array(
+        endpointField(
+          'spec.keyRotation.hosts[]',
+          'A host name or address, with a port where it differs from that of the second key.',
+        ),
+      )
+      .max(16)
+      .meta({ 'x-kubernetes-list-type': 'set' })
+      .default([])
+      .describe(
+        'Under which names and ports devices reach the second port, where spec.endpoint.hosts has ports other than spec.listenPort. Left out: spec.endpoint.hosts with the second port.',
+      ),
+    request: z
+      .string()
+      .min(1)
+      .max(63)
+      .optional()
+      .describe(
+        'Another value than before has the operator make a new key, where the operator made the Secret; a Secret that you supply rotates when its key changes.',
+      ),
+  })
+  .describe("How another key takes the place of the gateway's key.");
 
 /** What a platform engineer writes about one gateway. */
 export const meshGatewaySpecSchema = z
@@ -228,11 +273,21 @@ export const meshGatewaySpecSchema = z
       })
       .default({ enabled: true, servers: [], domain: 'cluster.local' })
       .describe('Names on the device.'),
+    keyRotation: keyRotationSchema
+      .default({ overlap: '7d', hosts: [] })
+      .describe("How another key takes the place of the gateway's key."),
     dataplane: z
       .enum(['Auto', 'Kernel', 'Userspace'])
       .default('Auto')
       .describe("Which WireGuard: the kernel's, wireguard-go, or (Auto) the kernel's where it has one."),
   })
+  .meta(
+    cel({
+      rule: '!has(self.keyRotation) || !has(self.keyRotation.listenPort) || self.keyRotation.listenPort != self.listenPort',
+      message:
+        'spec.keyRotation.listenPort must differ from spec.listenPort: while a key is replaced, the nodes serve both, each on a port of its own',
+    }),
+  )
   .describe('The gateway as it should be.');
 
 export const meshGatewaySchema = z

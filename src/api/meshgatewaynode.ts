@@ -26,6 +26,7 @@ const reportedConnectionSchema = z
       .max(44)
       .optional()
       .describe('Which of its two keys the device uses here; told while it has two.'),
+    byOtherKey: z.boolean().optional().describe('Whether the session is by otherPublicKey.'),
   })
   .describe('One live session on this node.');
 
@@ -41,6 +42,11 @@ export const meshGatewayNodeStatusSchema = z
   .object({
     dataplane: z.enum(['Kernel', 'Userspace']).optional().describe('Which WireGuard this node runs.'),
     publicKey: z.string().max(44).optional().describe('The public key of the interface.'),
+    otherPublicKey: z
+      .string()
+      .max(44)
+      .optional()
+      .describe('The public key of the second interface, while one key of the gateway takes the place of the other.'),
     mtu: z.int().min(0).max(65535).optional().describe('The MTU of the interface.'),
     proxyMode: z
       .string()

@@ -101,6 +101,7 @@ const connectionSchema = z
       .max(44)
       .optional()
       .describe('Which of its two keys the device uses there; told while it has two.'),
+    gatewayKey: z.string().max(44).optional().describe('The public key of the gateway by which the session is.'),
   })
   .describe('One live WireGuard session.');
 
@@ -148,6 +149,19 @@ export const meshPeerStatusSchema = z
       .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['gateway', 'node'] })
       .optional()
       .describe('Live sessions, by gateway and node.'),
+    gatewayKeys: z
+      .array(
+        z
+          .object({
+            gateway: z.string().max(63).describe('The MeshGateway.'),
+            publicKey: z.string().max(44).describe('Its public key by which the device came last.'),
+          })
+          .describe('A key of a gateway.'),
+      )
+      .max(64)
+      .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['gateway'] })
+      .optional()
+      .describe('By which key of each gateway the device came last: a former one ends, and the device with it.'),
     config: z
       .string()
       .max(16384)

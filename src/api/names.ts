@@ -25,8 +25,19 @@ export const DEFAULT_LISTEN_PORT = 51840;
 /** The mesh pool unless the chart says otherwise: not 100.64.0.0/10, which laptops with Tailscale drop. */
 export const DEFAULT_POOL = '10.213.0.0/16';
 
-/** The key under which a gateway's Secret holds the private key, and so its file's name in an agent. */
+/** The key under which a gateway's Secret holds the private key. */
 export const PRIVATE_KEY_ENTRY = 'privateKey';
+
+/** On a gateway's Secret: the `spec.keyRotation.request` that its key answers. */
+export const KEY_REQUEST_ANNOTATION = `${GROUP}/key-request`;
+
+/** On the Secret that brings a gateway's keys to its nodes: which of them is what. */
+export const KEYS_ANNOTATION = `${GROUP}/keys`;
+
+/** The Secret that brings a gateway's keys to its nodes. Gateway names have no dot, so it is never another gateway's `childName`. */
+export function gatewayKeysName(gateway: string): string {
+  return `${childName(gateway)}.keys`;
+}
 
 /** The type of a Secret that holds the preshared key of one MeshPeer, in the operator's namespace; no other Secret is taken for one. */
 export const PRESHARED_KEY_TYPE = `${GROUP}/preshared-key`;

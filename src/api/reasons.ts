@@ -80,6 +80,16 @@ export const REASON_TEXTS: {
         NotAccepted: 'The device is not accepted, so no key of it is let in; see Accepted.',
       },
     },
+    UsesCurrentKey: {
+      question: 'Did the device, once it came, come by the key that its gateway has now?',
+      reasons: {
+        CurrentKey: 'Yes.',
+        FormerKey:
+          "No, by the gateway's former key, which ends at the time that the message says; install status.config anew before.",
+        EndedKey:
+          'No, by a key of its gateway that has ended, so it cannot connect; install status.config anew, or run `sallyport join` again.',
+      },
+    },
   },
   MeshGateway: {
     Accepted: {
@@ -117,6 +127,26 @@ export const REASON_TEXTS: {
         ProbeSucceeded: 'Yes: a probe that takes the way of a device was answered.',
         ProbeFailed: 'Not through some node; the message names the node and the step that failed.',
         NotProbed: 'No node has probed yet.',
+      },
+    },
+    KeyApplied: {
+      question: "Do devices use the key in the gateway's Secret?",
+      reasons: {
+        Applied: 'Yes.',
+        Rotating: 'Yes, and the former key holds a while longer; the message says until when and who still uses it.',
+        WaitingForNodes: 'Not yet: devices are told a new key once every node that is up serves it.',
+        AnotherWaits:
+          'A third key waits until the former one has ended, so that nobody is cut off before the time that was told; spec.keyRotation.overlap: 0s ends it now.',
+        SecretMissing:
+          'The Secret is gone, and everything goes on with the key that it held; put it back, or ask for a new key with spec.keyRotation.request.',
+        SecretInvalid:
+          'The Secret holds no usable private key, and everything goes on with the one that it held; mend its entry privateKey.',
+        KeyTaken:
+          'Another MeshGateway has the key in the Secret, and devices tell gateways apart by key; put another one there.',
+        SecondPortUnknown:
+          'spec.endpoint.hosts has ports of its own, so nobody knows how devices reach the second port; set spec.keyRotation.hosts.',
+        RequestRefused:
+          'spec.keyRotation.request asks for a new key, but the Secret was not made by the operator; change the key where the Secret comes from.',
       },
     },
     Ready: {

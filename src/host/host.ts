@@ -23,6 +23,12 @@ export interface Host {
   presharedKeys(): Promise<ReadonlyMap<string, string>>;
   /** Calls `onChange` whenever they may have changed, until the signal aborts. */
   watchPresharedKeys(signal: AbortSignal, onChange: () => void): void;
+  /** Whether this node was brought the private key of this public one. */
+  hasPrivateKey(publicKey: PublicKey): Promise<boolean>;
+  /** Calls `onChange` whenever the private keys may have changed, until the signal aborts. */
+  watchPrivateKeys(signal: AbortSignal, onChange: () => void): void;
+  /** What rules of the table have put into these sets, which are empty afterwards; nothing where there is no such table. */
+  takeElements(table: string, sets: readonly string[]): Promise<readonly string[]>;
   /** Does one step; doing it again, or when it is already done, is no error. */
   apply(operation: Operation): Promise<void>;
   /**

@@ -1,11 +1,14 @@
+import { join } from 'node:path';
 import type { ProxyMode } from '../dataplane/local-facts.ts';
 import type { Operation } from '../dataplane/operation.ts';
 import type { Family } from '../net/address.ts';
+import { keyFileName, type PublicKey } from '../net/key.ts';
 import { endFlows, forgetFlows } from './conntrack.ts';
 import { doubtsProxyMode, watchKernel } from './drift.ts';
 import { type Commands, createCommands } from './exec.ts';
 import { readForeignRules } from './foreign-rules.ts';
 import type { Host, Observation } from './host.ts';
+import { mountedPublicKey } from './keys.ts';
 import { Memory } from './memory.ts';
 import { createNftables } from './nftables.ts';
 import { type Eyes, observeLinks, observeState, observeUnderlayMtu } from './observe.ts';
@@ -15,12 +18,14 @@ import { PresharedKeyFolder } from './preshared-keys.ts';
 import { type AskProxyMode, askKubeProxy, detectProxyMode } from './proxy-mode.ts';
 import { addAddress, addRoute, moveRoute, removeAddress, removeRoute } from './routes.ts';
 import { createSysctls, ownFiles, type SmallFiles } from './sysctls.ts';
+import { watchFolder } from './watch-folder.ts';
 import { WireGuard } from './wireguard.ts';
 
 export interface LinuxHostOptions {
   /** The node's name, for the local facts. */
   readonly node: string;
-  readonly privateKeyFile: string;
+  /** Where the gateway's private keys are mounted, each in the file that `keyFileName` names. */
+  readonly privateKeysFolder: string;
   /** Where the preshared keys of peers are mounted; without it there are none. */
   readonly presharedKeysFolder?: string | undefined;
   /** Where the node's /proc/sys/net is writable. */
@@ -53,7 +58,8 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
   const commands = options.commands ?? createCommands();
   const files = options.files ?? ownFiles;
   const presharedKeys = new PresharedKeyFolder(options.presharedKeysFolder);
-  const wireguard = new WireGuard(commands, { ...options, presharedKeys });
+  const privateKeyFile = (publicKey: PublicKey) => join(options.privateKeysFolder, keyFileName(publicKey));
+  const wireguard = new WireGuard(commands, { ...options, privateKeyFile, presharedKeys });
   const nftables = createNftables(commands, options.runDir);
   const eyes: Eyes = { commands, wireguard, nftables, sysctls: createSysctls(options.procSys, files) };
   const turnedOn = new Set<Family>();
@@ -80,6 +86,12 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
     observeForeignRules: (names) => readForeignRules(commands, files, names.table),
     presharedKeys: () => presharedKeys.read(),
     watchPresharedKeys: (signal, onChange) => presharedKeys.watch(signal, onChange),
+    async hasPrivateKey(publicKey) {
+      const mounted = await mountedPublicKey(privateKeyFile(publicKey));
+      return mounted.ok && mounted.value === publicKey;
+    },
+    watchPrivateKeys: (signal, onChange) => watchFolder(options.privateKeysFolder, signal, onChange),
+    takeElements: (table, sets) => nftables.take(table, sets),
     apply: (operation) => perform(eyes, turnedOn, operation),
     watchDrift(names, signal, onDrift) {
       watchKernel(commands, names, signal, (what) => {

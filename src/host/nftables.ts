@@ -1,5 +1,5 @@
 import { remainingChanges } from '../dataplane/nftables/diff.ts';
-import { type ListedTable, parseTable } from '../dataplane/nftables/parse.ts';
+import { type ListedTable, parseSetElements, parseTable } from '../dataplane/nftables/parse.ts';
 import { renderElementChanges, renderReplacement, renderSeal, turnedOnChain } from '../dataplane/nftables/render.ts';
 import type { ElementChange, Ruleset } from '../dataplane/nftables/ruleset.ts';
 import type { Family } from '../net/address.ts';
@@ -17,6 +17,8 @@ export interface Nftables {
   list(table: string): Promise<ListedTable | undefined>;
   replace(ruleset: Ruleset, turnedOn: readonly Family[]): Promise<void>;
   change(table: string, changes: readonly ElementChange[]): Promise<void>;
+  /** Reads the sets and empties those that have elements; what comes in between comes again. */
+  take(table: string, sets: readonly string[]): Promise<readonly string[]>;
   remove(table: string): Promise<void>;
   /** Records in the table that forwarding of the family was off before us. */
   recordTurnedOn(table: string, family: Family): Promise<void>;
@@ -49,6 +51,16 @@ export function createNftables(commands: Commands, runDir: string): Nftables {
         const left = remainingChanges(changes, listed.observed);
         if (left.length > 0) await script(table, renderElementChanges(table, left));
       }
+    },
+    async take(table, sets) {
+      const found: string[] = [];
+      for (const set of sets) {
+        const text = await unlessAbsent(commands.run(['nft', '-j', 'list', 'set', 'inet', table, set]));
+        const elements = text === undefined ? [] : parseSetElements(text);
+        if (elements.length > 0) await unlessAbsent(commands.run(['nft', 'flush', 'set', 'inet', table, set]));
+        found.push(...elements);
+      }
+      return found;
     },
     async remove(table) {
       await unlessAbsent(commands.run(['nft', 'delete', 'table', 'inet', table]));

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { watch } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parsePresharedKey } from '../net/key.ts';
+import { watchFolder } from './watch-folder.ts';
 
 /** So many files are open at once at most. */
 const AT_ONCE = 64;
@@ -56,14 +56,7 @@ export class PresharedKeyFolder {
 
   /** Calls `onChange` when the kubelet has put other files there. */
   watch(signal: AbortSignal, onChange: () => void): void {
-    if (this.#folder === undefined) return;
-    try {
-      // Whoever is told looks for himself, also at what is wrong.
-      watch(this.#folder, { signal, persistent: false }, onChange).on('error', onChange);
-    } catch (error) {
-      // A pod that was made without the folder does not get one.
-      if (!isAbsent(error)) throw new Error(`watch ${this.#folder}`, { cause: error });
-    }
+    if (this.#folder !== undefined) watchFolder(this.#folder, signal, onChange);
   }
 
   /** What begins with a dot is the kubelet's own way of changing all files at once. */

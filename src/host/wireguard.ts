@@ -15,7 +15,8 @@ import { writeScratch } from './scratch.ts';
 import { withoutKernelWireGuard, withoutTun } from './wireguard-unavailable.ts';
 
 export interface WireGuardOptions {
-  readonly privateKeyFile: string;
+  /** Where the private key is; a function tells it of each of several by its public half. */
+  readonly privateKeyFile: string | ((publicKey: PublicKey) => string);
   /** The wireguard-go program. */
   readonly wireguardGo: string;
   readonly runDir: string;
@@ -99,7 +100,8 @@ export class WireGuard {
    */
   async set(device: string, publicKey: PublicKey | undefined, listenPort: number | undefined): Promise<void> {
     if (publicKey !== undefined) {
-      const { privateKeyFile } = this.#options;
+      const { privateKeyFile: where } = this.#options;
+      const privateKeyFile = typeof where === 'string' ? where : where(publicKey);
       const mounted = await mountedPublicKey(privateKeyFile);
       if (!mounted.ok || mounted.value !== publicKey) throw new KeyMismatch(publicKey, mounted);
       // `wg` may quote what it cannot read.

@@ -37,7 +37,7 @@ export function arrivalChain(devices: readonly string[]): Chain {
   return {
     name: 'on_prerouting',
     hook: { type: 'filter', hook: 'prerouting', priority: 'mangle' },
-    rules: devices.flatMap(note),
+    rules: [...devices].sort().flatMap(note),
   };
 }
 

@@ -53,10 +53,18 @@ export class Connections {
 
 function connection(
   report: MeshGatewayNode | undefined,
-  { endpoint, lastHandshake, since, publicKey }: ReportedConnection,
+  { endpoint, lastHandshake, since, publicKey, byOtherKey }: ReportedConnection,
 ): Connection {
   const place = { gateway: report?.spec.gateway ?? '', node: report?.spec.node ?? '' };
-  return { ...place, endpoint, lastHandshake, since, ...(publicKey === undefined ? {} : { publicKey }) };
+  const gatewayKey = byOtherKey === true ? report?.status?.otherPublicKey : report?.status?.publicKey;
+  return {
+    ...place,
+    endpoint,
+    lastHandshake,
+    since,
+    ...(publicKey === undefined ? {} : { publicKey }),
+    ...(gatewayKey === undefined ? {} : { gatewayKey }),
+  };
 }
 
 function isSame(one: Connection | undefined, other: Connection | undefined): boolean {
@@ -64,6 +72,7 @@ function isSame(one: Connection | undefined, other: Connection | undefined): boo
     one?.endpoint === other?.endpoint &&
     one?.lastHandshake === other?.lastHandshake &&
     one?.since === other?.since &&
-    one?.publicKey === other?.publicKey
+    one?.publicKey === other?.publicKey &&
+    one?.gatewayKey === other?.gatewayKey
   );
 }

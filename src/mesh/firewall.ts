@@ -160,8 +160,9 @@ function ours({ device, second }: Pick<FirewallInput, 'device' | 'second'>): str
   return anyOf([device, ...(second === undefined ? [] : [second])].map((name) => `"${name}"`));
 }
 
+/** In one order, so that the same interfaces in other roles are the same rules. */
 function anyOf(values: readonly (string | number)[]): string {
-  return values.length === 1 ? String(values[0]) : `{ ${values.join(', ')} }`;
+  return values.length === 1 ? String(values[0]) : `{ ${[...values].sort().join(', ')} }`;
 }
 
 /**

@@ -7,6 +7,7 @@ import type { PublicKey } from '../net/key.ts';
 import type { Parsed } from '../net/parsed.ts';
 import { olderFirst } from './age.ts';
 import { type FoundEndpoint, hostEndpoints } from './endpoints.ts';
+import type { KeyJudgement } from './gateway-keys.ts';
 import { servingNodes } from './selectors.ts';
 import type { FoundServiceCidr } from './service-cidrs.ts';
 import { type MeshView, some } from './view.ts';
@@ -18,6 +19,8 @@ export interface GatewayFindings {
   readonly dnsServers: readonly IpAddress[];
   /** The public half of the key in the gateway's Secret, or what is wrong with the Secret. */
   readonly key: Parsed<PublicKey>;
+  /** What is decided about the gateway's keys; undefined while it has none. */
+  readonly keys?: KeyJudgement | undefined;
   readonly peers: { readonly accepted: number; readonly connected: number };
 }
 
@@ -69,7 +72,7 @@ export function ownGatewayAddresses(view: MeshView, gateway: MeshGateway): reado
 }
 
 function endpointIsMalformed(_view: MeshView, gateway: MeshGateway): string | undefined {
-  const wrong = hostEndpoints(gateway).find((host) => !host.ok);
+  const wrong = hostEndpoints(gateway, 1).find((host) => !host.ok);
   return wrong === undefined || wrong.ok ? undefined : `spec.endpoint.hosts: ${wrong.problem}.`;
 }
 

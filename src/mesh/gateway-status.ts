@@ -1,5 +1,6 @@
 import { conditionsFrom, findCondition, isTrue, type Reason, type Verdict, verdict } from '../api/conditions.ts';
 import type { MeshGateway, MeshGatewayStatus } from '../api/meshgateway.ts';
+import { MOST_NAMED_PEERS } from '../api/meshgateway-status.ts';
 import { childName, GATEWAY_LABEL } from '../api/names.ts';
 import { timestamp } from '../api/timestamp.ts';
 import {
@@ -8,7 +9,9 @@ import {
   gatewayViolation,
   ownGatewayAddresses,
 } from './gateway-checks.ts';
+import { endOf, type HeldKey, type KeyJudgement } from './gateway-keys.ts';
 import { publicClusterCidrs } from './internet.ts';
+import { slotOf } from './key-slots.ts';
 import { servingNodes } from './selectors.ts';
 import { type GatewayNode, isProgrammed, isReady, type MeshView, some } from './view.ts';
 
@@ -60,6 +63,7 @@ function served(
   const mtu = gateway.spec.mtu ?? (mtus.length === 0 ? undefined : Math.min(...mtus));
   return {
     ...(findings.key.ok ? { publicKey: findings.key.value } : {}),
+    ...(findings.keys === undefined ? {} : { keys: toldKeys(gateway, findings.keys) }),
     ...(addresses.length === 0 ? {} : { addresses: [...addresses] }),
     pool: [...view.pool],
     endpoints: findings.endpoints.slice(0, MOST.endpoints).map((entry) => ({ ...entry })),
@@ -75,6 +79,27 @@ function served(
     ...(modes.length === 0 ? {} : { proxyMode: modes.join(', ').slice(0, MOST.proxyMode) }),
     ...(mtu === undefined ? {} : { mtu }),
   };
+}
+
+function toldKeys(gateway: MeshGateway, { held, lingering }: KeyJudgement): NonNullable<MeshGatewayStatus['keys']> {
+  const place = ({ publicKey, slot }: HeldKey) => {
+    const { listenPort, device } = slotOf(gateway, slot);
+    return { publicKey, slot, listenPort, interface: device };
+  };
+  const { current, other } = held;
+  const first = { ...place(current), state: 'Current' as const };
+  if (other === undefined) return [first];
+  if (other.state === 'Next') return [first, { ...place(other), state: other.state }];
+  const { unusedSince } = other;
+  const former = {
+    ...place(other),
+    state: other.state,
+    until: timestamp(endOf(gateway, other)),
+    peers: lingering.length,
+    ...(lingering.length === 0 ? {} : { peerNames: [...lingering].sort().slice(0, MOST_NAMED_PEERS) }),
+    ...(unusedSince === undefined ? {} : { unusedSince: timestamp(unusedSince) }),
+  };
+  return [first, former];
 }
 
 interface Serving {
@@ -104,7 +129,14 @@ function gatewayVerdicts(
       : { type: 'Accepted', status: 'False', ...violation };
   const programmed = violation === undefined ? programming(gateway, serving) : notAccepted('Programmed');
   const reachable = reachability(serving);
-  return [accepted, programmed, reachable, readiness(gateway, [accepted, programmed, reachable], serving)];
+  const key = serving.findings.keys?.verdict;
+  return [
+    accepted,
+    programmed,
+    reachable,
+    ...(key === undefined ? [] : [key]),
+    readiness(gateway, [accepted, programmed, reachable], serving),
+  ];
 }
 
 function notAccepted(type: 'Programmed'): GatewayVerdict {

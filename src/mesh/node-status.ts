@@ -12,6 +12,7 @@ import type { ForeignRuleset } from '../dataplane/nftables/foreign.ts';
 import type { NodeState } from '../dataplane/node-plan.ts';
 import type { Family } from '../net/address.ts';
 import { cidrFamily } from '../net/cidr.ts';
+import type { PublicKey } from '../net/key.ts';
 import { firewallBeforeAnswers, foreignFirewall } from './foreign-firewall.ts';
 
 /** Why a node could not be brought to its plan. */
@@ -51,6 +52,8 @@ export interface NodeFindings {
   readonly connections: readonly ReportedConnection[];
   /** Members whose present preshared key is not in the interface. */
   readonly withoutPresharedKey?: readonly ObjectKey[] | undefined;
+  /** The key that the node serves beside the one that devices are told. */
+  readonly otherKey?: PublicKey | undefined;
 }
 
 /** A report holds no more sessions than this, so that it stays far below what the API server stores. */
@@ -65,12 +68,13 @@ export function judgeNode(
   before: MeshGatewayNodeStatus | undefined,
   now: number,
 ): MeshGatewayNodeStatus {
-  const { gateway, facts, state, appliedResourceVersion, connections, withoutPresharedKey = [] } = findings;
+  const { gateway, facts, state, appliedResourceVersion, connections, withoutPresharedKey = [], otherKey } = findings;
   const device = state?.device;
   const generation = gateway.metadata.generation;
   return {
     ...(device === undefined ? {} : { dataplane: device.dataplane, mtu: device.mtu }),
     ...(device?.publicKey === undefined ? {} : { publicKey: device.publicKey }),
+    ...(otherKey === undefined ? {} : { otherPublicKey: otherKey }),
     ...(facts === undefined ? {} : { proxyMode: facts.proxyMode }),
     ...(generation === undefined ? {} : { gatewayGeneration: generation }),
     ...(appliedResourceVersion === undefined ? {} : { appliedResourceVersion }),
@@ -159,24 +163,24 @@ function meshFamilies(state: NodeState | undefined): readonly Family[] {
 
 const FAILING = { HandshakeFailed: 'handshake', DNSFailed: 'services', TCPFailed: 'services' } as const;
 
-function firewallInTheWay({ gateway, state, probe, foreign, connections }: NodeFindings): string | undefined {
+function firewallInTheWay({ state, probe, foreign, connections }: NodeFindings): string | undefined {
   const { device } = state ?? {};
   if (foreign === undefined || device === undefined) return undefined;
   const reason = probe?.reason;
   return foreignFirewall(foreign, {
     device: device.name,
-    listenPort: gateway.spec.listenPort,
+    listenPort: device.listenPort,
     families: meshFamilies(state),
     failing: reason !== undefined && reason in FAILING ? FAILING[reason as keyof typeof FAILING] : undefined,
     hasSessions: connections.length > 0,
   });
 }
 
-function unansweredBehindFirewall({ gateway, state, foreign }: NodeFindings): string | undefined {
+function unansweredBehindFirewall({ state, foreign }: NodeFindings): string | undefined {
   const { device } = state ?? {};
   if (foreign === undefined || device === undefined) return undefined;
-  const { listenPort } = gateway.spec;
-  return firewallBeforeAnswers(foreign, { device: device.name, listenPort, families: meshFamilies(state) });
+  const { name, listenPort } = device;
+  return firewallBeforeAnswers(foreign, { device: name, listenPort, families: meshFamilies(state) });
 }
 
 function programmed({ gateway, hasPlan, failure, appliedResourceVersion }: NodeFindings): NodeVerdict {

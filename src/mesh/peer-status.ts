@@ -5,6 +5,7 @@ import { milliseconds, timestamp } from '../api/timestamp.ts';
 import { addressesIn, addressFamily } from '../net/address.ts';
 import type { Grant } from './claims.ts';
 import { planClient } from './client.ts';
+import { lastKeys, usesCurrentKey } from './lingering.ts';
 import { expiryOf } from './members.ts';
 import { type Admission, admission } from './peer-checks.ts';
 import { NOT_PROGRAMMED, programmed, type Served, sameTexts } from './peer-programmed.ts';
@@ -39,16 +40,19 @@ export function judgePeer(view: MeshView, peer: MeshPeer, now: number): PeerJudg
   const served = (admitted?.gateways ?? []).map(topology);
   const connections = toldConnections(peer, view.connectionsOf(keyOf(peer.metadata)), nodes);
   const rotating = rotation(peer, admitted, connections, now);
+  const { keys, told } = keysUsed(peer, admitted, connections);
   const verdicts = [
     'violation' in result ? refusal(result.violation) : acceptance(result.value),
     admitted === undefined ? NOT_PROGRAMMED : programmed(view, peer, { admitted, nodes, served }),
     connected(peer, admitted, connections),
     ...(rotating === undefined ? [] : [rotating.verdict]),
+    ...told,
   ];
   return {
     status: {
       ...(peer.metadata.generation === undefined ? {} : { observedGeneration: peer.metadata.generation }),
       ...(admitted === undefined ? kept(peer) : given(peer, admitted, { served, connections, rotating })),
+      ...(keys.length === 0 ? {} : { gatewayKeys: keys }),
       conditions: [
         ...conditionsFrom(verdicts, peer.status?.conditions ?? [], peer.metadata.generation ?? 0, timestamp(now)),
       ],
@@ -67,6 +71,15 @@ function earliestAfter(now: number, times: readonly (number | undefined)[]): num
   return next < Number.POSITIVE_INFINITY ? next : undefined;
 }
 
+/** By which keys of its gateways the device came, and what there is to say of that. */
+function keysUsed({ status }: MeshPeer, admitted: Admission | undefined, connections: readonly Connection[]) {
+  const gateways = admitted?.gateways ?? [];
+  const names = gateways.map(({ metadata }) => metadata.name);
+  const keys = lastKeys(status?.gatewayKeys ?? [], names, connections);
+  const verdict = usesCurrentKey(keys, gateways);
+  return { keys, told: verdict === undefined ? [] : [verdict] };
+}
+
 /**
  * A refused peer keeps the key and the addresses that it still asks for, so that it is the same device when it comes back, and
  * gives the others free: what it could claim again by an edit, somebody else may have been given meanwhile.
@@ -83,6 +96,7 @@ function kept({ spec, status }: MeshPeer): MeshPeerStatus {
       ? { nextPublicKey: spec.nextPublicKey }
       : {}),
     ...(addresses.length === 0 ? {} : { addresses: [...addresses] }),
+    ...(status?.gatewayKeys === undefined ? {} : { gatewayKeys: status.gatewayKeys }),
   };
 }
 
@@ -115,16 +129,15 @@ function toldConnections(
     .map(([, connection]) => status?.connections?.find((stored) => isFresh(stored, connection)) ?? connection);
 }
 
-function isFresh(
-  stored: Connection,
-  { gateway, node, endpoint, since, publicKey, lastHandshake }: Connection,
-): boolean {
+function isFresh(stored: Connection, fresh: Connection): boolean {
+  const { gateway, node, endpoint, since, publicKey, lastHandshake, gatewayKey } = fresh;
   const isSame =
     stored.gateway === gateway &&
     stored.node === node &&
     stored.endpoint === endpoint &&
     stored.since === since &&
-    stored.publicKey === publicKey;
+    stored.publicKey === publicKey &&
+    stored.gatewayKey === gatewayKey;
   return isSame && Math.abs(milliseconds(lastHandshake) - milliseconds(stored.lastHandshake)) < HANDSHAKE_REFRESH_MS;
 }
 

@@ -10,12 +10,17 @@ const SESSION_MS = 180_000;
 /** A reported handshake may be this much older than the real one: reports tell of sessions, not of each handshake. */
 export const HANDSHAKE_LAG_MS = 5 * 60_000;
 
+/** A peer as seen, and whether its last handshake was by another key of the gateway than the one that devices are told. */
+export interface SeenPeer extends ObservedPeer {
+  readonly isByOtherKey?: true;
+}
+
 /**
  * The live sessions among a node's peers, as its report tells them. What was reported before keeps its `since` while the session
  * lasts, and its `lastHandshake` until that is minutes old, so that a handshake alone changes nothing.
  */
 export function liveSessions(
-  observed: Iterable<ObservedPeer>,
+  observed: Iterable<SeenPeer>,
   table: Pick<PeerTable, 'memberWith' | 'isInUse'>,
   before: readonly ReportedConnection[],
   now: number,
@@ -30,7 +35,7 @@ export function liveSessions(
 }
 
 function liveSession(
-  { publicKey, endpoint, latestHandshake }: ObservedPeer,
+  { publicKey, endpoint, latestHandshake, isByOtherKey }: SeenPeer,
   table: Pick<PeerTable, 'memberWith' | 'isInUse'>,
   reported: ReadonlyMap<string, ReportedConnection>,
   now: number,
@@ -50,6 +55,7 @@ function liveSession(
     lastHandshake: isFresh && before.endpoint === endpoint ? before.lastHandshake : timestamp(handshake),
     since: before?.since ?? timestamp(handshake),
     ...(member.publicKeys.length > 1 ? { publicKey } : {}),
+    ...(isByOtherKey === true ? { byOtherKey: true } : {}),
   };
 }
 

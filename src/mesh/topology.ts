@@ -1,10 +1,10 @@
 import { isTrue } from '../api/conditions.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
-import { interfaceName } from '../api/names.ts';
 import { addressesIn, type IpAddress } from '../net/address.ts';
 import { type Cidr, cidrsIn, normalizeCidrs } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 import { keptFromInternet } from './internet.ts';
+import { slotOf } from './key-slots.ts';
 
 /**
  * What the operator decided about a gateway, as its nodes and its peers' configurations use it. All of it is the same on every
@@ -49,9 +49,7 @@ export function topology(gateway: MeshGateway): Topology | undefined {
   const services = spec.advertise.services.enabled ? (status.serviceCIDRs ?? []) : [];
   return {
     gateway,
-    publicKey: status.publicKey as PublicKey,
-    listenPort: spec.listenPort,
-    device: interfaceName(gateway.metadata.name),
+    ...servedKeys(gateway, status.publicKey as PublicKey),
     addresses: addressesIn(status.addresses ?? []),
     pool: cidrsIn(status.pool ?? []),
     serviceCidrs: normalizeCidrs(cidrsIn(services.map(({ cidr }) => cidr))),
@@ -59,5 +57,25 @@ export function topology(gateway: MeshGateway): Topology | undefined {
     keptFromInternet: keptFromInternet(gateway),
     dnsServers: addressesIn(status.dns?.servers ?? []),
     domain: status.dns?.domain ?? spec.dns.domain,
+  };
+}
+
+/** A status that says nothing of slots was written before there were two. */
+function servedKeys(gateway: MeshGateway, publicKey: PublicKey): ServedKey & Pick<Topology, 'other'> {
+  const keys = gateway.status?.keys ?? [];
+  const own = keys.find((key) => key.publicKey === publicKey);
+  const other = keys.find((key) => key.publicKey !== publicKey);
+  return {
+    publicKey,
+    ...slotOf(gateway, own?.slot ?? 1),
+    ...(other === undefined || other.state === 'Current'
+      ? {}
+      : {
+          other: {
+            state: other.state,
+            publicKey: other.publicKey as PublicKey,
+            ...slotOf(gateway, other.slot),
+          },
+        }),
   };
 }

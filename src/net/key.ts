@@ -77,3 +77,8 @@ export function keyBytes(key: string): Uint8Array {
 export function keyText(bytes: Uint8Array): string {
   return Buffer.from(bytes).toString('base64');
 }
+
+/** The name of the file, or of a Secret's entry, that holds the private key of this public one; a name stands for one key for ever. */
+export function keyFileName(publicKey: PublicKey): string {
+  return publicKey.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
+}

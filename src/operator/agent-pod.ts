@@ -1,5 +1,6 @@
 import type { MeshGateway } from '../api/meshgateway.ts';
-import { childName, PRIVATE_KEY_ENTRY, presharedKeysName } from '../api/names.ts';
+import { gatewayKeysName, presharedKeysName } from '../api/names.ts';
+import { secondPort } from '../mesh/key-slots.ts';
 import type { AgentConfig } from './config.ts';
 
 /** The port of an agent's health answers, on the node's loopback address. */
@@ -7,8 +8,8 @@ export const AGENT_HEALTH_PORT = 9841;
 
 /** The folders in which an agent finds what its pod mounts. */
 export const AGENT_FOLDERS = {
-  /** Holds PRIVATE_KEY_ENTRY and nothing else. */
-  key: '/etc/sallyport/key',
+  /** The gateway's private keys, a file each, under names that `keyFileName` gives: one, or two while one takes the other's place. */
+  keys: '/etc/sallyport/keys',
   /** The preshared keys of peers, a file each; empty while there are none. */
   presharedKeys: '/etc/sallyport/preshared-keys',
   /** Memory: the files that `wg` and `nft` read. */
@@ -82,6 +83,7 @@ function agentContainer(gateway: MeshGateway, agent: AgentConfig) {
     // Declared so that the scheduler, not a crash, tells of a second holder of these ports on a node.
     ports: [
       hostPort('wireguard', gateway.spec.listenPort, 'UDP'),
+      hostPort('wireguard-2', secondPort(gateway.spec), 'UDP'),
       { ...hostPort('health', AGENT_HEALTH_PORT, 'TCP'), hostIP: '127.0.0.1' },
     ],
     // No CPU limit: throttling would delay revocation. The memory limit includes wireguard-go where it runs.
@@ -119,8 +121,7 @@ interface AgentMount {
 
 function agentMounts(gateway: MeshGateway): readonly AgentMount[] {
   const secret = {
-    secretName: childName(gateway.metadata.name),
-    items: [{ key: PRIVATE_KEY_ENTRY, path: PRIVATE_KEY_ENTRY, mode: 0o400 }],
+    secretName: gatewayKeysName(gateway.metadata.name),
     defaultMode: 0o400,
     optional: false,
   };
@@ -132,7 +133,7 @@ function agentMounts(gateway: MeshGateway): readonly AgentMount[] {
   const memory = { emptyDir: { medium: 'Memory', sizeLimit: '64Mi' } };
   const sysctls = { hostPath: { path: '/proc/sys/net', type: 'Directory' } };
   const mounts: AgentMount[] = [
-    { name: 'key', mountPath: AGENT_FOLDERS.key, readOnly: true, source: { secret } },
+    { name: 'keys', mountPath: AGENT_FOLDERS.keys, readOnly: true, source: { secret } },
     {
       name: 'preshared-keys',
       mountPath: AGENT_FOLDERS.presharedKeys,

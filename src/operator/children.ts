@@ -5,7 +5,9 @@ import {
   COMPONENT_LABEL,
   childName,
   GATEWAY_LABEL,
-  GROUP,
+  gatewayKeysName,
+  KEY_REQUEST_ANNOTATION,
+  KEYS_ANNOTATION,
   MANAGED_BY_LABEL,
   NAME_LABEL,
   OPERATOR_MANAGER,
@@ -14,7 +16,8 @@ import {
   presharedKeysName,
 } from '../api/names.ts';
 import { ownerReferenceOf } from '../api/owner.ts';
-import type { PresharedKey } from '../net/key.ts';
+import { secondPort } from '../mesh/key-slots.ts';
+import { keyFileName, type PresharedKey, type PrivateKey, type PublicKey } from '../net/key.ts';
 import { agentPod, leavingPod } from './agent-pod.ts';
 import type { OperatorConfig } from './config.ts';
 
@@ -23,11 +26,8 @@ import type { OperatorConfig } from './config.ts';
  * a field that is left out here is one that the operator does not claim.
  */
 
-/** On an agent's pod template: another value replaces the pods, so that a changed key reaches every node. */
-export const KEY_VERSION_ANNOTATION = `${GROUP}/key-version`;
-
-/** The agents of a gateway, one pod on each of its nodes. `keyVersion` changes when the key does, and must not tell the key. */
-export function gatewayDaemonSet(gateway: MeshGateway, config: OperatorConfig, namespace: string, keyVersion?: string) {
+/** The agents of a gateway, one pod on each of its nodes. No key of the gateway changes it, so that none replaces a pod. */
+export function gatewayDaemonSet(gateway: MeshGateway, config: OperatorConfig, namespace: string) {
   const { agent } = config;
   return {
     apiVersion: 'apps/v1',
@@ -40,10 +40,7 @@ export function gatewayDaemonSet(gateway: MeshGateway, config: OperatorConfig, n
       template: {
         metadata: {
           labels: { ...agent.podLabels, ...childLabels(gateway) },
-          annotations: {
-            ...agent.podAnnotations,
-            ...(keyVersion === undefined ? {} : { [KEY_VERSION_ANNOTATION]: keyVersion }),
-          },
+          annotations: agent.podAnnotations,
         },
         spec: agentPod(gateway, agent),
       },
@@ -78,7 +75,7 @@ export function leaveJob(gateway: MeshGateway, report: MeshGatewayNode, config: 
 
 /** The Service through which devices dial in, or undefined when the gateway does not ask for one. */
 export function gatewayService(gateway: MeshGateway, namespace: string) {
-  const { endpoint, listenPort } = gateway.spec;
+  const { endpoint, listenPort, keyRotation } = gateway.spec;
   if (endpoint.service === undefined) return undefined;
   const { type, annotations, nodePort } = endpoint.service;
   return {
@@ -90,28 +87,53 @@ export function gatewayService(gateway: MeshGateway, namespace: string) {
       selector: agentSelector(gateway),
       // Keeps the device's own address: it is what other nodes call back, and what reports show.
       externalTrafficPolicy: 'Local',
+      // Both from the beginning: a load balancer may take minutes to open another one.
       ports: [
-        {
-          name: 'wireguard',
-          protocol: 'UDP',
-          port: listenPort,
-          targetPort: listenPort,
-          ...(nodePort === undefined ? {} : { nodePort }),
-        },
+        udpPort('wireguard', listenPort, nodePort),
+        udpPort('wireguard-2', secondPort(gateway.spec), keyRotation.nodePort),
       ],
     },
   };
 }
 
+function udpPort(name: string, port: number, nodePort: number | undefined) {
+  return { name, protocol: 'UDP', port, targetPort: port, ...(nodePort === undefined ? {} : { nodePort }) };
+}
+
 /** The Secret that holds the private key which all nodes of a gateway share; `privateKey` is its base64 text as `wg genkey` prints it. */
 export function gatewayKeySecret(gateway: MeshGateway, namespace: string, privateKey: string) {
+  const { request } = gateway.spec.keyRotation;
+  const annotations = request === undefined ? {} : { annotations: { [KEY_REQUEST_ANNOTATION]: request } };
   return {
     apiVersion: 'v1',
     kind: 'Secret',
-    metadata: childMetadata(gateway, namespace),
+    metadata: { ...childMetadata(gateway, namespace), ...annotations },
     type: 'Opaque',
     // Not stringData: server-side apply would own a field that is never stored.
     data: { [PRIVATE_KEY_ENTRY]: Buffer.from(privateKey, 'utf8').toString('base64') },
+  };
+}
+
+/** The Secret that brings a gateway's keys to its nodes, each under a name that stands for it alone; `record` says which is what. */
+export function gatewayKeysSecret(
+  gateway: MeshGateway,
+  namespace: string,
+  { keys, record }: { readonly keys: ReadonlyMap<PublicKey, PrivateKey>; readonly record: string },
+) {
+  const entries = [...keys].map(([publicKey, privateKey]) => [
+    keyFileName(publicKey),
+    Buffer.from(privateKey, 'utf8').toString('base64'),
+  ]);
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: {
+      ...childMetadata(gateway, namespace),
+      name: gatewayKeysName(gateway.metadata.name),
+      annotations: { [KEYS_ANNOTATION]: record },
+    },
+    type: 'Opaque',
+    data: Object.fromEntries(entries),
   };
 }
 

@@ -1,59 +1,217 @@
+import { isTrue } from '../api/conditions.ts';
 import type { Secret } from '../api/core.ts';
 import { secretType } from '../api/core.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
-import { childName, PRIVATE_KEY_ENTRY } from '../api/names.ts';
+import {
+  childName,
+  gatewayKeysName,
+  KEY_REQUEST_ANNOTATION,
+  MANAGED_BY_LABEL,
+  OPERATOR_MANAGER,
+  PRIVATE_KEY_ENTRY,
+} from '../api/names.ts';
 import type { ObjectKey } from '../api/resource.ts';
 import type { Client } from '../k8s/client.ts';
 import { isAlreadyExists } from '../k8s/errors.ts';
 import type { Store } from '../k8s/store.ts';
-import { type PublicKey, parsePrivateKey } from '../net/key.ts';
+import { hostWithOwnPort } from '../mesh/endpoints.ts';
+import { type HeldKeys, judgeKeys, type KeyJudgement, type KeyObstacle, type Supplied } from '../mesh/gateway-keys.ts';
+import { otherSlot } from '../mesh/key-slots.ts';
+import type { MeshView } from '../mesh/view.ts';
+import { type PrivateKey, type PublicKey, parsePrivateKey } from '../net/key.ts';
 import { keyPairFrom, publicKeyOf } from '../net/key-pair.ts';
 import { type Parsed, parsed, refused } from '../net/parsed.ts';
-import { gatewayKeySecret } from './children.ts';
+import type { AppliedChildren } from './applied-children.ts';
+import { gatewayKeySecret, gatewayKeysSecret } from './children.ts';
+import { type KeyRecord, recordIn, recordText } from './key-record.ts';
 
 export interface KeySecrets {
   readonly secrets: Store<Secret>;
   readonly client: Client;
+  readonly children: AppliedChildren;
+  readonly view: Pick<MeshView, 'gateways' | 'nodesOf'>;
   readonly namespace: string;
+  /** MeshPeers that have not come by a key of the gateway's that came after this one. */
+  readonly lingeringAt: (key: PublicKey) => readonly string[];
   /** Cryptographically strong. */
   readonly randomBytes: (length: number) => Uint8Array;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** The gateway's key as devices are told it, or why it has none; and what becomes of its keys. */
+export interface GatewayKeys {
+  readonly key: Parsed<PublicKey>;
+  readonly keys?: KeyJudgement | undefined;
 }
 
 /**
- * The public half of the gateway's key. A Secret that is there already is adopted as it is, whoever made it (Vault, Sealed
- * Secrets, an earlier installation); without one, one is made. What is wrong with a Secret is the user's to mend, and it is
- * never overwritten: every device knows the old key.
+ * Decides about the gateway's keys and brings them into the Secret that its nodes mount. The Secret of the gateway itself is adopted as
+ * it is, whoever made it (Vault, Sealed Secrets, an earlier installation), and never overwritten but at request; without one, for a gateway
+ * that never had a key, one is made. What nodes mount is a copy, so that nothing ends when that Secret does.
  */
-export async function gatewayKey(
+export async function gatewayKeys(gateway: MeshGateway, context: KeySecrets): Promise<GatewayKeys> {
+  const { secrets, namespace } = context;
+  const { name } = gateway.metadata;
+  const own = secrets.get(`${namespace}/${childName(name)}` as ObjectKey);
+  // Nobody has been told the key of a gateway that never served, so it is not held on to.
+  const hasServed = isTrue(gateway.status?.conditions ?? [], 'Accepted') || context.view.nodesOf(name).length > 0;
+  const copy = secrets.get(`${namespace}/${gatewayKeysName(name)}` as ObjectKey);
+  const record = hasServed ? recordIn(copy) : undefined;
+  const source = own ?? (record === undefined ? await made(gateway, context) : undefined);
+  const privateKey = source === undefined ? undefined : privateKeyIn(source);
+  if (record === undefined && privateKey?.ok === false)
+    return { key: refused(`${privateKey.problem}, or delete the Secret to have a new key made`) };
+  const supplied = suppliedBy(privateKey);
+  const held = record?.held ?? firstKeys(gateway, supplied);
+  if (held === undefined) return { key: refused(`Secret ${namespace}/${childName(name)} is not there yet`) };
+  const wish = await heed(gateway, { own, record, held }, context);
+  const keys = judgeKeys(
+    {
+      gateway,
+      held,
+      supplied,
+      nodes: context.view.nodesOf(name),
+      lingering: held.other?.state === 'Former' ? context.lingeringAt(held.other.publicKey) : [],
+      obstacle: obstacleTo(gateway, supplied, held, context),
+      refusedRequest: wish.refused,
+    },
+    context.now,
+  );
+  await store(gateway, keys.held, { record, privateKey, request: wish.heeded }, context);
+  return { key: parsed(keys.held.current.publicKey), keys };
+}
+
+/** A gateway that has never been told a slot begins in the first; one whose copy was lost goes on where its status says. */
+function firstKeys({ status }: MeshGateway, supplied: Supplied): HeldKeys | undefined {
+  if (supplied.kind !== 'key') return undefined;
+  const { publicKey } = supplied;
+  const known = status?.keys?.find((key) => key.publicKey === publicKey)?.slot;
+  return { current: { publicKey, slot: known === 2 ? 2 : 1 } };
+}
+
+function suppliedBy(privateKey: Parsed<PrivateKey> | undefined): Supplied {
+  if (privateKey === undefined) return { kind: 'missing' };
+  return privateKey.ok
+    ? { kind: 'key', publicKey: publicKeyOf(privateKey.value) }
+    : { kind: 'invalid', problem: privateKey.problem };
+}
+
+/** Devices tell gateways apart by key; and where hosts have ports of their own, nobody knows how the other port is reached. */
+function obstacleTo(
   gateway: MeshGateway,
-  { secrets, client, namespace, randomBytes }: KeySecrets,
-): Promise<Parsed<PublicKey>> {
-  const name = childName(gateway.metadata.name);
-  const known = secrets.get(`${namespace}/${name}` as ObjectKey);
-  if (known !== undefined) return publicKeyIn(known);
-  const { privateKey, publicKey } = keyPairFrom(randomBytes(32));
+  supplied: Supplied,
+  { current }: HeldKeys,
+  { view }: KeySecrets,
+): KeyObstacle | undefined {
+  if (supplied.kind !== 'key' || supplied.publicKey === current.publicKey) return undefined;
+  const { publicKey } = supplied;
+  const owner = view.gateways.find(
+    ({ metadata, status }) =>
+      metadata.name !== gateway.metadata.name &&
+      metadata.deletionTimestamp === undefined &&
+      (status?.publicKey === publicKey || status?.keys?.some((key) => key.publicKey === publicKey)),
+  );
+  if (owner !== undefined)
+    return {
+      reason: 'KeyTaken',
+      message: `The key in this gateway's Secret is that of MeshGateway ${owner.metadata.name}, and devices tell gateways apart by key; put another one there.`,
+    };
+  const host = otherSlot(current.slot) === 2 ? hostWithOwnPort(gateway) : undefined;
+  if (host === undefined) return undefined;
+  return {
+    reason: 'SecondPortUnknown',
+    message: `Another key is served on a UDP port of its own, and spec.endpoint.hosts has ${host}, from which it is not known how devices reach that one; name it in spec.keyRotation.hosts.`,
+  };
+}
+
+interface Wished {
+  readonly own: Secret | undefined;
+  readonly record: KeyRecord | undefined;
+  readonly held: HeldKeys;
+}
+
+/** Fulfils a wish for a new key, where nothing is under way and the Secret is the operator's own or gone. */
+async function heed(
+  gateway: MeshGateway,
+  { own, record, held }: Wished,
+  context: KeySecrets,
+): Promise<{ readonly heeded: string | undefined; readonly refused?: string }> {
+  const wish = gateway.spec.keyRotation.request;
+  const heeded = own?.metadata.annotations?.[KEY_REQUEST_ANNOTATION] ?? record?.request;
+  if (wish === undefined || wish === heeded) return { heeded };
+  // A gateway that is new has a new key.
+  if (record === undefined) return { heeded: wish };
+  if (own !== undefined && own.metadata.labels?.[MANAGED_BY_LABEL] !== OPERATOR_MANAGER)
+    return {
+      heeded,
+      refused: `spec.keyRotation.request asks for a new key, but Secret ${own.metadata.name} was not made by Sallyport; put another key there, where it comes from, or take the request back.`,
+    };
+  if (held.other === undefined) await renew(gateway, own, context);
+  return { heeded };
+}
+
+/** Puts a new key into the gateway's Secret, together with the wish that it fulfils, so that it is fulfilled once. */
+async function renew(
+  gateway: MeshGateway,
+  own: Secret | undefined,
+  { client, namespace, randomBytes }: KeySecrets,
+): Promise<void> {
+  const secret = gatewayKeySecret(gateway, namespace, keyPairFrom(randomBytes(32)).privateKey);
+  if (own === undefined) {
+    await client.create(secretType, secret);
+    return;
+  }
+  const { annotations = {}, name } = { annotations: {}, ...secret.metadata };
+  // With the version that was seen: whoever wrote it since, this operator included, must not be overwritten.
+  const metadata = { annotations, resourceVersion: own.metadata.resourceVersion };
+  await client.patch(secretType, { name, namespace }, { metadata, data: secret.data });
+}
+
+/** The Secret of a gateway that has none. */
+async function made(gateway: MeshGateway, { client, namespace, randomBytes }: KeySecrets): Promise<Secret> {
+  const { privateKey } = keyPairFrom(randomBytes(32));
   try {
-    await client.create(secretType, gatewayKeySecret(gateway, namespace, privateKey));
-    return parsed(publicKey);
+    return await client.create(secretType, gatewayKeySecret(gateway, namespace, privateKey));
   } catch (error) {
     // The store lags behind, or somebody supplied one this very moment: theirs counts.
     if (!isAlreadyExists(error)) throw error;
-    const theirs = await client.get(secretType, name, namespace);
+    const theirs = await client.get(secretType, childName(gateway.metadata.name), namespace);
     if (theirs === undefined) throw error;
-    return publicKeyIn(theirs);
+    return theirs;
   }
 }
 
-function publicKeyIn(secret: Secret): Parsed<PublicKey> {
+interface Stored {
+  readonly record: KeyRecord | undefined;
+  readonly privateKey: Parsed<PrivateKey> | undefined;
+  readonly request: string | undefined;
+}
+
+/** Before anybody is told: what was decided must outlive this operator. */
+async function store(
+  gateway: MeshGateway,
+  held: HeldKeys,
+  { record, privateKey, request }: Stored,
+  { children, secrets, namespace }: KeySecrets,
+): Promise<void> {
+  const known = new Map(record?.keys);
+  if (privateKey?.ok === true) known.set(publicKeyOf(privateKey.value), privateKey.value);
+  const keys = new Map<PublicKey, PrivateKey>();
+  for (const { publicKey } of [held.current, held.other].filter((key) => key !== undefined)) {
+    const half = known.get(publicKey);
+    if (half !== undefined) keys.set(publicKey, half);
+  }
+  const wanted = gatewayKeysSecret(gateway, namespace, { keys, record: recordText({ held, request }) });
+  await children.apply(secretType, secrets, wanted);
+}
+
+function privateKeyIn(secret: Secret): Parsed<PrivateKey> {
   const where = `Secret ${secret.metadata.namespace}/${secret.metadata.name}`;
   const entry = secret.data[PRIVATE_KEY_ENTRY];
   if (entry === undefined)
-    return refused(
-      `${where} has no entry ${PRIVATE_KEY_ENTRY}; put the gateway's private key there, or delete the Secret to have a new key made`,
-    );
+    return refused(`${where} has no entry ${PRIVATE_KEY_ENTRY}; put the gateway's private key there`);
   const key = parsePrivateKey(Buffer.from(entry, 'base64').toString('utf8'));
-  if (key.ok) return parsed(publicKeyOf(key.value));
-  return refused(
-    `${where}, entry ${PRIVATE_KEY_ENTRY}: ${key.problem}, or delete the Secret to have a new key made (every device then needs the new configuration)`,
-  );
+  if (key.ok) return key;
+  return refused(`${where}, entry ${PRIVATE_KEY_ENTRY}: ${key.problem}`);
 }

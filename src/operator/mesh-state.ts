@@ -7,9 +7,11 @@ import type { Change } from '../k8s/store.ts';
 import { olderFirst } from '../mesh/age.ts';
 import { Claims } from '../mesh/claims.ts';
 import { Connections } from '../mesh/connections.ts';
+import { lingers } from '../mesh/lingering.ts';
 import { OwnerQuota } from '../mesh/owner-quota.ts';
 import type { GatewayNode, MeshView } from '../mesh/view.ts';
 import type { Cidr } from '../net/cidr.ts';
+import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { AccessIndex } from './access-index.ts';
 import { Admitted } from './admitted.ts';
@@ -77,6 +79,15 @@ export class MeshState implements MeshView {
     let connected = 0;
     for (const peer of this.#connections.connectedTo(gateway)) if (admitted.has(peer)) connected += 1;
     return { accepted: admitted.size, connected };
+  }
+
+  /** The peers that a gateway lets in and that may need its former key. Dear, and only asked while there is one. */
+  lingeringAt(gateway: string, former: PublicKey): readonly string[] {
+    const { peers } = this.#stores;
+    return [...this.#admitted.by(gateway)].filter((key) => {
+      const peer = peers.get(key);
+      return peer !== undefined && lingers(peer, gateway, former);
+    });
   }
 
   acceptedAt(peer: ObjectKey): bigint | undefined {

@@ -19,7 +19,7 @@ import type { AppliedChildren } from './applied-children.ts';
 import { gatewayDaemonSet, gatewayService } from './children.ts';
 import type { OperatorConfig } from './config.ts';
 import { cleanUp } from './gateway-cleanup.ts';
-import { gatewayKey } from './key-secret.ts';
+import { gatewayKeys } from './key-secret.ts';
 import type { KubeadmConfig } from './kubeadm-config.ts';
 import { leaseKeyOf } from './liveness.ts';
 import type { MeshState } from './mesh-state.ts';
@@ -50,7 +50,7 @@ export async function reconcileGateway(key: ObjectKey, context: GatewayReconcile
   const status = judgeGateway(state, gateway, findings, clock.now());
   // A gateway that is not accepted keeps the children it has: its nodes go on as they are.
   const isAccepted = isTrue(status.conditions ?? [], 'Accepted');
-  if (isAccepted) await applyChildren(gateway, findings, context);
+  if (isAccepted) await applyChildren(gateway, context);
   if (!isDeepStrictEqual(gateway.status, status)) {
     await writeStatus(client, meshGatewayType, gateway, status);
     announce(context.events, gateway, status);
@@ -58,8 +58,17 @@ export async function reconcileGateway(key: ObjectKey, context: GatewayReconcile
   const clearing = isAccepted ? await clearAbandonedNodes(gateway, context) : settled;
   const leases = state.nodesOf(gateway.metadata.name).map(({ report }) => leaseKeyOf(report));
   const next = state.liveness.nextExpiryIn(leases);
-  return next === undefined ? clearing : sooner(clearing, waiting(next, 'an agent may miss its Lease'));
+  const watching = next === undefined ? settled : waiting(next, 'an agent may miss its Lease');
+  return sooner(sooner(clearing, watching), nextOfKeys(findings, clock.now()));
 }
+
+function nextOfKeys({ keys }: GatewayFindings, now: number): Outcome {
+  if (keys?.until === undefined) return settled;
+  return waiting(Math.min(Math.max(keys.until - now, 0), LONGEST_TIMER_MS), 'the former key ends');
+}
+
+/** setTimeout takes no more than 2^31 ms. */
+const LONGEST_TIMER_MS = 86_400_000;
 
 /** Everything that is read for one decision about a gateway, and the key, which is made where there is none. */
 async function gather(gateway: MeshGateway, context: GatewayReconciler): Promise<GatewayFindings> {
@@ -71,14 +80,23 @@ async function gather(gateway: MeshGateway, context: GatewayReconciler): Promise
     serviceCidrs: [...(stores.serviceCidrs?.values() ?? [])],
     kubeadmConfig: await context.kubeadmConfig.read(),
   };
+  const { name } = gateway.metadata;
+  const keys = await gatewayKeys(gateway, {
+    ...context,
+    secrets: stores.secrets,
+    view: state,
+    lingeringAt: (former) => state.lingeringAt(name, former),
+    now: context.clock.now(),
+  });
   return {
+    ...keys,
     serviceCidrs: findServiceCidrs(gateway, sources),
     endpoints: findEndpoints(gateway, {
+      slot: keys.keys?.held.current.slot ?? 1,
       service,
       nodes: nodes.sort((one, other) => (one.metadata.name < other.metadata.name ? -1 : 1)),
     }),
     dnsServers: dnsServers(gateway, stores),
-    key: await gatewayKey(gateway, { ...context, secrets: stores.secrets }),
     peers: state.countPeers(gateway.metadata.name),
   };
 }
@@ -92,15 +110,9 @@ function dnsServers(gateway: MeshGateway, stores: Stores) {
   return addressesIn(services.flatMap(({ spec }) => spec.clusterIPs)).slice(0, 2);
 }
 
-async function applyChildren(
-  gateway: MeshGateway,
-  { key }: GatewayFindings,
-  context: GatewayReconciler,
-): Promise<void> {
+async function applyChildren(gateway: MeshGateway, context: GatewayReconciler): Promise<void> {
   const { children, client, stores, config, namespace } = context;
-  // The public key tells a changed private key without telling the private key.
-  const keyVersion = key.ok ? key.value : undefined;
-  await children.apply(daemonSetType, stores.daemonSets, gatewayDaemonSet(gateway, config, namespace, keyVersion));
+  await children.apply(daemonSetType, stores.daemonSets, gatewayDaemonSet(gateway, config, namespace));
   const service = gatewayService(gateway, namespace);
   const name = childName(gateway.metadata.name);
   if (service !== undefined) await children.apply(serviceType, stores.services, service);
@@ -123,7 +135,7 @@ const BEGINNING: ReadonlySet<string> = new Set<Reason<'MeshGateway', 'Programmed
 
 /** An Event when a person should look: whenever a gateway begins or ceases to work, or the reason changes. */
 function announce(events: EventRecorder, gateway: MeshGateway, status: MeshGatewayStatus): void {
-  for (const type of ['Accepted', 'Ready']) {
+  for (const type of ['Accepted', 'KeyApplied', 'Ready']) {
     const before = findCondition(gateway.status?.conditions ?? [], type);
     const after = findCondition(status.conditions ?? [], type);
     if (after === undefined || (before?.status === after.status && before.reason === after.reason)) continue;

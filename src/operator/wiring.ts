@@ -67,11 +67,12 @@ export function connect(
   follow(stores.gateways, (change) => {
     if (!sameFor(change, forPeers)) peersWhere(() => true);
     if (!sameFor(change, forOtherGateways)) allGateways();
+    if (!sameFor(change, nextKeyOf)) presharedKeys.add(change.key);
   });
   follow(stores.reports, (change) => {
     const gateway = (change.after ?? change.before)?.spec.gateway ?? '';
     addAll(state.reportChanged(change), peers);
-    if (!sameFor(change, withoutPresharedKey)) presharedKeys.add(gateway as ObjectKey);
+    if (!sameFor(change, keysOf)) presharedKeys.add(gateway as ObjectKey);
     if (sameFor(change, butCounts)) countLater(gateway as ObjectKey);
     else gateways.add(gateway as ObjectKey);
     if (!sameFor(change, isProgrammedReport)) peersWhere((peer) => uses(peer, gateway));
@@ -171,7 +172,7 @@ function gatewaysOf({ before, after }: Change<MeshPeer>): ReadonlySet<string> {
 
 /** What of a gateway decides about peers and stands in their configurations. */
 function forPeers({ spec, status, metadata }: MeshGateway): unknown {
-  const { publicKey, addresses, endpoints, serviceCIDRs, dns, mtu, nodes } = status ?? {};
+  const { publicKey, keys, addresses, endpoints, serviceCIDRs, dns, mtu, nodes } = status ?? {};
   const accepted = isTrue(status?.conditions ?? [], 'Accepted');
   const ready = isTrue(status?.conditions ?? [], 'Ready');
   return [
@@ -180,6 +181,8 @@ function forPeers({ spec, status, metadata }: MeshGateway): unknown {
     ready,
     metadata.deletionTimestamp,
     publicKey,
+    // How many still use the former key changes with each that leaves it, and concerns nobody else.
+    keys?.map((key) => [key.publicKey, key.state, key.slot, key.until]),
     addresses,
     endpoints?.slice(0, MOST_ENDPOINTS),
     serviceCIDRs,
@@ -199,6 +202,7 @@ function forOtherGateways({ spec, status, metadata }: MeshGateway): unknown {
     metadata.deletionTimestamp,
     status?.addresses,
     status?.publicKey,
+    status?.keys?.map(({ publicKey }) => publicKey),
     accepted,
   ];
 }
@@ -209,8 +213,9 @@ function butCounts({ status }: MeshGatewayNode): unknown {
   return rest;
 }
 
-function withoutPresharedKey({ status }: MeshGatewayNode): unknown {
-  return status?.withoutPresharedKey;
+/** What of a report says which keys the kubelet is still to bring. */
+function keysOf({ status }: MeshGatewayNode): unknown {
+  return [status?.withoutPresharedKey, status?.publicKey, status?.otherPublicKey];
 }
 
 /** What of a peer decides which preshared key its gateways' nodes are brought for it. */
@@ -218,6 +223,11 @@ function presharedKeyOf(peer: MeshPeer | undefined): unknown {
   const status = peer?.status;
   if (status?.presharedKeyVersion === undefined) return undefined;
   return [status.presharedKeyVersion, status.gateways, isTrue(status.conditions ?? [], 'Accepted')];
+}
+
+/** The key that kubelets are to bring to the nodes. */
+function nextKeyOf({ status }: MeshGateway): unknown {
+  return status?.keys?.find(({ state }) => state === 'Next')?.publicKey;
 }
 
 function isProgrammedReport({ status }: MeshGatewayNode): unknown {

@@ -38,6 +38,7 @@ describe('parsing', () => {
       allowedPeers: { namespaces: { from: 'All' } },
       access: { default: 'Allow', peerToPeer: 'Deny' },
       dns: { enabled: true, servers: [], domain: 'cluster.local' },
+      keyRotation: { overlap: '7d', hosts: [] },
       dataplane: 'Auto',
     });
   });

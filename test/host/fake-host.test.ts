@@ -27,6 +27,7 @@ const makeHost = async (): Promise<HostUnderTest> => {
   return {
     host,
     publicKey: aPublicKey(99),
+    others: [aPublicKey(97)],
     break: async (what) => host.drift(`${what} is gone`, WITHOUT[what]),
     bring: async (file, presharedKey) =>
       host.bringPresharedKeys(new Map(await host.presharedKeys()).set(file, presharedKey)),

@@ -124,7 +124,7 @@ describe('the chart on a real kube-apiserver', () => {
     const secret = gatewayKeySecret(wanted, NAMESPACE, 'text');
     expect((await server.ask('POST', `${core}/secrets`, secret, { 'impersonate-user': OPERATOR })).status).toBe(201);
     const children = [
-      [`/apis/apps/v1/namespaces/${NAMESPACE}/daemonsets`, gatewayDaemonSet(wanted, config(), NAMESPACE, 'key')],
+      [`/apis/apps/v1/namespaces/${NAMESPACE}/daemonsets`, gatewayDaemonSet(wanted, config(), NAMESPACE)],
       [`${core}/services`, gatewayService(wanted, NAMESPACE) ?? {}],
     ] as const;
     for (const [path, child] of children) {

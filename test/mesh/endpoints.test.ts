@@ -28,7 +28,7 @@ const balanced = (ingress: readonly object[], spec: object = {}) =>
 
 function endpoints(endpoint: Endpoint, sources: Partial<Parameters<typeof findEndpoints>[1]> = {}): string[] {
   const gateway = aGateway({ spec: endpoint === undefined ? {} : { endpoint } });
-  return findEndpoints(gateway, { nodes: [nodeA, nodeB], ...sources }).map(
+  return findEndpoints(gateway, { slot: 1, nodes: [nodeA, nodeB], ...sources }).map(
     ({ endpoint, source }) => `${source} ${endpoint}`,
   );
 }
@@ -108,6 +108,7 @@ describe('devices dial', () => {
 test('hosts that are none are refused one by one', () => {
   const hosts = hostEndpoints(
     aGateway({ spec: { endpoint: { hosts: ['good.example.com', 'bad host', '1.2.3.4:0'] } } }),
+    1,
   );
   expect(hosts.map(({ ok }) => ok)).toEqual([true, false, false]);
 });

@@ -281,7 +281,8 @@ describe('a cluster however large', () => {
 });
 
 describe('every reason', () => {
-  const { Accepted: _, ...types } = REASONS.MeshGateway;
+  // Those of the key are reached in gateway-keys.test.ts.
+  const { Accepted: _, KeyApplied: _key, ...types } = REASONS.MeshGateway;
   const cases: readonly Case[] = [
     {},
     two(unprogrammed, undefined),

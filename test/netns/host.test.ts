@@ -4,7 +4,7 @@ import { describeHost } from '../support/host-contract.ts';
 import type { HostUnderTest } from '../support/host-under-test.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
 import { hasKernelWireGuard, missing } from './machine.ts';
-import { TestNode } from './mesh.ts';
+import { newKeys, TestNode } from './mesh.ts';
 
 const BREAK = {
   table: `nft delete table inet ${PLAN_NAMES.table}`,
@@ -14,11 +14,14 @@ const BREAK = {
 
 async function makeHost(): Promise<HostUnderTest> {
   const node = await TestNode.create();
+  const other = newKeys();
+  await node.bringKey(other);
   return {
     get host() {
       return node.host;
     },
     publicKey: node.keys.publicKey,
+    others: [other.publicKey],
     break: async (what) => {
       await node.namespace.run(BREAK[what]);
       if (what === 'link') await node.withoutWireguardGo();

@@ -7,12 +7,14 @@ import type { NodePlan } from '../../src/dataplane/node-plan.ts';
 import { diff, type Operation } from '../../src/dataplane/operation.ts';
 import type { Commands, Running } from '../../src/host/exec.ts';
 import { createLinuxHost, type LinuxHost } from '../../src/host/linux.ts';
+import { keyFileName } from '../../src/net/key.ts';
 import { type KeyPair, keyPairFrom } from '../../src/net/key-pair.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
 import { Namespace } from './namespace.ts';
 import { wireguardGo } from './support-usermode.ts';
 
 const PRESHARED_KEYS = 'preshared-keys';
+const KEYS = 'keys';
 const PROGRAMS = join(import.meta.dirname, 'programs');
 
 /** A fresh random key pair. */
@@ -48,7 +50,8 @@ export class TestNode {
     const folder = await mkdtemp(join(tmpdir(), 'sallyport-node-'));
     const keys = newKeys();
     await mkdir(join(folder, PRESHARED_KEYS));
-    await writeFile(join(folder, 'privateKey'), `${keys.privateKey}\n`, { mode: 0o600 });
+    await mkdir(join(folder, KEYS));
+    await bringKey(folder, keys);
     const commandsRun: string[] = [];
     return new TestNode(namespace, keys, folder, await linuxHost(namespace, folder, commandsRun), commandsRun);
   }
@@ -68,6 +71,11 @@ export class TestNode {
   async withoutWireguardGo(): Promise<void> {
     const count = `pgrep --ns ${this.namespace.pid} --nslist net -c wireguard-go`;
     while ((await this.namespace.tries(count)).trim() > '0') await delay(20);
+  }
+
+  /** Puts another private key where the node finds the gateway's. */
+  bringKey(keys: KeyPair): Promise<void> {
+    return bringKey(this.folder, keys);
   }
 
   /** Puts the preshared key of a version where the node finds them, or takes it away. */
@@ -108,6 +116,10 @@ export async function startProgram(
   return running;
 }
 
+function bringKey(folder: string, { publicKey, privateKey }: KeyPair): Promise<void> {
+  return writeFile(join(folder, KEYS, keyFileName(publicKey)), `${privateKey}\n`, { mode: 0o600 });
+}
+
 async function linuxHost({ commands, files }: Namespace, folder: string, commandsRun: string[]): Promise<LinuxHost> {
   const recorded: Commands = {
     start: commands.start,
@@ -118,7 +130,7 @@ async function linuxHost({ commands, files }: Namespace, folder: string, command
   };
   return createLinuxHost({
     node: 'node-a',
-    privateKeyFile: join(folder, 'privateKey'),
+    privateKeysFolder: join(folder, KEYS),
     presharedKeysFolder: join(folder, PRESHARED_KEYS),
     procSys: '/proc/sys/net',
     wireguardGo: await wireguardGo(),

@@ -4,6 +4,7 @@ import type { NodePlan } from '../../src/dataplane/node-plan.ts';
 import { cleanup } from '../../src/dataplane/operation.ts';
 import { KeyMismatch } from '../../src/host/keys.ts';
 import { ForeignLink } from '../../src/host/observe.ts';
+import { keyFileName } from '../../src/net/key.ts';
 import { because } from '../support/because.ts';
 import { aNodePlan, aPublicKey, PLAN_NAMES } from '../support/node-plans.ts';
 import { missing } from './machine.ts';
@@ -108,7 +109,9 @@ describe.skipIf(missing)(`a node${because(missing)}`, () => {
     const other = aNodePlan({ publicKey: newKeys().publicKey });
     const refusal = await node.sync(other).catch((error: unknown) => error);
     expect(refusal).toBeInstanceOf(KeyMismatch);
-    expect(String(refusal)).not.toContain((await readFile(`${node.folder}/privateKey`, 'utf8')).trim());
+    expect(String(refusal)).not.toContain(
+      (await readFile(`${node.folder}/keys/${keyFileName(node.keys.publicKey)}`, 'utf8')).trim(),
+    );
   });
 
   test('leaves an interface alone that bears our name but is something else', async () => {

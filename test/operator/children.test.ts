@@ -62,8 +62,8 @@ describe('every child', () => {
   });
 
   test('is the same for the same gateway, so that an apply of it changes nothing', () => {
-    const once = JSON.stringify(gatewayDaemonSet(gateway, configWith({}), NAMESPACE, '7'));
-    expect(JSON.stringify(gatewayDaemonSet(gateway, configWith({}), NAMESPACE, '7'))).toBe(once);
+    const once = JSON.stringify(gatewayDaemonSet(gateway, configWith({}), NAMESPACE));
+    expect(JSON.stringify(gatewayDaemonSet(gateway, configWith({}), NAMESPACE))).toBe(once);
   });
 });
 
@@ -102,6 +102,7 @@ describe("a gateway's DaemonSet", () => {
     expect(updateStrategy).toEqual({ type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 1, maxSurge: 0 } });
     expect(containerOf({ listenPort: 51999 }).ports).toEqual([
       { name: 'wireguard', containerPort: 51999, hostPort: 51999, protocol: 'UDP' },
+      { name: 'wireguard-2', containerPort: 52000, hostPort: 52000, protocol: 'UDP' },
       { name: 'health', containerPort: 9841, hostPort: 9841, protocol: 'TCP', hostIP: '127.0.0.1' },
     ]);
   });
@@ -115,13 +116,8 @@ describe("a gateway's DaemonSet", () => {
     const secrets = podOf().volumes.filter((volume) => 'secret' in volume);
     expect(secrets).toEqual([
       {
-        name: 'key',
-        secret: {
-          secretName: 'sallyport-default',
-          items: [{ key: 'privateKey', path: 'privateKey', mode: 0o400 }],
-          defaultMode: 0o400,
-          optional: false,
-        },
+        name: 'keys',
+        secret: { secretName: 'sallyport-default.keys', defaultMode: 0o400, optional: false },
       },
       {
         name: 'preshared-keys',
@@ -143,7 +139,7 @@ describe("a gateway's DaemonSet", () => {
 
   test('mounts every volume it declares', () => {
     expect(containerOf().volumeMounts.map(({ name, mountPath, readOnly }) => [name, mountPath, readOnly])).toEqual([
-      ['key', '/etc/sallyport/key', true],
+      ['keys', '/etc/sallyport/keys', true],
       ['preshared-keys', '/etc/sallyport/preshared-keys', true],
       ['scratch', '/run/sallyport', false],
       ['wireguard-sockets', '/run/wireguard', false],
@@ -170,12 +166,6 @@ describe("a gateway's DaemonSet", () => {
     });
   });
 
-  test('rolls when the key changes', () => {
-    const of = (version: string) => gatewayDaemonSet(gatewayWith({}), configWith({}), NAMESPACE, version).spec.template;
-    expect(of('1').metadata.annotations).toEqual({ 'sallyport.dev/key-version': '1' });
-    expect(of('2')).not.toEqual(of('1'));
-  });
-
   test('leaves out what the chart leaves empty', () => {
     expect(podOf({}, { priorityClassName: '' })).not.toHaveProperty('priorityClassName');
     expect(podOf()).not.toHaveProperty('imagePullSecrets');
@@ -195,7 +185,10 @@ describe("a gateway's Service", () => {
       type: 'LoadBalancer',
       selector: LABELS,
       externalTrafficPolicy: 'Local',
-      ports: [{ name: 'wireguard', protocol: 'UDP', port: 51840, targetPort: 51840 }],
+      ports: [
+        { name: 'wireguard', protocol: 'UDP', port: 51840, targetPort: 51840 },
+        { name: 'wireguard-2', protocol: 'UDP', port: 51841, targetPort: 51841 },
+      ],
     });
   });
 
@@ -204,7 +197,7 @@ describe("a gateway's Service", () => {
     const endpoint = { service: { type: 'NodePort', annotations, nodePort: 30840 } };
     const service = gatewayService(gatewayWith({ endpoint }), NAMESPACE);
     expect(service?.metadata).toMatchObject({ annotations });
-    expect(service?.spec).toMatchObject({ type: 'NodePort', ports: [{ nodePort: 30840 }] });
+    expect(service?.spec).toMatchObject({ type: 'NodePort', ports: [{ nodePort: 30840 }, { port: 51841 }] });
   });
 });
 

@@ -31,6 +31,10 @@ export class FakeHost implements Host {
   state: NodeState;
   /** What other programs filter. */
   foreign: ForeignRuleset = NO_FOREIGN_RULES;
+  /** The private keys that the kubelet brought, by their public halves; undefined for whichever is asked for. */
+  privateKeys: ReadonlySet<PublicKey> | undefined;
+  /** What the firewall has noted of those who came by another interface. */
+  arrivals: readonly string[] = [];
   /** How often everything was looked at. */
   observations = 0;
   /** Every operation that was asked for, in order. */
@@ -43,6 +47,7 @@ export class FakeHost implements Host {
   readonly failures = new Map<Operation['kind'], Error>();
   readonly #watchers = new Set<(what: string) => void>();
   readonly #keyWatchers = new Set<() => void>();
+  readonly #privateKeyWatchers = new Set<() => void>();
   #presharedKeys: ReadonlyMap<string, string> = new Map();
 
   constructor(state: NodeState = BARE_NODE) {
@@ -80,6 +85,27 @@ export class FakeHost implements Host {
   watchPresharedKeys(signal: AbortSignal, onChange: () => void): void {
     this.#keyWatchers.add(onChange);
     signal.addEventListener('abort', () => this.#keyWatchers.delete(onChange), { once: true });
+  }
+
+  async hasPrivateKey(publicKey: PublicKey): Promise<boolean> {
+    return this.privateKeys?.has(publicKey) ?? true;
+  }
+
+  watchPrivateKeys(signal: AbortSignal, onChange: () => void): void {
+    this.#privateKeyWatchers.add(onChange);
+    signal.addEventListener('abort', () => this.#privateKeyWatchers.delete(onChange), { once: true });
+  }
+
+  /** The kubelet brings other private keys. */
+  bringPrivateKeys(keys: readonly PublicKey[]): void {
+    this.privateKeys = new Set(keys);
+    for (const onChange of this.#privateKeyWatchers) onChange();
+  }
+
+  async takeElements(_table: string, sets: readonly string[]): Promise<readonly string[]> {
+    const found = this.state.ruleset === undefined || sets.length === 0 ? [] : this.arrivals;
+    this.arrivals = [];
+    return found;
   }
 
   /** The kubelet brings other files; a fake fingerprint is the key itself. */
@@ -169,6 +195,7 @@ function isThere({ device, other }: NodeState, name: string): boolean {
 function deleted(state: NodeState, name: string): NodeState {
   const { other, ...rest } = state;
   if (other?.device.name === name) return rest;
+  if (state.device?.name !== name) return state;
   return { ...state, device: undefined, sysctls: { ...state.sysctls, rpFilter: undefined } };
 }
 

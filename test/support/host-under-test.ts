@@ -15,6 +15,8 @@ export interface HostUnderTest {
   readonly host: Host;
   /** The public half of the private key that is mounted there. */
   readonly publicKey: PublicKey;
+  /** Those of other private keys that are mounted there as well. */
+  readonly others: readonly PublicKey[];
   /** Somebody else takes the table, the routes or the interface away. */
   readonly break: (what: Breakable) => Promise<void>;
   /** The kubelet brings a preshared key as this file. */

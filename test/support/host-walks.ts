@@ -10,7 +10,7 @@ import {
   performed,
   predicted,
 } from './host-under-test.ts';
-import { aNodePlan, type NodePlanWishes, PLAN_NAMES } from './node-plans.ts';
+import { aNodePlan, aPublicKey, type NodePlanWishes, PLAN_NAMES } from './node-plans.ts';
 import { essence, randomWishes } from './random-plans.ts';
 
 /** A plan to go to, and what happens once the node is there. */
@@ -24,6 +24,8 @@ interface Stage {
 /** What is broken is what every plan here has. */
 const ROUTE = '10.213.0.0/16';
 const LONG_MS = 240_000;
+/** Stands for what the host has. */
+const ANY_KEY = aPublicKey(97);
 
 /** From any plan to any other, over what is lost in between, a host ends where the fake's model does. */
 export function describeWalks(makeHost: () => Promise<HostUnderTest>, abilities: HostAbilities): void {
@@ -39,7 +41,7 @@ export function describeWalks(makeHost: () => Promise<HostUnderTest>, abilities:
 
 function stages({ dataplanes }: HostAbilities): fc.Arbitrary<Stage> {
   return fc.record({
-    wishes: randomWishes({ dataplanes }).map((wishes) => ({
+    wishes: randomWishes({ dataplanes, others: [ANY_KEY] }).map((wishes) => ({
       ...wishes,
       routes: [...new Set([ROUTE, ...(wishes.routes ?? [])])],
     })),
@@ -68,7 +70,9 @@ async function passed(
   abilities: HostAbilities,
   { wishes, twice, afterwards }: Stage,
 ): Promise<void> {
-  const plan: NodePlan = aNodePlan({ ...wishes, publicKey: under.publicKey });
+  const { other, ...rest } = wishes;
+  const second = other && { other: { ...other, publicKey: under.others[0] ?? under.publicKey } };
+  const plan: NodePlan = aNodePlan({ ...rest, ...second, publicKey: under.publicKey });
   const before = await observed(under);
   const steps = diff(plan, before);
   await performed(under, twice ? steps.flatMap((step) => [step, step]) : steps);

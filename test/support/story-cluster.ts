@@ -31,7 +31,10 @@ import { Claims } from '../../src/mesh/claims.ts';
 import { Connections } from '../../src/mesh/connections.ts';
 import { findEndpoints } from '../../src/mesh/endpoints.ts';
 import type { GatewayFindings } from '../../src/mesh/gateway-checks.ts';
+import { type HeldKeys, judgeKeys } from '../../src/mesh/gateway-keys.ts';
 import { judgeGateway } from '../../src/mesh/gateway-status.ts';
+import { otherSlot } from '../../src/mesh/key-slots.ts';
+import { lingers } from '../../src/mesh/lingering.ts';
 import { OwnerQuota } from '../../src/mesh/owner-quota.ts';
 import { judgePeer } from '../../src/mesh/peer-status.ts';
 import { servingNodes } from '../../src/mesh/selectors.ts';
@@ -72,6 +75,19 @@ export const storyInputSchema = z.strictObject({
   pool: z.array(z.string()).default([POOL]),
   /** What is wrong with the Secret of a gateway, by the gateway's name. */
   brokenSecrets: z.record(z.string(), z.string()).default({}),
+  /** What becomes of a gateway's keys: which key its Secret holds now (null: there is none), and which ones it had so far. */
+  keys: z
+    .record(
+      z.string(),
+      z.strictObject({
+        secret: z.string().nullable(),
+        current: z.string(),
+        slot: z.union([z.literal(1), z.literal(2)]).default(1),
+        next: z.string().optional(),
+        former: z.strictObject({ key: z.string(), since: z.string() }).optional(),
+      }),
+    )
+    .default({}),
   /** What differs between nodes; a node without an entry has no agent. */
   facts: z.record(z.string(), z.custom<Partial<LocalFacts>>()),
   resources: z.array(resourceSchema),
@@ -83,6 +99,7 @@ export interface Cluster {
   readonly now: number;
   readonly pool: readonly Cidr[];
   readonly brokenSecrets: Readonly<Record<string, string>>;
+  readonly keys: StoryInput['keys'];
   readonly facts: ReadonlyMap<string, LocalFacts>;
   readonly nodes: readonly Node[];
   readonly namespaces: ReadonlyMap<string, Namespace>;
@@ -108,6 +125,7 @@ export function clusterOf(input: StoryInput): Cluster {
     now: Date.parse(input.now),
     pool: cidrsIn(input.pool),
     brokenSecrets: input.brokenSecrets,
+    keys: input.keys,
     facts: new Map(Object.entries(input.facts).map(([node, facts]) => [node, someFacts({ node, ...facts })])),
     nodes: of('Node'),
     namespaces: new Map(of('Namespace').map((namespace) => [namespace.metadata.name, namespace])),
@@ -229,6 +247,37 @@ function reportsOn(cluster: Cluster, name: string) {
   });
 }
 
+/** Decided once: a story shows one moment. */
+function keysOf(cluster: Cluster, gateway: MeshGateway, problem: string | undefined) {
+  if (problem !== undefined) return { key: refused(problem) };
+  const { name } = gateway.metadata;
+  const given = cluster.keys[name];
+  const seed = `gateway ${name}`;
+  const { secret = seed, current = seed, slot = 1, next, former } = given ?? {};
+  const other = otherSlot(slot);
+  const held: HeldKeys = {
+    current: { publicKey: aKey(current), slot },
+    ...(next === undefined ? {} : { other: { publicKey: aKey(next), slot: other, state: 'Next' } }),
+    ...(former === undefined
+      ? {}
+      : { other: { publicKey: aKey(former.key), slot: other, state: 'Former', since: Date.parse(former.since) } }),
+  };
+  const lingering = [...cluster.peers.values()].filter(
+    (peer) => former !== undefined && lingers(peer, name, aKey(former.key)),
+  );
+  const keys = judgeKeys(
+    {
+      gateway,
+      held,
+      supplied: secret === null ? { kind: 'missing' } : { kind: 'key', publicKey: aKey(secret) },
+      nodes: reportsOn(cluster, name),
+      lingering: lingering.map(({ metadata }) => keyOf(metadata)),
+    },
+    cluster.now,
+  );
+  return { key: parsed(keys.held.current.publicKey), keys };
+}
+
 function findingsOf(cluster: Cluster, gateway: MeshGateway): GatewayFindings {
   const { name } = gateway.metadata;
   const serving = new Set(servingNodes(gateway, cluster.nodes));
@@ -244,11 +293,12 @@ function findingsOf(cluster: Cluster, gateway: MeshGateway): GatewayFindings {
       kubeadmConfig: cluster.configMaps.find(({ metadata }) => metadata.name === 'kubeadm-config'),
     }),
     endpoints: findEndpoints(gateway, {
+      slot: cluster.keys[name]?.slot ?? 1,
       service: cluster.services.find(({ metadata }) => metadata.name === childName(name)),
       nodes: cluster.nodes.filter(({ metadata }) => serving.has(metadata.name)),
     }),
     dnsServers: explicit.length > 0 ? explicit : addressesIn(dns.flatMap(({ spec }) => spec.clusterIPs)),
-    key: problem === undefined ? parsed(aKey(`gateway ${name}`)) : refused(problem),
+    ...keysOf(cluster, gateway, problem),
     peers: {
       accepted: members.length,
       connected: members.filter(({ status }) => status?.connections?.some(({ gateway }) => gateway === name)).length,

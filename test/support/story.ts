@@ -1,16 +1,20 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import { keyOf } from '../../src/api/resource.ts';
 import { renderRuleset } from '../../src/dataplane/nftables/render.ts';
 import type { NodePlan } from '../../src/dataplane/node-plan.ts';
 import { ROUTE_PROTOCOL } from '../../src/dataplane/routes/route.ts';
+import type { WantedDevice } from '../../src/dataplane/wireguard/device.ts';
 import { accessOf, type Grant } from '../../src/mesh/access/access.ts';
 import { accessGateway, accessMembers } from '../../src/mesh/access/world.ts';
 import { planNode } from '../../src/mesh/node.ts';
 import { type PeerTable, peerTable } from '../../src/mesh/peer-table.ts';
 import { servingNodes } from '../../src/mesh/selectors.ts';
 import { type Topology, topology } from '../../src/mesh/topology.ts';
+import { addressesIn } from '../../src/net/address.ts';
+import { type Cidr, hostCidr } from '../../src/net/cidr.ts';
 import { type Cluster, clusterOf, type StoryInput, settled, storyInputSchema, worldOf } from './story-cluster.ts';
 
 /** Where stories stand, from the project's top. */
@@ -63,7 +67,7 @@ export function story(name: string, order: 'oldest-first' | 'youngest-first' = '
 export function render({ cluster, nodes }: Story): Readonly<Record<string, string>> {
   const files: Record<string, string> = {};
   for (const [node, { plan, table }] of nodes) {
-    files[`${node}.wg`] = renderDevice(plan, table);
+    files[`${node}.wg`] = renderDevices(plan, table);
     files[`${node}.nft`] = renderRuleset(plan.ruleset);
     files[`${node}.routes`] = plan.routes
       .map(({ destination, device }) => `${destination} dev ${device} proto ${ROUTE_PROTOCOL}\n`)
@@ -91,7 +95,9 @@ function nodesOf(cluster: Cluster): ReadonlyMap<string, StoryNode> {
       if (facts === undefined) continue;
       const other = nodes.get(node);
       if (other !== undefined) throw new Error(`${node} serves both ${other.gateway} and ${gateway.metadata.name}`);
-      const plan = planNode(served, { facts, peers: table.wanted, grants: grantsOf(cluster, served, table) });
+      const grants = grantsOf(cluster, served, table);
+      const moved = movedTo(served, cluster);
+      const plan = planNode(served, { facts, peers: table.wanted, grants, other: { moved } });
       nodes.set(node, { gateway: gateway.metadata.name, table, plan });
     }
   }
@@ -107,8 +113,22 @@ function grantsOf(cluster: Cluster, served: Topology, table: PeerTable): Iterabl
   });
 }
 
+/** Whose packets came by the newer of two keys. */
+function movedTo({ gateway, publicKey, other }: Topology, { peers }: Cluster): readonly Cidr[] {
+  const newer = other?.state === 'Former' ? publicKey : other?.publicKey;
+  const { name } = gateway.metadata;
+  const hasMoved = ({ status }: MeshPeer) =>
+    status?.gatewayKeys?.some((key) => key.gateway === name && key.publicKey === newer) === true;
+  const moved = [...peers.values()].filter(hasMoved);
+  return moved.flatMap(({ status }) => addressesIn(status?.addresses ?? []).map(hostCidr));
+}
+
 /** In the manner of `wg showconf`; what `wg` does not know stands in comments. */
-function renderDevice({ device }: NodePlan, table: PeerTable): string {
+function renderDevices({ device, other }: NodePlan, table: PeerTable): string {
+  return [device, other].flatMap((one) => (one === undefined ? [] : renderDevice(one, table))).join('\n');
+}
+
+function renderDevice(device: WantedDevice, table: PeerTable): string {
   const head = [
     `# interface ${device.name}, WireGuard: ${device.dataplane}`,
     `# addresses: ${device.addresses.join(', ')}`,

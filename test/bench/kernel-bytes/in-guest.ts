@@ -7,6 +7,7 @@ import type { MeshPeer } from '../../../src/api/meshpeer.ts';
 import { keyOf } from '../../../src/api/resource.ts';
 import { createLinuxHost } from '../../../src/host/linux.ts';
 import { Cache } from '../../../src/k8s/store.ts';
+import { keyFileName } from '../../../src/net/key.ts';
 import { keyPairFrom } from '../../../src/net/key-pair.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { aKey, aMember, aServedGateway } from '../../support/builders.ts';
@@ -31,9 +32,8 @@ const TIMES = 3;
 const DEVICE = 'wg-default';
 
 const folder = await mkdtemp(join(tmpdir(), 'kernel-bytes-'));
-const privateKeyFile = join(folder, 'privateKey');
 const keys = keyPairFrom(new Uint8Array(32).fill(7));
-await writeFile(privateKeyFile, keys.privateKey, { mode: 0o600 });
+await writeFile(join(folder, keyFileName(keys.publicKey)), keys.privateKey, { mode: 0o600 });
 
 const traced = new TracedCommands(folder);
 const gateways = new Cache<MeshGateway>(() => undefined);
@@ -45,7 +45,7 @@ const sync = new NodeSync({
   peers: new Cache<MeshPeer>(() => undefined),
   host: createLinuxHost({
     node: 'node-a',
-    privateKeyFile,
+    privateKeysFolder: folder,
     procSys: '/proc/sys/net',
     wireguardGo: '/nonexistent',
     runDir: folder,

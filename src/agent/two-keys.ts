@@ -1,0 +1,54 @@
+import type { LocalFacts } from '../dataplane/local-facts.ts';
+import type { NodeState } from '../dataplane/node-plan.ts';
+import type { ObservedPeer } from '../dataplane/wireguard/device.ts';
+import type { Host } from '../host/host.ts';
+import { ages } from '../mesh/node.ts';
+import type { PeerTable } from '../mesh/peer-table.ts';
+import type { RouteInput } from '../mesh/routes.ts';
+import type { SeenPeer } from '../mesh/sessions.ts';
+import type { Topology } from '../mesh/topology.ts';
+import { type Cidr, cidrBase, cidrFamily } from '../net/cidr.ts';
+import type { PublicKey } from '../net/key.ts';
+
+/** An interface with its peers as last seen. */
+export interface SeenInterface {
+  readonly name: string;
+  peers: Map<PublicKey, ObservedPeer>;
+}
+
+/** What the routes of a node with two interfaces follow from. */
+export interface Twofold extends RouteInput {
+  readonly moved: Set<Cidr>;
+}
+
+/** What is seen of the node, and who is let in. */
+interface Sight {
+  readonly facts: LocalFacts;
+  readonly state: NodeState;
+  readonly table: Pick<PeerTable, 'memberAt'>;
+  readonly host: Pick<Host, 'hasPrivateKey'>;
+}
+
+/** Undefined unless the gateway has two keys, both of which are here. Who has moved is in the routes, which outlive an agent. */
+export async function servesTwo(current: Topology, { facts, state, table, host }: Sight): Promise<Twofold | undefined> {
+  const { other } = current;
+  if (other === undefined) return undefined;
+  const isHere = state.other?.device.publicKey === other.publicKey;
+  if (!isHere && !(await host.hasPrivateKey(other.publicKey))) return undefined;
+  const { older, newer } = ages(current, other);
+  const hosts = state.routes.filter(({ device }) => device === newer).map(({ destination }) => destination);
+  const moved = hosts.filter((cidr) => table.memberAt(cidrBase(cidr))?.addresses.includes(cidr) === true);
+  const pool = current.pool.filter((cidr) => facts.ipv6 || cidrFamily(cidr) === 4);
+  return { pool, older, newer, probe: current.device, moved: new Set(moved) };
+}
+
+/** The peers of both interfaces, each as the one has it with which its latest handshake was. */
+export function latestOf(
+  own: ReadonlyMap<PublicKey, ObservedPeer>,
+  other: ReadonlyMap<PublicKey, ObservedPeer>,
+): ReadonlyMap<PublicKey, SeenPeer> {
+  const latest = new Map<PublicKey, SeenPeer>(own);
+  for (const [key, peer] of other)
+    if (peer.latestHandshake > (own.get(key)?.latestHandshake ?? 0)) latest.set(key, { ...peer, isByOtherKey: true });
+  return latest;
+}
