@@ -14,6 +14,14 @@ export function newsOf(before: ClientConfiguration, after: ClientConfiguration):
   ];
 }
 
+/** The gateways that this device knew by another key. */
+export function withAnotherKey(before: ClientConfiguration, after: ClientConfiguration): readonly ClientGateway[] {
+  return after.gateways.filter(({ name, publicKey }) => {
+    const known = before.gateways.find((gateway) => gateway.name === name);
+    return known !== undefined && known.publicKey !== publicKey;
+  });
+}
+
 function gatewayNews(before: ClientGateway | undefined, { name, ...after }: ClientGateway): readonly string[] {
   if (before === undefined) return [`gateway ${name} is new: it leads to ${after.allowedIPs.join(', ')}`];
   return [

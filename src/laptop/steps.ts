@@ -22,6 +22,8 @@ export type TunnelStep =
   /** With its endpoint when it is new to the interface; later that is left to whoever watches the path. */
   | { readonly kind: 'add-peer' | 'change-peer'; readonly peer: TunnelPeer }
   | { readonly kind: 'remove-peer'; readonly publicKey: PublicKey }
+  /** A gateway with another key: in one command, so that at every moment somebody has its prefixes. */
+  | { readonly kind: 'replace-peer'; readonly publicKey: PublicKey; readonly peer: TunnelPeer }
   | { readonly kind: 'add-route' | 'remove-route'; readonly destination: Cidr };
 
 /**
@@ -34,6 +36,7 @@ export function tunnelSteps(tunnel: Tunnel, observed: ObservedTunnel | undefined
   const addresses = observed?.addresses ?? [];
   const routes = observed?.routes ?? [];
   const keys = new Set(tunnel.peers.map(({ publicKey }) => publicKey));
+  const replaced = replacements(tunnel, before);
   return [
     ...(observed === undefined ? [{ kind: 'create' } as const] : []),
     ...(observed?.stopped === true ? [{ kind: 'start' } as const] : []),
@@ -42,9 +45,12 @@ export function tunnelSteps(tunnel: Tunnel, observed: ObservedTunnel | undefined
     ...(isServed && observed.up && observed.mtu === tunnel.mtu ? [] : [{ kind: 'set-link', mtu: tunnel.mtu } as const]),
     // One that goes may hold a prefix that another one gets.
     ...[...before.keys()]
-      .filter((key) => !keys.has(key))
+      .filter((key) => !keys.has(key) && !replaced.has(key))
       .map((publicKey) => ({ kind: 'remove-peer', publicKey }) as const),
-    ...tunnel.peers.flatMap((peer) => peerSteps(peer, before.get(peer.publicKey))),
+    ...[...replaced].map(([publicKey, peer]) => ({ kind: 'replace-peer', publicKey, peer }) as const),
+    ...tunnel.peers
+      .filter((peer) => ![...replaced.values()].includes(peer))
+      .flatMap((peer) => peerSteps(peer, before.get(peer.publicKey))),
     ...missing(tunnel.routes, routes).map((destination) => ({ kind: 'add-route', destination }) as const),
     ...missing(routes, tunnel.routes).map((destination) => ({ kind: 'remove-route', destination }) as const),
     ...missing(addresses, tunnel.addresses).map((address) => ({ kind: 'remove-address', address }) as const),
@@ -71,11 +77,28 @@ export function stepText(step: TunnelStep, device: string): string {
       return `send ${step.peer.allowedIPs.join(', ')} to ${step.peer.publicKey}`;
     case 'remove-peer':
       return `forget ${step.publicKey}`;
+    case 'replace-peer':
+      return `dial ${step.peer.publicKey} at ${step.peer.endpoint ?? 'no endpoint yet'} instead of ${step.publicKey}`;
     case 'add-route':
       return `route ${step.destination} into ${device}`;
     case 'remove-route':
       return `route ${step.destination} no longer into ${device}`;
   }
+}
+
+/** Peers that go, each with the one that comes for the same prefixes. */
+function replacements(
+  { peers }: Tunnel,
+  before: ReadonlyMap<PublicKey, { readonly allowedIPs: readonly Cidr[] }>,
+): ReadonlyMap<PublicKey, TunnelPeer> {
+  const fresh = peers.filter(({ publicKey }) => !before.has(publicKey));
+  const found = new Map<PublicKey, TunnelPeer>();
+  for (const [key, { allowedIPs }] of before) {
+    if (peers.some(({ publicKey }) => publicKey === key)) continue;
+    const heir = fresh.find((peer) => peer.allowedIPs.some((cidr) => allowedIPs.includes(cidr)));
+    if (heir !== undefined && ![...found.values()].includes(heir)) found.set(key, heir);
+  }
+  return found;
 }
 
 function peerSteps(

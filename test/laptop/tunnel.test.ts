@@ -67,9 +67,16 @@ describe('the steps to a tunnel', () => {
     ]);
   });
 
-  test('to another gateway key: the one that goes frees its ranges before the other gets them', () => {
+  test('to another gateway key: one peer takes the place of the other in one step, so that its ranges are never nobody’s', () => {
     const peers = wanted.peers.map((peer) => ({ ...peer, publicKey: other }));
-    expect(kinds({ ...wanted, peers }, there(wanted))).toEqual(['remove-peer', 'add-peer']);
+    expect(tunnelSteps({ ...wanted, peers }, there(wanted))).toEqual([
+      { kind: 'replace-peer', publicKey: wanted.peers[0]?.publicKey, peer: peers[0] },
+    ]);
+  });
+
+  test('to another gateway with other ranges: the one goes, and the other comes', () => {
+    const peers = wanted.peers.map((peer) => ({ ...peer, publicKey: other, allowedIPs: cidrs('172.30.0.0/16') }));
+    expect(kinds({ ...wanted, peers, routes: wanted.routes }, there(wanted))).toEqual(['remove-peer', 'add-peer']);
   });
 
   test('from an interface that outlived wireguard-go: it is served again, with key and peers', () => {

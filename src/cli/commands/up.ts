@@ -37,8 +37,7 @@ export async function up(joined: JoinedProfile, options: UpOptions): Promise<num
   const { did = [], unanswered = [] } = await step(`Bringing ${name} up`, () => startSupervisor(words));
   if (options.verbose) for (const line of did) tell(`  ${line}`);
   for (const notice of await shadows(joined)) tell(notice);
-  if (unanswered.length > 0)
-    tell(`No answer yet from gateway ${unanswered.join(', ')}; find out why with: sallyport doctor ${name}`);
+  if (unanswered.length > 0) tell(noAnswer(name, unanswered));
   if (profiles.isRotating(name))
     tell(
       `Mind: a change of the key of ${name} was broken off, and both keys are let in; end it with: sallyport rotate ${name}`,
@@ -68,6 +67,11 @@ export async function upHere(joined: JoinedProfile, options: UpOptions): Promise
   const { supervise } = await import('./supervise.ts');
   const onReady = ({ problem }: { readonly problem?: string }) => tell(problem ?? `${name} is up; end with Ctrl-C`);
   return supervise(name, { ...options, onReady });
+}
+
+/** A gateway with another key than the profile's says nothing at all, as one behind a firewall does. */
+function noAnswer(name: string, gateways: readonly string[]): string {
+  return `No answer yet from gateway ${gateways.join(', ')}; find out why with: sallyport doctor ${name}. If the gateway got another key while this tunnel was down: sallyport down ${name} && sallyport join --profile ${name}`;
 }
 
 function upWords(name: string, { profiles, names, full, verbose }: UpOptions): readonly string[] {

@@ -4,7 +4,7 @@ import { basename, dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Commands } from '../../host/exec.ts';
 import { problemOf } from '../../laptop/acceptable.ts';
-import { newsOf } from '../../laptop/news.ts';
+import { newsOf, withAnotherKey } from '../../laptop/news.ts';
 import type { PathStanding } from '../../laptop/path/state.ts';
 import type { DeviceKeys } from '../../laptop/renderings.ts';
 import { stepText } from '../../laptop/steps.ts';
@@ -73,6 +73,8 @@ export class Supervisor {
   /** The commands of bringing it up, where they are to be told. */
   readonly #ran: string[] = [];
   #isOpen = false;
+  /** A gateway's key that did not answer when the tunnel was to move to it. */
+  #unprovenKey: PublicKey | undefined;
   /** The text of what was last applied whole, or refused. */
   #applied: string | undefined;
 
@@ -302,6 +304,7 @@ export class Supervisor {
       this.#applied = text;
       return;
     }
+    await this.#proveKeys(configuration);
     const news = newsOf(this.#joined.configuration, configuration);
     profiles.writeConfiguration(name, configuration);
     this.#joined = { ...this.#joined, configuration };
@@ -310,6 +313,27 @@ export class Supervisor {
     await this.#keeper?.update(configuration, this.#wanted());
     await this.#names?.sync(configuration);
     this.#applied = text;
+  }
+
+  /**
+   * A gateway's other key is dialled at another port, which a firewall may not let through: the tunnel moves to it once it has answered.
+   * @throws when it does not, and then the present key is gone on with
+   */
+  async #proveKeys(configuration: ClientConfiguration): Promise<void> {
+    const changed = withAnotherKey(this.#joined.configuration, configuration);
+    if (changed.length === 0) return;
+    const answered = await raceAll({ gateways: changed }, this.#keys(), MACHINE);
+    const silent = changed.find(({ publicKey }) => !answered.has(publicKey));
+    if (silent === undefined) {
+      this.#first = new Map([...this.#first, ...answered]);
+      this.#unprovenKey = undefined;
+      return;
+    }
+    const { name, publicKey, endpoints } = silent;
+    const problem = `gateway ${name} has another key by now, which does not answer at ${endpoints.join(', ')}; is the UDP port open on the way? The tunnel goes on with the key before, until that ends`;
+    if (this.#unprovenKey !== publicKey) this.#notify(problem);
+    this.#unprovenKey = publicKey;
+    throw new Error(problem);
   }
 
   /** @throws {UserError} when root must not act on the configuration */

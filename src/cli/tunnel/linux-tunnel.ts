@@ -103,6 +103,8 @@ export class LinuxTunnel {
         return this.#setPeer(device, step.peer, { presharedKeyFile, withEndpoint: false });
       case 'remove-peer':
         return this.#run(['wg', 'set', device, 'peer', step.publicKey, 'remove']);
+      case 'replace-peer':
+        return this.#replacePeer(device, step, presharedKeyFile);
       case 'add-route':
         return addRoute(this.#commands, { destination: step.destination, device });
       case 'remove-route':
@@ -119,6 +121,16 @@ export class LinuxTunnel {
     }: { readonly presharedKeyFile: string | undefined; readonly withEndpoint: boolean },
   ): Promise<void> {
     const words = peerWords(peer, presharedKeyFile, withEndpoint);
+    await this.#commands.run(['wg', 'set', device, ...words], { secret: presharedKeyFile !== undefined });
+  }
+
+  /** The one that comes takes the prefixes from the one that goes. */
+  async #replacePeer(
+    device: string,
+    { peer, publicKey }: TunnelStep & { readonly kind: 'replace-peer' },
+    presharedKeyFile: string | undefined,
+  ): Promise<void> {
+    const words = [...peerWords(peer, presharedKeyFile, true), 'peer', publicKey, 'remove'];
     await this.#commands.run(['wg', 'set', device, ...words], { secret: presharedKeyFile !== undefined });
   }
 

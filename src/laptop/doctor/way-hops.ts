@@ -99,8 +99,11 @@ function gatewayFault(findings: Findings, own: ClientGateway, there: MeshGateway
   const again = `sallyport down ${name} && sallyport join --profile ${name}`;
   if (there === undefined) return { why: `the cluster has no MeshGateway ${own.name} any more`, mend: again };
   const { publicKey, conditions = [], endpoints: dialled = [] } = there.status ?? {};
-  if (publicKey !== undefined && publicKey !== own.publicKey)
-    return { why: `gateway ${own.name} has another key by now, ${publicKey}`, mend: again };
+  if (publicKey !== undefined && publicKey !== own.publicKey) {
+    const former = there.status?.keys?.find((key) => key.publicKey === own.publicKey);
+    const known = `and the one that this device knows ${former === undefined ? 'has ended' : `ends at ${former.until}`}`;
+    return { why: `gateway ${own.name} has another key by now, ${publicKey}, ${known}`, mend: again };
+  }
   const ready = findCondition(conditions, 'Ready');
   if (ready?.status === 'False')
     return {
@@ -173,8 +176,8 @@ function unanswered({ cluster, name, files }: Findings, tried: readonly Endpoint
       `allow UDP to ${where} in the firewalls on the way, or try another network, such as a phone's`,
     );
   return broken(
-    `nothing comes back from ${where}: UDP is dropped on the way, or the gateway does not let this key in${psk}`,
-    `try another network, such as a phone's; whether the key is let in, a kubeconfig tells: sallyport doctor ${name} --kubeconfig FILE`,
+    `nothing comes back from ${where}: UDP is dropped on the way, or the gateway does not let this key in, or got another key itself while this device was away${psk}`,
+    `try another network, such as a phone's; how the keys are, a kubeconfig tells: sallyport doctor ${name} --kubeconfig FILE`,
   );
 }
 
