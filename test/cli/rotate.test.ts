@@ -2,9 +2,10 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync }
 import { tmpdir } from 'node:os';
 import { join as path } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
 import { rotate } from '../../src/cli/commands/rotate.ts';
+import { status } from '../../src/cli/commands/status.ts';
 import { UserError } from '../../src/cli/output.ts';
 import { Profiles } from '../../src/cli/profiles/profiles.ts';
 import type { KeyedTunnel } from '../../src/cli/supervisor/key-switch.ts';
@@ -152,6 +153,17 @@ describe('sallyport rotate', () => {
     await expectSettled();
   });
 
+  test('twice at once does it once, and the other says why it does not', async () => {
+    const both = await Promise.allSettled([run(), run()]);
+    expect(both.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
+    expect(both.find(({ status }) => status === 'rejected')).toMatchObject({
+      reason: expect.objectContaining({
+        message: expect.stringContaining('another sallyport is changing the key of lab'),
+      }),
+    });
+    await expectSettled();
+  });
+
   test('again gives it yet another one', async () => {
     await run();
     const second = ownKey();
@@ -266,6 +278,25 @@ describe('a rotation that is killed', () => {
       await expectSettled();
     },
   );
+
+  test('is told by status, which says how to go on', async () => {
+    const printed = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    const said = async () => {
+      printed.mockClear();
+      await status({ profiles, runFolder: folder, profile: 'lab', output: 'text' }, Date.now);
+      return printed.mock.calls.join();
+    };
+    try {
+      expect(await said()).not.toContain('sallyport rotate');
+      profiles.onStep = (step) => {
+        if (step === 'after: take the next key') throw new Killed();
+      };
+      await expect(run()).rejects.toThrow(Killed);
+      expect(await said()).toContain('sallyport rotate lab');
+    } finally {
+      printed.mockRestore();
+    }
+  });
 
   test('between two files of one step leaves what counts for nothing', () => {
     profiles.writeNextPrivateKey('lab', FIRST.privateKey);

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findCondition } from '../../src/api/conditions.ts';
 import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { JoiningLaptop, PublishedProgram } from './joining-laptop.ts';
-import { curl, type Mesh, must, startMesh, until } from './mesh.ts';
+import { curl, type Device, type Mesh, must, startMesh, until } from './mesh.ts';
 import { Traffic } from './traffic.ts';
 
 const SERVICE = 'http://hello-node-2.demo.svc.cluster.local';
@@ -38,6 +39,17 @@ const keyOf = async ({ laptop }: JoiningLaptop) =>
 async function interrupted({ laptop }: JoiningLaptop, signal: 'INT' | 'KILL', afterMs: number): Promise<number> {
   const words = ['timeout', '-s', signal, String(afterMs / 1_000), process.execPath, program.file, 'rotate'];
   return (await laptop.exec(words, { env: { HOME: '/var/home' } })).code;
+}
+
+/** Waits until every node lets the device in with both keys. */
+async function bothKeysIn(device: Device, nextPublicKey: string): Promise<void> {
+  await until(
+    'both keys on every node',
+    () => mesh.peer(device),
+    ({ status }) =>
+      status?.nextPublicKey === nextPublicKey &&
+      findCondition(status.conditions ?? [], 'Programmed')?.status === 'True',
+  );
 }
 
 describe('a laptop that gets another key', () => {
@@ -129,6 +141,40 @@ describe('a laptop that gets another key', () => {
   });
 });
 
+test('a device in the middle of a change is out with both keys at once, with the operator down', {
+  timeout: LONG_MS,
+}, async () => {
+  const laptop = await mesh.cluster.addLaptop('leaving');
+  const device = await mesh.addDevice('leaving');
+  await mesh.join(laptop, device);
+  const next = keyPairFrom(randomBytes(32));
+  await mesh.patchDevice(device, { nextPublicKey: next.publicKey });
+  await bothKeysIn(device, next.publicKey);
+  const use = async (privateKey: string) => {
+    await laptop.writeFile('/etc/wireguard/mesh.key', privateKey);
+    must(await laptop.exec(['wg', 'set', 'mesh', 'private-key', '/etc/wireguard/mesh.key']));
+  };
+  await use(next.privateKey);
+  const datagrams = new Traffic(laptop, 'datagrams', await mesh.serviceAddress('hello-node-1'));
+  await datagrams.answerAfter(0);
+  await mesh.scale('sallyport-operator', 0);
+  try {
+    await datagrams.answerAfter(Date.now());
+    const deleted = await mesh.deleteDevice(device);
+    await delay(3_000);
+    const late = (datagrams.lastAnswer ?? 0) - deleted;
+    process.stdout.write(`the last answer came ${Math.round(late)} ms after the deletion\n`);
+    expect(late).toBeLessThan(1_000);
+    await use(device.keys.privateKey);
+    const back = Date.now();
+    await delay(5_000);
+    expect(datagrams.answersAfter(back)).toEqual([]);
+  } finally {
+    await mesh.scale('sallyport-operator', 2);
+    await datagrams.stop();
+  }
+});
+
 test('a device with stock tools changes its key by hand, and is told which it uses', { timeout: LONG_MS }, async () => {
   const laptop = await mesh.cluster.addLaptop('stock');
   const device = await mesh.addDevice('stock');
@@ -138,13 +184,7 @@ test('a device with stock tools changes its key by hand, and is told which it us
   await stream.answerAfter(0);
   const next = keyPairFrom(randomBytes(32));
   await mesh.patchDevice(device, { nextPublicKey: next.publicKey });
-  await until(
-    'both keys on every node',
-    () => mesh.peer(device),
-    ({ status }) =>
-      status?.nextPublicKey === next.publicKey &&
-      findCondition(status.conditions ?? [], 'Programmed')?.status === 'True',
-  );
+  await bothKeysIn(device, next.publicKey);
   expect(findCondition((await mesh.peer(device)).status?.conditions ?? [], 'NextKeyInUse')?.reason).toBe('NotInUse');
   await laptop.writeFile('/etc/wireguard/mesh.key', next.privateKey);
   must(await laptop.exec(['wg', 'set', 'mesh', 'private-key', '/etc/wireguard/mesh.key']));

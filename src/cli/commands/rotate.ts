@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
 import type { Client } from '../../k8s/client.ts';
 import type { PrivateKey } from '../../net/key.ts';
 import { keyPairFrom, publicKeyOf } from '../../net/key-pair.ts';
@@ -13,6 +14,7 @@ import {
 } from '../cluster/key-change.ts';
 import { untilReady } from '../cluster/peer.ts';
 import { refusal } from '../cluster/refusal.ts';
+import { type Lock, lockPath, takeLock } from '../lock.ts';
 import { tell, UserError } from '../output.ts';
 import type { Profiles } from '../profiles/profiles.ts';
 import { type Say, step } from '../progress.ts';
@@ -38,6 +40,24 @@ interface Keys {
  * can be repeated, and goes on where it was.
  */
 export async function rotate(name: string, options: RotateOptions): Promise<number> {
+  const lock = await lockOf(name, options.profiles);
+  try {
+    return await rotateAlone(name, options);
+  } finally {
+    await lock?.release();
+  }
+}
+
+/** Two at once would take each other's keys for their own. @throws {UserError} while another one runs */
+async function lockOf(name: string, { folder }: Profiles): Promise<Lock | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const lock = await takeLock(lockPath('rotate', join(folder, name)));
+  if (lock === undefined)
+    throw new UserError(`another sallyport is changing the key of ${name} at this moment; wait until it has ended`);
+  return lock;
+}
+
+async function rotateAlone(name: string, options: RotateOptions): Promise<number> {
   const { profiles, runFolder, tunnelOf = findTunnel, ...given } = options;
   const joined = profiles.read(name);
   const { namespace, peer, server, context } = joined.profile;

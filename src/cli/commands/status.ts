@@ -19,6 +19,8 @@ export interface StatusOptions {
 interface Standing {
   readonly profile: Profile;
   readonly tunnel: TunnelStatus | undefined;
+  /** Whether a change of its key has begun and not come to its end. */
+  readonly isRotating: boolean;
 }
 
 const WATCH_MS = 1_000;
@@ -42,7 +44,11 @@ export async function watchStatus(options: StatusOptions, now: () => number, sig
 async function look({ profiles, runFolder, profile }: StatusOptions): Promise<readonly Standing[]> {
   const names = profile === undefined ? profiles.names() : [profile];
   return Promise.all(
-    names.map(async (name) => ({ profile: profiles.profile(name), tunnel: await askSupervisor(runFolder, name) })),
+    names.map(async (name) => ({
+      profile: profiles.profile(name),
+      tunnel: await askSupervisor(runFolder, name),
+      isRotating: profiles.isRotating(name),
+    })),
   );
 }
 
@@ -52,14 +58,16 @@ function text(found: readonly Standing[], now: number): string {
   return found.map((standing) => oneText(standing, now)).join('\n\n');
 }
 
-function oneText({ profile, tunnel }: Standing, now: number): string {
+function oneText({ profile, tunnel, isRotating }: Standing, now: number): string {
   const head = `${styled('bold', profile.name)}  ${word(tunnel)}  ${profile.namespace}/${profile.peer}`;
   const expires = profile.expiresAt === undefined ? [] : [`  expires in ${ago(Date.parse(profile.expiresAt) - now)}`];
-  if (tunnel === undefined) return [head, ...expires, `  bring it up with: sallyport up ${profile.name}`].join('\n');
+  const rotating = `  a change of its key has not come to its end; go on with: sallyport rotate ${profile.name}`;
+  const also = [...expires, ...(isRotating ? [rotating] : [])];
+  if (tunnel === undefined) return [head, ...also, `  bring it up with: sallyport up ${profile.name}`].join('\n');
   const rows = tunnel.gateways.map((gateway) => gatewayRow(gateway, now));
   return [
     `${head}  ${tunnel.addresses.join(', ')}  up for ${ago(now - Date.parse(tunnel.since))}`,
-    ...expires,
+    ...also,
     aligned([['gateway', 'path', 'endpoint', 'handshake', 'rtt', 'received', 'sent'], ...rows], '  '),
     `  leads to ${tunnel.routes.join(', ')}${tunnel.full === true ? ', and everything else: nothing goes beside it' : ''}`,
     `  names: ${tunnel.names ?? 'not set up'}`,
@@ -91,8 +99,9 @@ function isOnline({ gateways }: TunnelStatus): boolean {
   return gateways.every(({ path }) => path !== 'offline');
 }
 
-function asJson({ profile, tunnel }: Standing): object {
-  return { ...profile, state: tunnel === undefined ? 'down' : isOnline(tunnel) ? 'up' : 'offline', tunnel };
+function asJson({ profile, tunnel, isRotating }: Standing): object {
+  const state = tunnel === undefined ? 'down' : isOnline(tunnel) ? 'up' : 'offline';
+  return { ...profile, state, ...(isRotating ? { isRotating } : {}), tunnel };
 }
 
 function bytes(count: number): string {

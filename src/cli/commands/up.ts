@@ -40,7 +40,7 @@ export async function up(joined: JoinedProfile, options: UpOptions): Promise<num
   if (unanswered.length > 0) tell(noAnswer(name, unanswered));
   if (profiles.isRotating(name))
     tell(
-      `Mind: a change of the key of ${name} was broken off, and both keys are let in; end it with: sallyport rotate ${name}`,
+      `Mind: a change of the key of ${name} has not come to its end, and both keys are let in; go on with: sallyport rotate ${name}`,
     );
   return 0;
 }
