@@ -249,8 +249,16 @@ export const meshGatewaySpecSchema = z
           .enum(['Deny', 'Allow'])
           .default('Deny')
           .describe('Whether devices on the same node of this gateway may reach each other.'),
+        newConnectionsPerSecond: z
+          .int()
+          .min(0)
+          .max(1_000_000)
+          .default(500)
+          .describe(
+            "How many connections a device may open in a second through one node, and four times as many at once; what is more is dropped, so that programs try again a second later and the node's connection tracking is not filled. 0: any number.",
+          ),
       })
-      .default({ default: 'Allow', peerToPeer: 'Deny' })
+      .default({ default: 'Allow', peerToPeer: 'Deny', newConnectionsPerSecond: 500 })
       .describe('What devices may do once they are in.'),
     mtu: z
       .int()

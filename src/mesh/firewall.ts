@@ -8,6 +8,7 @@ import type { Layer4 } from './access/resolve.ts';
 import { grantSet, grantSets } from './access/sets.ts';
 import { arrivalChain, arrivalSets } from './arrivals.ts';
 import { CONFIGURATION_PORT } from './client-configuration.ts';
+import { FLOOD, flowLimit, flowLimitSets } from './flow-limit.ts';
 import { INTERNET } from './internet.ts';
 
 /** What the firewall of a gateway is made from. */
@@ -30,6 +31,8 @@ export interface FirewallInput {
   /** What single devices may reach when access is denied by default. */
   readonly grants: Iterable<Grant>;
   readonly peerToPeer: 'Allow' | 'Deny';
+  /** Of each device; 0 for no limit. */
+  readonly newConnectionsPerSecond: number;
   readonly proxyMode: ProxyMode;
   /** Of the interfaces. */
   readonly listenPorts: readonly number[];
@@ -68,6 +71,7 @@ function sets(input: FirewallInput): readonly NamedSet[] {
       ? [...addresses('probe', input.pool.map(probeAddress)), ...grantSets(input.grants)]
       : []),
     ...(input.second === undefined ? [] : arrivalSets()),
+    ...(input.newConnectionsPerSecond === 0 ? [] : flowLimitSets()),
   ];
 }
 
@@ -78,10 +82,12 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
       { text: 'meta l4proto tcp reject with tcp reset', comment: 'some stacks wait on ICMP' },
       { text: 'reject with icmpx admin-prohibited' },
     ]),
+    ...(input.newConnectionsPerSecond === 0 ? [] : [FLOOD]),
     chain('access', access(input)),
     chain('from_mesh', [
       { text: 'ct state established,related accept' },
       ENDED,
+      ...limited(input),
       peerToPeer(input),
       { text: 'jump access' },
       ...bothFamilies(({ ip, n }) => ({
@@ -99,6 +105,7 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
     chain('to_node', [
       { text: 'ct state established,related accept' },
       ENDED,
+      ...limited(input),
       { text: 'ip daddr @gateway4 icmp type echo-request accept' },
       { text: 'ip6 daddr @gateway6 icmpv6 type echo-request accept' },
       ...bothFamilies(({ ip, n }) => ({
@@ -110,6 +117,10 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
       { text: 'goto refuse', comment: 'host guard' },
     ]),
   ];
+}
+
+function limited({ newConnectionsPerSecond }: FirewallInput): readonly Rule[] {
+  return newConnectionsPerSecond === 0 ? [] : flowLimit(newConnectionsPerSecond);
 }
 
 function hookChains(input: FirewallInput): readonly Chain[] {

@@ -64,6 +64,7 @@ export function planNode(topology: Topology, { facts, peers, grants = [], other 
       accessDefault: gateway.spec.access.default,
       grants,
       peerToPeer: gateway.spec.access.peerToPeer,
+      newConnectionsPerSecond: gateway.spec.access.newConnectionsPerSecond,
       proxyMode: facts.proxyMode,
       listenPorts: served.map(({ listenPort }) => listenPort),
     }),

@@ -21,6 +21,7 @@ const INPUT: FirewallInput = {
   accessDefault: 'Allow',
   grants: [],
   peerToPeer: 'Deny',
+  newConnectionsPerSecond: 500,
   proxyMode: 'nftables',
   listenPorts: [51840],
 };
@@ -29,11 +30,18 @@ const rules = (ruleset: Ruleset, chain: string) =>
   ruleset.chains.find(({ name }) => name === chain)?.rules.map(({ text }) => text) ?? [];
 const elements = (ruleset: Ruleset, set: string) => ruleset.sets.find(({ name }) => name === set)?.elements;
 
+/** Before anything else is asked of what opens a connection. */
+const LIMITED = [
+  'ct state new ct status & confirmed == 0 update @opening4 { ip saddr limit rate over 500/second burst 2000 packets } goto flood',
+  'ct state new ct status & confirmed == 0 update @opening6 { ip6 saddr limit rate over 500/second burst 2000 packets } goto flood',
+];
+
 describe('what may leave the mesh', () => {
   test('answers first; then forgotten connections, other laptops, Services, the leak guard, what else is advertised; the rest is refused', () => {
     expect(rules(firewall(INPUT), 'from_mesh')).toEqual([
       'ct state established,related accept',
       'tcp flags & (fin | syn | rst | ack) != syn ct state new goto refuse',
+      ...LIMITED,
       'oifname "wg-default" goto refuse',
       'jump access',
       'ip daddr @services4 goto refuse',
@@ -108,6 +116,7 @@ describe('what may reach the node', () => {
     expect(rules(firewall(INPUT), 'to_node')).toEqual([
       'ct state established,related accept',
       'tcp flags & (fin | syn | rst | ack) != syn ct state new goto refuse',
+      ...LIMITED,
       'ip daddr @gateway4 icmp type echo-request accept',
       'ip6 daddr @gateway6 icmpv6 type echo-request accept',
       'ip daddr @gateway4 tcp dport 51840 accept',
@@ -196,4 +205,11 @@ describe.skipIf(nftMissing)(`the real nft${because(nftMissing)}`, () => {
     for (const set of ruleset.sets)
       expect([...(observed.elements.get(set.name) ?? [])].sort()).toEqual([...set.elements].sort());
   });
+});
+
+test('a device may open connections as fast as it likes where its gateway has no limit', () => {
+  const without = firewall({ ...INPUT, newConnectionsPerSecond: 0 });
+  expect(rules(without, 'from_mesh').filter((rule) => LIMITED.includes(rule))).toEqual([]);
+  expect(without.chains.map(({ name }) => name)).not.toContain('flood');
+  expect(without.sets.filter(({ name }) => name.startsWith('opening'))).toEqual([]);
 });

@@ -25,6 +25,7 @@ export interface NodePlanWishes {
   readonly accessDefault?: FirewallInput['accessDefault'];
   readonly grants?: FirewallInput['grants'];
   readonly peerToPeer?: FirewallInput['peerToPeer'];
+  readonly newConnectionsPerSecond?: number;
   readonly proxyMode?: FirewallInput['proxyMode'];
   /** Another key beside it, the newer one, with the addresses of those who came by it. */
   readonly other?: { readonly publicKey: PublicKey; readonly listenPort: number; readonly moved: readonly string[] };
@@ -37,7 +38,8 @@ export function aPublicKey(number: number): PublicKey {
 
 /** The plan of a node with both families in the pool, as the planner would make it. */
 export function aNodePlan(wishes: NodePlanWishes = {}): NodePlan {
-  const device = PLAN_NAMES.device;
+  const { device } = PLAN_NAMES;
+  const { newConnectionsPerSecond = 500 } = wishes;
   const addresses = cidrs(wishes.addresses ?? ['10.213.0.1/32', 'fd5a:213::1/128']);
   const listenPort = wishes.listenPort ?? 51840;
   const pair: readonly string[] = wishes.pair ?? [];
@@ -74,6 +76,7 @@ export function aNodePlan(wishes: NodePlanWishes = {}): NodePlan {
       accessDefault: wishes.accessDefault ?? 'Allow',
       grants: wishes.grants ?? [],
       peerToPeer: wishes.peerToPeer ?? 'Deny',
+      newConnectionsPerSecond,
       proxyMode: wishes.proxyMode ?? 'nftables',
       listenPorts: [listenPort, ...second.listenPorts],
     }),

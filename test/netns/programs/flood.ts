@@ -1,0 +1,25 @@
+import { createSocket } from 'node:dgram';
+
+/*
+ * Sends datagrams to ADDRESS PORT as fast as it can, COUNT of them: each from a socket of its own, so that each is a connection of its own,
+ * or with `one` all from the same socket. Prints how many milliseconds that took.
+ */
+
+const [address = '', port = '0', count = '0', sockets = 'each'] = process.argv.slice(2);
+const AT_ONCE = 100;
+
+const began = performance.now();
+const shared = createSocket('udp4');
+let left = Number(count);
+await Promise.all(
+  Array.from({ length: AT_ONCE }, async () => {
+    while (left > 0) {
+      left -= 1;
+      const socket = sockets === 'one' ? shared : createSocket('udp4');
+      await new Promise((resolve) => socket.send('x', Number(port), address, resolve));
+      if (socket !== shared) socket.close();
+    }
+  }),
+);
+shared.close();
+console.log(Math.round(performance.now() - began));
