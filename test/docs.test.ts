@@ -44,6 +44,7 @@ describe('documents', () => {
       const text = read(file);
       const number = /(\d{4})-/.exec(file)?.[1];
       expect(text).toMatch(new RegExp(`^# ${number} `));
+      expect(globSync(`docs/design/${number}-*.md`, { cwd: ROOT }), 'one decision has the number').toEqual([file]);
       expect(text.match(/^## .*$/gm)).toEqual(['## Context', '## Decision', '## Alternatives', '## Consequences']);
       expect(text.split('\n').length).toBeLessThan(60);
     },
