@@ -97,6 +97,12 @@ export const REFUSED: readonly Refusal[] = [
   ['host bits', gateway({ advertise: { cidrs: ['10.1.2.3/8'] } }), 'spec.advertise.cidrs[0]', 'first address'],
   ['octal', gateway({ advertise: { cidrs: ['010.0.0.0/8'] } }), 'spec.advertise.cidrs[0]', 'leading zeros'],
   [
+    'host bits of an exception from the internet',
+    gateway({ advertise: { internet: { except: ['1.1.1.1/24'] } } }),
+    'spec.advertise.internet.except[0]',
+    'first address',
+  ],
+  [
     'host bits of a service CIDR',
     gateway({ advertise: { services: { cidrs: ['10.96.1.0/12'] } } }),
     'services.cidrs[0]',

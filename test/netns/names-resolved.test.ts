@@ -103,12 +103,20 @@ describe.skipIf(lacking)(`names of a laptop with systemd-resolved${because(lacki
     expect(await laptop.namespace.run('ls -A /run/sallyport')).toBe('');
   });
 
-  test('all go into the cluster where everything does, but for domains that another link claims as its own', async () => {
-    await laptop.namespace.commands.run(['resolvectl', 'domain', 'eth0', '']);
+  test('all go into the cluster where everything does, those of domains that another link claims as well', async () => {
+    // As a full tunnel's firewall does; without it the other link would be asked too.
+    await laptop.namespace.runAll(`
+      nft add table inet guard
+      nft add chain inet guard out { type filter hook output priority 0 ; }
+      nft add rule inet guard out oifname eth0 meta l4proto { tcp, udp } th dport 53 reject with icmpx admin-prohibited
+    `);
     const { close } = await supervisor({ everything: true });
-    expect([await laptop.lookUp(API), await laptop.lookUp(WWW)]).toEqual([ANSWERS[CLUSTER], ANSWERS[CLUSTER]]);
-    expect(laptop.asked()[OFFICE]).toEqual([]);
+    const far = 'www.example.com';
+    const found = [await laptop.lookUp(API), await laptop.lookUp(WWW), await laptop.lookUp(far)];
+    expect(found).toEqual([ANSWERS[CLUSTER], ANSWERS[CLUSTER], ANSWERS[CLUSTER]]);
+    expect(laptop.asked()).toMatchObject({ [OFFICE]: [], [CLUSTER]: [API, WWW, far] });
     await close();
+    await laptop.namespace.run('nft delete table inet guard');
     expect(await laptop.lookUp(WWW)).toBe(ANSWERS[OFFICE]);
   });
 });

@@ -1,6 +1,6 @@
 import type { Commands } from '../../host/exec.ts';
 import type { NamesBackend } from '../../laptop/names/backend.ts';
-import { resolvedInstall } from '../../laptop/names/resolved.ts';
+import { claimedDomains, resolvedInstall } from '../../laptop/names/resolved.ts';
 import type { SplitNames } from '../../laptop/names/split-names.ts';
 import { thisProcess } from '../owner.ts';
 import { detectBackend } from './detect.ts';
@@ -68,7 +68,8 @@ async function openResolved(
   const update = (changed: SplitNames) =>
     locked(paths, async () => {
       await writeRecord(paths, recordOf(record, changed));
-      for (const argv of resolvedInstall(device, changed)) await commands.run(argv);
+      const claimed = changed.everything ? claimedDomains(await commands.run(['resolvectl', 'domain']), device) : [];
+      for (const argv of resolvedInstall(device, changed, claimed)) await commands.run(argv);
     });
   const close = () =>
     locked(paths, async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { backendOf } from '../../../src/laptop/names/backend.ts';
 import { MACOS_REREAD, macosFiles, macosMark } from '../../../src/laptop/names/macos.ts';
 import { hasOurEntry, otherEntries, resolvconfEntry } from '../../../src/laptop/names/resolvconf.ts';
-import { resolvedInstall, resolvedRemove } from '../../../src/laptop/names/resolved.ts';
+import { claimedDomains, resolvedInstall, resolvedRemove } from '../../../src/laptop/names/resolved.ts';
 import { windowsInstall, windowsRemove } from '../../../src/laptop/names/windows.ts';
 import { addressesIn } from '../../../src/net/address.ts';
 
@@ -73,6 +73,15 @@ describe('systemd-resolved', () => {
     const all = resolvedInstall('sp-one', { ...NAMES, everything: true }).map((argv) => argv.slice(1).join(' '));
     expect(all).toContain('default-route sp-one yes');
     expect(all).toContain('domain sp-one ~. ~cluster.local ~96.10.in-addr.arpa');
+  });
+
+  test('or everything, also below domains that other links claim, which are asked there alone otherwise', () => {
+    const listed =
+      'Global: lan\nLink 2 (eth0): office.example ~corp.example ~.\nLink 3 (sp-one): ~. ~old.local\nLink 4 (eth1):\n';
+    const claimed = claimedDomains(listed, 'sp-one');
+    expect(claimed).toEqual(['lan', 'office.example', 'corp.example']);
+    const all = resolvedInstall('sp-one', { ...NAMES, everything: true }, claimed).map((argv) => argv.join(' '));
+    expect(all.find((line) => line.includes(' domain '))).toMatch(/ ~lan ~office\.example ~corp\.example$/);
   });
 });
 
