@@ -322,7 +322,7 @@ export class Supervisor {
   async #proveKeys(configuration: ClientConfiguration): Promise<void> {
     const changed = withAnotherKey(this.#joined.configuration, configuration);
     if (changed.length === 0) return;
-    const answered = await raceAll({ gateways: changed }, this.#keys(), MACHINE);
+    const answered = await raceAll({ gateways: changed }, this.#keys(), this.#machine());
     const silent = changed.find(({ publicKey }) => !answered.has(publicKey));
     if (silent === undefined) {
       this.#first = new Map([...this.#first, ...answered]);
