@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { resolvconfFolders } from '../lab/openresolv.ts';
+import { packageFolders, unpackedPackage } from '../lab/debian-package.ts';
 import { because } from '../support/because.ts';
-import { unpackedPackage } from './debian-package.ts';
 import { missing } from './machine.ts';
 import {
   ANSWERS,
@@ -20,7 +19,7 @@ const WWW = 'www.office.example';
 /** Each package as it is unpacked, and what its installation does. */
 const PACKAGES = {
   openresolv: {
-    folders: resolvconfFolders,
+    folders: () => packageFolders('openresolv', 'resolvconf'),
     setUp: '',
   },
   "Debian's resolvconf": {
