@@ -319,7 +319,7 @@ export class Agent {
       failure: this.#failure,
       probe: this.#probing.verdict,
       foreign: this.#foreign.found,
-      unanswered: this.#configurations.problem,
+      unanswered: this.#sync.nextKeyProblem ?? this.#configurations.problem,
       appliedResourceVersion,
       peers: table.memberCount,
       withoutPresharedKey: [...this.#sync.withoutPresharedKey()],

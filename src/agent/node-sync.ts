@@ -21,6 +21,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { GrantedAccess } from './granted-access.ts';
 import { JudgedGateways } from './judged-gateways.ts';
 import { clearNode } from './leave.ts';
+import { NextKey } from './next-key.ts';
 import { latestOf, type SeenInterface, servesTwo, type Twofold } from './two-keys.ts';
 
 export interface NodeSyncOptions {
@@ -67,6 +68,7 @@ export class NodeSync {
   /** What is there, each with its peers as last seen: one interface, or two while a key takes the place of another. */
   #interfaces: readonly SeenInterface[] = [];
   #twofold: Twofold | undefined;
+  readonly #next: NextKey;
   #hasNewKeys = true;
   #hasNewGrants = true;
   /** How many grants had ended by themselves when they were last looked at. */
@@ -76,6 +78,7 @@ export class NodeSync {
 
   constructor(options: NodeSyncOptions) {
     this.#options = options;
+    this.#next = new NextKey(options.clock);
     this.names = nodeNames(options.gateway);
     this.table = new PeerTable(options.gateway);
     this.judged = new JudgedGateways(options.gateways);
@@ -126,6 +129,11 @@ export class NodeSync {
     return other === undefined ? (own?.peers ?? new Map()) : latestOf(own?.peers ?? new Map(), other.peers);
   }
 
+  /** Why the gateway's next key is not served here, if it is not. */
+  get nextKeyProblem(): string | undefined {
+    return this.#next.problem;
+  }
+
   get isTwofold(): boolean {
     return this.#twofold !== undefined;
   }
@@ -167,13 +175,22 @@ export class NodeSync {
     if (this.waitsForGrants) return this.syncRevoked();
     const version = this.#options.peers.lastResourceVersion;
     const hadTouched = this.hasTouched;
-    this.#twofold = await servesTwo(current, { facts, state, table: this.table, host });
-    const plan = this.#plan(current, facts);
-    const operations = diff(plan, state);
+    this.#twofold = this.#next.mayTry(current)
+      ? await servesTwo(current, { facts, state, table: this.table, host })
+      : undefined;
+    const wanted = this.#plan(current, facts);
+    const steps = diff(wanted, state);
     this.#touched.clear();
     this.#hasNewGrants = false;
-    await this.#carryOut(operations);
-    if (operations.length > 0) await this.#lookAgain();
+    const refused = await this.#next.attempt(current, () => this.#carryOut(steps));
+    if (refused) this.#twofold = undefined;
+    if (steps.length > 0) await this.#lookAgain();
+    const plan = refused ? this.#plan(current, facts) : wanted;
+    const operations = refused ? [...steps, ...diff(plan, this.state ?? state)] : steps;
+    if (refused) {
+      await this.#carryOut(operations.slice(steps.length));
+      await this.#lookAgain();
+    }
     const mended = operations.length > 0 && !hadTouched && this.#carriedOut === fixedPart(plan);
     this.#carriedOut = fixedPart(plan);
     this.appliedResourceVersion = version;
@@ -326,6 +343,7 @@ export class NodeSync {
   async #carryOut(operations: readonly Operation[]): Promise<void> {
     for (const operation of operations) {
       this.#options.onOperation(operation);
+      this.#next.doing = operation;
       await this.#options.host.apply(operation);
     }
   }

@@ -41,6 +41,8 @@ export type Operation =
   | { readonly kind: 'restore-forwarding'; readonly family: Family; readonly table: string }
   | { readonly kind: 'delete-table'; readonly table: string };
 
+type RouteStep = Extract<Operation, { readonly route: Route }>;
+
 /** Loose: a strict filter drops every packet from the mesh where the route back does not use the interface. */
 const LOOSE_RP_FILTER = 2;
 
@@ -51,7 +53,7 @@ const LOOSE_RP_FILTER = 2;
 export function diff(plan: NodePlan, state: NodeState): readonly Operation[] {
   const { rpFilter } = state.sysctls;
   const own = adopt(plan.device, state.device && { device: state.device, rpFilter });
-  const other = plan.other && adopt(plan.other, state.other);
+  const other = plan.other && withItsKey(adopt(plan.other, state.other));
   // An interface that is to go is guarded by the rules that are there, until it has gone.
   const leftover = plan.other === undefined ? state.other?.device : undefined;
   const isGuarded = leftover !== undefined && state.ruleset?.intact === true;
@@ -59,14 +61,19 @@ export function diff(plan: NodePlan, state: NodeState): readonly Operation[] {
   const turnedOn = isGuarded ? forwarding.map(({ family }) => family) : [];
   const table = diffTable(plan.ruleset, state, turnedOn);
   const lost = new Set([own, other].flatMap((one) => (one?.isForeign ? [one.wanted.name] : [])));
+  const there = state.routes.filter(({ device }) => !own.isForeign || device !== own.wanted.name);
+  const early = diffRoutes(plan.routes, there).filter(
+    ({ kind, route }) => kind !== 'remove-route' && route.device === own.wanted.name,
+  );
+  const led = new Set(early.map(({ route }) => route.destination));
+  const kept = there.filter(({ destination, device }) => !led.has(destination) && !lost.has(device));
   return [
     ...(isGuarded ? [] : table),
     ...interfaceSteps(own, forwarding),
+    // Before anything happens to the other interface, which routes may have to leave.
+    ...early,
     ...(other === undefined ? [] : interfaceSteps(other, [])),
-    ...diffRoutes(
-      plan.routes,
-      state.routes.filter(({ device }) => !lost.has(device)),
-    ),
+    ...diffRoutes(plan.routes, [...kept, ...early.map(({ route }) => route)]),
     ...[own, other].flatMap((one) => (one === undefined ? [] : surplusAddresses(one))),
     ...(leftover === undefined ? [] : [{ kind: 'delete-link', device: leftover.name } as const]),
     ...(isGuarded ? table : []),
@@ -74,7 +81,7 @@ export function diff(plan: NodePlan, state: NodeState): readonly Operation[] {
 }
 
 /** The steps for the routes alone. */
-export function diffRoutes(wanted: readonly Route[], observed: readonly Route[]): readonly Operation[] {
+export function diffRoutes(wanted: readonly Route[], observed: readonly Route[]): readonly RouteStep[] {
   const elsewhere = new Set(observed.map(({ destination }) => destination));
   const missing = without(wanted, observed);
   const moved = new Set(missing.flatMap(({ destination }) => (elsewhere.has(destination) ? [destination] : [])));
@@ -154,6 +161,16 @@ function adopt(wanted: WantedDevice, observed: ObservedInterface | undefined): A
   const choice: DataplaneChoice = wanted.dataplane;
   const isForeign = observed !== undefined && choice !== 'Auto' && choice !== observed.device.dataplane;
   return { wanted, isForeign, ...(isForeign ? {} : observed) };
+}
+
+/**
+ * A slot that served another key before is made anew: its peers' handshakes were with that key, and would be taken for handshakes with this
+ * one. An interface without any key is one that nobody serves.
+ */
+function withItsKey({ wanted, device, rpFilter, isForeign }: Adopted): Adopted {
+  const isAnother = device?.publicKey !== undefined && device.publicKey !== wanted.publicKey;
+  if (isAnother) return { wanted, isForeign: true };
+  return { wanted, isForeign, ...(device === undefined ? {} : { device, rpFilter }) };
 }
 
 function interfaceSteps(adopted: Adopted, forwarding: readonly Operation[]): readonly Operation[] {

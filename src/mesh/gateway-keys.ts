@@ -172,7 +172,7 @@ function waitingFor(key: PublicKey, { nodes }: KeyFindings): string {
     .filter((node) => !hasKey(key, node) || !isProgrammed(node))
     .map(({ report }) => report.spec.node);
   const who = alive.length === 0 ? 'no node is up' : `waiting for ${some(behind)}`;
-  return `Another key (${key}) is on its way to the nodes, which the kubelet takes up to about a minute and a half for; ${who}.`;
+  return `Another key (${key}) is on its way to the nodes; ${who}, for about a minute and a half at most, unless something keeps it from the node: then its MeshGatewayNode says so (InterfaceUp).`;
 }
 
 function rotating({ gateway, lingering }: KeyFindings, { current }: HeldKeys, former: FormerKey): string {

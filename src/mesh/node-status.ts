@@ -10,6 +10,7 @@ import { timestamp } from '../api/timestamp.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
 import type { ForeignRuleset } from '../dataplane/nftables/foreign.ts';
 import type { NodeState } from '../dataplane/node-plan.ts';
+import type { ObservedDevice } from '../dataplane/wireguard/device.ts';
 import type { Family } from '../net/address.ts';
 import { cidrFamily } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
@@ -41,7 +42,7 @@ export interface NodeFindings {
   readonly state?: NodeState | undefined;
   readonly failure?: NodeFailure | undefined;
   readonly probe?: ProbeVerdict | undefined;
-  /** Why devices get no configuration from this node, if they do not. */
+  /** What harms no device yet: why they get no configuration from this node, or why it does not serve the gateway's next key. */
   readonly unanswered?: string | undefined;
   /** What other programs filter, as of the last look. */
   readonly foreign?: ForeignRuleset | undefined;
@@ -163,17 +164,21 @@ function meshFamilies(state: NodeState | undefined): readonly Family[] {
 
 const FAILING = { HandshakeFailed: 'handshake', DNSFailed: 'services', TCPFailed: 'services' } as const;
 
+/** The probe proves the interface of the key that devices are told; the other one's packets are judged by its own sessions alone. */
 function firewallInTheWay({ state, probe, foreign, connections }: NodeFindings): string | undefined {
-  const { device } = state ?? {};
+  const { device, other } = state ?? {};
   if (foreign === undefined || device === undefined) return undefined;
   const reason = probe?.reason;
-  return foreignFirewall(foreign, {
-    device: device.name,
-    listenPort: device.listenPort,
-    families: meshFamilies(state),
+  const families = meshFamilies(state);
+  const place = ({ name, listenPort }: ObservedDevice) => ({ device: name, listenPort, families });
+  const own = foreignFirewall(foreign, {
+    ...place(device),
     failing: reason !== undefined && reason in FAILING ? FAILING[reason as keyof typeof FAILING] : undefined,
-    hasSessions: connections.length > 0,
+    hasSessions: connections.some(({ byOtherKey }) => byOtherKey !== true),
   });
+  if (own !== undefined || other === undefined) return own;
+  const hasSessions = connections.some(({ byOtherKey }) => byOtherKey === true);
+  return foreignFirewall(foreign, { ...place(other.device), hasSessions });
 }
 
 function unansweredBehindFirewall({ state, foreign }: NodeFindings): string | undefined {

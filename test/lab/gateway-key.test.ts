@@ -140,11 +140,11 @@ test('the Secret may be deleted and put back while both keys are served', async 
   await untilReason('SecretMissing');
   expect(await asks(bob)).toBe(200);
   expect(await curl(ada.laptop, SERVICE)).toMatchObject({ status: 200 });
-  const { data, type } = JSON.parse(saved);
+  const { data, type, metadata } = JSON.parse(saved);
   await mesh.apply({
     apiVersion: 'v1',
     kind: 'Secret',
-    metadata: { name: SECRET, namespace: RELEASE.namespace },
+    metadata: { name: SECRET, namespace: RELEASE.namespace, labels: metadata.labels },
     type,
     data,
   });
@@ -169,6 +169,8 @@ test('another key in the Secret waits, and follows when the overlap is ended; wh
     { state: 'Current', listenPort: 51840 },
     { publicKey: second, state: 'Former', listenPort: 51841 },
   ]);
+  const mounted = await mesh.cluster.kubectl([...OWN, 'get', 'secret', `${SECRET}.keys`, '-o', 'json']);
+  expect(Object.keys(JSON.parse(mounted).data)).toHaveLength(2);
   await until(
     'the laptop to move',
     () => peersOf(ada),
