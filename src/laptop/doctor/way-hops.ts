@@ -168,6 +168,12 @@ function unanswered({ cluster, name, files }: Findings, tried: readonly Endpoint
       `whoever runs the cluster sees why with: kubectl get meshgatewaynodes --all-namespaces`,
     );
   const peer = seen(seen(cluster)?.peer);
+  const another = files.kind === 'read' ? gatewayOfAnotherKey(files, peer) : undefined;
+  if (another !== undefined)
+    return broken(
+      `gateway ${another.name} has another key by now, and the one that this device knows has ended`,
+      `sallyport down ${name} && sallyport join --profile ${name}`,
+    );
   const psk =
     files.kind === 'read' && files.configuration.hasPresharedKey ? ', or the preshared key is another one' : '';
   if (peer !== undefined)
@@ -179,6 +185,16 @@ function unanswered({ cluster, name, files }: Findings, tried: readonly Endpoint
     `nothing comes back from ${where}: UDP is dropped on the way, or the gateway does not let this key in, or got another key itself while this device was away${psk}`,
     `try another network, such as a phone's; how the keys are, a kubeconfig tells: sallyport doctor ${name} --kubeconfig FILE`,
   );
+}
+
+/** What the cluster would tell this device now has no place for the key that it knows; who may see the MeshPeer need not see gateways. */
+function gatewayOfAnotherKey({ configuration }: Read, peer: MeshPeer | undefined): ClientGateway | undefined {
+  const config = peer?.status?.config;
+  return config === undefined
+    ? undefined
+    : configuration.gateways.find(
+        ({ name, publicKey }) => config.includes(`# MeshGateway ${name}`) && !config.includes(publicKey),
+      );
 }
 
 function outcomeText({ endpoint, outcome }: EndpointFinding): string {

@@ -3,8 +3,10 @@ import { diagnose, HOPS } from '../../../src/laptop/doctor/diagnose.ts';
 import type { Findings, RoutingFinding } from '../../../src/laptop/doctor/findings.ts';
 import { PUBLIC } from '../../../src/laptop/doctor/full-hop.ts';
 import { EVERYTHING } from '../../../src/mesh/client-configuration.ts';
+import { wgQuick } from '../../../src/mesh/wg-quick.ts';
 import type { IpAddress } from '../../../src/net/address.ts';
 import type { Cidr } from '../../../src/net/cidr.ts';
+import type { PublicKey } from '../../../src/net/key.ts';
 import { aCondition, aKey, NOW } from '../../support/builders.ts';
 import { aClientConfiguration, aClientGateway } from '../../support/client-configurations.ts';
 import {
@@ -51,6 +53,11 @@ const notFound = {
 const hello = { name: 'hello.demo', port: 80 };
 const address = '10.96.7.7' as IpAddress;
 const itsDns = { kind: 'answered', rcode: 0, addresses: [address] } as const;
+function withConfigOf(gatewayKey: PublicKey) {
+  const gateways = [aClientGateway({ publicKey: gatewayKey })];
+  const peer = thePeer();
+  return { ...peer, status: { ...peer.status, config: wgQuick(aClientConfiguration({ gateways })) } };
+}
 const withProfile = (over: object) => someFiles({ profile: { ...someFiles().profile, ...over } });
 
 /** A full tunnel whose packets go where they should, unless something else is said. */
@@ -395,6 +402,44 @@ const SITUATIONS: readonly Situation[] = [
     hop: 'handshake',
     why: /lets this device in: UDP is dropped/,
     mend: /firewalls on the way/,
+  },
+  {
+    what: 'the gateway got another key while the device was away, and only its own MeshPeer may be seen',
+    findings: {
+      endpoints: silent,
+      inside: nothingInside,
+      cluster: theCluster({ peer: found(withConfigOf(aKey('another'))), gateways: hidden('403 Forbidden') }),
+    },
+    hop: 'handshake',
+    why: /gateway default has another key by now, and the one that this device knows has ended/,
+    mend: /sallyport join/,
+  },
+  {
+    what: 'the gateway has another key, and the one that the device knows still holds',
+    findings: {
+      endpoints: silent,
+      inside: nothingInside,
+      cluster: theCluster({
+        gateways: found([
+          theGateway({
+            publicKey: aKey('another'),
+            keys: [
+              {
+                publicKey: aClientGateway().publicKey,
+                state: 'Former',
+                slot: 1,
+                listenPort: 51840,
+                interface: 'wg-default',
+                until: '2026-08-08T12:00:00Z',
+              },
+            ],
+          }),
+        ]),
+      }),
+    },
+    hop: 'gateway',
+    why: /has another key by now, .*, and the one that this device knows ends at 2026-08-08T12:00:00Z/,
+    mend: /sallyport join/,
   },
   {
     what: 'nothing listens at the endpoint',
