@@ -66,6 +66,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/kernel/rotating-key.test.ts': 'a device changes its key over kernel WireGuard',
   'test/kernel/packets.test.ts':
     'packets reach the Services a device may use and nothing else, through kernel WireGuard',
+  'test/lab/gateway-key.test.ts':
+    'on a cluster: a new key without a failed request, a phone that is named and served until the end, a Secret that may vanish',
   'test/lab/access.test.ts':
     'two teams reach what they were granted, kubectl and explain say the same, and it ends with the operator down',
   'test/lab/apiserver-contract.test.ts': 'the fake API server of the tests behaves as the real one',
