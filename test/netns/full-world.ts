@@ -217,6 +217,8 @@ export class FullWorld {
     this.#running.push(
       await startProgram(this.internet.commands, 'backend.ts 8080 7007 5353'),
       await startProgram(this.router.commands, 'backend.ts 8080 7007 5353'),
+      // Somebody who would answer by TLS and by LLMNR.
+      await startProgram(this.router.commands, 'backend.ts 8081 853 5355'),
       await this.#dns(this.router, `${LAN_DNS}=${ANSWERS[LAN_DNS]}`),
       await this.#dns(this.pods, `${BEHIND}=${ANSWERS[CLUSTER_DNS]}`),
       await startProgram(this.internet.commands, 'stub-dns.ts 8.8.8.8=9.9.9.9'),

@@ -22,14 +22,24 @@ export interface InsideOptions {
   readonly configuration: ClientConfiguration;
   readonly mtu: number;
   readonly service: AskedService | undefined;
+  /** All names are asked in the cluster, so one of the internet is tried as well. */
+  readonly full: boolean;
 }
 
+/** Always there (RFC 2606), and nobody's business. */
+const OUTSIDE = 'example.com';
 const HTTPS_PORT = 443;
 
 /** What is seen through the tunnel, which has to be there. */
-export async function lookInside({ commands, configuration, mtu, service }: InsideOptions): Promise<InsideFinding> {
+export async function lookInside({
+  commands,
+  configuration,
+  mtu,
+  service,
+  full,
+}: InsideOptions): Promise<InsideFinding> {
   const { gateways, dns } = configuration;
-  const [answers, dnsAnswers, names] = await Promise.all([
+  const [answers, dnsAnswers, names, outside] = await Promise.all([
     Promise.all(
       gateways.flatMap(({ name, addresses }) => addresses.map((address) => askAt(name, address, configuration))),
     ),
@@ -37,6 +47,7 @@ export async function lookInside({ commands, configuration, mtu, service }: Insi
       (dns?.servers ?? []).map(async (server) => ({ server, answer: await askDns(server, nameOf(dns), newId()) })),
     ),
     dns === undefined ? undefined : askSystemResolver(commands, nameOf(dns)),
+    full ? askSystemResolver(commands, OUTSIDE) : undefined,
   ]);
   const [there] = answers.filter(({ reached }) => reached.kind === 'connected' || reached.kind === 'refused');
   const server = dnsAnswers.find(({ answer }) => foundIn(answer) !== undefined);
@@ -51,6 +62,7 @@ export async function lookInside({ commands, configuration, mtu, service }: Insi
     largest,
     dns: dnsAnswers,
     names: names === undefined ? undefined : { name: nameOf(dns), answer: names },
+    outside: outside === undefined ? undefined : { name: OUTSIDE, answer: outside },
     kubernetes: address === undefined || kubernetes === undefined ? undefined : { address, reached: kubernetes },
     service: asked,
   };

@@ -33,10 +33,11 @@ type Read = Extract<FilesFinding, { readonly kind: 'read' }>;
 export async function look(options: LookOptions): Promise<Findings> {
   const { profiles, name, runFolder, clock = systemClock } = options;
   const files = lookAtFiles(profiles, name);
-  const supervisor = lookAtSupervisor(runFolder, name);
-  const common = { now: clock.now(), name, files, supervisor: await supervisor };
+  const supervisor = await lookAtSupervisor(runFolder, name);
+  const common = { now: clock.now(), name, files, supervisor };
   if (files.kind === 'unusable') return { ...common, ...NOTHING };
-  return { ...common, ...(await lookFurther(files, options, clock)) };
+  const full = supervisor.kind === 'running' && supervisor.full;
+  return { ...common, ...(await lookFurther(files, options, { clock, full })) };
 }
 
 const NOTHING = {
@@ -48,7 +49,11 @@ const NOTHING = {
   inside: undefined,
 };
 
-async function lookFurther(files: Read, options: LookOptions, clock: Clock) {
+async function lookFurther(
+  files: Read,
+  options: LookOptions,
+  { clock, full }: { readonly clock: Clock; readonly full: boolean },
+) {
   const { commands, service } = options;
   const { profile, configuration } = files;
   const needed = [...gatewayAddresses(configuration), ...(configuration.dns?.servers ?? [])];
@@ -67,7 +72,7 @@ async function lookFurther(files: Read, options: LookOptions, clock: Clock) {
   const isThere = device.kind === 'unseen' || link?.up === true;
   // After the handshakes: the gateway sends to their sockets until the interface has sent something.
   const inside = isThere
-    ? await lookInside({ commands, configuration, mtu: link?.mtu ?? configuration.mtu ?? 1280, service })
+    ? await lookInside({ commands, configuration, mtu: link?.mtu ?? configuration.mtu ?? 1280, service, full })
     : undefined;
   return { device, routing: guardedRouting, clock: time, cluster, endpoints, inside };
 }

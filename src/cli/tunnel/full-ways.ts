@@ -128,8 +128,9 @@ export async function removeFullWays(commands: Commands, device: string): Promis
   const guarded = await fullTunnelsHere(commands);
   if (guarded.length > 0 && !guarded.includes(device)) return;
   for (const argv of wayCommands([], await observeWays(commands))) await changed(commands, argv);
-  if (guarded.includes(device))
-    await commands.run(['nft', 'delete', 'table', 'inet', guardTable(device)]).catch(absent);
+  if (!guarded.includes(device)) return;
+  await commands.run(['wg', 'set', device, 'fwmark', '0']).catch(unserved);
+  await commands.run(['nft', 'delete', 'table', 'inet', guardTable(device)]).catch(absent);
 }
 
 async function observeWays(commands: Commands): Promise<readonly Way[]> {
@@ -159,6 +160,10 @@ function families(): readonly Family[] {
 function absent(error: unknown): false {
   if (failedSaying(error, /No such file or directory/)) return false;
   throw error;
+}
+
+function unserved(error: unknown): void {
+  if (!failedSaying(error, NOT_SERVED)) throw error;
 }
 
 function withoutTable(error: unknown): string {

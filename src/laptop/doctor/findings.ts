@@ -149,6 +149,8 @@ export interface InsideFinding {
   readonly dns: readonly { readonly server: IpAddress; readonly answer: DnsReached }[];
   /** What the resolver of this machine says about `kubernetes.default.svc` of the cluster. */
   readonly names: NamesFinding | undefined;
+  /** What it says about a name of the internet, under a full tunnel. */
+  readonly outside?: NamesFinding | undefined;
   /** The `kubernetes` Service at its HTTPS port. */
   readonly kubernetes: { readonly address: IpAddress; readonly reached: Reached } | undefined;
   readonly service: ServiceFinding | undefined;

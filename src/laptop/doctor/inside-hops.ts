@@ -107,6 +107,12 @@ export const names: HopKind = {
     if (files.configuration.dns === undefined) return skipped('the cluster has no names for this device');
     const look = inside?.names;
     if (look === undefined) return NOT_REACHED;
+    const { outside } = inside ?? {};
+    if (look.answer.kind === 'found' && outside?.answer.kind === 'not-found')
+      return broken(
+        `this machine finds names of the cluster, and of the internet none (${outside.name}: ${outside.answer.code}): the cluster's DNS server does not ask on`,
+        'whoever runs the cluster lets it forward other names: kubectl edit configmap -n kube-system coredns',
+      );
     if (look.answer.kind === 'found')
       return ok(`this machine finds ${look.name} at ${look.answer.addresses.join(', ')}`);
     const again = `sallyport down ${name} && sallyport up ${name}`;

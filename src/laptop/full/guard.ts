@@ -2,6 +2,8 @@ import { addressFamily, type Family, type IpAddress } from '../../net/address.ts
 import { FULL_NUMBER, type FullTunnel } from './full-tunnel.ts';
 
 const PREFIX = 'sallyport-full-';
+/** Networks of containers and virtual machines on this machine, as their programs name them: what goes there has not left yet. */
+const HERE = ['docker', 'br-', 'podman', 'cni', 'virbr', 'lxcbr', 'lxdbr', 'incusbr', 'vboxnet', 'vmnet'];
 const PRESENT = 'is_';
 
 /** The nftables table of the inet family that stands guard over a full tunnel. No gateway's table has a hyphen in its name. */
@@ -63,6 +65,7 @@ function body({ device, addresses, outside, questions }: FullTunnel): readonly s
     ...chain('leaving', [
       'oifname "lo" accept',
       'oifname "sp-*" accept comment "this and other tunnels"',
+      ...HERE.map((name) => `oifname "${name}*" accept comment "on this machine"`),
       `meta mark 0x${FULL_NUMBER.toString(16)} accept comment "the tunnel itself"`,
       ...([4, 6] as const).flatMap((n) => {
         const ip = n === 4 ? 'ip' : 'ip6';

@@ -270,6 +270,16 @@ const SITUATIONS: readonly Situation[] = [
     mend: /spec\.advertise\.internet/,
   },
   {
+    what: 'the DNS server of the cluster asks nobody else, under a full tunnel',
+    findings: {
+      ...fullTunnel(),
+      inside: someInside({ outside: { name: 'example.com', answer: { kind: 'not-found', code: 'ENOTFOUND' } } }),
+    },
+    hop: 'names',
+    why: /of the internet none \(example\.com: ENOTFOUND\)/,
+    mend: /forward other names: kubectl edit configmap -n kube-system coredns/,
+  },
+  {
     what: 'the endpoint is routed into the tunnel',
     findings: { endpoints: [anEndpoint({ kind: 'silent' }, { device: 'sp-lab' })], inside: nothingInside },
     hop: 'other routes',

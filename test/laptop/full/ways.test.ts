@@ -128,6 +128,7 @@ describe('the guard of a full tunnel', () => {
 
   test.each([
     ['DNS, TLS, QUIC and LLMNR', 'meta l4proto { tcp, udp } th dport { 53, 853, 5355 } goto refuse'],
+    ['what has not left the machine yet', 'oifname "docker*" accept'],
     ['no race but of root', 'meta skuid 0 ip daddr . udp dport @endpoints4 accept'],
     ['no packet for the device beside the tunnel', 'iifname != "sp-lab" ip6 daddr @own6 fib saddr type != local drop'],
   ])('knows %s', (_what, rule) => {
