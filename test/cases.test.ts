@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { z } from 'zod';
+import { clusterMeshAccessSpecSchema } from '../src/api/clustermeshaccess.ts';
 import { meshAccessSpecSchema } from '../src/api/meshaccess.ts';
 import { meshGatewaySpecSchema } from '../src/api/meshgateway.ts';
 import { meshPeerSpecSchema } from '../src/api/meshpeer.ts';
@@ -163,6 +164,7 @@ describe('every field occurs in some story', () => {
     ['MeshPeer', meshPeerSpecSchema],
     ['MeshGateway', meshGatewaySpecSchema],
     ['MeshAccess', meshAccessSpecSchema],
+    ['ClusterMeshAccess', clusterMeshAccessSpecSchema],
   ])('of %s', (kind, schema) => {
     const leaves = leavesOf(z.toJSONSchema(schema, { io: 'input' }), 'spec');
     expect(leaves.length).toBeGreaterThan(5);

@@ -19,7 +19,7 @@ export const CLUSTER_COMMANDS = {
   revoke: 'kubectl delete meshpeer ada-laptop -n demo',
   uninstall: 'helm uninstall sallyport --namespace sallyport-system',
   definitions:
-    'kubectl delete crd meshpeers.sallyport.dev meshgateways.sallyport.dev meshgatewaynodes.sallyport.dev meshaccesses.sallyport.dev',
+    'kubectl delete crd meshpeers.sallyport.dev meshgateways.sallyport.dev meshgatewaynodes.sallyport.dev meshaccesses.sallyport.dev clustermeshaccesses.sallyport.dev',
 } as const;
 
 export const LAPTOP_COMMANDS = {

@@ -1,8 +1,10 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { ClusterMeshAccess } from '../api/clustermeshaccess.ts';
 import type { Namespace, Service } from '../api/core.ts';
 import type { MeshAccess } from '../api/meshaccess.ts';
 import type { Change, Store } from '../k8s/store.ts';
-import { accessOf, endOf, type Grant } from '../mesh/access/access.ts';
+import { endOf, type Granted, granted, NOTHING_GRANTED } from '../mesh/access/access.ts';
+import type { AnyAccess } from '../mesh/access/resolve.ts';
 import { accessGateway, accessMembers, accessWorld } from '../mesh/access/world.ts';
 import type { PeerTable } from '../mesh/peer-table.ts';
 import type { Topology } from '../mesh/topology.ts';
@@ -10,6 +12,7 @@ import type { Topology } from '../mesh/topology.ts';
 /** What grants are made of, besides peers. */
 export interface AccessStores {
   readonly accesses: Store<MeshAccess>;
+  readonly clusterAccesses: Store<ClusterMeshAccess>;
   readonly services: Store<Service>;
   readonly namespaces: Store<Namespace>;
 }
@@ -31,48 +34,55 @@ export class GrantedAccess {
   /** Whether everything has been seen once. Before, nobody can tell what is not granted. */
   isKnown({ gateway }: Topology): boolean {
     if (gateway.spec.access.default === 'Allow') return true;
-    const { accesses, services, namespaces } = this.#followed();
-    return accesses.synced && services.synced && namespaces.synced;
+    return Object.values(this.#followed()).every((store: Store<unknown>) => store.synced);
   }
 
   /** All that is granted now, by what has been seen. */
-  grants(topology: Topology, table: PeerTable, now: number): readonly Grant[] {
-    if (topology.gateway.spec.access.default === 'Allow') return [];
-    const { accesses, services, namespaces } = this.#followed();
-    const members = [...accessMembers(table)];
+  granted(topology: Topology, table: PeerTable, now: number): Granted {
+    if (topology.gateway.spec.access.default === 'Allow') return NOTHING_GRANTED;
+    const { services, namespaces } = this.#followed();
+    const members = accessMembers(table);
     const world = accessWorld({
       namespaces: namespaces.values(),
       peers: members.map(({ peer }) => peer),
       services: services.values(),
     });
-    return [...accessOf(accessGateway(topology), members, { accesses: accesses.values(), world, now })];
+    return granted(accessGateway(topology), members, { accesses: [...this.#accesses()], world, now });
   }
 
   /** How many grants have ended by themselves: whoever looks anew asks, because no timer notices a clock that was set. */
   ended(now: number): number {
     let count = 0;
-    for (const access of this.#stores?.accesses.values() ?? []) if (endOf(access) <= now) count += 1;
+    for (const access of this.#accesses()) if (endOf(access) <= now) count += 1;
     return count;
   }
 
   /** The next moment after `now` at which a grant ends by itself, in milliseconds since the epoch; infinity for never. */
   nextEnd(now: number): number {
     let next = Number.POSITIVE_INFINITY;
-    for (const access of this.#stores?.accesses.values() ?? []) {
+    for (const access of this.#accesses()) {
       const end = endOf(access);
       if (end > now && end < next) next = end;
     }
     return next;
   }
 
+  *#accesses(): Iterable<AnyAccess> {
+    yield* this.#stores?.accesses.values() ?? [];
+    yield* this.#stores?.clusterAccesses.values() ?? [];
+  }
+
   #followed(): AccessStores {
     if (this.#stores !== undefined) return this.#stores;
     this.#stores = this.#follow();
-    const { accesses, services, namespaces } = this.#stores;
-    accesses.subscribe((change) => this.#take(change, ({ spec, metadata }) => [spec, metadata.deletionTimestamp]));
+    const { accesses, clusterAccesses, services, namespaces } = this.#stores;
+    const read = ({ spec, metadata }: AnyAccess) => [spec, metadata.deletionTimestamp];
+    accesses.subscribe((change) => this.#take(change, read));
+    clusterAccesses.subscribe((change) => this.#take(change, read));
     services.subscribe((change) => this.#take(change, ({ spec, metadata }) => [spec, metadata.labels]));
     namespaces.subscribe((change) => this.#take(change, ({ metadata }) => metadata.labels));
-    for (const store of [accesses, services, namespaces]) void store.whenSynced().then(this.#onChange, () => undefined);
+    for (const store of Object.values(this.#stores) as readonly Store<unknown>[])
+      void store.whenSynced().then(this.#onChange, () => undefined);
     return this.#stores;
   }
 

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
+import { clusterMeshAccessType } from '../api/clustermeshaccess.ts';
 import { meshAccessType } from '../api/meshaccess.ts';
 import { meshGatewayType } from '../api/meshgateway.ts';
 import { meshPeerType } from '../api/meshpeer.ts';
@@ -63,6 +64,7 @@ async function serve(settings: Settings): Promise<void> {
   const peers = startReflector(transport, followedPeer, following).store;
   const followAccess = () => ({
     accesses: startReflector(transport, meshAccessType, following).store,
+    clusterAccesses: startReflector(transport, clusterMeshAccessType, following).store,
     services: startReflector(transport, followedServiceType, following).store,
     namespaces: startReflector(transport, followedNamespaceType, following).store,
   });

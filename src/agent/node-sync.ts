@@ -29,7 +29,7 @@ export interface NodeSyncOptions {
   /** All of them, because a device's configuration names each that lets it in. */
   readonly gateways: Store<MeshGateway>;
   readonly peers: Store<MeshPeer>;
-  readonly access: Pick<GrantedAccess, 'isKnown' | 'grants' | 'ended'>;
+  readonly access: Pick<GrantedAccess, 'isKnown' | 'granted' | 'ended'>;
   readonly host: Host;
   readonly clock: Clock;
   readonly probeKey: PublicKey;
@@ -282,8 +282,8 @@ export class NodeSync {
   }
 
   #plan(topology: Topology, facts: LocalFacts): NodePlan {
-    const grants = this.#options.access.grants(topology, this.table, this.#options.clock.now());
-    return planNode(topology, { facts, peers: this.table.wanted, grants, other: this.#twofold });
+    const granted = this.#options.access.granted(topology, this.table, this.#options.clock.now());
+    return planNode(topology, { facts, peers: this.table.wanted, granted, other: this.#twofold });
   }
 
   /**
@@ -301,7 +301,13 @@ export class NodeSync {
     const changes = operations.flatMap((step) => (step.kind === 'change-elements' ? step.changes : []));
     // Another kind of table is for a look at everything, which whatever made it so has wished for.
     if (changes.length === 0) return [];
-    await this.#carryOut(operations);
+    try {
+      await this.#carryOut(operations);
+    } catch (error) {
+      // Who is revoked goes out whatever else fails.
+      await this.syncRevoked();
+      throw error;
+    }
     this.state = { ...state, ruleset: afterChanges(state.ruleset, changes) };
     this.#carriedOut = fixedPart(plan);
     return operations;

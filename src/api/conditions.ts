@@ -1,5 +1,21 @@
 import * as z from 'zod';
 
+/** A grant is a grant, whoever writes it. */
+const ACCESS_REASONS = {
+  Accepted: ['Accepted', 'InvalidSpec', 'Expired'],
+  Resolved: [
+    'Resolved',
+    'PartlyResolved',
+    'NoMatchingPeers',
+    'NoMatchingServices',
+    'NoSuchPort',
+    'NoClusterIP',
+    'NotAdvertised',
+    'NotAccepted',
+  ],
+  Enforced: ['Enforced', 'AllowedAnyway', 'NoGateway', 'NotAccepted'],
+} as const;
+
 /**
  * The closed vocabulary of conditions: for each kind, its condition types and the reasons each may give. A reason that is not
  * listed does not compile, and the reference documentation is generated from this table.
@@ -65,19 +81,8 @@ export const REASONS = {
     ],
     Ready: ['Ready', 'NotAccepted', 'NotProgrammed', 'NoEndpoint', 'NotProbed', 'ServicesUnreachable', 'CleaningUp'],
   },
-  MeshAccess: {
-    Accepted: ['Accepted', 'InvalidSpec', 'Expired'],
-    Resolved: [
-      'Resolved',
-      'PartlyResolved',
-      'NoMatchingPeers',
-      'NoMatchingServices',
-      'NoSuchPort',
-      'NoClusterIP',
-      'NotAccepted',
-    ],
-    Enforced: ['Enforced', 'AllowedAnyway', 'NoGateway', 'NotAccepted'],
-  },
+  MeshAccess: ACCESS_REASONS,
+  ClusterMeshAccess: ACCESS_REASONS,
   MeshGatewayNode: {
     InterfaceUp: [
       'KernelWireGuard',

@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import type { Family } from '../net/address.ts';
+import { clusterMeshAccessColumns, clusterMeshAccessSchema, clusterMeshAccessType } from './clustermeshaccess.ts';
 import type { PrinterColumn } from './columns.ts';
 import type { CelRule } from './fields.ts';
 import { meshAccessColumns, meshAccessSchema, meshAccessType } from './meshaccess.ts';
@@ -73,6 +74,13 @@ const KINDS: readonly Kind[] = [
     schema: meshAccessSchema,
     shortName: 'spaccess',
     columns: meshAccessColumns,
+    rules: [],
+  },
+  {
+    type: clusterMeshAccessType,
+    schema: clusterMeshAccessSchema,
+    shortName: 'spclusteraccess',
+    columns: clusterMeshAccessColumns,
     rules: [],
   },
   {

@@ -7,6 +7,44 @@ export interface ConditionText<K extends ConditionKind, T extends ConditionType<
   readonly reasons: Readonly<Record<Reason<K, T>, string>>;
 }
 
+const ACCESS_TEXTS: { readonly [T in ConditionType<'MeshAccess'>]: ConditionText<'MeshAccess', T> } = {
+  Accepted: {
+    question: 'Does the grant hold now?',
+    reasons: {
+      Accepted: 'Yes.',
+      InvalidSpec:
+        'The object cannot be read, so nothing is granted; mend the field that the message names, and apply it again.',
+      Expired: 'spec.expiresAt has passed, so nothing is granted; set a later time, or delete the MeshAccess.',
+    },
+  },
+  Resolved: {
+    question: 'Does it let some device reach something?',
+    reasons: {
+      Resolved: 'Yes; status says how many, and names the first of them.',
+      PartlyResolved: 'Yes, but a part of spec matches nothing; the message says which.',
+      NoMatchingPeers:
+        'spec.from matches no MeshPeer that a gateway lets in; compare it with kubectl get meshpeers -A --show-labels.',
+      NoMatchingServices: 'spec.to matches no Service; compare it with kubectl get services --show-labels.',
+      NoSuchPort: 'The matching Services have none of the ports that spec.to names; compare it with their spec.ports.',
+      NoClusterIP:
+        'The matching Services have no cluster IP (they are headless or of type ExternalName), and a grant opens cluster IPs; give the Service one.',
+      NotAdvertised:
+        'No gateway that it is for leads to what spec.to matches; see status.serviceCIDRs and spec.advertise of the MeshGateways.',
+      NotAccepted: 'It does not hold; see Accepted.',
+    },
+  },
+  Enforced: {
+    question: 'Does the grant make a difference?',
+    reasons: {
+      Enforced: 'Yes: some gateway denies by default what is not granted; status.gateways names it.',
+      AllowedAnyway:
+        'No: every gateway that it is for allows every Service by default, granted or not; set spec.access.default of the MeshGateway to Deny to have grants decide.',
+      NoGateway: 'No gateway that it is for exists and is accepted; see kubectl get meshgateways.',
+      NotAccepted: 'It does not hold; see Accepted.',
+    },
+  },
+};
+
 /** The explanation of every condition and reason. The compiler misses none: a new reason needs its sentence here. */
 export const REASON_TEXTS: {
   readonly [K in ConditionKind]: { readonly [T in ConditionType<K>]: ConditionText<K, T> };
@@ -163,43 +201,8 @@ export const REASON_TEXTS: {
       },
     },
   },
-  MeshAccess: {
-    Accepted: {
-      question: 'Does the grant hold now?',
-      reasons: {
-        Accepted: 'Yes.',
-        InvalidSpec:
-          'The object cannot be read, so nothing is granted; mend the field that the message names, and apply it again.',
-        Expired: 'spec.expiresAt has passed, so nothing is granted; set a later time, or delete the MeshAccess.',
-      },
-    },
-    Resolved: {
-      question: 'Does it let some device reach some Service?',
-      reasons: {
-        Resolved: 'Yes; status says how many, and names the first of them.',
-        PartlyResolved: 'Yes, but a part of spec matches nothing; the message says which.',
-        NoMatchingPeers:
-          'spec.from matches no MeshPeer that a gateway lets in; compare it with kubectl get meshpeers -A --show-labels.',
-        NoMatchingServices:
-          'spec.to matches no Service of this namespace; compare it with kubectl get services --show-labels.',
-        NoSuchPort:
-          'The matching Services have none of the ports that spec.to names; compare it with their spec.ports.',
-        NoClusterIP:
-          'The matching Services have no cluster IP (they are headless or of type ExternalName), and a grant opens cluster IPs; give the Service one.',
-        NotAccepted: 'It does not hold; see Accepted.',
-      },
-    },
-    Enforced: {
-      question: 'Does the grant make a difference?',
-      reasons: {
-        Enforced: 'Yes: some gateway denies by default what is not granted; status.gateways names it.',
-        AllowedAnyway:
-          'No: every gateway that it is for allows every Service by default, granted or not; set spec.access.default of the MeshGateway to Deny to have grants decide.',
-        NoGateway: 'No gateway that it is for exists and is accepted; see kubectl get meshgateways.',
-        NotAccepted: 'It does not hold; see Accepted.',
-      },
-    },
-  },
+  MeshAccess: ACCESS_TEXTS,
+  ClusterMeshAccess: ACCESS_TEXTS,
   MeshGatewayNode: {
     InterfaceUp: {
       question: 'Is the WireGuard interface there?',

@@ -64,8 +64,9 @@ function linkChange(operation: Operation & { readonly kind: 'set-link' }): strin
 
 function flows([first, ...others]: readonly Flow[]): string {
   if (first === undefined) return 'none';
-  const { protocol, source, destination, port } = first;
-  return `${source} to ${destination} port ${port}/${protocol}${others.length === 0 ? '' : ` and ${others.length} more`}`;
+  const { source, destination, open } = first;
+  const port = open === undefined ? '' : ` port ${open.port}/${open.protocol}`;
+  return `${source} to ${destination}${port}${others.length === 0 ? '' : ` and ${others.length} more`}`;
 }
 
 function peers(changes: readonly PeerChange[]): string {

@@ -33,8 +33,8 @@ export type Operation =
   | { readonly kind: 'set-peers'; readonly device: string; readonly changes: readonly PeerChange[] }
   /** Ends the connections that came from these prefixes, which nobody may use any more. */
   | { readonly kind: 'forget-flows'; readonly sources: readonly Cidr[] }
-  /** Ends the connections that were let in one by one and are not any more. */
-  | { readonly kind: 'end-flows'; readonly flows: readonly Flow[] }
+  /** Ends the connections that were let in one by one and are not any more; those in `kept` go on. */
+  | { readonly kind: 'end-flows'; readonly flows: readonly Flow[]; readonly kept: readonly Flow[] }
   /** A route that is moved replaces ours to the same destination, so that there is one at every moment. */
   | { readonly kind: 'add-route' | 'move-route' | 'remove-route'; readonly route: Route }
   | { readonly kind: 'delete-link'; readonly device: string }
@@ -109,9 +109,9 @@ export function diffTable(
       { kind: 'replace-table', ruleset, turnedOn: [...new Set([...state.sysctls.turnedOn, ...turnedOn])].sort() },
     ];
   const { changes } = difference;
-  const flows = endedFlows(ruleset, changes);
+  const ended = endedFlows(ruleset, changes);
   const change: Operation = { kind: 'change-elements', table: ruleset.table, changes };
-  return flows.length === 0 ? [change] : [change, { kind: 'end-flows', flows }];
+  return ended.flows.length === 0 ? [change] : [change, { kind: 'end-flows', ...ended }];
 }
 
 /** The steps for the peers with these keys only; the cost grows with `touched`, not with the number of peers. */

@@ -1,6 +1,6 @@
 import type { Flow } from '../dataplane/nftables/ruleset.ts';
-import { addressFamily, type Family, parseAddress } from '../net/address.ts';
-import { type Cidr, cidrBase, cidrFamily, hostCidr } from '../net/cidr.ts';
+import { addressFamily, type Family, type IpAddress, parseAddress } from '../net/address.ts';
+import { type Cidr, cidrBase, cidrFamily, cidrsOverlap, hostCidr } from '../net/cidr.ts';
 import type { Commands } from './exec.ts';
 import { failedSaying } from './exec-error.ts';
 
@@ -26,38 +26,77 @@ export function flowSources(text: string): ReadonlySet<Cidr> {
   return sources;
 }
 
-/** Ends the connections of single devices to single ports, by what they dialled, and no others. */
-export async function endFlows(commands: Commands, flows: readonly Flow[]): Promise<void> {
+/** Ends connections of single devices, by what they dialled, but for those in `kept`, and no others. */
+export async function endFlows(commands: Commands, flows: readonly Flow[], kept: readonly Flow[]): Promise<void> {
   for (const family of [4, 6] as const) {
     const wanted = flows.filter(({ source }) => addressFamily(source) === family);
-    const present = wanted.length < LIST_FROM ? wanted : await withFlows(commands, family, wanted);
-    for (const { protocol, source, destination, port } of present)
-      await forget(commands, family, ['-p', protocol, '-s', source, '-d', destination, '--dport', String(port)]);
+    const isShort = wanted.length < LIST_FROM && kept.length === 0;
+    const present = isShort ? wanted.map(dialledLike) : await dialledAmong(commands, family, wanted, kept);
+    for (const { protocol, source, destination, port } of present) {
+      const words = [
+        ...(protocol === undefined ? [] : ['-p', protocol]),
+        ...['-s', source, '-d', destination],
+        ...(port === undefined ? [] : ['--dport', String(port)]),
+      ];
+      await forget(commands, family, words);
+    }
   }
 }
 
-/** What was dialled in the entries that `conntrack -L` prints, as keys: the first of each word of each line. */
-export function dialledFlows(text: string): ReadonlySet<string> {
-  const dialled = new Set<string>();
-  for (const line of text.split('\n')) {
-    const [, protocol] = /^(\S+)/.exec(line) ?? [];
-    const [, source, destination, port] = / src=(\S+) dst=(\S+) sport=\d+ dport=(\d+)/.exec(line) ?? [];
-    if (port !== undefined) dialled.add(`${protocol} ${plain(source)} ${plain(destination)} ${port}`);
+/** What was dialled in an entry of conntrack. */
+export interface Dialled {
+  /** Undefined for whatever is spoken. */
+  readonly protocol: string | undefined;
+  readonly source: IpAddress;
+  readonly destination: Cidr;
+  readonly port: number | undefined;
+}
+
+/** What was dialled in the entries that `conntrack -L` prints: the first source, destination and port of each line. */
+export function dialledFlows(text: string): readonly Dialled[] {
+  return text.split('\n').flatMap((line): readonly Dialled[] => {
+    const [, protocol] = /^([a-z0-9-]+) /.exec(line) ?? [];
+    const [, source = '', destination = '', port] = / src=(\S+) dst=(\S+)(?: sport=\d+ dport=(\d+))?/.exec(line) ?? [];
+    const from = parseAddress(source);
+    const to = parseAddress(destination);
+    if (!from.ok || !to.ok) return [];
+    const known = protocol === 'unknown' ? undefined : protocol;
+    return [
+      {
+        protocol: known,
+        source: from.value,
+        destination: hostCidr(to.value),
+        port: port === undefined ? undefined : Number(port),
+      },
+    ];
+  });
+}
+
+function dialledLike({ source, destination, open }: Flow): Dialled {
+  return { source, destination, protocol: open?.protocol, port: open?.port };
+}
+
+/** One look at the kernel's table, instead of a walk through it for each of many. */
+async function dialledAmong(
+  commands: Commands,
+  family: Family,
+  flows: readonly Flow[],
+  kept: readonly Flow[],
+): Promise<readonly Dialled[]> {
+  if (flows.length === 0) return [];
+  const [ending, going] = [flows, kept].map((all) => Map.groupBy(all, ({ source }) => source));
+  const found = new Map<string, Dialled>();
+  for (const dialled of dialledFlows(await commands.run(['conntrack', '-L', '-f', `ipv${family}`]))) {
+    const isOf = (flow: Flow) => isWithin(flow, dialled);
+    if (ending?.get(dialled.source)?.some(isOf) === true && going?.get(dialled.source)?.some(isOf) !== true)
+      found.set(JSON.stringify(dialled), dialled);
   }
-  return dialled;
+  return [...found.values()];
 }
 
-async function withFlows(commands: Commands, family: Family, flows: readonly Flow[]): Promise<readonly Flow[]> {
-  const dialled = dialledFlows(await commands.run(['conntrack', '-L', '-f', `ipv${family}`]));
-  return flows.filter(({ protocol, source, destination, port }) =>
-    dialled.has(`${protocol} ${source} ${destination} ${port}`),
-  );
-}
-
-/** The canonical spelling of what conntrack prints. */
-function plain(text = ''): string {
-  const address = parseAddress(text);
-  return address.ok ? address.value : text;
+function isWithin({ destination, open }: Flow, dialled: Dialled): boolean {
+  if (!cidrsOverlap(destination, dialled.destination)) return false;
+  return open === undefined || (open.protocol === dialled.protocol && open.port === dialled.port);
 }
 
 async function withEntries(commands: Commands, family: Family, sources: readonly Cidr[]): Promise<readonly Cidr[]> {

@@ -134,7 +134,7 @@ async function perform(eyes: Eyes, turnedOn: Set<Family>, step: Operation): Prom
     case 'forget-flows':
       return forgetFlows(commands, step.sources);
     case 'end-flows':
-      return endFlows(commands, step.flows);
+      return endFlows(commands, step.flows, step.kept);
     case 'add-route':
       return addRoute(commands, step.route);
     case 'move-route':

@@ -3,9 +3,9 @@ import { type Chain, cidrElement, type NamedSet, type Rule, type Ruleset } from 
 import { addressFamily, type Family, type IpAddress } from '../net/address.ts';
 import { probeAddress } from '../net/allocate.ts';
 import { type Cidr, cidrFamily, normalizeCidrs } from '../net/cidr.ts';
-import type { Grant } from './access/access.ts';
+import type { Granted } from './access/access.ts';
 import type { Layer4 } from './access/resolve.ts';
-import { grantSet, grantSets } from './access/sets.ts';
+import { grantSet, grantSets, rangeSet } from './access/sets.ts';
 import { arrivalChain, arrivalSets } from './arrivals.ts';
 import { CONFIGURATION_PORT } from './client-configuration.ts';
 import { FLOOD, flowLimit, flowLimitSets } from './flow-limit.ts';
@@ -29,7 +29,7 @@ export interface FirewallInput {
   readonly dnsServers: readonly IpAddress[];
   readonly accessDefault: 'Allow' | 'Deny';
   /** What single devices may reach when access is denied by default. */
-  readonly grants: Iterable<Grant>;
+  readonly granted: Granted;
   readonly peerToPeer: 'Allow' | 'Deny';
   /** Of each device; 0 for no limit. */
   readonly newConnectionsPerSecond: number;
@@ -68,7 +68,7 @@ function sets(input: FirewallInput): readonly NamedSet[] {
     ...bothProtocols((l4) => granted(l4, input.dnsServers)).flat(),
     ...(input.keptFromInternet === undefined ? [] : prefixes('kept', input.keptFromInternet)),
     ...(input.accessDefault === 'Deny'
-      ? [...addresses('probe', input.pool.map(probeAddress)), ...grantSets(input.grants)]
+      ? [...addresses('probe', input.pool.map(probeAddress)), ...grantSets(input.granted)]
       : []),
     ...(input.second === undefined ? [] : arrivalSets()),
     ...(input.newConnectionsPerSecond === 0 ? [] : flowLimitSets()),
@@ -206,9 +206,15 @@ function probed(): readonly Rule[] {
 }
 
 function routed({ accessDefault }: FirewallInput): readonly Rule[] {
-  return accessDefault === 'Deny'
-    ? []
-    : bothFamilies(({ ip, n }) => ({ text: `ct original ${ip} daddr @routed${n} accept` }));
+  if (accessDefault === 'Allow')
+    return bothFamilies(({ ip, n }) => ({ text: `ct original ${ip} daddr @routed${n} accept` }));
+  return bothFamilies(({ ip, n }) => {
+    const dialled = `${ip} saddr . ct original ${ip} daddr`;
+    const ports = bothProtocols((l4) => ({
+      text: `meta l4proto ${l4} ${dialled} . ct original proto-dst @${rangeSet(n, l4)} accept`,
+    }));
+    return [{ text: `${dialled} @${rangeSet(n)} accept` }, ...ports];
+  }).flat();
 }
 
 function peerToPeer(input: FirewallInput): Rule {

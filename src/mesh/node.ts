@@ -6,7 +6,7 @@ import { addressFamily } from '../net/address.ts';
 import { probeAddress } from '../net/allocate.ts';
 import { type Cidr, cidrFamily, hostCidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
-import type { Grant } from './access/access.ts';
+import { type Granted, NOTHING_GRANTED } from './access/access.ts';
 import { firewall } from './firewall.ts';
 import { routes } from './routes.ts';
 import type { OtherKey, ServedKey, Topology } from './topology.ts';
@@ -20,7 +20,7 @@ export interface NodeInput {
   /** The peers to let in, and the node's own probe peer. */
   readonly peers: ReadonlyMap<PublicKey, WantedPeer>;
   /** What single devices may reach where the gateway denies by default. */
-  readonly grants?: Iterable<Grant> | undefined;
+  readonly granted?: Granted | undefined;
   /** What of the gateway's other key is known here; without it the node serves one key alone. */
   readonly other?: { readonly moved: Iterable<Cidr> } | undefined;
 }
@@ -33,7 +33,7 @@ export function nodeNames(gateway: string, device = interfaceName(gateway)): Nam
 }
 
 /** Everything that a gateway makes on one node. Nodes with equal facts and peers get equal plans. */
-export function planNode(topology: Topology, { facts, peers, grants = [], other }: NodeInput): NodePlan {
+export function planNode(topology: Topology, { facts, peers, granted = NOTHING_GRANTED, other }: NodeInput): NodePlan {
   const { gateway } = topology;
   const second = other === undefined ? undefined : topology.other;
   const served = [topology, ...(second === undefined ? [] : [second])];
@@ -62,7 +62,7 @@ export function planNode(topology: Topology, { facts, peers, grants = [], other 
       keptFromInternet: topology.keptFromInternet,
       dnsServers: topology.dnsServers,
       accessDefault: gateway.spec.access.default,
-      grants,
+      granted,
       peerToPeer: gateway.spec.access.peerToPeer,
       newConnectionsPerSecond: gateway.spec.access.newConnectionsPerSecond,
       proxyMode: facts.proxyMode,

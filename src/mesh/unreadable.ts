@@ -2,7 +2,7 @@ import { type Condition, type ConditionKind, conditionsFrom, type Verdict, verdi
 import { timestamp } from '../api/timestamp.ts';
 
 /** Kinds that people write, and may therefore write wrongly. */
-export type WrittenKind = Extract<ConditionKind, 'MeshPeer' | 'MeshGateway' | 'MeshAccess'>;
+export type WrittenKind = Extract<ConditionKind, 'MeshPeer' | 'MeshGateway' | 'MeshAccess' | 'ClusterMeshAccess'>;
 
 /** An object that cannot be read as its kind, as far as it can be read. */
 export interface Unreadable {
@@ -16,12 +16,12 @@ export interface Unreadable {
 export function judgeUnreadable({ kind, generation, problem }: Unreadable, now: number): readonly Condition[] {
   const time = timestamp(now);
   if (kind === 'MeshPeer') return conditionsFrom(ofPeer(problem), [], generation, time);
-  if (kind === 'MeshAccess') return conditionsFrom(ofAccess(problem), [], generation, time);
+  if (kind !== 'MeshGateway') return conditionsFrom(ofAccess(kind, problem), [], generation, time);
   return conditionsFrom(ofGateway(problem), [], generation, time);
 }
 
-function ofAccess(problem: string): readonly Verdict<'MeshAccess'>[] {
-  const message = `This MeshAccess cannot be read, so nothing is granted; mend it and apply it again: ${problem}.`;
+function ofAccess(kind: string, problem: string): readonly Verdict<'MeshAccess'>[] {
+  const message = `This ${kind} cannot be read, so nothing is granted; mend it and apply it again: ${problem}.`;
   return [
     verdict('MeshAccess', 'Accepted', 'False', 'InvalidSpec', message),
     verdict('MeshAccess', 'Resolved', 'False', 'NotAccepted', 'Nothing is granted; see Accepted.'),

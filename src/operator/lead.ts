@@ -1,3 +1,4 @@
+import { clusterMeshAccessType } from '../api/clustermeshaccess.ts';
 import { meshAccessType } from '../api/meshaccess.ts';
 import { meshGatewayType } from '../api/meshgateway.ts';
 import { meshPeerType } from '../api/meshpeer.ts';
@@ -60,6 +61,7 @@ async function decide(leadership: Leadership, leading: AbortSignal): Promise<voi
   teller.follow(meshPeerType, stores.peers);
   teller.follow(meshGatewayType, stores.gateways);
   teller.follow(meshAccessType, stores.accesses);
+  teller.follow(clusterMeshAccessType, stores.clusterAccesses);
   const state = new MeshState(
     stores,
     { pool: config.pool, namespace, peersPerOwner: config.quotas.peersPerOwner },
@@ -92,7 +94,13 @@ async function decide(leadership: Leadership, leading: AbortSignal): Promise<voi
     clock,
     onRun: (run) => tell(log, 'preshared keys of MeshGateway', run),
   });
-  const accessContext = { ...leadership, accesses: stores.accesses, world: state.access, state };
+  const accessContext = {
+    ...leadership,
+    accesses: stores.accesses,
+    clusterAccesses: stores.clusterAccesses,
+    world: state.access,
+    state,
+  };
   const accesses = createController({
     reconcile: (key) => reconcileAccess(key, accessContext),
     clock,

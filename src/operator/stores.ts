@@ -1,3 +1,4 @@
+import { type ClusterMeshAccess, clusterMeshAccessType } from '../api/clustermeshaccess.ts';
 import {
   type DaemonSet,
   daemonSetType,
@@ -33,6 +34,7 @@ export interface Stores {
   readonly gateways: Store<MeshGateway>;
   readonly peers: Store<MeshPeer>;
   readonly accesses: Store<MeshAccess>;
+  readonly clusterAccesses: Store<ClusterMeshAccess>;
   readonly reports: Store<MeshGatewayNode>;
   readonly leases: Store<Lease>;
   readonly nodes: Store<Node>;
@@ -82,6 +84,7 @@ export async function startStores(
     gateways: follow(meshGatewayType),
     peers: follow(meshPeerType),
     accesses: follow(meshAccessType),
+    clusterAccesses: follow(clusterMeshAccessType),
     reports: follow(meshGatewayNodeType, { namespace }),
     leases: follow(leaseType, own),
     nodes: follow(nodeType),

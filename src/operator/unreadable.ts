@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { clusterMeshAccessType } from '../api/clustermeshaccess.ts';
 import { meshAccessType } from '../api/meshaccess.ts';
 import { meshGatewayType } from '../api/meshgateway.ts';
 import { meshPeerType } from '../api/meshpeer.ts';
@@ -75,12 +76,13 @@ export class UnreadableTeller {
   }
 }
 
-const WRITTEN: readonly WrittenKind[] = ['MeshPeer', 'MeshGateway', 'MeshAccess'];
+const WRITTEN: readonly WrittenKind[] = ['MeshPeer', 'MeshGateway', 'MeshAccess', 'ClusterMeshAccess'];
 
 const headSchema = z.object({ apiVersion: z.string(), kind: z.string(), metadata: objectMetaSchema });
 
 const readableAs: Readonly<Record<WrittenKind, ResourceType<KubernetesObject>>> = {
   MeshPeer: { ...meshPeerType, parse: (raw) => headSchema.parse(raw) },
+  ClusterMeshAccess: { ...clusterMeshAccessType, parse: (raw) => headSchema.parse(raw) },
   MeshAccess: { ...meshAccessType, parse: (raw) => headSchema.parse(raw) },
   MeshGateway: { ...meshGatewayType, parse: (raw) => headSchema.parse(raw) },
 };

@@ -109,12 +109,13 @@ function connectAccess(stores: Stores, { access }: MeshState, accesses: Wakeable
   };
   const countLater = lagging(clock, accesses, COUNT_LAG_MS);
   follow(stores.accesses, ({ key }) => accesses.add(key));
+  follow(stores.clusterAccesses, ({ key }) => accesses.add(key));
   follow(stores.clusterServices, ({ key, before, after }) => {
     const { namespace = '' } = splitKey(key);
     if (!sameFor({ key, before, after }, forGrants)) addAll(access.grantsOf(namespace));
   });
   follow(stores.namespaces, (change) => {
-    if (!sameFor(change, labelsOf)) addAll(access.grantsFor(change.key));
+    if (!sameFor(change, labelsOf)) addAll(access.grantsAbout(change.key));
   });
   follow(stores.gateways, (change) => {
     if (!sameFor(change, gatewayForGrants)) addAll(access.all());

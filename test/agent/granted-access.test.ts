@@ -6,6 +6,7 @@ import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { meshPeerType } from '../../src/api/meshpeer.ts';
 import type { ObjectKey } from '../../src/api/resource.ts';
 import { timestamp } from '../../src/api/timestamp.ts';
+import { aKey } from '../support/builders.ts';
 import { SmallMesh, type SmallNode } from '../support/small-mesh.ts';
 
 let mesh: SmallMesh;
@@ -22,7 +23,7 @@ const open = () =>
     .map((element) => element.split(' . ').slice(1).join(' '))
     .sort();
 const changes = () => node.host.applied.filter(({ kind }) => kind === 'change-elements');
-const ended = () => node.host.ended.map(({ destination, port }) => `${destination} ${port}`);
+const ended = () => node.host.ended.map(({ destination, open: port }) => `${destination} ${port?.port}`);
 
 async function untilOpen(...wanted: readonly string[]): Promise<void> {
   await expect.poll(open, { interval: 5, timeout: 8_000 }).toEqual(wanted);
@@ -119,6 +120,19 @@ describe('a grant', () => {
   });
 });
 
+describe('where the kernel does not take a change of grants', () => {
+  test('a device that is revoked is out all the same', async () => {
+    await mesh.addAccess('grant', { from: [{}], to: [{}] });
+    await untilOpen('10.96.0.20 80');
+    node.host.failures.set('change-elements', new Error('no'));
+    await mesh.client.patch(meshPeerType, ADA, { spec: { suspended: true } });
+    await expect.poll(() => node.host.state.device?.peers.has(aKey('ada')), { timeout: 800 }).toBe(false);
+    expect(open()).toEqual(['10.96.0.20 80']);
+    node.host.failures.delete('change-elements');
+    await untilOpen();
+  });
+});
+
 describe('with the operator down', () => {
   beforeEach(async () => {
     await mesh.addAccess('grant', { from: [{}], to: [{ names: ['web'] }] });
@@ -129,7 +143,7 @@ describe('with the operator down', () => {
   test('a deleted grant ends, with the connections that it let in', async () => {
     await mesh.client.delete(meshAccessType, GRANT);
     await untilOpen();
-    await expect.poll(ended).toEqual(['10.96.0.20 80']);
+    await expect.poll(ended).toEqual(['10.96.0.20/32 80']);
   });
 
   test('a grant ends at its time although nobody writes anything then', async () => {
@@ -137,7 +151,7 @@ describe('with the operator down', () => {
     await mesh.client.patch(meshAccessType, GRANT, { spec: { expiresAt } });
     await untilOpen();
     expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(expiresAt));
-    await expect.poll(ended).toEqual(['10.96.0.20 80']);
+    await expect.poll(ended).toEqual(['10.96.0.20/32 80']);
   });
 
   test('a new grant holds too, because it asks nobody', async () => {
@@ -161,6 +175,6 @@ describe('an agent that begins', () => {
     await mesh.client.patch(serviceType, WEB, { spec: { clusterIPs: ['10.96.0.22'] } });
     await untilOpen('10.96.0.22 80');
     expect(changes()).toHaveLength(1);
-    expect(ended()).toEqual(['10.96.0.20 80']);
+    expect(ended()).toEqual(['10.96.0.20/32 80']);
   });
 });

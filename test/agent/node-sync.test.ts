@@ -4,6 +4,7 @@ import type { MeshGateway } from '../../src/api/meshgateway.ts';
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import { keyOf } from '../../src/api/resource.ts';
 import { Cache } from '../../src/k8s/store.ts';
+import { NOTHING_GRANTED } from '../../src/mesh/access/access.ts';
 import { aKey, aMember, aServedGateway, NOW } from '../support/builders.ts';
 import { FakeHost } from '../support/fake-host.ts';
 
@@ -24,7 +25,7 @@ describe('a clock that is set forward, which no timer notices', () => {
     gateways.put(aServedGateway());
     peers.put(peer);
     sync = new NodeSync({
-      access: { isKnown: () => true, grants: () => [], ended: () => 0 },
+      access: { isKnown: () => true, granted: () => NOTHING_GRANTED, ended: () => 0 },
       gateway: 'default',
       gateways,
       peers,

@@ -5,6 +5,7 @@ import type { MeshGateway } from '../../src/api/meshgateway.ts';
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import { keyOf } from '../../src/api/resource.ts';
 import { Cache } from '../../src/k8s/store.ts';
+import { NOTHING_GRANTED } from '../../src/mesh/access/access.ts';
 import type { PublicKey } from '../../src/net/key.ts';
 import { aKey, aMember, aServedGateway, NOW } from '../support/builders.ts';
 import { FakeHost } from '../support/fake-host.ts';
@@ -27,7 +28,7 @@ describe('a device that changes its key', () => {
     gateways.put(aServedGateway());
     const clock = { now: () => NOW, monotonic: () => 0, timer: () => () => undefined };
     const peers = new Cache<MeshPeer>(() => undefined);
-    const access = { isKnown: () => true, grants: () => [], ended: () => 0 };
+    const access = { isKnown: () => true, granted: () => NOTHING_GRANTED, ended: () => 0 };
     const rest = { access, clock, probeKey: aKey('probe'), onOperation: () => undefined };
     return [on, new NodeSync({ gateway: 'default', gateways, peers, host: on, ...rest })];
   }

@@ -3,6 +3,7 @@ import type { MeshGateway } from '../../src/api/meshgateway.ts';
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import { keyOf } from '../../src/api/resource.ts';
 import { Cache } from '../../src/k8s/store.ts';
+import { NOTHING_GRANTED } from '../../src/mesh/access/access.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { TestNode } from '../netns/mesh.ts';
 import { aKey, aMember, aServedGateway } from '../support/builders.ts';
@@ -82,7 +83,7 @@ async function syncedNode(node: TestNode) {
   const peers = new Cache<MeshPeer>(() => undefined);
   gateways.put(aServedGateway({ status: { publicKey: node.keys.publicKey } }));
   const sync = new NodeSync({
-    access: { isKnown: () => true, grants: () => [], ended: () => 0 },
+    access: { isKnown: () => true, granted: () => NOTHING_GRANTED, ended: () => 0 },
     gateway: 'default',
     gateways,
     peers,

@@ -14,7 +14,8 @@ describe(INSTALL_MANIFEST, () => {
       kind: 'Namespace',
       metadata: { name: 'sallyport-system', labels: { 'pod-security.kubernetes.io/enforce': 'privileged' } },
     });
-    expect(objects.slice(1, 5).map(({ kind, metadata }) => [kind, metadata.name])).toEqual([
+    expect(objects.slice(1, 6).map(({ kind, metadata }) => [kind, metadata.name])).toEqual([
+      ['CustomResourceDefinition', 'clustermeshaccesses.sallyport.dev'],
       ['CustomResourceDefinition', 'meshaccesses.sallyport.dev'],
       ['CustomResourceDefinition', 'meshgatewaynodes.sallyport.dev'],
       ['CustomResourceDefinition', 'meshgateways.sallyport.dev'],

@@ -39,6 +39,7 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
   test('are these in the whole cluster', () => {
     expect(lines(rolesOf('ClusterRole')).sort()).toEqual([
       'sallyport-agent: create patch events.events.k8s.io',
+      'sallyport-agent: get list watch clustermeshaccesses.sallyport.dev',
       'sallyport-agent: get list watch meshaccesses.sallyport.dev',
       'sallyport-agent: get list watch meshgateways.sallyport.dev',
       'sallyport-agent: get list watch meshpeers.sallyport.dev',
@@ -49,9 +50,10 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       'sallyport-cleanup: get list watch delete patch meshgateways.sallyport.dev',
       'sallyport-cleanup: list events.events.k8s.io',
       'sallyport-cleanup: list meshgatewaynodes.sallyport.dev',
-      'sallyport-operator: create get patch customresourcedefinitions.apiextensions.k8s.io meshaccesses.sallyport.dev meshgatewaynodes.sallyport.dev meshgateways.sallyport.dev meshpeers.sallyport.dev',
+      'sallyport-operator: create get patch customresourcedefinitions.apiextensions.k8s.io clustermeshaccesses.sallyport.dev meshaccesses.sallyport.dev meshgatewaynodes.sallyport.dev meshgateways.sallyport.dev meshpeers.sallyport.dev',
       'sallyport-operator: create patch events.events.k8s.io',
       'sallyport-operator: delete act-for-owner meshpeers.sallyport.dev',
+      'sallyport-operator: get list watch clustermeshaccesses.sallyport.dev',
       'sallyport-operator: get list watch meshaccesses.sallyport.dev',
       'sallyport-operator: get list watch meshgateways.sallyport.dev',
       'sallyport-operator: get list watch meshpeers.sallyport.dev',
@@ -60,6 +62,7 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       'sallyport-operator: get list watch servicecidrs.networking.k8s.io',
       'sallyport-operator: list watch services',
       'sallyport-operator: patch meshgateways.sallyport.dev',
+      'sallyport-operator: patch update clustermeshaccesses/status.sallyport.dev',
       'sallyport-operator: patch update meshaccesses/status.sallyport.dev',
       'sallyport-operator: patch update meshgateways/status.sallyport.dev',
       'sallyport-operator: patch update meshpeers/status.sallyport.dev',

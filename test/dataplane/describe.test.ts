@@ -21,10 +21,9 @@ const change = {
 
 const ENDS = 'end connections that are no longer granted:';
 const flow: Flow = {
-  protocol: 'tcp',
   source: '10.213.0.1' as IpAddress,
-  destination: '10.96.0.20' as IpAddress,
-  port: 80,
+  destination: '10.96.0.20/32' as Cidr,
+  open: { protocol: 'tcp', port: 80 },
 };
 const LINES: readonly (readonly [Operation, string])[] = [
   [{ kind: 'replace-table', ruleset: aNodePlan().ruleset, turnedOn: [] }, 'write nftables table sallyport_default'],
@@ -49,8 +48,8 @@ const LINES: readonly (readonly [Operation, string])[] = [
   ],
   [{ kind: 'forget-flows', sources: [address] }, 'forget connections from 10.213.0.1/32'],
   [{ kind: 'forget-flows', sources: [address, address] }, 'forget connections from 2 prefixes'],
-  [{ kind: 'end-flows', flows: [flow] }, `${ENDS} 10.213.0.1 to 10.96.0.20 port 80/tcp`],
-  [{ kind: 'end-flows', flows: [flow, flow] }, `${ENDS} 10.213.0.1 to 10.96.0.20 port 80/tcp and 1 more`],
+  [{ kind: 'end-flows', flows: [flow], kept: [] }, `${ENDS} 10.213.0.1 to 10.96.0.20/32 port 80/tcp`],
+  [{ kind: 'end-flows', flows: [flow, flow], kept: [] }, `${ENDS} 10.213.0.1 to 10.96.0.20/32 port 80/tcp and 1 more`],
   [{ kind: 'add-route', route }, 'add route 10.213.0.0/16 dev wg-default'],
   [{ kind: 'remove-route', route }, 'remove route 10.213.0.0/16 dev wg-default'],
   [{ kind: 'delete-link', device }, 'delete interface wg-default'],

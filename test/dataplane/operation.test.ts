@@ -4,7 +4,7 @@ import { cleanup, diff, diffPeers, type Operation } from '../../src/dataplane/op
 import type { ObservedDevice } from '../../src/dataplane/wireguard/device.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import { afterOperation, BARE_NODE } from '../support/fake-host.ts';
-import { aGrant } from '../support/grants.ts';
+import { allGranted } from '../support/grants.ts';
 import { aNodePlan, aPublicKey, PLAN_NAMES } from '../support/node-plans.ts';
 
 const ALICE = aPublicKey(1);
@@ -154,7 +154,8 @@ describe('when somebody else was at work', () => {
 });
 
 describe('the steps for what single devices may reach', () => {
-  const denying = (...grants: readonly string[]) => aNodePlan({ accessDefault: 'Deny', grants: grants.map(aGrant) });
+  const denying = (...grants: readonly string[]) =>
+    aNodePlan({ accessDefault: 'Deny', granted: allGranted(...grants) });
   const one = '10.213.0.16 tcp 10.96.0.20 80';
   const other = '10.213.0.16 udp 10.96.0.20 80';
   const from = at(denying(one, other));
@@ -168,7 +169,8 @@ describe('the steps for what single devices may reach', () => {
       },
       {
         kind: 'end-flows',
-        flows: [{ protocol: 'tcp', source: '10.213.0.16', destination: '10.96.0.20', port: 80 }],
+        flows: [{ source: '10.213.0.16', destination: '10.96.0.20/32', open: { protocol: 'tcp', port: 80 } }],
+        kept: [],
       },
     ]);
   });

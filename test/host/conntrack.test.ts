@@ -43,44 +43,57 @@ describe('connections of a peer that is gone', () => {
 });
 
 describe('connections that are no longer granted', () => {
-  const flow = (host: number, port = 80): Flow => ({
-    protocol: 'tcp',
-    source: `10.213.0.${host}` as IpAddress,
-    destination: '10.96.0.20' as IpAddress,
-    port,
+  const flow = (source: string, destination = '10.96.0.20/32', port = 80): Flow => ({
+    source: source as IpAddress,
+    destination: destination as Cidr,
+    open: port === 0 ? undefined : { protocol: 'tcp', port },
   });
 
   test('are ended by what was dialled, a command each', async () => {
     const commands = new ScriptedCommands(() => '');
-    const six = { source: 'fd5a:213::16' as IpAddress, destination: 'fd5a:96::20' as IpAddress };
-    await endFlows(commands, [flow(3), { protocol: 'udp', ...six, port: 53 }]);
+    await endFlows(commands, [flow('10.213.0.3'), flow('fd5a:213::16', 'fd5a:50::/64', 0)], []);
     expect(commands.asked).toEqual([
-      'conntrack -D -f ipv4 -p tcp -s 10.213.0.3 -d 10.96.0.20 --dport 80',
-      'conntrack -D -f ipv6 -p udp -s fd5a:213::16 -d fd5a:96::20 --dport 53',
+      'conntrack -D -f ipv4 -p tcp -s 10.213.0.3 -d 10.96.0.20/32 --dport 80',
+      'conntrack -D -f ipv6 -s fd5a:213::16 -d fd5a:50::/64',
     ]);
   });
 
   test('may be none', async () => {
-    await endFlows(new ScriptedCommands(() => NOTHING), [flow(3)]);
+    await endFlows(new ScriptedCommands(() => NOTHING), [flow('10.213.0.3')], []);
   });
 
   test('of many cost one look, and a command for those that are there', async () => {
     const commands = new ScriptedCommands((line) => (line.includes('-L') ? LISTED : ''));
-    const many = Array.from({ length: 100 }, (_, index) => [flow(index), flow(index, 443)]).flat();
-    await endFlows(commands, many);
+    const many = Array.from({ length: 100 }, (_, index) => flow(`10.213.0.${index}`));
+    await endFlows(commands, [...many, flow('10.213.0.3', '10.96.0.20/32', 443)], []);
     expect(commands.asked).toEqual([
       'conntrack -L -f ipv4',
-      'conntrack -D -f ipv4 -p tcp -s 10.213.0.3 -d 10.96.0.20 --dport 80',
+      'conntrack -D -f ipv4 -p tcp -s 10.213.0.3 -d 10.96.0.20/32 --dport 80',
     ]);
   });
 
-  test('are listed in whatever spelling', () => {
+  test('leave those alone that go on, of a range that ends', async () => {
+    const commands = new ScriptedCommands((line) =>
+      line.includes('-L') ? `${LISTED}${LISTED.replaceAll('=80 ', '=443 ')}` : '',
+    );
+    await endFlows(commands, [flow('10.213.0.3', '10.96.0.0/16', 0)], [flow('10.213.0.3', '10.96.0.0/24', 443)]);
+    expect(commands.asked).toEqual([
+      'conntrack -L -f ipv4',
+      'conntrack -D -f ipv4 -p tcp -s 10.213.0.3 -d 10.96.0.20/32 --dport 80',
+    ]);
+  });
+
+  test('are listed in whatever spelling, with ports or without', () => {
     const six =
       'tcp 6 1 src=fd5a:213:0:0:0:0:0:16 dst=fd5a:96:0:0:0:0:0:20 sport=1 dport=80 src=fd5a:1::2 dst=fd5a:1::1';
-    expect([...dialledFlows(`${LISTED}nonsense\n${six}\n`)]).toEqual([
-      'tcp 10.213.0.3 10.96.0.20 80',
-      'udp 10.213.0.250 10.96.0.10 53',
-      'tcp fd5a:213::16 fd5a:96::20 80',
+    const echo =
+      'icmp 1 29 src=10.213.0.3 dst=10.50.0.1 type=8 code=0 id=7 src=10.50.0.1 dst=10.1.0.1 type=0 code=0 id=7';
+    const listed = dialledFlows(`${LISTED}nonsense\n${six}\n${echo}\n`);
+    expect(listed.map((one) => `${one.protocol} ${one.source} ${one.destination} ${one.port}`)).toEqual([
+      'tcp 10.213.0.3 10.96.0.20/32 80',
+      'udp 10.213.0.250 10.96.0.10/32 53',
+      'tcp fd5a:213::16 fd5a:96::20/128 80',
+      'icmp 10.213.0.3 10.50.0.1/32 undefined',
     ]);
   });
 });

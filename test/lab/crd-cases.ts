@@ -1,3 +1,4 @@
+import { clusterMeshAccessType } from '../../src/api/clustermeshaccess.ts';
 import { meshAccessType } from '../../src/api/meshaccess.ts';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
@@ -31,6 +32,13 @@ export function gateway(spec?: object, name = 'default'): Subject {
 export function access(spec: object = {}): Subject {
   const object = { metadata: { name: 'grant', namespace: 'default' }, spec: { from: [{}], to: [{}], ...spec } };
   return { type: meshAccessType, object: { apiVersion: API_VERSION, kind: 'MeshAccess', ...object } };
+}
+
+/** A ClusterMeshAccess of everybody to everything, but for what the spec adds. */
+export function clusterAccess(spec: object = {}): Subject {
+  const namespaces = { selector: {} };
+  const object = { metadata: { name: 'grant' }, spec: { from: [{ namespaces }], to: [{ namespaces }], ...spec } };
+  return { type: clusterMeshAccessType, object: { apiVersion: API_VERSION, kind: 'ClusterMeshAccess', ...object } };
 }
 
 /** A MeshGatewayNode. */
@@ -130,6 +138,25 @@ export const REFUSED: readonly Refusal[] = [
   ['an MTU below what IPv6 needs', gateway({ mtu: 1200 }), 'spec.mtu', '1280'],
   ['a domain of two lines', gateway({ dns: { domain: 'a\nPostUp = b' } }), 'spec.dns.domain must be a DNS name'],
   ['an unknown field', gateway({ listenport: 1 }), 'unknown field "spec.listenport"'],
+  ['a grant of the cluster to nobody', clusterAccess({ from: [{}] }), 'spec.from[0].namespaces: Required'],
+  [
+    'a grant of the cluster of nothing',
+    clusterAccess({ to: [{}] }),
+    'spec.to[0]',
+    'needs namespaces (of Services) or cidrs',
+  ],
+  [
+    'Services and ranges at once',
+    clusterAccess({ to: [{ namespaces: { selector: {} }, cidrs: ['10.0.0.0/8'] }] }),
+    'one of the two',
+  ],
+  ['names of ranges', clusterAccess({ to: [{ cidrs: ['10.0.0.0/8'], names: ['a'] }] }), 'leave them out beside cidrs'],
+  [
+    'a named port of a range',
+    clusterAccess({ to: [{ cidrs: ['10.0.0.0/8'], ports: [{ name: 'http' }] }] }),
+    'such as {number: 5432}',
+  ],
+  ['host bits of a range', clusterAccess({ to: [{ cidrs: ['10.0.0.1/8'] }] }), 'spec.to[0].cidrs[0]', 'first address'],
   ['a grant to nobody', access({ from: [] }), 'spec.from', 'at least 1'],
   ['a grant of nothing', access({ to: undefined }), 'spec.to: Required'],
   [
@@ -211,6 +238,20 @@ export const ACCEPTED: readonly (readonly [name: string, subject: Subject])[] = 
       mtu: 1380,
       dns: { enabled: false, servers: ['10.96.0.10', 'fd00:1::a'], domain: 'corp.example.com' },
       dataplane: 'Userspace',
+    }),
+  ],
+  ['a grant of the cluster of everything to everybody', clusterAccess()],
+  [
+    'a grant of the cluster with everything',
+    clusterAccess({
+      from: [{ namespaces: { names: ['team-a'] }, names: ['a'], selector: {}, owners: ['b'] }],
+      to: [
+        { namespaces: { names: ['shop'] }, names: ['api'], ports: [{ name: 'http' }] },
+        { cidrs: ['10.50.0.0/16', 'fd00::/8'], ports: [{ number: 5432 }] },
+        { cidrs: ['10.51.0.0/16'] },
+      ],
+      expiresAt: '2030-01-31T18:00:00Z',
+      gateways: ['default'],
     }),
   ],
   ['a grant of everything to everybody', access()],

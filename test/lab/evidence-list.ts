@@ -40,6 +40,7 @@ const KINDS = [
   'meshpeers.sallyport.dev',
   'meshgatewaynodes.sallyport.dev',
   'meshaccesses.sallyport.dev',
+  'clustermeshaccesses.sallyport.dev',
   'nodes',
   'pods',
   'daemonsets',
@@ -54,7 +55,13 @@ const KINDS = [
 export const OBJECTS: readonly Look[] = [
   {
     file: 'overview.txt',
-    argv: ['get', 'nodes,pods,meshgateways,meshpeers,meshgatewaynodes,meshaccesses', '-A', '-o', 'wide'],
+    argv: [
+      'get',
+      'nodes,pods,meshgateways,meshpeers,meshgatewaynodes,meshaccesses,clustermeshaccesses',
+      '-A',
+      '-o',
+      'wide',
+    ],
   },
   ...KINDS.map((kind) => ({ file: `${kind.split('.')[0]}.yaml`, argv: ['get', kind, '-A', '-o', 'yaml'] })),
 ];

@@ -258,48 +258,6 @@ test('a second profile that leads to the same ranges is refused while the first 
   await zoe.must('leave two');
 });
 
-test('somebody who is not root is asked by sudo once a command, for what needs it, and their files stay theirs', async () => {
-  const kim = await aLaptop('kim');
-  const { laptop } = kim;
-  must(
-    await laptop.exec([
-      'sh',
-      '-c',
-      'echo kim:x:4711:4711::/var/home:/bin/sh >> /etc/passwd; chown -R 4711:4711 /var/home',
-    ]),
-  );
-  await laptop.writeFile(
-    '/etc/sudoers',
-    'Defaults logfile=/var/sudo.log, !syslog\nkim ALL=(ALL) NOPASSWD: ALL\n',
-    0o440,
-  );
-  await laptop.writeFile(
-    '/etc/pam.d/sudo',
-    'auth sufficient pam_permit.so\naccount sufficient pam_permit.so\nsession optional pam_permit.so\n',
-  );
-  // The program may lie where only root looks.
-  const reads = ['--inh-caps=+dac_read_search', '--ambient-caps=+dac_read_search'];
-  const asKim = ['setpriv', '--reuid=4711', '--regid=4711', '--clear-groups', ...reads, '--'];
-  const sallyport = (line: string) => kim.sallyport(line, {}, asKim);
-  const asked = async () => (await laptop.exec(['grep', '-c', 'COMMAND=', '/var/sudo.log'])).stdout.trim();
-
-  const joined = await sallyport('join');
-  must(joined);
-  expect(joined.stderr).toContain('Bringing the interface up needs root; asking sudo to run: sallyport up lab');
-  expect(await asked()).toBe('1');
-  expect(await curl(laptop, SERVICE)).toMatchObject({ status: 200 });
-  expect(must(await sallyport('status'))).toMatch(/lab +up/);
-  must(await sallyport('down'));
-  must(await sallyport('up'));
-  expect(await asked()).toBe('3');
-  must(await sallyport('rotate'));
-  expect(await curl(laptop, SERVICE)).toMatchObject({ status: 200 });
-  const owners = must(await laptop.exec(['find', '/var/home/.config', '-printf', '%u %m %P\n']));
-  expect(owners).toContain('kim 600 sallyport/profiles/lab/private.key');
-  expect(owners.split('\n').filter((line) => line !== '' && !line.startsWith('kim '))).toEqual([]);
-  must(await sallyport('leave'));
-});
-
 test('two clusters at once answer by their own names, and each goes without the other', async () => {
   const values = ['pool.cidrs={10.214.0.0/16}', 'gateway.spec.dns.domain=cluster-2.local'];
   const office = await startMesh('join-2', 'userspace', { site: 2, values });

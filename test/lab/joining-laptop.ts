@@ -49,10 +49,10 @@ export class JoiningLaptop {
     this.#program = program;
   }
 
-  /** Runs `sallyport` with these words in the person's home; `by` is a command that runs it as somebody else than root. */
-  sallyport(line: string, env: Readonly<Record<string, string>> = {}, by: readonly string[] = []): Promise<ExecResult> {
+  /** Runs `sallyport` with these words in the person's home. */
+  sallyport(line: string, env: Readonly<Record<string, string>> = {}): Promise<ExecResult> {
     const words = line.split(' ').filter((word) => word !== '');
-    const argv = [...by, process.execPath, this.#program.file, ...words];
+    const argv = [process.execPath, this.#program.file, ...words];
     return this.laptop.exec(argv, { env: { HOME, ...env } });
   }
 

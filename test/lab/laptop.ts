@@ -2,9 +2,9 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Site } from './addresses.ts';
 import type { Tools } from './binaries.ts';
-import { packageFolders } from './debian-package.ts';
 import type { ExecOptions, ExecResult } from './exec.ts';
 import { plugIn } from './network.ts';
+import { resolvconfFolders } from './openresolv.ts';
 import { execInside, insidePath, killNamespace, openMember, type Sandbox } from './sandbox.ts';
 
 /** Something that a laptop asked of the network, and how it ended; without a code it has not ended yet. */
@@ -72,9 +72,7 @@ export async function startLaptop(
   tools: Tools,
   { name, index, site }: { readonly name: string; readonly index: number; readonly site: Site },
 ): Promise<Laptop> {
-  // What wg-quick's DNS lines need, and whoever is not root.
-  const overUsr = [...(await packageFolders('openresolv', 'resolvconf')), ...(await packageFolders('sudo', 'sudo'))];
-  const sandbox = await openMember({ parent: lab, name, overUsr });
+  const sandbox = await openMember({ parent: lab, name, overUsr: await resolvconfFolders() });
   const address = site.laptopAddress(index);
   await plugIn({ lab, member: sandbox, port: `laptop${index}`, address, gateway: site.controlPlane });
   return new Laptop(name, address, sandbox, tools);

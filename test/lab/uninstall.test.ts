@@ -66,7 +66,7 @@ test('a new installation gives the devices that stayed their addresses back', as
 });
 
 test('an uninstallation after somebody deleted the definitions', async () => {
-  const kinds = ['meshpeers', 'meshgateways', 'meshgatewaynodes', 'meshaccesses'].map(
+  const kinds = ['meshpeers', 'meshgateways', 'meshgatewaynodes', 'meshaccesses', 'clustermeshaccesses'].map(
     (plural) => `${plural}.sallyport.dev`,
   );
   await cluster.kubectl(['delete', 'crd', ...kinds, '--timeout=60s']);

@@ -2,12 +2,13 @@ import { describe, expect, test } from 'vitest';
 import { parseTable } from '../../src/dataplane/nftables/parse.ts';
 import { renderReplacement, structureDigest } from '../../src/dataplane/nftables/render.ts';
 import type { Ruleset } from '../../src/dataplane/nftables/ruleset.ts';
+import { NOTHING_GRANTED } from '../../src/mesh/access/access.ts';
 import { type FirewallInput, firewall } from '../../src/mesh/firewall.ts';
 import { NOT_PUBLIC } from '../../src/mesh/internet.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import { because } from '../support/because.ts';
-import { aGrant } from '../support/grants.ts';
+import { allGranted } from '../support/grants.ts';
 import { nftMissing, tryNft } from '../support/nft.ts';
 
 const INPUT: FirewallInput = {
@@ -19,7 +20,7 @@ const INPUT: FirewallInput = {
   routedCidrs: ['10.50.0.0/16', '10.51.0.1/32'] as Cidr[],
   dnsServers: ['10.96.0.10', 'fd5a:96::a'] as IpAddress[],
   accessDefault: 'Allow',
-  grants: [],
+  granted: NOTHING_GRANTED,
   peerToPeer: 'Deny',
   newConnectionsPerSecond: 500,
   proxyMode: 'nftables',
@@ -70,15 +71,15 @@ describe('what may leave the mesh', () => {
 
   test('is besides what single devices were granted', () => {
     const texts = ['10.213.0.20 tcp 10.96.0.20 80', '10.213.0.20 tcp 10.96.0.20 80', 'fd5a:213::20 udp fd5a:96::20 53'];
-    const grants = texts.map(aGrant);
-    const ruleset = firewall({ ...INPUT, accessDefault: 'Deny', grants });
+    const granted = allGranted(...texts);
+    const ruleset = firewall({ ...INPUT, accessDefault: 'Deny', granted });
     expect(elements(ruleset, 'by_peer_tcp4')).toEqual(['10.213.0.20 . 10.96.0.20 . 80']);
     expect(elements(ruleset, 'by_peer_udp6')).toEqual(['fd5a:213::20 . fd5a:96::20 . 53']);
     expect(elements(ruleset, 'by_peer_udp4')).toEqual([]);
   });
 
   test('of grants, nothing is said where everything is allowed', () => {
-    expect(firewall({ ...INPUT, grants: [aGrant('10.213.0.20 tcp 10.96.0.20 80')] })).toEqual(firewall(INPUT));
+    expect(firewall({ ...INPUT, granted: allGranted('10.213.0.20 tcp 10.96.0.20 80') })).toEqual(firewall(INPUT));
   });
 
   test('includes other laptops when the gateway says so', () => {

@@ -9,7 +9,7 @@ import type { Cidr } from '../../src/net/cidr.ts';
 import { type Ground, mayReach, pairsOf, randomWorld, type World } from '../support/access-worlds.ts';
 import { because } from '../support/because.ts';
 import { NOW } from '../support/builders.ts';
-import { aGrant } from '../support/grants.ts';
+import { aGrant, allGranted } from '../support/grants.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
 import { TestCluster } from './cluster.ts';
 import { missing } from './machine.ts';
@@ -50,6 +50,7 @@ const GROUND: Ground = {
 const GATEWAY: AccessGateway = {
   name: 'default',
   accessDefault: 'Deny',
+  routedCidrs: [],
   serviceCidrs: ['10.96.0.0/12', 'fd5a:96::/112'] as Cidr[],
 };
 
@@ -65,7 +66,8 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
     const holding: Running[] = [];
 
     const letIn = (...texts: readonly string[]) => cluster.gateway.sync(plan(texts.map(aGrant)));
-    const plan = (grants: readonly Grant[]) => cluster.plan({ accessDefault: 'Deny', grants });
+    const plan = (services: readonly Grant[]) =>
+      cluster.plan({ accessDefault: 'Deny', granted: { services, ranges: [] } });
 
     beforeAll(async () => {
       cluster = await TestCluster.create(mode);
@@ -142,6 +144,51 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
       expect(await flows(`-s ${ALICE} -p tcp --dport 80`)).not.toBe('');
       expect((await cluster.alice.namespace.ask('tcp 10.96.0.20 7')).answer).toBe('ECONNREFUSED');
       expect((await cluster.alice.namespace.ask('tcp 10.96.0.20 80')).answer).toBe('connected');
+    });
+
+    describe('ranges that the gateway advertises', () => {
+      const ranges = (...texts: readonly string[]) =>
+        cluster.gateway.sync(
+          cluster.plan({
+            accessDefault: 'Deny',
+            routedCidrs: ['10.1.0.0/24', 'fd5a:1::/64'],
+            granted: allGranted(...texts),
+          }),
+        );
+      const asked = async (laptop: 'alice' | 'bob', question: string) =>
+        seen((await cluster[laptop].namespace.ask(question)).answer);
+      const pings = (laptop: 'alice' | 'bob') => cluster[laptop].namespace.tries('ping -c 1 -W 1 10.1.0.2');
+
+      test('are reached by whom they were granted to, at the ports that were granted, and the node in them by nobody', async () => {
+        await ranges(`${ALICE} 10.1.0.0/24 tcp 8080`, `${BOB} 10.1.0.2/32`, 'fd5a:213::16 fd5a:1::/64 tcp 8080');
+        expect(await asked('alice', 'tcp 10.1.0.2 8080')).toBe('open');
+        expect(await asked('alice', 'tcp 10.1.0.2 7007')).toBe('refused');
+        expect(await asked('alice', 'udp 10.1.0.2 5353')).toBe('refused');
+        expect(await asked('alice', 'tcp fd5a:1::2 8080')).toBe('open');
+        expect(await asked('bob', 'tcp fd5a:1::2 8080')).toBe('refused');
+        for (const question of ['tcp 10.1.0.2 8080', 'tcp 10.1.0.2 7007', 'udp 10.1.0.2 5353'])
+          expect(await asked('bob', question)).toBe('open');
+        expect(await pings('bob')).toContain('1 received');
+        expect(await pings('alice')).toBe('');
+        for (const laptop of ['alice', 'bob'] as const)
+          expect(await asked(laptop, 'tcp 10.1.0.1 10250')).toBe('refused');
+        expect(await asked('alice', 'tcp 10.96.0.20 80')).toBe('refused');
+      });
+
+      test('end as far as they end: what a narrower grant still holds goes on', async () => {
+        await ranges(`${ALICE} 10.1.0.0/24`, `${BOB} 10.1.0.0/24`);
+        const held = await hold('alice', '10.1.0.2 7007');
+        const bobs = await hold('bob', '10.1.0.2 7007');
+        await ranges(`${ALICE} 10.1.0.0/28`, `${BOB} 10.1.0.0/24`);
+        const before = held.lines.length;
+        await expect.poll(() => held.lines.length).toBeGreaterThan(before + 2);
+        await ranges(`${ALICE} 10.1.0.0/28 tcp 8080`, `${BOB} 10.1.0.0/24`);
+        await held.exited;
+        expect(JSON.parse(held.lines.at(-1) ?? '').answer).toBe('ECONNRESET');
+        const count = bobs.lines.length;
+        await expect.poll(() => bobs.lines.length).toBeGreaterThan(count + 2);
+        expect(await asked('alice', 'tcp 10.1.0.2 8080')).toBe('open');
+      });
     });
 
     test(`one grant more or less among ${MANY} is one transaction of its own elements, and counters go on`, {

@@ -4,6 +4,7 @@ import type { MeshGateway, MeshGatewayStatus } from '../../src/api/meshgateway.t
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import { keyOf } from '../../src/api/resource.ts';
 import { Cache } from '../../src/k8s/store.ts';
+import { NOTHING_GRANTED } from '../../src/mesh/access/access.ts';
 import type { PublicKey } from '../../src/net/key.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { because } from '../support/because.ts';
@@ -39,7 +40,7 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
       host: cluster.gateway.host,
       clock: systemClock,
       probeKey: aKey('probe'),
-      access: { isKnown: () => true, grants: () => [], ended: () => 0 },
+      access: { isKnown: () => true, granted: () => NOTHING_GRANTED, ended: () => 0 },
       onOperation: () => undefined,
     });
     for (const [index, { keys, addresses }] of [cluster.alice, cluster.bob].entries()) {
@@ -173,7 +174,7 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
       host: cluster.gateway.host,
       clock: systemClock,
       probeKey: aKey('probe'),
-      access: { isKnown: () => true, grants: () => [], ended: () => 0 },
+      access: { isKnown: () => true, granted: () => NOTHING_GRANTED, ended: () => 0 },
       onOperation: () => undefined,
     });
     for (const [index, { keys, addresses }] of [cluster.alice, cluster.bob].entries()) {

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { packageFolders, unpackedPackage } from '../lab/debian-package.ts';
+import { resolvconfFolders } from '../lab/openresolv.ts';
 import { because } from '../support/because.ts';
+import { unpackedPackage } from './debian-package.ts';
 import { missing } from './machine.ts';
 import {
   ANSWERS,
@@ -19,7 +20,7 @@ const WWW = 'www.office.example';
 /** Each package as it is unpacked, and what its installation does. */
 const PACKAGES = {
   openresolv: {
-    folders: () => packageFolders('openresolv', 'resolvconf'),
+    folders: resolvconfFolders,
     setUp: '',
   },
   "Debian's resolvconf": {

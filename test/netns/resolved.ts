@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { Running } from '../../src/host/exec.ts';
-import { unpackedPackage } from '../lab/debian-package.ts';
 import { poll } from '../lab/progress.ts';
 import { startBus } from './bus.ts';
+import { unpackedPackage } from './debian-package.ts';
 import { isFine, type NamesLaptop } from './names-laptop.ts';
 
 /** The daemon in its package. */

@@ -8,6 +8,7 @@ import type { MeshGateway } from '../../src/api/meshgateway.ts';
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import { keyOf } from '../../src/api/resource.ts';
 import { Cache } from '../../src/k8s/store.ts';
+import { NOTHING_GRANTED } from '../../src/mesh/access/access.ts';
 import type { KeyPair } from '../../src/net/key-pair.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { aMember, aServedGateway } from '../support/builders.ts';
@@ -107,7 +108,7 @@ describe.skipIf(missing)(
       const peers = new Cache<MeshPeer>(() => undefined);
       agent = new Looking(
         new NodeSync({
-          access: { isKnown: () => true, grants: () => [], ended: () => 0 },
+          access: { isKnown: () => true, granted: () => NOTHING_GRANTED, ended: () => 0 },
           gateway: 'default',
           gateways,
           peers,

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
+import { type ClusterMeshAccess, clusterMeshAccessType } from '../../src/api/clustermeshaccess.ts';
 import { type Namespace, namespaceType, type Service, serviceType } from '../../src/api/core.ts';
 import type { LabelSelector } from '../../src/api/fields.ts';
-import { type MeshAccess, meshAccessType } from '../../src/api/meshaccess.ts';
+import { meshAccessType } from '../../src/api/meshaccess.ts';
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
+import type { AnyAccess } from '../../src/mesh/access/resolve.ts';
 import { aMember, NOW } from './builders.ts';
 
 /** Namespaces, devices, Services and what their owners grant, at the moment `NOW` and for gateway `default`. */
@@ -10,7 +12,7 @@ export interface World {
   readonly namespaces: readonly Namespace[];
   readonly peers: readonly MeshPeer[];
   readonly services: readonly Service[];
-  readonly accesses: readonly MeshAccess[];
+  readonly accesses: readonly AnyAccess[];
 }
 
 /** What of a world is given, while labels, namespaces, names and grants are drawn. */
@@ -54,13 +56,17 @@ export function mayReach(world: World, peer: MeshPeer, service: Service, port: P
   if (suspended || isOver(expiresAt) || peer.metadata.deletionTimestamp !== undefined) return false;
   if (port.protocol !== 'TCP' && port.protocol !== 'UDP') return false;
   return world.accesses.some(({ metadata, spec }) => {
-    if (metadata.namespace !== service.metadata.namespace) return false;
+    const isOfCluster = metadata.namespace === undefined;
+    if (!isOfCluster && metadata.namespace !== service.metadata.namespace) return false;
     if (metadata.deletionTimestamp !== undefined || isOver(spec.expiresAt)) return false;
     if (spec.gateways !== undefined && !spec.gateways.includes('default')) return false;
-    const home = world.namespaces.find((one) => one.metadata.name === peer.metadata.namespace);
+    const [home, place] = [peer, service].map((object) =>
+      world.namespaces.find((one) => one.metadata.name === object.metadata.namespace),
+    );
+    const { from: entries, to: targets }: Partial<ClusterMeshAccess['spec']> = spec as ClusterMeshAccess['spec'];
     return (
-      spec.from.some((from) => isFrom(from, peer, home, metadata.namespace)) &&
-      spec.to.some((to) => isTo(to, service, port))
+      entries.some((from) => isFrom(from, peer, home, metadata.namespace)) &&
+      targets.some((to) => (!isOfCluster || isIn(to.namespaces, place)) && isTo(to, service, port))
     );
   });
 }
@@ -69,9 +75,19 @@ function isOver(time: string | undefined): boolean {
   return time !== undefined && Date.parse(time) <= NOW;
 }
 
-type Spec = MeshAccess['spec'];
+type Spec = ClusterMeshAccess['spec'];
 
-function isFrom(from: Spec['from'][number], peer: MeshPeer, home: Namespace | undefined, own: string | undefined) {
+function isIn(wish: Spec['to'][number]['namespaces'], place: Namespace | undefined): boolean {
+  if (wish === undefined || place === undefined) return false;
+  return wish.names?.includes(place.metadata.name) ?? fits(wish.selector, place.metadata.labels);
+}
+
+function isFrom(
+  from: Partial<Spec['from'][number]>,
+  peer: MeshPeer,
+  home: Namespace | undefined,
+  own: string | undefined,
+) {
   const { namespaces, names, owners, selector: wanted } = from;
   if (namespaces === undefined && peer.metadata.namespace !== own) return false;
   if (namespaces?.names !== undefined && !namespaces.names.includes(peer.metadata.namespace ?? '')) return false;
@@ -206,24 +222,36 @@ const to = fc
   .tuple(which, rarely('ports', fc.array(port, { minLength: 1, maxLength: 2 })))
   .map(([chosen, ports]) => ({ ...chosen, ...ports }));
 
-function access(number: number): fc.Arbitrary<MeshAccess> {
+const someNamespaces = fc.oneof(
+  fc.record({ names: fc.subarray(NAMESPACES, { minLength: 1 }) }),
+  fc.record({ selector }),
+);
+
+/** Of a namespace, or now and then of the cluster. */
+function access(number: number): fc.Arbitrary<AnyAccess> {
   return fc
     .record({
-      home: someNamespace,
+      home: fc.oneof({ weight: 4, arbitrary: someNamespace }, { weight: 1, arbitrary: fc.constant(undefined) }),
       isDeleted: fc.constantFrom(false, false, false, false, true),
-      spec: fc.record({
-        from: fc.array(from, { minLength: 1, maxLength: 2 }),
-        to: fc.array(to, { minLength: 1, maxLength: 2 }),
-      }),
+      from: fc.array(fc.tuple(from, someNamespaces), { minLength: 1, maxLength: 2 }),
+      to: fc.array(fc.tuple(to, someNamespaces), { minLength: 1, maxLength: 2 }),
       end: rarely('expiresAt', fc.constantFrom(LATER, LATER, BEFORE)),
       at: rarely('gateways', fc.constantFrom(['default'], ['default', 'office'], ['office'])),
     })
-    .map(({ home, isDeleted: gone, spec, end, at }) =>
-      meshAccessType.parse({
-        apiVersion: 'sallyport.dev/v1alpha1',
-        kind: 'MeshAccess',
-        metadata: { name: `access-${number}`, namespace: home, ...(gone ? { deletionTimestamp: BEFORE } : {}) },
-        spec: { ...spec, ...end, ...at },
-      }),
-    );
+    .map(({ home, isDeleted: gone, from: givers, to: targets, end, at }) => {
+      const deletion = gone ? { deletionTimestamp: BEFORE } : {};
+      const name = `access-${number}`;
+      const apiVersion = 'sallyport.dev/v1alpha1';
+      if (home === undefined) {
+        const spec = {
+          from: givers.map(([entry, namespaces]) => ({ ...entry, namespaces })),
+          to: targets.map(([entry, namespaces]) => ({ ...entry, namespaces })),
+        };
+        const object = { apiVersion, kind: 'ClusterMeshAccess', metadata: { name, ...deletion } };
+        return clusterMeshAccessType.parse({ ...object, spec: { ...spec, ...end, ...at } });
+      }
+      const spec = { from: givers.map(([entry]) => entry), to: targets.map(([entry]) => entry) };
+      const object = { apiVersion, kind: 'MeshAccess', metadata: { name, namespace: home, ...deletion } };
+      return meshAccessType.parse({ ...object, spec: { ...spec, ...end, ...at } });
+    });
 }

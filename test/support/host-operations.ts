@@ -100,7 +100,7 @@ function making({ ruleset, device: { publicKey, addresses } }: NodePlan, datapla
     peerSteps([ALICE, B, [...B, ...A]]),
     peerSteps([ALICE, A, []]),
     { kind: 'forget-flows', sources: ['fd5a:213::16/128'] as Cidr[] },
-    { kind: 'end-flows', flows: [granted(4), granted(6)] },
+    { kind: 'end-flows', flows: [granted(4), granted(6)], kept: [] },
     ...routes.map((destination) => ({ kind: 'add-route', route: { destination, device } }) as const),
     { kind: 'move-route', route: { destination: '10.99.0.0/24' as Cidr, device } },
     { kind: 'change-elements', table, changes: [services] },
@@ -112,8 +112,8 @@ function making({ ruleset, device: { publicKey, addresses } }: NodePlan, datapla
 
 /** A connection that a device may have had to a Service. */
 function granted(family: 4 | 6): Flow {
-  const [source, destination] = family === 4 ? ['10.213.0.16', '10.96.0.20'] : ['fd5a:213::16', 'fd5a:96::20'];
-  return { protocol: 'tcp', source: source as IpAddress, destination: destination as IpAddress, port: 80 };
+  const [source, destination] = family === 4 ? ['10.213.0.16', '10.96.0.20/32'] : ['fd5a:213::16', 'fd5a:96::20/128'];
+  return { source: source as IpAddress, destination: destination as Cidr, open: { protocol: 'tcp', port: 80 } };
 }
 
 function unmaking({ device: { addresses } }: NodePlan): Operation[] {

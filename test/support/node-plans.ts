@@ -1,5 +1,6 @@
 import type { Names, NodePlan } from '../../src/dataplane/node-plan.ts';
 import type { WantedDevice } from '../../src/dataplane/wireguard/device.ts';
+import { NOTHING_GRANTED } from '../../src/mesh/access/access.ts';
 import { type FirewallInput, firewall } from '../../src/mesh/firewall.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import { type Cidr, cidrBase } from '../../src/net/cidr.ts';
@@ -23,7 +24,7 @@ export interface NodePlanWishes {
   readonly routedCidrs?: readonly string[];
   readonly keptFromInternet?: readonly string[] | undefined;
   readonly accessDefault?: FirewallInput['accessDefault'];
-  readonly grants?: FirewallInput['grants'];
+  readonly granted?: FirewallInput['granted'];
   readonly peerToPeer?: FirewallInput['peerToPeer'];
   readonly newConnectionsPerSecond?: number;
   readonly proxyMode?: FirewallInput['proxyMode'];
@@ -74,7 +75,7 @@ export function aNodePlan(wishes: NodePlanWishes = {}): NodePlan {
       keptFromInternet: wishes.keptFromInternet && cidrs(wishes.keptFromInternet),
       dnsServers: ['10.96.0.10', 'fd5a:96::a'] as IpAddress[],
       accessDefault: wishes.accessDefault ?? 'Allow',
-      grants: wishes.grants ?? [],
+      granted: wishes.granted ?? NOTHING_GRANTED,
       peerToPeer: wishes.peerToPeer ?? 'Deny',
       newConnectionsPerSecond,
       proxyMode: wishes.proxyMode ?? 'nftables',

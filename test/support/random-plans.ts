@@ -2,13 +2,22 @@ import fc from 'fast-check';
 import type { NodeState } from '../../src/dataplane/node-plan.ts';
 import type { ObservedDevice } from '../../src/dataplane/wireguard/device.ts';
 import type { PublicKey } from '../../src/net/key.ts';
-import { aGrant } from './grants.ts';
+import { allGranted } from './grants.ts';
 import { aPublicKey, type NodePlanWishes } from './node-plans.ts';
 
 /** The peers that random plans have some of. */
 export const RANDOM_PEERS: readonly PublicKey[] = Array.from({ length: 6 }, (_, index) => aPublicKey(index + 1));
 
-const GRANTS = ['10.213.0.16 tcp 10.96.0.20 80', '10.213.0.17 udp 10.96.0.20 53', 'fd5a:213::16 tcp fd5a:96::20 80'];
+const GRANTS = [
+  '10.213.0.16 tcp 10.96.0.20 80',
+  '10.213.0.17 udp 10.96.0.20 53',
+  'fd5a:213::16 tcp fd5a:96::20 80',
+  '10.213.0.16 10.50.0.0/16',
+  '10.213.0.16 10.50.1.0/24',
+  '10.213.0.16 10.50.1.0/24 tcp 443',
+  '10.213.0.17 10.50.0.9/32 udp 53',
+  'fd5a:213::16 fd5a:50::/64 tcp 443',
+];
 const SERVICE_CIDRS = ['10.43.0.0/16', '10.96.0.0/12', 'fd5a:96::/112', '192.0.2.1/32'];
 
 /** Which of eight addresses belongs to whom; an address belongs to one peer at most. */
@@ -48,7 +57,7 @@ export function randomWishes({
     serviceCidrs: fc.subarray(SERVICE_CIDRS),
     routedCidrs: fc.subarray(['10.1.0.0/24', '10.2.0.0/24']),
     accessDefault: fc.constantFrom('Allow', 'Deny'),
-    grants: fc.subarray(GRANTS.map(aGrant)),
+    granted: fc.subarray(GRANTS).map((texts) => allGranted(...texts)),
     peerToPeer: fc.constantFrom('Allow', 'Deny'),
     proxyMode: fc.constantFrom('nftables', 'ipvs'),
     ...(others.length === 0

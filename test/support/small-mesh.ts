@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Agent } from '../../src/agent/agent.ts';
+import { clusterMeshAccessType } from '../../src/api/clustermeshaccess.ts';
 import { nodeType, serviceCidrType, serviceType } from '../../src/api/core.ts';
 import { type MeshAccess, meshAccessType } from '../../src/api/meshaccess.ts';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
@@ -24,10 +25,12 @@ import { FakeListeners } from './fake-listeners.ts';
 
 export const NAMESPACE = 'sallyport-system';
 
-const KINDS = [meshAccessType, meshGatewayType, meshPeerType, meshGatewayNodeType].map(({ parse: _, ...resource }) => ({
-  ...resource,
-  status: true,
-}));
+const KINDS = [meshAccessType, clusterMeshAccessType, meshGatewayType, meshPeerType, meshGatewayNodeType].map(
+  ({ parse: _, ...resource }) => ({
+    ...resource,
+    status: true,
+  }),
+);
 const CRDS = {
   group: 'apiextensions.k8s.io',
   version: 'v1',
@@ -127,6 +130,7 @@ export class SmallMesh {
       peers: startReflector(this.#transport, meshPeerType, following).store,
       followAccess: () => ({
         accesses: startReflector(this.#transport, meshAccessType, following).store,
+        clusterAccesses: startReflector(this.#transport, clusterMeshAccessType, following).store,
         services: startReflector(this.#transport, followedServiceType, following).store,
         namespaces: startReflector(this.#transport, followedNamespaceType, following).store,
       }),

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
+import { clusterMeshAccessType } from '../../src/api/clustermeshaccess.ts';
 import { isTrue } from '../../src/api/conditions.ts';
 import {
   type ConfigMap,
@@ -15,7 +16,7 @@ import {
   serviceCidrType,
   serviceType,
 } from '../../src/api/core.ts';
-import { type MeshAccess, meshAccessType } from '../../src/api/meshaccess.ts';
+import { meshAccessType } from '../../src/api/meshaccess.ts';
 import { type MeshGateway, meshGatewayType } from '../../src/api/meshgateway.ts';
 import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
@@ -23,7 +24,7 @@ import { childName, PRESHARED_KEY_TYPE } from '../../src/api/names.ts';
 import { type KubernetesObject, keyOf, type ObjectKey } from '../../src/api/resource.ts';
 import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
 import { Cache } from '../../src/k8s/store.ts';
-import type { AccessWorld } from '../../src/mesh/access/resolve.ts';
+import type { AccessWorld, AnyAccess } from '../../src/mesh/access/resolve.ts';
 import { judgeAccess } from '../../src/mesh/access/status.ts';
 import { accessWorld } from '../../src/mesh/access/world.ts';
 import { olderFirst } from '../../src/mesh/age.ts';
@@ -51,6 +52,7 @@ const TYPES = {
   MeshGateway: meshGatewayType,
   MeshPeer: meshPeerType,
   MeshAccess: meshAccessType,
+  ClusterMeshAccess: clusterMeshAccessType,
   MeshGatewayNode: meshGatewayNodeType,
   Namespace: namespaceType,
   ServiceCIDR: serviceCidrType,
@@ -111,7 +113,7 @@ export interface Cluster {
   readonly reports: readonly MeshGatewayNode[];
   readonly gateways: ReadonlyMap<ObjectKey, MeshGateway>;
   readonly peers: ReadonlyMap<ObjectKey, MeshPeer>;
-  readonly accesses: ReadonlyMap<ObjectKey, MeshAccess>;
+  readonly accesses: ReadonlyMap<ObjectKey, AnyAccess>;
 }
 
 /** The cluster at the story's beginning. */
@@ -136,7 +138,7 @@ export function clusterOf(input: StoryInput): Cluster {
     reports: of('MeshGatewayNode'),
     gateways: byKey(of('MeshGateway')),
     peers: byKey(of('MeshPeer')),
-    accesses: byKey(of('MeshAccess')),
+    accesses: byKey<AnyAccess>([...of('MeshAccess'), ...of('ClusterMeshAccess')]),
   };
 }
 
@@ -202,7 +204,7 @@ function withAccess(cluster: Cluster, key: ObjectKey): Cluster {
   if (access === undefined || access.metadata.deletionTimestamp !== undefined) return cluster;
   const gateways = [...cluster.gateways.values()].sort(olderFirst);
   const { status } = judgeAccess(access, { gateways, world: worldOf(cluster), now: cluster.now });
-  return { ...cluster, accesses: new Map(cluster.accesses).set(key, meshAccessType.parse({ ...access, status })) };
+  return { ...cluster, accesses: new Map(cluster.accesses).set(key, { ...access, status }) };
 }
 
 /** What grants are resolved in. */

@@ -7,7 +7,7 @@ import { renderRuleset } from '../../src/dataplane/nftables/render.ts';
 import type { NodePlan } from '../../src/dataplane/node-plan.ts';
 import { ROUTE_PROTOCOL } from '../../src/dataplane/routes/route.ts';
 import type { WantedDevice } from '../../src/dataplane/wireguard/device.ts';
-import { accessOf, type Grant } from '../../src/mesh/access/access.ts';
+import { type Granted, granted } from '../../src/mesh/access/access.ts';
 import { accessGateway, accessMembers } from '../../src/mesh/access/world.ts';
 import { planNode } from '../../src/mesh/node.ts';
 import { type PeerTable, peerTable } from '../../src/mesh/peer-table.ts';
@@ -95,22 +95,18 @@ function nodesOf(cluster: Cluster): ReadonlyMap<string, StoryNode> {
       if (facts === undefined) continue;
       const other = nodes.get(node);
       if (other !== undefined) throw new Error(`${node} serves both ${other.gateway} and ${gateway.metadata.name}`);
-      const grants = grantsOf(cluster, served, table);
+      const open = grantedOn(cluster, served, table);
       const moved = movedTo(served, cluster);
-      const plan = planNode(served, { facts, peers: table.wanted, grants, other: { moved } });
+      const plan = planNode(served, { facts, peers: table.wanted, granted: open, other: { moved } });
       nodes.set(node, { gateway: gateway.metadata.name, table, plan });
     }
   }
   return nodes;
 }
 
-function grantsOf(cluster: Cluster, served: Topology, table: PeerTable): Iterable<Grant> {
-  const { accesses, now } = cluster;
-  return accessOf(accessGateway(served), accessMembers(table), {
-    accesses: accesses.values(),
-    world: worldOf(cluster),
-    now,
-  });
+function grantedOn(cluster: Cluster, served: Topology, table: PeerTable): Granted {
+  const accesses = [...cluster.accesses.values()];
+  return granted(accessGateway(served), accessMembers(table), { accesses, world: worldOf(cluster), now: cluster.now });
 }
 
 /** Whose packets came by the newer of two keys. */

@@ -1,13 +1,15 @@
 import { parseAllDocuments } from 'yaml';
+import { clusterMeshAccessType } from '../../api/clustermeshaccess.ts';
 import { type Namespace, type Node, namespaceType, nodeType, type Service, serviceType } from '../../api/core.ts';
-import { type MeshAccess, meshAccessType } from '../../api/meshaccess.ts';
+import { meshAccessType } from '../../api/meshaccess.ts';
 import { type MeshGateway, meshGatewayType } from '../../api/meshgateway.ts';
 import { type MeshPeer, meshPeerType } from '../../api/meshpeer.ts';
 import type { KubernetesObject, ResourceType } from '../../api/resource.ts';
 import type { LocalFacts } from '../../dataplane/local-facts.ts';
 import type { Client } from '../../k8s/client.ts';
 import { isRecord } from '../../k8s/parse.ts';
-import { accessOf } from '../../mesh/access/access.ts';
+import { granted } from '../../mesh/access/access.ts';
+import type { AnyAccess } from '../../mesh/access/resolve.ts';
 import { accessGateway, accessMembers, accessWorld } from '../../mesh/access/world.ts';
 import { planNode } from '../../mesh/node.ts';
 import { peerTable } from '../../mesh/peer-table.ts';
@@ -22,8 +24,8 @@ export interface PlanResources {
   readonly gateways: readonly MeshGateway[];
   readonly peers: readonly MeshPeer[];
   readonly nodes: readonly Node[];
-  /** These three where a gateway denies by default. */
-  readonly accesses: readonly MeshAccess[];
+  /** These where a gateway denies by default. */
+  readonly accesses: readonly AnyAccess[];
   readonly services: readonly Service[];
   readonly namespaces: readonly Namespace[];
 }
@@ -68,7 +70,7 @@ export function resourcesOf(objects: readonly Item[]): PlanResources {
     gateways: ofKind(meshGatewayType),
     peers: ofKind(meshPeerType),
     nodes: ofKind(nodeType),
-    accesses: ofKind(meshAccessType),
+    accesses: [...ofKind(meshAccessType), ...ofKind(clusterMeshAccessType)],
     services: ofKind(serviceType),
     namespaces: ofKind(namespaceType),
   };
@@ -85,12 +87,14 @@ export async function resourcesInCluster(client: Client): Promise<PlanResources>
   // Who may not list these can still see the plan of a gateway that has no use for them.
   if (gateways.items.every(({ spec }) => spec.access.default === 'Allow'))
     return { ...found, accesses: [], services: [], namespaces: [] };
-  const [accesses, services, namespaces] = await Promise.all([
+  const [accesses, clusterAccesses, services, namespaces] = await Promise.all([
     client.list(meshAccessType),
+    client.list(clusterMeshAccessType),
     client.list(serviceType),
     client.list(namespaceType),
   ]);
-  return { ...found, accesses: accesses.items, services: services.items, namespaces: namespaces.items };
+  const all = [...accesses.items, ...clusterAccesses.items];
+  return { ...found, accesses: all, services: services.items, namespaces: namespaces.items };
 }
 
 /** A Kubernetes object as far as a file must show it. */
@@ -127,12 +131,10 @@ function gatewayPlan(gateway: MeshGateway, resources: PlanResources, facts: Loca
   if (served === undefined)
     return `# MeshGateway ${gateway.metadata.name} is not accepted by the operator, so the node stays as it is.\n`;
   const table = peerTable(gateway.metadata.name, resources.peers, now);
-  const grants = accessOf(accessGateway(served), accessMembers(table), {
-    accesses: gateway.spec.access.default === 'Deny' ? resources.accesses : [],
-    world: accessWorld(resources),
-    now,
-  });
-  const text = planText(planNode(served, { facts, peers: table.wanted, grants }));
+  const { accesses } = resources;
+  const objects = { accesses, world: accessWorld(resources), now };
+  const open = granted(accessGateway(served), accessMembers(table), objects);
+  const text = planText(planNode(served, { facts, peers: table.wanted, granted: open }));
   return [
     `# MeshGateway ${gateway.metadata.name} on ${facts.node}`,
     text.wg,

@@ -1,4 +1,6 @@
-import type { IpAddress } from '../../net/address.ts';
+import { parseAddress } from '../../net/address.ts';
+import { cidrLength, cidrsOverlap, hostCidr, parseCidr } from '../../net/cidr.ts';
+import { parsed } from '../../net/parsed.ts';
 import { structureDigest } from './render.ts';
 import type { ElementChange, Flow, NamedSet, ObservedRuleset, Ruleset } from './ruleset.ts';
 
@@ -30,13 +32,25 @@ export function remainingChanges(
   });
 }
 
-/** The connections that nothing lets in any more once these elements have left. */
-export function endedFlows(ruleset: Ruleset, changes: readonly ElementChange[]): readonly Flow[] {
-  const protocols = new Map(ruleset.sets.map(({ name, lets }) => [name, lets]));
-  return changes.flatMap(({ set, removed }) => {
-    const protocol = protocols.get(set);
-    return protocol === undefined ? [] : removed.map((element) => flowOf(protocol, element));
-  });
+/** Connections that elements let in which have left, and those of the same devices that other elements still let in. */
+export interface EndedFlows {
+  readonly flows: readonly Flow[];
+  /** What of them goes on: ranges may overlap. */
+  readonly kept: readonly Flow[];
+}
+
+/** The connections that end once these elements have left. */
+export function endedFlows(ruleset: Ruleset, changes: readonly ElementChange[]): EndedFlows {
+  const letting = new Map(ruleset.sets.map((set) => [set.name, set.lets]));
+  const left = changes.flatMap(({ set, removed }) => flowsOf(letting.get(set), removed));
+  if (left.length === 0) return { flows: [], kept: [] };
+  const sources = new Set<string>(left.map(({ source }) => source));
+  const own = (element: string) => sources.has(element.slice(0, element.indexOf(' ')));
+  const stays = ruleset.sets.flatMap(({ lets, elements }) =>
+    flowsOf(lets, lets === undefined ? [] : elements.filter(own)),
+  );
+  const flows = left.filter((flow) => !stays.some((other) => isSameDevice(flow, other) && covers(other, flow)));
+  return { flows, kept: stays.filter((flow) => flows.some((other) => isSameDevice(flow, other) && meet(flow, other))) };
 }
 
 /** The table after these changes. */
@@ -51,9 +65,35 @@ export function afterChanges(observed: ObservedRuleset, changes: readonly Elemen
   return { ...observed, elements };
 }
 
-function flowOf(protocol: Flow['protocol'], element: string): Flow {
-  const [source = '', destination = '', port = ''] = element.split(' . ');
-  return { protocol, source: source as IpAddress, destination: destination as IpAddress, port: Number(port) };
+/** Elements come from the kernel, where another hand may have put anything; what is no such element lets nothing in. */
+function flowsOf(lets: NamedSet['lets'], elements: readonly string[]): readonly Flow[] {
+  if (lets === undefined) return [];
+  return elements.flatMap((element): readonly Flow[] => {
+    const [source = '', destination = '', port = ''] = element.split(' . ');
+    const from = parseAddress(source);
+    const address = parseAddress(destination);
+    const to = address.ok ? parsed(hostCidr(address.value)) : parseCidr(destination);
+    if (!from.ok || !to.ok) return [];
+    const open = lets === 'any' ? undefined : { protocol: lets, port: Number(port) };
+    return [{ source: from.value, destination: to.value, open }];
+  });
+}
+
+function isSameDevice(one: Flow, other: Flow): boolean {
+  return one.source === other.source;
+}
+
+/** Whether the first lets in all that the second does. */
+function covers(one: Flow, other: Flow): boolean {
+  const isWithin = cidrLength(one.destination) <= cidrLength(other.destination) && meet(one, other);
+  return isWithin && (one.open === undefined || other.open !== undefined);
+}
+
+/** Whether some connection is of both. */
+function meet(one: Flow, other: Flow): boolean {
+  if (!cidrsOverlap(one.destination, other.destination)) return false;
+  if (one.open === undefined || other.open === undefined) return true;
+  return one.open.protocol === other.open.protocol && one.open.port === other.open.port;
 }
 
 function elementChange(set: NamedSet, observed: readonly string[]): readonly ElementChange[] {

@@ -15,8 +15,8 @@ export interface NamedSet {
   readonly timeout?: string | undefined;
   /** In the spelling in which nft lists them; a host prefix is a plain address (`cidrElement`). */
   readonly elements: readonly string[];
-  /** Where an element `source . destination . port` lets connections of this protocol in, which end when it leaves. */
-  readonly lets?: 'tcp' | 'udp' | undefined;
+  /** Where an element `source . destination`, and `. port` with a protocol, lets connections in, which end when it leaves. */
+  readonly lets?: 'tcp' | 'udp' | 'any' | undefined;
 }
 
 /** A rule as nft reads it. The comment reaches `nft list ruleset`, for the person who looks there; at most 127 bytes. */
@@ -66,12 +66,12 @@ export interface ElementChange {
   readonly removed: readonly string[];
 }
 
-/** Connections of one device to one port, by what it dialled. */
+/** Connections of one device, by what it dialled. */
 export interface Flow {
-  readonly protocol: 'tcp' | 'udp';
   readonly source: IpAddress;
-  readonly destination: IpAddress;
-  readonly port: number;
+  readonly destination: Cidr;
+  /** Undefined for all that goes there. */
+  readonly open: { readonly protocol: 'tcp' | 'udp'; readonly port: number } | undefined;
 }
 
 /** The prefix as an element of an interval set, spelt as nft lists it. */

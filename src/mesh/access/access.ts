@@ -1,10 +1,17 @@
-import type { MeshAccess } from '../../api/meshaccess.ts';
 import { keyOf } from '../../api/resource.ts';
 import { milliseconds } from '../../api/timestamp.ts';
 import { addressFamily, type IpAddress } from '../../net/address.ts';
-import { type Cidr, cidrContains } from '../../net/cidr.ts';
+import { type Cidr, cidrContains, cidrFamily, cidrLength, cidrsOverlap } from '../../net/cidr.ts';
 import type { Member } from '../members.ts';
-import { type AccessWorld, type Destination, type Layer4, resolveAccess } from './resolve.ts';
+import {
+  type AccessWorld,
+  type AnyAccess,
+  type Destination,
+  type Layer4,
+  type Range,
+  type Resolved,
+  resolveAccess,
+} from './resolve.ts';
 
 /** A gateway, as far as grants concern it. */
 export interface AccessGateway {
@@ -12,6 +19,7 @@ export interface AccessGateway {
   readonly accessDefault: 'Allow' | 'Deny';
   /** The gateway leads nowhere else, so nothing else is opened. */
   readonly serviceCidrs: readonly Cidr[];
+  readonly routedCidrs: readonly Cidr[];
 }
 
 /** A member of a gateway and the addresses that its packets alone come from. */
@@ -27,14 +35,43 @@ export interface Grant {
 
 /** A grant with where it comes from. */
 export interface AttributedGrant extends Grant {
-  readonly access: MeshAccess;
+  readonly access: AnyAccess;
   readonly member: AccessMember;
   readonly destination: Destination;
 }
 
+/** One device may reach a range, or one port everywhere in it. */
+export interface RangeGrant {
+  readonly peer: IpAddress;
+  readonly cidr: Cidr;
+  readonly open: Range['open'];
+}
+
+/** A range with where it comes from. */
+export interface AttributedRange extends RangeGrant {
+  readonly access: AnyAccess;
+  readonly member: AccessMember;
+}
+
+/** What is compared with packets. */
+export interface Granted {
+  readonly services: readonly Grant[];
+  readonly ranges: readonly RangeGrant[];
+}
+
+/** Nothing is granted. */
+export const NOTHING_GRANTED: Granted = { services: [], ranges: [] };
+
+/** What grants are read in. `now` is in milliseconds since the epoch. */
+export interface AccessObjects {
+  readonly accesses: Iterable<AnyAccess>;
+  readonly world: AccessWorld;
+  readonly now: number;
+}
+
 /**
  * Who may reach what through a gateway that denies by default: all that the grants allow, added up. The nodes' rules, the status
- * of a MeshAccess and `sallyport access` are all made from it.
+ * of a grant and `sallyport access` are all made from it.
  *
  * A grant needs nobody's word but its own: each is judged alone, so two nodes that see the same objects open the same. Its end is
  * read from the object itself, by any clock, so it ends while the operator is down.
@@ -42,40 +79,86 @@ export interface AttributedGrant extends Grant {
 export function* accessOf(
   gateway: AccessGateway,
   members: Iterable<AccessMember>,
-  {
-    accesses,
-    world,
-    now,
-  }: { readonly accesses: Iterable<MeshAccess>; readonly world: AccessWorld; readonly now: number },
+  objects: AccessObjects,
 ): Iterable<AttributedGrant> {
-  const inside = new Map([...members].map((member) => [keyOf(member.peer.metadata), member]));
-  for (const access of accesses) {
-    if (!isFor(access, gateway.name) || hasEnded(access, now)) continue;
-    const { peers, destinations } = resolveAccess(access, world);
+  for (const { resolved, inside } of held(gateway, members, objects)) {
+    const { access, destinations } = resolved;
     const open = destinations.map((destination) => ({
       destination,
       addresses: destination.addresses.filter((address) => leadsTo(gateway, address)),
     }));
-    for (const peer of peers) {
-      const member = inside.get(keyOf(peer.metadata));
-      if (member === undefined) continue;
+    for (const member of inside)
       for (const { destination, addresses } of open) yield* pairs({ access, member, destination }, addresses);
-    }
+  }
+}
+
+/** The same for ranges that the gateway advertises besides Services. */
+export function* rangesOf(
+  gateway: AccessGateway,
+  members: Iterable<AccessMember>,
+  objects: AccessObjects,
+): Iterable<AttributedRange> {
+  for (const { resolved, inside } of held(gateway, members, objects)) {
+    const { access, ranges } = resolved;
+    const open = ranges.flatMap((range) => advertisedIn(gateway, range).map((cidr) => ({ ...range, cidr })));
+    for (const member of inside)
+      for (const { cidr, open: port } of open)
+        for (const peer of member.addresses)
+          if (addressFamily(peer) === cidrFamily(cidr)) yield { access, member, peer, cidr, open: port };
+  }
+}
+
+/** Both, as the nodes of the gateway need them. */
+export function granted(
+  gateway: AccessGateway,
+  members: readonly AccessMember[],
+  objects: AccessObjects & { readonly accesses: readonly AnyAccess[] },
+): Granted {
+  if (gateway.accessDefault === 'Allow') return NOTHING_GRANTED;
+  return {
+    services: [...accessOf(gateway, members, objects)],
+    ranges: [...rangesOf(gateway, members, objects)],
+  };
+}
+
+/** What of a range the gateway advertises: of two prefixes that overlap, the narrower. */
+export function advertisedIn({ routedCidrs }: AccessGateway, { cidr }: Range): readonly Cidr[] {
+  return routedCidrs
+    .filter((advertised) => cidrsOverlap(advertised, cidr))
+    .map((advertised) => (cidrLength(advertised) > cidrLength(cidr) ? advertised : cidr));
+}
+
+interface Held {
+  readonly resolved: Resolved;
+  readonly inside: readonly AccessMember[];
+}
+
+/** The grants that hold at the gateway now, each with those of its peers that are let in. */
+function* held(
+  gateway: AccessGateway,
+  members: Iterable<AccessMember>,
+  { accesses, world, now }: AccessObjects,
+): Iterable<Held> {
+  const all = new Map([...members].map((member) => [keyOf(member.peer.metadata), member]));
+  for (const access of accesses) {
+    if (!isFor(access, gateway.name) || hasEnded(access, now)) continue;
+    const resolved = resolveAccess(access, world);
+    yield { resolved, inside: resolved.peers.flatMap(({ metadata }) => all.get(keyOf(metadata)) ?? []) };
   }
 }
 
 /** Whether the grant is meant for the gateway. */
-export function isFor({ spec }: MeshAccess, gateway: string): boolean {
+export function isFor({ spec }: AnyAccess, gateway: string): boolean {
   return spec.gateways?.includes(gateway) !== false;
 }
 
 /** Whether the grant itself says that it is over. `now` is in milliseconds since the epoch. */
-export function hasEnded(access: MeshAccess, now: number): boolean {
+export function hasEnded(access: AnyAccess, now: number): boolean {
   return access.metadata.deletionTimestamp !== undefined || endOf(access) <= now;
 }
 
 /** When the grant ends, in milliseconds since the epoch; infinity for never, and long ago for a time that nobody can read. */
-export function endOf({ spec }: MeshAccess): number {
+export function endOf({ spec }: AnyAccess): number {
   if (spec.expiresAt === undefined) return Number.POSITIVE_INFINITY;
   const end = milliseconds(spec.expiresAt);
   return Number.isNaN(end) ? Number.NEGATIVE_INFINITY : end;

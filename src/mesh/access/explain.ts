@@ -1,6 +1,5 @@
 import { findCondition, isTrue } from '../../api/conditions.ts';
 import type { Service } from '../../api/core.ts';
-import type { MeshAccess } from '../../api/meshaccess.ts';
 import type { MeshGateway } from '../../api/meshgateway.ts';
 import type { MeshPeer } from '../../api/meshpeer.ts';
 import { keyOf } from '../../api/resource.ts';
@@ -9,7 +8,7 @@ import { peerTable } from '../peer-table.ts';
 import { type Topology, topology } from '../topology.ts';
 import { some } from '../view.ts';
 import { accessOf, hasEnded, isFor, leadsTo } from './access.ts';
-import { type AccessWorld, clusterIpsOf, resolveAccess } from './resolve.ts';
+import { type AccessWorld, type AnyAccess, accessName, clusterIpsOf, resolveAccess } from './resolve.ts';
 import { accessGateway, accessMembers } from './world.ts';
 
 /** Which device, and which port of which Service it asks for. */
@@ -22,7 +21,7 @@ export interface AccessQuestion {
 /** What a question is answered from. */
 export interface AccessObjects {
   readonly gateways: readonly MeshGateway[];
-  readonly accesses: readonly MeshAccess[];
+  readonly accesses: readonly AnyAccess[];
   readonly world: AccessWorld;
   readonly now: number;
 }
@@ -75,7 +74,7 @@ function ofService(question: AccessQuestion, served: Topology, objects: AccessOb
     return { isAllowed: true, because: 'Cluster DNS is open to every device.', objects: [own] };
   const by = grantedBy(question, served, objects);
   if (by.length > 0) {
-    const names = by.map((access) => `MeshAccess ${keyOf(access.metadata)}`);
+    const names = by.map(accessName);
     return { isAllowed: true, because: `Granted by ${some(names)}.`, objects: names };
   }
   return { isAllowed: false, ...ungranted(question, served, objects) };
@@ -85,9 +84,9 @@ function grantedBy(
   { peer, service, port }: AccessQuestion,
   served: Topology,
   { accesses, world, now }: AccessObjects,
-): readonly MeshAccess[] {
+): readonly AnyAccess[] {
   const members = accessMembers(peerTable(served.gateway.metadata.name, [peer], now));
-  const found = new Set<MeshAccess>();
+  const found = new Set<AnyAccess>();
   for (const grant of accessOf(accessGateway(served), members, { accesses, world, now })) {
     const isIt = keyOf(grant.destination.service.metadata) === keyOf(service.metadata);
     if (isIt && grant.port === port.port && grant.protocol === port.protocol.toLowerCase()) found.add(grant.access);
@@ -113,9 +112,9 @@ function ungranted(
   { accesses, world, now }: AccessObjects,
 ): Pick<Reasoned, 'because' | 'objects'> {
   const { namespace = '' } = service.metadata;
-  const near = accesses
-    .filter(({ metadata }) => metadata.namespace === namespace)
-    .flatMap((access) => nearMiss({ peer, service, port }, access, { gateway: gateway.metadata.name, world, now }));
+  const near = accesses.flatMap((access) =>
+    nearMiss({ peer, service, port }, access, { gateway: gateway.metadata.name, world, now }),
+  );
   const ask = `ask the owner of namespace ${namespace}`;
   const but = near.length === 0 ? '' : ` ${near.map(({ text }) => text).join(' ')}`;
   return {
@@ -132,11 +131,11 @@ interface Near {
 /** What keeps a grant that is about this Service, or this device, from opening it. */
 function nearMiss(
   { peer, service, port }: AccessQuestion,
-  access: MeshAccess,
+  access: AnyAccess,
   { gateway, world, now }: { readonly gateway: string; readonly world: AccessWorld; readonly now: number },
 ): readonly Near[] {
   const { peers, destinations } = resolveAccess(access, world);
-  const object = `MeshAccess ${keyOf(access.metadata)}`;
+  const object = accessName(access);
   const isForPeer = peers.some(({ metadata }) => keyOf(metadata) === keyOf(peer.metadata));
   const own = destinations.filter((one) => keyOf(one.service.metadata) === keyOf(service.metadata));
   const hasPort = own.some((one) => one.port === port.port && one.protocol === port.protocol.toLowerCase());

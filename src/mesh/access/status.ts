@@ -1,5 +1,5 @@
-import { conditionsFrom, isTrue, type Verdict, verdict } from '../../api/conditions.ts';
-import type { MeshAccess, MeshAccessStatus } from '../../api/meshaccess.ts';
+import type { AccessStatus } from '../../api/access-fields.ts';
+import { conditionsFrom, isTrue, type Reason, type Verdict, verdict } from '../../api/conditions.ts';
 import type { MeshGateway } from '../../api/meshgateway.ts';
 import type { MeshPeer } from '../../api/meshpeer.ts';
 import { type KubernetesObject, keyOf } from '../../api/resource.ts';
@@ -7,13 +7,13 @@ import { timestamp } from '../../api/timestamp.ts';
 import { isRevoked } from '../members.ts';
 import { topology } from '../topology.ts';
 import { some } from '../view.ts';
-import { endOf, isFor, leadsTo } from './access.ts';
-import { type AccessWorld, type Resolved, resolveAccess } from './resolve.ts';
+import { advertisedIn, endOf, isFor, leadsTo } from './access.ts';
+import { type AccessWorld, type AnyAccess, type Range, type Resolved, resolveAccess } from './resolve.ts';
 import { accessGateway } from './world.ts';
 
 /** What is decided about a grant at a moment. */
 export interface AccessJudgement {
-  readonly status: MeshAccessStatus;
+  readonly status: AccessStatus;
   /** When time alone changes this judgement, in milliseconds since the epoch; undefined for never. */
   readonly until: number | undefined;
 }
@@ -23,7 +23,7 @@ const MOST_NAMES = 10;
 
 /** What is told of one grant; the nodes ask nobody, they resolve it themselves. `now` is in milliseconds since the epoch. */
 export function judgeAccess(
-  access: MeshAccess,
+  access: AnyAccess,
   {
     gateways,
     world,
@@ -42,7 +42,7 @@ export function judgeAccess(
         ? {}
         : {
             peers: matched(found.admitted),
-            services: matched(found.open),
+            services: matched(found.open, access.metadata.namespace),
             gateways: found.enforcing.map(({ metadata }) => metadata.name).sort(),
           }),
       conditions: [...conditionsFrom(verdicts, access.status?.conditions ?? [], generation ?? 0, timestamp(now))],
@@ -59,9 +59,11 @@ interface Findings {
   readonly admitted: readonly MeshPeer[];
   /** Those of its Services to which one of its gateways leads. */
   readonly open: readonly KubernetesObject[];
+  /** Those of its ranges of which one of its gateways advertises something. */
+  readonly ranges: readonly Range[];
 }
 
-function findings(access: MeshAccess, all: readonly MeshGateway[], world: AccessWorld, now: number): Findings {
+function findings(access: AnyAccess, all: readonly MeshGateway[], world: AccessWorld, now: number): Findings {
   const resolved = resolveAccess(access, world);
   const served = all.flatMap((gateway) => {
     const found = gateway.metadata.deletionTimestamp === undefined ? topology(gateway) : undefined;
@@ -78,6 +80,7 @@ function findings(access: MeshAccess, all: readonly MeshGateway[], world: Access
     enforcing: serving.filter(({ spec }) => spec.access.default === 'Deny'),
     admitted: resolved.peers.filter((peer) => isAdmitted(peer, names, now)),
     open: [...new Set(open.map(({ service }) => service))],
+    ranges: resolved.ranges.filter((range) => served.some((one) => advertisedIn(accessGateway(one), range).length > 0)),
   };
 }
 
@@ -88,8 +91,8 @@ function isAdmitted(peer: MeshPeer, gateways: ReadonlySet<string>, now: number):
 
 const ACCEPTED = verdict('MeshAccess', 'Accepted', 'True', 'Accepted', 'The grant holds.');
 
-function ended({ spec }: MeshAccess): readonly Verdict<'MeshAccess'>[] {
-  const message = `spec.expiresAt (${spec.expiresAt}) has passed, so nothing is granted; set a later time, or delete this MeshAccess.`;
+function ended({ spec, kind }: AnyAccess): readonly Verdict<'MeshAccess'>[] {
+  const message = `spec.expiresAt (${spec.expiresAt}) has passed, so nothing is granted; set a later time, or delete this ${kind}.`;
   return [
     verdict('MeshAccess', 'Accepted', 'False', 'Expired', message),
     verdict('MeshAccess', 'Resolved', 'False', 'NotAccepted', 'Nothing is granted; see Accepted.'),
@@ -97,49 +100,53 @@ function ended({ spec }: MeshAccess): readonly Verdict<'MeshAccess'>[] {
   ];
 }
 
-function resolvedVerdict(access: MeshAccess, found: Findings): Verdict<'MeshAccess'> {
-  const { resolved, admitted, open } = found;
-  const services = open.length === 0 ? closed(access, found) : undefined;
-  if (services !== undefined) return services;
+function resolvedVerdict(access: AnyAccess, found: Findings): Verdict<'MeshAccess'> {
+  const { resolved, admitted, open, ranges } = found;
+  const shut = open.length === 0 && ranges.length === 0 ? closed(access, found) : undefined;
+  if (shut !== undefined) return shut;
   if (admitted.length === 0) return unused(access, resolved.peers);
-  const what = `${counted(admitted.length, 'device')} may reach ${counted(open.length, 'Service')}`;
-  const gaps = gapsOf(access, resolved);
+  const what = `${counted(admitted.length, 'device')} may reach ${opened(open.length, ranges)}`;
+  const gaps = gapsOf(access, found);
   return gaps.length === 0
     ? verdict('MeshAccess', 'Resolved', 'True', 'Resolved', `${what}.`)
     : verdict('MeshAccess', 'Resolved', 'True', 'PartlyResolved', `${what}, but ${gaps.join('; and ')}.`);
 }
 
 /** Why nothing is opened, whoever it is for. */
-function closed(access: MeshAccess, { resolved, serving }: Findings): Verdict<'MeshAccess'> | undefined {
-  const { namespace = '' } = access.metadata;
-  const refuse = (reason: 'NoMatchingServices' | 'NoClusterIP' | 'NoSuchPort', message: string) =>
+function closed(access: AnyAccess, { resolved, serving }: Findings): Verdict<'MeshAccess'> | undefined {
+  const { namespace } = access.metadata;
+  const [where, flag] = namespace === undefined ? ['', '-A'] : [` of namespace ${namespace}`, `-n ${namespace}`];
+  const refuse = (reason: Reason<'MeshAccess', 'Resolved'>, message: string) =>
     verdict('MeshAccess', 'Resolved', 'False', reason, message);
-  const meant = [...new Set(resolved.meant.flat())];
-  if (meant.length === 0)
+  const meant = [...new Set(resolved.entries.flatMap((entry) => entry.meant))];
+  if (meant.length === 0 && resolved.ranges.length === 0)
     return refuse(
       'NoMatchingServices',
-      `spec.to matches no Service of namespace ${namespace}; compare it with: kubectl get services -n ${namespace} --show-labels`,
+      `spec.to matches no Service${where}; compare it with: kubectl get services ${flag} --show-labels`,
     );
-  if (resolved.withoutClusterIp.length === meant.length)
+  if (meant.length > 0 && resolved.withoutClusterIp.length === meant.length)
     return refuse(
       'NoClusterIP',
       `${headless(meant)}, and a grant opens cluster IPs; give the Service one (spec.clusterIP other than None, type other than ExternalName).`,
     );
-  if (resolved.destinations.length === 0)
+  if (meant.length > 0 && resolved.destinations.length === 0)
     return refuse(
       'NoSuchPort',
-      `${namesOf(meant)} of namespace ${namespace} has no TCP or UDP port that spec.to names; compare it with: kubectl get services -n ${namespace}`,
+      `${namesOf(meant)}${where} has no TCP or UDP port that spec.to names; compare it with: kubectl get services ${flag}`,
     );
   // Without a gateway nobody can say where one leads; Enforced tells of that.
   if (serving.length === 0) return undefined;
+  const what = [...meant.map(({ metadata }) => metadata.name), ...new Set(resolved.ranges.map(({ cidr }) => cidr))];
   return refuse(
-    'NoMatchingServices',
-    `No gateway leads to the cluster IPs of ${namesOf(meant)}; see status.serviceCIDRs and spec.advertise.services of the MeshGateways.`,
+    'NotAdvertised',
+    `No gateway that this is for leads to ${some(what)}; see status.serviceCIDRs and spec.advertise of the MeshGateways.`,
   );
 }
 
-function unused(access: MeshAccess, matching: readonly MeshPeer[]): Verdict<'MeshAccess'> {
-  const own = access.spec.from.some(({ namespaces }) => namespaces === undefined);
+function unused(access: AnyAccess, matching: readonly MeshPeer[]): Verdict<'MeshAccess'> {
+  const own = access.spec.from.some(
+    ({ namespaces }: { readonly namespaces?: object | undefined }) => namespaces === undefined,
+  );
   const where = own ? `; without namespaces, spec.from[] means namespace ${access.metadata.namespace} alone` : '';
   const message =
     matching.length === 0
@@ -149,19 +156,23 @@ function unused(access: MeshAccess, matching: readonly MeshPeer[]): Verdict<'Mes
 }
 
 /** What of a grant that works does not. */
-function gapsOf({ spec }: MeshAccess, { opens, meant, withoutClusterIp }: Resolved): readonly string[] {
-  const gaps = opens.flatMap((isOpen, index) => {
-    if (isOpen || (meant[index] ?? []).some((service) => withoutClusterIp.includes(service))) return [];
-    const { names = [] } = spec.to[index] ?? {};
+function gapsOf({ spec }: AnyAccess, { resolved, ranges }: Findings): readonly string[] {
+  const { entries, withoutClusterIp } = resolved;
+  const gaps = entries.flatMap(({ meant, destinations, ranges: wished }, index) => {
     const which = `spec.to[${index}]`;
-    return meant[index]?.length === 0
+    const lost = wished.filter((range) => !ranges.includes(range)).map(({ cidr }) => cidr);
+    if (lost.length > 0) return [`no gateway advertises ${some([...new Set(lost)])} (${which})`];
+    if (destinations.length > 0 || wished.length > 0) return [];
+    if (meant.some((service) => withoutClusterIp.includes(service))) return [];
+    const { names = [] } = spec.to[index] ?? {};
+    return meant.length === 0
       ? [`${which} matches no Service${names.length === 0 ? '' : ` (${some(names)})`}`]
       : [`${which} names no port that its Services have`];
   });
-  const missing = spec.to.flatMap(({ names = [] }, index) =>
-    (meant[index]?.length ?? 0) === 0
+  const missing = entries.flatMap(({ meant }, index) =>
+    meant.length === 0
       ? []
-      : names.filter((name) => !meant[index]?.some(({ metadata }) => metadata.name === name)),
+      : (spec.to[index]?.names ?? []).filter((name) => !meant.some(({ metadata }) => metadata.name === name)),
   );
   return [
     ...gaps,
@@ -170,7 +181,7 @@ function gapsOf({ spec }: MeshAccess, { opens, meant, withoutClusterIp }: Resolv
   ];
 }
 
-function enforcedVerdict(access: MeshAccess, { serving, enforcing }: Findings): Verdict<'MeshAccess'> {
+function enforcedVerdict(access: AnyAccess, { serving, enforcing }: Findings): Verdict<'MeshAccess'> {
   if (enforcing.length > 0) {
     const others = serving.filter((gateway) => !enforcing.includes(gateway));
     const but =
@@ -189,8 +200,11 @@ function enforcedVerdict(access: MeshAccess, { serving, enforcing }: Findings): 
   return verdict('MeshAccess', 'Enforced', 'False', 'NoGateway', `${which}; see: kubectl get meshgateways`);
 }
 
-function matched(objects: readonly KubernetesObject[]) {
-  const names = objects.map(({ metadata, kind }) => (kind === 'MeshPeer' ? keyOf(metadata) : metadata.name)).sort();
+/** `own` is the namespace that goes without saying. */
+function matched(objects: readonly KubernetesObject[], own?: string) {
+  const nameOf = ({ metadata }: KubernetesObject) =>
+    own !== undefined && metadata.namespace === own ? metadata.name : keyOf(metadata);
+  const names = objects.map(nameOf).sort();
   return { matched: objects.length, ...(names.length === 0 ? {} : { names: names.slice(0, MOST_NAMES) }) };
 }
 
@@ -206,6 +220,12 @@ function namesOf(objects: readonly KubernetesObject[]): string {
 function bare(gateways: readonly MeshGateway[]): string {
   const names = gateways.map(({ metadata }) => metadata.name);
   return `${names.length === 1 ? 'MeshGateway' : 'MeshGateways'} ${some(names)}`;
+}
+
+function opened(services: number, ranges: readonly Range[]): string {
+  const cidrs = [...new Set(ranges.map(({ cidr }) => cidr))];
+  const parts = [...(services > 0 ? [counted(services, 'Service')] : []), ...(cidrs.length > 0 ? [some(cidrs)] : [])];
+  return parts.length === 0 ? 'nothing' : parts.join(' and ');
 }
 
 function counted(count: number, what: string): string {

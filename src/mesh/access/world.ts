@@ -30,7 +30,7 @@ export function accessWorld({
 }
 
 /** The members that a gateway's nodes let in, each with the addresses that are its own, by whichever of its keys. */
-export function accessMembers(table: PeerTable): Iterable<AccessMember> {
+export function accessMembers(table: PeerTable): readonly AccessMember[] {
   const members = new Map<ObjectKey, { readonly peer: MeshPeer; readonly addresses: IpAddress[] }>();
   for (const { publicKey, allowedIPs } of table.wanted.values()) {
     const member = table.memberWith(publicKey);
@@ -40,12 +40,13 @@ export function accessMembers(table: PeerTable): Iterable<AccessMember> {
     if (known === undefined) members.set(key, { peer: member.peer, addresses: allowedIPs.map(cidrBase) });
     else known.addresses.push(...allowedIPs.map(cidrBase));
   }
-  return members.values();
+  return [...members.values()];
 }
 
 /** A gateway as its operator last decided about it. */
-export function accessGateway({ gateway, serviceCidrs }: Topology): AccessGateway {
-  return { name: gateway.metadata.name, accessDefault: gateway.spec.access.default, serviceCidrs };
+export function accessGateway({ gateway, serviceCidrs, cidrs }: Topology): AccessGateway {
+  const { name } = gateway.metadata;
+  return { name, accessDefault: gateway.spec.access.default, serviceCidrs, routedCidrs: cidrs };
 }
 
 function byNamespace<T extends { readonly metadata: { readonly namespace?: string | undefined } }>(

@@ -7,6 +7,7 @@ import type { MeshPeer } from '../../../src/api/meshpeer.ts';
 import { keyOf } from '../../../src/api/resource.ts';
 import { createLinuxHost } from '../../../src/host/linux.ts';
 import { Cache } from '../../../src/k8s/store.ts';
+import { NOTHING_GRANTED } from '../../../src/mesh/access/access.ts';
 import { keyFileName } from '../../../src/net/key.ts';
 import { keyPairFrom } from '../../../src/net/key-pair.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
@@ -39,7 +40,7 @@ const traced = new TracedCommands(folder);
 const gateways = new Cache<MeshGateway>(() => undefined);
 gateways.put(aServedGateway({ spec: { dataplane: 'Kernel' }, status: { publicKey: keys.publicKey } }));
 const sync = new NodeSync({
-  access: { isKnown: () => true, grants: () => [], ended: () => 0 },
+  access: { isKnown: () => true, granted: () => NOTHING_GRANTED, ended: () => 0 },
   gateway: 'default',
   gateways,
   peers: new Cache<MeshPeer>(() => undefined),
