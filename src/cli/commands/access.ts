@@ -1,15 +1,17 @@
-import { type Namespace, namespaceType, type Service, serviceType } from '../../api/core.ts';
+import { clusterMeshAccessType } from '../../api/clustermeshaccess.ts';
+import { namespaceType, serviceType } from '../../api/core.ts';
 import { meshAccessType } from '../../api/meshaccess.ts';
 import { meshGatewayType } from '../../api/meshgateway.ts';
-import { type MeshPeer, meshPeerType } from '../../api/meshpeer.ts';
+import { meshPeerType } from '../../api/meshpeer.ts';
 import { keyOf } from '../../api/resource.ts';
 import type { Client } from '../../k8s/client.ts';
-import { accessOf } from '../../mesh/access/access.ts';
-import { type AccessAnswer, explainAccess } from '../../mesh/access/explain.ts';
+import { type AttributedGrant, type AttributedRange, accessOf, rangesOf } from '../../mesh/access/access.ts';
+import { accessName } from '../../mesh/access/resolve.ts';
 import { accessGateway, accessMembers, accessWorld } from '../../mesh/access/world.ts';
 import { peerTable } from '../../mesh/peer-table.ts';
 import { topology } from '../../mesh/topology.ts';
 import type { ConnectedCluster } from '../cluster/connect.ts';
+import { explained, type PortAnswer } from '../cluster/explained.ts';
 import { print, UserError } from '../output.ts';
 import { aligned } from '../table.ts';
 
@@ -31,43 +33,22 @@ export async function explain(
   const [, serviceName, namespace, port] = SERVICE.exec(asked.service) ?? [];
   if (serviceName === undefined || namespace === undefined)
     throw new UserError(`"${asked.service}" is not NAME.NAMESPACE or NAME.NAMESPACE:PORT, such as hello.demo:80`);
-  const [peer, service, home, gateways, accesses] = await Promise.all([
-    client.get(meshPeerType, name, peerNamespace),
-    client.get(serviceType, serviceName, namespace),
-    client.get(namespaceType, peerNamespace),
-    client.list(meshGatewayType),
-    client.list(meshAccessType, { namespace }),
-  ]);
-  if (peer === undefined)
-    throw new UserError(`there is no MeshPeer ${peerNamespace}/${name}: kubectl get meshpeers -A`);
-  if (service === undefined)
-    throw new UserError(
-      `there is no Service ${serviceName} in namespace ${namespace}: kubectl get services -n ${namespace}`,
-    );
-  const namespaces: readonly Namespace[] = home === undefined ? [] : [home];
-  const world = accessWorld({ namespaces, peers: [peer], services: [service] });
-  const answers = portsAsked(service, port).map((one) => ({
-    port: one.port,
-    protocol: one.protocol,
-    gateways: explainAccess(
-      { peer, service, port: one },
-      { gateways: gateways.items, accesses: accesses.items, world, now },
-    ),
-  }));
+  const peer = { namespace: peerNamespace, name };
+  const service = { namespace, name: serviceName };
+  const ports = await explained(client, { peer, service, port }, now);
   if (asked.output === 'json')
-    print(
-      JSON.stringify({ peer: keyOf(peer.metadata), service: keyOf(service.metadata), ports: answers }, undefined, 2),
-    );
-  else print(answers.flatMap((answer) => answerLines(asked, answer)).join('\n'));
-  return answers.every((answer) => answer.gateways.some(({ isAllowed }) => isAllowed)) ? 0 : 3;
+    print(JSON.stringify({ peer: keyOf(peer), service: keyOf(service), ports }, undefined, 2));
+  else print(ports.flatMap((answer) => answerLines(asked, answer)).join('\n'));
+  return ports.every((answer) => answer.gateways.some(({ isAllowed }) => isAllowed)) ? 0 : 3;
 }
 
 /** `sallyport access matrix`: everything that devices may reach, a line each, with the objects that say so. */
 export async function matrix(client: Client, output: Format, now: number): Promise<void> {
-  const [gateways, peers, accesses, services, namespaces] = await Promise.all([
+  const [gateways, peers, accesses, clusterAccesses, services, namespaces] = await Promise.all([
     client.list(meshGatewayType),
     client.list(meshPeerType),
     client.list(meshAccessType),
+    client.list(clusterMeshAccessType),
     client.list(serviceType),
     client.list(namespaceType),
   ]);
@@ -80,7 +61,11 @@ export async function matrix(client: Client, output: Format, now: number): Promi
     const all = { gateway: name, service: '*', port: '*', by: [`MeshGateway ${name}`] };
     if (gateway.spec.access.default === 'Allow')
       return members.map(({ peer }) => ({ peer: keyOf(peer.metadata), ...all }));
-    return merged(name, accessOf(accessGateway(served), members, { accesses: accesses.items, world, now }));
+    const objects = { accesses: [...accesses.items, ...clusterAccesses.items], world, now };
+    return merged(name, [
+      ...[...accessOf(accessGateway(served), members, objects)].map(serviceRow),
+      ...[...rangesOf(accessGateway(served), members, objects)].map(rangeRow),
+    ]);
   });
   if (output === 'json') return print(JSON.stringify(rows, undefined, 2));
   const lines = rows.map((row) => [row.peer, row.gateway, row.service, row.port, row.by.join(', ')]);
@@ -95,44 +80,35 @@ interface MatrixRow {
   readonly by: readonly string[];
 }
 
+type Row = Omit<MatrixRow, 'gateway'>;
+
+function serviceRow({ member, destination, access }: AttributedGrant): Row {
+  return {
+    peer: keyOf(member.peer.metadata),
+    service: keyOf(destination.service.metadata),
+    port: `${destination.port}/${destination.protocol}`,
+    by: [accessName(access)],
+  };
+}
+
+function rangeRow({ member, cidr, open, access }: AttributedRange): Row {
+  const port = open === undefined ? '*' : `${open.port}/${open.protocol}`;
+  return { peer: keyOf(member.peer.metadata), service: cidr, port, by: [accessName(access)] };
+}
+
 /** One row for all addresses and all grants of a pair. */
-function merged(gateway: string, grants: ReturnType<typeof accessOf>): readonly MatrixRow[] {
-  const rows = new Map<string, MatrixRow & { readonly by: string[] }>();
-  for (const { member, destination, access } of grants) {
-    const row = {
-      peer: keyOf(member.peer.metadata),
-      gateway,
-      service: keyOf(destination.service.metadata),
-      port: `${destination.port}/${destination.protocol}`,
-    };
-    const key = JSON.stringify(row);
-    const known = rows.get(key) ?? { ...row, by: [] };
-    const by = `MeshAccess ${keyOf(access.metadata)}`;
-    if (!known.by.includes(by)) known.by.push(by);
-    rows.set(key, known);
+function merged(gateway: string, all: readonly Row[]): readonly MatrixRow[] {
+  const rows = new Map<string, MatrixRow>();
+  for (const { peer, service, port, by } of all) {
+    const key = JSON.stringify([peer, service, port]);
+    const known = rows.get(key)?.by ?? [];
+    rows.set(key, { peer, gateway, service, port, by: [...new Set([...known, ...by])] });
   }
   return [...rows.values()].sort((one, other) => (JSON.stringify(one) < JSON.stringify(other) ? -1 : 1));
 }
 
-function portsAsked(service: Service, asked: string | undefined): Service['spec']['ports'] {
-  const { ports } = service.spec;
-  const found =
-    asked === undefined ? ports : ports.filter(({ name, port }) => name === asked || String(port) === asked);
-  if (found.length > 0) return found;
-  const known = ports.map(({ name, port, protocol }) => `${port}/${protocol}${name === undefined ? '' : ` (${name})`}`);
-  throw new UserError(
-    `Service ${keyOf(service.metadata)} has no port ${asked ?? ''}; it has ${known.join(', ') || 'none at all'}`,
-  );
-}
-
-interface PortAnswer {
-  readonly port: number;
-  readonly protocol: string;
-  readonly gateways: readonly AccessAnswer[];
-}
-
 function answerLines(
-  { peer, service }: { readonly peer: MeshPeer['metadata']['name']; readonly service: string },
+  { peer, service }: { readonly peer: string; readonly service: string },
   { port, protocol, gateways }: PortAnswer,
 ): readonly string[] {
   const [target = ''] = service.split(':');

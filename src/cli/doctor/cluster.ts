@@ -6,6 +6,8 @@ import type { ClusterFinding, Look } from '../../laptop/doctor/findings.ts';
 import type { Profile } from '../../laptop/profile.ts';
 import type { ClientConfiguration } from '../../mesh/client-configuration.ts';
 import { type ClusterOptions, connect } from '../cluster/connect.ts';
+import { explained } from '../cluster/explained.ts';
+import type { AskedService } from './inside.ts';
 import { looked, messageOf, within } from './looked.ts';
 import { lastWarning } from './warnings.ts';
 
@@ -16,6 +18,7 @@ export async function lookAtCluster(
   options: ClusterOptions,
   profile: Profile,
   { gateways }: Pick<ClientConfiguration, 'gateways'>,
+  service?: AskedService | undefined,
 ): Promise<Look<ClusterFinding> | undefined> {
   const { NoConnection } = await import('../../k8s/kubeconfig.ts');
   const { kubeconfig, context = kubeconfig === undefined ? profile.context : undefined } = options;
@@ -25,7 +28,11 @@ export async function lookAtCluster(
     if (server !== profile.server)
       return { kind: 'unseen', why: `the kubeconfig is for ${server}, and this device joined ${profile.server}` };
     const names = gateways.map(({ name }) => name);
-    return { kind: 'seen', value: { server, ...(await lookBy(client, profile, names)) } };
+    const [found, access] = await Promise.all([
+      lookBy(client, profile, names),
+      service === undefined ? undefined : looked(() => accessOfService(client, profile, service), whyUnseen),
+    ]);
+    return { kind: 'seen', value: { server, ...found, ...(access === undefined ? {} : { access }) } };
   } catch (error) {
     if (error instanceof NoConnection && kubeconfig === undefined) return undefined;
     return { kind: 'unseen', why: whyUnseen(error) };
@@ -46,6 +53,14 @@ async function lookBy(
   const there =
     gateways.kind === 'seen' ? { ...gateways, value: gateways.value.filter((each) => each !== undefined) } : gateways;
   return { peer, gateways: there, nodes, warning };
+}
+
+async function accessOfService(client: Client, profile: Profile, { name, port }: AskedService) {
+  const [service = '', namespace = ''] = name.split('.');
+  const peer = { namespace: profile.namespace, name: profile.peer };
+  const asked = { peer, service: { namespace, name: service }, port: String(port) };
+  const ports = await explained(client, asked, Date.now());
+  return ports.find(({ protocol }) => protocol === 'TCP')?.gateways ?? [];
 }
 
 function whyUnseen(error: unknown): string {

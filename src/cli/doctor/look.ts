@@ -61,7 +61,7 @@ async function lookFurther(
     lookAtDevice(commands, profile.device),
     lookAtRouting(commands, [...needed, ...PUBLIC]),
     lookAtClock(profile.server, clock.now),
-    lookAtCluster(options.cluster, profile, configuration),
+    lookAtCluster(options.cluster, profile, configuration, service),
     dialFrom(files, options, clock),
     lookAtGuard(commands, profile.device),
   ]);

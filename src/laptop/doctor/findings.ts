@@ -1,6 +1,7 @@
 import type { MeshGateway } from '../../api/meshgateway.ts';
 import type { MeshGatewayNode } from '../../api/meshgatewaynode.ts';
 import type { MeshPeer } from '../../api/meshpeer.ts';
+import type { AccessAnswer } from '../../mesh/access/explain.ts';
 import type { ClientConfiguration } from '../../mesh/client-configuration.ts';
 import type { IpAddress } from '../../net/address.ts';
 import type { Cidr } from '../../net/cidr.ts';
@@ -109,6 +110,8 @@ export interface ClusterFinding {
   readonly nodes: Look<readonly MeshGatewayNode[]>;
   /** The latest warning about the MeshPeer, where there is one. */
   readonly warning: Look<string | undefined>;
+  /** What each gateway's rules say of the Service that somebody asked about; undefined when nobody did. */
+  readonly access?: Look<readonly AccessAnswer[]> | undefined;
 }
 
 /** One endpoint of a gateway, dialled from a socket of doctor's own. */

@@ -144,7 +144,11 @@ export const kubernetesService: HopKind = {
         'whoever runs the cluster names the range in spec.advertise.services.cidrs: kubectl edit meshgateway',
       );
     if (isDenying(findings))
-      return skipped('the gateways let devices reach the cluster DNS alone (spec.access.default: Deny)');
+      return skipped(
+        'the gateways let devices reach what they were granted, and cluster DNS (spec.access.default: Deny)',
+      );
+    if (reached.kind === 'refused' && inside?.service?.reached?.kind === 'connected')
+      return skipped(`${what}, is refused, and what was asked about answers: it is not granted to this device`);
     return broken(`${what}, ${cause(reached)}`, servicesRemedy(reached));
   },
 };
@@ -164,7 +168,8 @@ function servicesRemedy({ kind }: Reached): string {
 /** The Service that somebody asked about. */
 export const service: HopKind = {
   name: 'service',
-  judge({ inside, files }) {
+  judge(findings) {
+    const { inside, files } = findings;
     const found = inside?.service;
     if (found === undefined || files.kind === 'unusable') return NOT_REACHED;
     const { name, port, address, reached } = found;
@@ -179,12 +184,32 @@ export const service: HopKind = {
     if (reached === undefined) return NOT_REACHED;
     if (reached.kind === 'connected')
       return ok(`${name} at ${address}, port ${port}, answers in ${reached.ms.toFixed(1)} ms`);
+    const what = `${name} at ${address}, port ${port},`;
+    const denial = reached.kind === 'refused' ? denialOf(findings) : undefined;
+    if (denial !== undefined)
+      return broken(
+        `${what} is refused. ${denial}`,
+        `whoever owns namespace ${namespace} lets this device through with a MeshAccess; what is granted says: sallyport access explain ${files.configuration.peer} ${name}:${port}`,
+      );
     return broken(
-      `${name} at ${address}, port ${port}, ${cause(reached)}`,
+      `${what} ${cause(reached)}`,
       `kubectl get service,endpointslices -n ${namespace} -l kubernetes.io/service-name=${short}`,
     );
   },
 };
+
+/** Why policy has a connection refused, as far as that is known; undefined where it does not, or nobody can say. */
+function denialOf(findings: Findings): string | undefined {
+  const { cluster, files } = findings;
+  const answers = seen(seen(cluster)?.access);
+  if (answers === undefined)
+    return isDenying(findings)
+      ? 'The gateways deny by default (spec.access.default: Deny), so it is not granted, or has no such port or no ready endpoint'
+      : undefined;
+  const own = files.kind === 'read' ? files.configuration.gateways.map(({ name }) => name) : [];
+  const mine = answers.filter(({ gateway }) => own.includes(gateway));
+  return mine.some(({ isAllowed }) => isAllowed) ? undefined : mine[0]?.because.replace(/\.$/, '');
+}
 
 function withoutAddress({ name, dns: answer }: ServiceFinding, short: string, namespace: string): Judgement {
   if (answer?.kind === 'answered' && answer.rcode === NXDOMAIN)

@@ -593,6 +593,43 @@ const SITUATIONS: readonly Situation[] = [
     mend: /endpointslices -n demo/,
   },
   {
+    what: 'the Service is not granted, as the cluster tells',
+    findings: {
+      cluster: theCluster({
+        access: found([
+          { gateway: 'office', isAllowed: true, because: 'Granted.', objects: [] },
+          { gateway: 'default', isAllowed: false, because: 'Denied by policy: ask.', objects: [] },
+        ]),
+      }),
+      inside: someInside({ service: { ...hello, dns: itsDns, address, reached: { kind: 'refused' } } }),
+    },
+    hop: 'service',
+    why: /is refused\. Denied by policy: ask$/,
+    mend: /owner|owns namespace demo .* sallyport access explain team-a\/ada hello\.demo:80$/,
+  },
+  {
+    what: 'the Service is refused, and the gateways deny by default',
+    findings: {
+      cluster: theCluster({ gateways: found([theGateway({}, { access: { default: 'Deny' } })]) }),
+      inside: someInside({ service: { ...hello, dns: itsDns, address, reached: { kind: 'refused' } } }),
+    },
+    hop: 'service',
+    why: /deny by default/,
+    mend: /MeshAccess/,
+  },
+  {
+    what: 'the Service is granted and has no endpoint',
+    findings: {
+      cluster: theCluster({
+        access: found([{ gateway: 'default', isAllowed: true, because: 'Granted.', objects: [] }]),
+      }),
+      inside: someInside({ service: { ...hello, dns: itsDns, address, reached: { kind: 'refused' } } }),
+    },
+    hop: 'service',
+    why: /no ready endpoint/,
+    mend: /endpointslices -n demo/,
+  },
+  {
     what: 'the Service is headless',
     findings: {
       inside: someInside({
