@@ -4,6 +4,7 @@ import type { MeshGateway, MeshGatewayStatus } from '../../src/api/meshgateway.t
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import { keyOf } from '../../src/api/resource.ts';
 import { Cache } from '../../src/k8s/store.ts';
+import { NOTHING_GRANTED } from '../../src/mesh/access/access.ts';
 import { aKey, aMember, aServedGateway, NOW } from '../support/builders.ts';
 import { FakeHost } from '../support/fake-host.ts';
 
@@ -33,7 +34,7 @@ function started(): NodeSync {
     host,
     clock: { now: () => NOW + time, monotonic: () => time, timer: () => () => undefined },
     probeKey: aKey('probe'),
-    access: { isKnown: () => true, grants: () => [], ended: () => 0 },
+    access: { isKnown: () => true, granted: () => NOTHING_GRANTED, ended: () => 0 },
     onOperation: () => undefined,
   });
   const peer = aMember();
