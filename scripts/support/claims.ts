@@ -63,6 +63,7 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/kernel/host.test.ts':
     'the contract of a host, every operation and random walks between plans, on kernel WireGuard',
   'test/kernel/path.test.ts': 'a laptop with kernel WireGuard moves to the node of its gateway that answers',
+  'test/kernel/gateway-key.test.ts': 'a gateway changes its key under running requests, over kernel WireGuard',
   'test/kernel/rotating-key.test.ts': 'a device changes its key over kernel WireGuard',
   'test/kernel/packets.test.ts':
     'packets reach the Services a device may use and nothing else, through kernel WireGuard',

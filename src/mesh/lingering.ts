@@ -33,8 +33,6 @@ export function lastKeys(before: LastKeys, gateways: readonly string[], connecti
 export function usesCurrentKey(last: LastKeys, gateways: readonly MeshGateway[]): Verdict<'MeshPeer'> | undefined {
   const say = (status: 'True' | 'False', reason: Reason<'MeshPeer', 'UsesCurrentKey'>, message: string) =>
     verdict('MeshPeer', 'UsesCurrentKey', status, reason, message);
-  const remedy =
-    'The sallyport command does that by itself while its tunnel is up; in any other WireGuard app, install status.config anew';
   let isKnown = false;
   for (const { metadata, status } of gateways) {
     const used = last.find(({ gateway }) => gateway === metadata.name)?.publicKey;
@@ -51,7 +49,7 @@ export function usesCurrentKey(last: LastKeys, gateways: readonly MeshGateway[])
       : say(
           'False',
           'FormerKey',
-          `The device still uses the former key of MeshGateway ${metadata.name}, which ends at ${key.until}. ${remedy} before.`,
+          `The device still uses the former key of MeshGateway ${metadata.name}, which ends at ${key.until}: install status.config anew before that. (The sallyport command moves by itself while its tunnel is up.)`,
         );
   }
   return isKnown ? say('True', 'CurrentKey', 'The device came by the key that its gateway has now.') : undefined;

@@ -162,17 +162,18 @@ function unanswered({ cluster, name, files }: Findings, tried: readonly Endpoint
       `this machine has no way to ${where}`,
       `connect it to a network; this must name a way: ip route get ${first?.address}`,
     );
-  if (all('refused'))
-    return broken(
-      `nothing listens on UDP at ${where}: the gateway does not run there`,
-      `whoever runs the cluster sees why with: kubectl get meshgatewaynodes --all-namespaces`,
-    );
   const peer = seen(seen(cluster)?.peer);
   const another = files.kind === 'read' ? gatewayOfAnotherKey(files, peer) : undefined;
+  const again = `sallyport down ${name} && sallyport join --profile ${name}`;
   if (another !== undefined)
     return broken(
       `gateway ${another.name} has another key by now, and the one that this device knows has ended`,
-      `sallyport down ${name} && sallyport join --profile ${name}`,
+      again,
+    );
+  if (all('refused'))
+    return broken(
+      `nothing listens on UDP at ${where}: the gateway does not run there, or got another key, and with it another port, while this device was away`,
+      `whoever runs the cluster sees which with: kubectl get meshgatewaynodes --all-namespaces; after another key: ${again}`,
     );
   const psk =
     files.kind === 'read' && files.configuration.hasPresharedKey ? ', or the preshared key is another one' : '';

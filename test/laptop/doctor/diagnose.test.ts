@@ -416,7 +416,7 @@ const SITUATIONS: readonly Situation[] = [
   {
     what: 'the gateway got another key while the device was away, and only its own MeshPeer may be seen',
     findings: {
-      endpoints: silent,
+      endpoints: [anEndpoint({ kind: 'refused' })],
       inside: nothingInside,
       cluster: theCluster({ peer: found(withConfigOf(aKey('another'))), gateways: hidden('403 Forbidden') }),
     },

@@ -1,0 +1,3 @@
+import { describeInside } from './inside.ts';
+
+await describeInside('gateway-key.test.ts', 'a gateway with another key');
