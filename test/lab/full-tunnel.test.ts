@@ -111,6 +111,16 @@ describe('a full tunnel', () => {
     expect(await seenAs()).toBe(ada.laptop.address);
   });
 
+  test('is one for the stock app as well, by the file of config --full', async () => {
+    await ada.must('join --no-up');
+    await ada.must('config --full --out /etc/wireguard/full.conf');
+    must(await ada.laptop.exec(['wg-quick', 'up', 'full']));
+    expect(nodes()).toContain(await seenAs());
+    expect(await curl(ada.laptop, SERVICE)).toMatchObject({ status: 200 });
+    must(await ada.laptop.exec(['wg-quick', 'down', 'full']));
+    expect(await seenAs()).toBe(ada.laptop.address);
+  });
+
   // The last one: the node stays dead.
   test('goes on through another node soon after the one in use has died', async () => {
     await ada.must('join --full');

@@ -148,7 +148,7 @@ describe.skipIf(missing)(`a laptop with a full tunnel${because(missing)}`, () =>
       expect([await world.straysSeen(), leaked()]).toEqual([0, []]);
       await world.sallyport('down lab');
       expect(await world.everything()).toBe(before);
-    }, 60_000);
+    }, 120_000);
 
     test('finds another endpoint, by a name that only the LAN knows', async () => {
       world.join('lab', { endpoints: ['45.0.0.9:51840', `${ENDPOINT}:51840`] as Endpoint[] });

@@ -60,7 +60,7 @@ function body({ device, addresses, outside, questions }: FullTunnel): readonly s
     ...chain('refuse', [
       'counter comment "questions that would have left beside the tunnel"',
       'meta l4proto tcp reject with tcp reset',
-      'reject with icmpx admin-prohibited',
+      'reject with icmpx type admin-prohibited',
     ]),
     ...chain('leaving', [
       'oifname "lo" accept',
