@@ -21,6 +21,7 @@ export const WG_QUICK = [
     'DNS = 10.96.0.10, svc.cluster.local, cluster.local',
     '',
     '# MeshGateway default, which gives this device its current configuration at http://10.213.0.1:51840/ and http://[fd5a:213::1]:51840/',
+    '# Full tunnel: 0.0.0.0/0, ::/0',
     '# Endpoints: vpn.example.com:51840, [2001:db8::1]:51840',
     '[Peer]',
     `PublicKey = ${KEYS.gateway.publicKey}`,
