@@ -166,6 +166,28 @@ describe('through gateways that deny by default', () => {
     }
   });
 
+  test('a grant of the cluster holds as one of the namespace does', async () => {
+    const from = [{ namespaces: { names: ['team-b'] } }];
+    const to = [{ namespaces: { names: ['demo'] }, names: ['hello-node-2'] }];
+    await mesh.apply({
+      apiVersion: API_VERSION,
+      kind: 'ClusterMeshAccess',
+      metadata: { name: 'b' },
+      spec: { from, to },
+    });
+    await untilReached(bob, addresses.two, Date.now(), 'granted by the cluster');
+    const answer = await sallyport('access', 'explain', 'team-b/bob', 'hello-node-2.demo:tcp');
+    expect(answer.stdout).toContain('Granted by ClusterMeshAccess b.');
+    const line = () => mesh.cluster.kubectl(['get', 'clustermeshaccess', 'b']);
+    await until('kubectl to show it', line, (text) => /b +True +True +1 +1 +Resolved/.test(text));
+    await mesh.cluster.kubectl(['delete', 'clustermeshaccess', 'b']);
+    await until(
+      'bob to be refused',
+      () => isReached(bob, addresses.two),
+      (yes) => !yes,
+    );
+  });
+
   test('a grant follows its Service to another port', async () => {
     const ports = (port: number) =>
       mesh.cluster.kubectl([

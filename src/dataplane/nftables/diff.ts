@@ -49,8 +49,10 @@ export function endedFlows(ruleset: Ruleset, changes: readonly ElementChange[]):
   const stays = ruleset.sets.flatMap(({ lets, elements }) =>
     flowsOf(lets, lets === undefined ? [] : elements.filter(own)),
   );
-  const flows = left.filter((flow) => !stays.some((other) => isSameDevice(flow, other) && covers(other, flow)));
-  return { flows, kept: stays.filter((flow) => flows.some((other) => isSameDevice(flow, other) && meet(flow, other))) };
+  const staying = Map.groupBy(stays, ({ source }) => source);
+  const flows = left.filter((flow) => staying.get(flow.source)?.some((other) => covers(other, flow)) !== true);
+  const ending = Map.groupBy(flows, ({ source }) => source);
+  return { flows, kept: stays.filter((flow) => ending.get(flow.source)?.some((other) => meet(flow, other)) === true) };
 }
 
 /** The table after these changes. */
@@ -77,10 +79,6 @@ function flowsOf(lets: NamedSet['lets'], elements: readonly string[]): readonly 
     const open = lets === 'any' ? undefined : { protocol: lets, port: Number(port) };
     return [{ source: from.value, destination: to.value, open }];
   });
-}
-
-function isSameDevice(one: Flow, other: Flow): boolean {
-  return one.source === other.source;
 }
 
 /** Whether the first lets in all that the second does. */

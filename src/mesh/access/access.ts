@@ -76,12 +76,32 @@ export interface AccessObjects {
  * A grant needs nobody's word but its own: each is judged alone, so two nodes that see the same objects open the same. Its end is
  * read from the object itself, by any clock, so it ends while the operator is down.
  */
-export function* accessOf(
+export function accessOf(
   gateway: AccessGateway,
   members: Iterable<AccessMember>,
   objects: AccessObjects,
 ): Iterable<AttributedGrant> {
-  for (const { resolved, inside } of held(gateway, members, objects)) {
+  return servicesIn(gateway, held(gateway, members, objects));
+}
+
+/** The same for ranges that the gateway advertises besides Services. */
+export function rangesOf(
+  gateway: AccessGateway,
+  members: Iterable<AccessMember>,
+  objects: AccessObjects,
+): Iterable<AttributedRange> {
+  return rangesIn(gateway, held(gateway, members, objects));
+}
+
+/** Both, as the nodes of the gateway need them. */
+export function granted(gateway: AccessGateway, members: readonly AccessMember[], objects: AccessObjects): Granted {
+  if (gateway.accessDefault === 'Allow') return NOTHING_GRANTED;
+  const all = [...held(gateway, members, objects)];
+  return { services: [...servicesIn(gateway, all)], ranges: [...rangesIn(gateway, all)] };
+}
+
+function* servicesIn(gateway: AccessGateway, all: Iterable<Held>): Iterable<AttributedGrant> {
+  for (const { resolved, inside } of all) {
     const { access, destinations } = resolved;
     const open = destinations.map((destination) => ({
       destination,
@@ -92,13 +112,8 @@ export function* accessOf(
   }
 }
 
-/** The same for ranges that the gateway advertises besides Services. */
-export function* rangesOf(
-  gateway: AccessGateway,
-  members: Iterable<AccessMember>,
-  objects: AccessObjects,
-): Iterable<AttributedRange> {
-  for (const { resolved, inside } of held(gateway, members, objects)) {
+function* rangesIn(gateway: AccessGateway, all: Iterable<Held>): Iterable<AttributedRange> {
+  for (const { resolved, inside } of all) {
     const { access, ranges } = resolved;
     const open = ranges.flatMap((range) => advertisedIn(gateway, range).map((cidr) => ({ ...range, cidr })));
     for (const member of inside)
@@ -106,19 +121,6 @@ export function* rangesOf(
         for (const peer of member.addresses)
           if (addressFamily(peer) === cidrFamily(cidr)) yield { access, member, peer, cidr, open: port };
   }
-}
-
-/** Both, as the nodes of the gateway need them. */
-export function granted(
-  gateway: AccessGateway,
-  members: readonly AccessMember[],
-  objects: AccessObjects & { readonly accesses: readonly AnyAccess[] },
-): Granted {
-  if (gateway.accessDefault === 'Allow') return NOTHING_GRANTED;
-  return {
-    services: [...accessOf(gateway, members, objects)],
-    ranges: [...rangesOf(gateway, members, objects)],
-  };
 }
 
 /** What of a range the gateway advertises: of two prefixes that overlap, the narrower. */
