@@ -191,6 +191,24 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
       });
     });
 
+    test('a cluster IP that is an address of the node, as ipvs has it, is open to whom it was granted, at that port alone', async () => {
+      const { namespace } = cluster.gateway;
+      await namespace.run('ip address add 10.96.0.50/32 dev lo');
+      try {
+        const granted = allGranted(`${ALICE} tcp 10.96.0.50 6443`, `${ALICE} udp 10.96.0.50 10000`);
+        await cluster.gateway.sync(cluster.plan({ accessDefault: 'Deny', proxyMode: 'ipvs', granted }));
+        const asked = async (laptop: 'alice' | 'bob', question: string) =>
+          seen((await cluster[laptop].namespace.ask(question)).answer);
+        expect(await asked('alice', 'tcp 10.96.0.50 6443')).toBe('open');
+        expect(await asked('alice', 'tcp 10.96.0.50 10250')).toBe('refused');
+        expect(await asked('alice', 'tcp 10.1.0.1 6443')).toBe('refused');
+        expect(await asked('bob', 'tcp 10.96.0.50 6443')).toBe('refused');
+        expect(await asked('bob', 'udp 10.96.0.50 10000')).toBe('refused');
+      } finally {
+        await namespace.run('ip address delete 10.96.0.50/32 dev lo');
+      }
+    });
+
     test(`one grant more or less among ${MANY} is one transaction of its own elements, and counters go on`, {
       timeout: 120_000,
     }, async () => {
