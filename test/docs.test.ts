@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
@@ -6,6 +7,7 @@ import { CLUSTER_COMMANDS, LAPTOP_COMMANDS } from '../scripts/demo/commands.ts';
 import { meshGatewayType } from '../src/api/meshgateway.ts';
 import { meshPeerType } from '../src/api/meshpeer.ts';
 import { API_VERSION } from '../src/api/names.ts';
+import { auditSentence } from '../src/mesh/audit/line.ts';
 import { parsePublicKey } from '../src/net/key.ts';
 import { commandsIn, documents, missingPaths } from './scripts/markdown.ts';
 
@@ -49,6 +51,50 @@ describe('documents', () => {
       expect(text.split('\n').length).toBeLessThan(60);
     },
   );
+});
+
+describe('docs/audit.md', () => {
+  const text = read('docs/audit.md');
+  const lines = [...text.matchAll(/^\{"level".*$/gm)].map(([line]) => line);
+  const program = commandsIn(text, 'sh test=audit')[0] ?? '';
+
+  test('shows lines as the log writes them', () => {
+    expect(lines.map((line) => JSON.parse(line).event)).toEqual(['connection', 'left-out', 'roamed']);
+    for (const line of lines) {
+      const { level, time, log, program, node, gateway, msg, ...told } = JSON.parse(line);
+      expect({ level, log, program, msg }).toEqual({
+        level: 'info',
+        log: 'audit',
+        program: 'agent',
+        msg: auditSentence(told),
+      });
+      expect([time, node, gateway]).not.toContain(undefined);
+    }
+  });
+
+  test.skipIf(spawnSync('jq', ['--version']).status !== 0)('has a filter that says whom was refused what', () => {
+    const input = `${lines.join('\n')}\n`;
+    const { stdout, stderr } = spawnSync('sh', ['-c', program], { input, encoding: 'utf8' });
+    expect({ stdout, stderr }).toEqual({ stdout: '3\tteam-a/laptop\tdb\t5432\n', stderr: '' });
+  });
+
+  test('names every event and every reason', () => {
+    for (const word of [
+      'connection',
+      'left-out',
+      'let-in',
+      'put-out',
+      'connected',
+      'roamed',
+      'idle',
+      'Deleted',
+      'Suspended',
+      'Expired',
+      'Replaced',
+      'NotAccepted',
+    ])
+      expect(text).toContain(`\`${word}\``);
+  });
 });
 
 describe('samples', () => {

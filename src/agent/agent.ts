@@ -16,6 +16,7 @@ import { judgeNode, type NodeFailure } from '../mesh/node-status.ts';
 import { liveSessions } from '../mesh/sessions.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
+import { AuditTrail } from './audit-trail.ts';
 import { DeviceConfigurations, type Listen } from './device-configurations.ts';
 import { failureOf } from './failure.ts';
 import { ForeignRules } from './foreign-rules.ts';
@@ -45,6 +46,8 @@ export interface AgentOptions {
   readonly listen: Listen;
   readonly clock: Clock;
   readonly log: Log;
+  /** Where the audit log goes, whatever the level of the other one. */
+  readonly audit: Log;
 }
 
 /** Everything is observed anew this often, whatever the monitors say. */
@@ -72,6 +75,9 @@ export class Agent {
   readonly #foreign: ForeignRules;
   readonly #configurations: DeviceConfigurations;
   readonly #keyChanges: KeyChanges;
+  readonly #audit: AuditTrail;
+  /** The last look at what is to be audited. */
+  #auditing: Promise<void> = Promise.resolve();
   #failure: NodeFailure | undefined;
   #failures = 0;
   #retryAt = 0;
@@ -110,6 +116,7 @@ export class Agent {
       clock: options.clock,
       onLook: () => this.#wake.wish('peers'),
     });
+    this.#audit = new AuditTrail({ ...options, sync: this.#sync, access: this.#access });
     this.#configurations = new DeviceConfigurations({
       ...options,
       sync: this.#sync,
@@ -147,7 +154,7 @@ export class Agent {
     const probing = this.#probing.run(alive);
     await this.#turnForever(signal, () => living.abort());
     this.#keyChanges.close();
-    await Promise.all([beating, probing]);
+    await Promise.all([beating, probing, this.#auditing]);
     this.#configurations.close();
     await this.#options.probe.close();
     if (!this.#cleaned) await this.#reporter.stop();
@@ -167,9 +174,11 @@ export class Agent {
     const { gateways, peers, host } = this.#options;
     const takePeer: Parameters<typeof peers.subscribe>[0] = (change) => {
       this.#sync.takePeer(change);
+      this.#audit.takePeer(change, 'news');
       this.#armExpiry();
       if (this.#sync.hasTouched || isAwaited(change.after)) this.#wake.wish('touched');
     };
+    for (const [key, after] of peers.entries()) this.#audit.takePeer({ key, after }, 'found');
     peers.subscribe(takePeer);
     for (const [key, after] of peers.entries()) takePeer({ key, after });
     gateways.subscribe(({ key, before, after }) => {
@@ -252,6 +261,14 @@ export class Agent {
     if (this.#failure !== undefined) this.#options.log.info({}, 'recovered');
     this.#failure = undefined;
     this.#failures = 0;
+    this.#followAudit(look);
+  }
+
+  /** Whether it can be told has no part in whether the node is where it should be. */
+  #followAudit(look: Look): void {
+    this.#auditing = this.#audit
+      .follow(look !== 'touched')
+      .catch((error: unknown) => this.#options.log.error({ error }, 'audit log not written'));
   }
 
   #look(look: Exclude<Look, 'arrivals'>): Promise<Turn> {

@@ -50,6 +50,12 @@ export class GrantedAccess {
     return granted(accessGateway(topology), members, { accesses: [...this.#accesses()], world, now });
   }
 
+  /** The Services that are followed: all of them where the gateway denies by default or lets all connections be audited, and none elsewhere. */
+  services({ gateway: { spec } }: Topology): Iterable<Service> {
+    const wanted = spec.access.default === 'Deny' || spec.audit.connections === 'All';
+    return wanted ? this.#followed().services.values() : [];
+  }
+
   /** How many grants have ended by themselves: whoever looks anew asks, because no timer notices a clock that was set. */
   ended(now: number): number {
     let count = 0;

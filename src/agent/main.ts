@@ -91,7 +91,14 @@ async function serve(settings: Settings): Promise<void> {
     events,
   };
   const listen: Listen = (options) => new ConfigurationListeners(options);
-  const agent = new Agent({ ...context, listen, probeKey: keys.publicKey, clock: systemClock, log });
+  const agent = new Agent({
+    ...context,
+    listen,
+    probeKey: keys.publicKey,
+    clock: systemClock,
+    log,
+    audit: auditLogOf(settings),
+  });
   await serveHealth({ ...HEALTH, notReady: () => agent.notReady(), signal });
   await agent.run(signal);
   if (!agent.isClean) {
@@ -133,6 +140,11 @@ async function connect(): Promise<{ readonly transport: Transport; readonly clie
 
 function logOf({ logLevel, node, gateway }: Settings): Log {
   return createLog({ level: logLevel, bindings: { program: 'agent', node, gateway } });
+}
+
+/** Told apart from other lines by `log`, and written whatever the level of those is. */
+function auditLogOf({ node, gateway }: Settings): Log {
+  return createLog({ level: 'info', bindings: { log: 'audit', program: 'agent', node, gateway } });
 }
 
 /** @throws naming the variable that is missing or wrong: nothing of this is written by hand. */

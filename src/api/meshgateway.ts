@@ -260,6 +260,23 @@ export const meshGatewaySpecSchema = z
       })
       .default({ default: 'Allow', peerToPeer: 'Deny', newConnectionsPerSecond: 500 })
       .describe('What devices may do once they are in.'),
+    audit: z
+      .object({
+        connections: z
+          .enum(['Denied', 'All', 'None'])
+          .default('Denied')
+          .describe(
+            "Which connections of devices the gateway's agents write to the audit log: those that are refused, those to what access opens as well, or none.",
+          ),
+        endpoints: z
+          .boolean()
+          .default(true)
+          .describe(
+            'Whether the audit log says from which address of the internet a device is connected. This is personal data.',
+          ),
+      })
+      .default({ connections: 'Denied', endpoints: true })
+      .describe('What the agents write to the audit log: JSON lines on their standard output.'),
     mtu: z
       .int()
       .min(1280)

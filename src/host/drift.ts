@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { SEEN_PREFIX } from '../dataplane/nftables/counted.ts';
 import type { Names } from '../dataplane/node-plan.ts';
 import type { Commands } from './exec.ts';
 
@@ -34,8 +35,10 @@ export function doubtsProxyMode(what: string): boolean {
 
 /** What a line of `nft monitor` says about the table or the mode of kube-proxy, if anything. */
 export function tableDrift(table: string): (line: string) => string | undefined {
+  const noted = new RegExp(`^(add|delete) element inet ${table} ${SEEN_PREFIX}`);
   return (line) => {
     if (PROXY_OBJECT.test(line)) return PROXY_MODE_CHANGED;
+    if (noted.test(line)) return undefined;
     return ` ${line} `.includes(` inet ${table} `) ? `nftables table ${table} changed` : undefined;
   };
 }

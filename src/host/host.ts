@@ -1,4 +1,5 @@
 import type { LocalFacts } from '../dataplane/local-facts.ts';
+import type { CountedElement } from '../dataplane/nftables/counted.ts';
 import type { ForeignRuleset } from '../dataplane/nftables/foreign.ts';
 import type { Names, NodeState } from '../dataplane/node-plan.ts';
 import type { Operation } from '../dataplane/operation.ts';
@@ -29,6 +30,10 @@ export interface Host {
   watchPrivateKeys(signal: AbortSignal, onChange: () => void): void;
   /** What rules of the table have put into these sets, which are empty afterwards; nothing where there is no such table. */
   takeElements(table: string, sets: readonly string[]): Promise<readonly string[]>;
+  /** How many packets the first counter of a chain of the table has counted; undefined where there is no such chain. Changes nothing. */
+  countedPackets(table: string, chain: string): Promise<number | undefined>;
+  /** What rules of the table have put into these sets, with its counters; what was read is taken out. */
+  takeCounted(table: string, sets: readonly string[]): Promise<readonly CountedElement[]>;
   /** Does one step; doing it again, or when it is already done, is no error. */
   apply(operation: Operation): Promise<void>;
   /**

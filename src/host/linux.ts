@@ -92,6 +92,8 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
     },
     watchPrivateKeys: (signal, onChange) => watchFolder(options.privateKeysFolder, signal, onChange),
     takeElements: (table, sets) => nftables.take(table, sets),
+    countedPackets: (table, chain) => nftables.counted(table, chain),
+    takeCounted: (table, sets) => nftables.takeCounted(table, sets),
     apply: (operation) => perform(eyes, turnedOn, operation),
     watchDrift(names, signal, onDrift) {
       watchKernel(commands, names, signal, (what) => {

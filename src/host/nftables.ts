@@ -1,3 +1,4 @@
+import { type CountedElement, parseChainCounter, parseCountedElements } from '../dataplane/nftables/counted.ts';
 import { remainingChanges } from '../dataplane/nftables/diff.ts';
 import { type ListedTable, parseSetElements, parseTable } from '../dataplane/nftables/parse.ts';
 import { renderElementChanges, renderReplacement, renderSeal, turnedOnChain } from '../dataplane/nftables/render.ts';
@@ -19,6 +20,10 @@ export interface Nftables {
   change(table: string, changes: readonly ElementChange[]): Promise<void>;
   /** Reads the sets and empties those that have elements; what comes in between comes again. */
   take(table: string, sets: readonly string[]): Promise<readonly string[]>;
+  /** What the first counter of a chain has counted; undefined where there is no such chain. */
+  counted(table: string, chain: string): Promise<number | undefined>;
+  /** Reads these sets and takes out what was read; what an element counts in between is lost, and no element is. */
+  takeCounted(table: string, sets: readonly string[]): Promise<readonly CountedElement[]>;
   remove(table: string): Promise<void>;
   /** Records in the table that forwarding of the family was off before us. */
   recordTurnedOn(table: string, family: Family): Promise<void>;
@@ -27,12 +32,25 @@ export interface Nftables {
 
 /** Scripts go through a file in `runDir`: a child's standard input is a socket here, which `nft -f` cannot open. */
 export function createNftables(commands: Commands, runDir: string): Nftables {
-  const script = async (table: string, text: string) => {
-    await commands.run(['nft', '-f', await writeScratch(runDir, `${table}.nft`, text)]);
+  const script = async (table: string, text: string, file = `${table}.nft`) => {
+    await commands.run(['nft', '-f', await writeScratch(runDir, file, text)]);
   };
   const list = async (table: string) => {
     const text = await unlessAbsent(commands.run(['nft', '-j', '-s', 'list', 'table', 'inet', table]));
     return text === undefined ? undefined : parseTable(text, table);
+  };
+  /** One that has timed out since fails the whole transaction; then everything that is noted goes. This runs beside everything else. */
+  const takeOut = async (table: string, found: readonly CountedElement[]) => {
+    const file = `${table}_seen.nft`;
+    const changes = [...Map.groupBy(found, ({ set }) => set)].map(([set, elements]) => ({
+      set,
+      added: [],
+      removed: elements.map(({ element }) => element),
+    }));
+    const isOut = await unlessAbsent(script(table, renderElementChanges(table, changes), file).then(() => true));
+    if (isOut) return;
+    const flushes = changes.map(({ set }) => `flush set inet ${table} ${set}\n`).join('');
+    await unlessAbsent(script(table, flushes, file));
   };
   return {
     list,
@@ -62,6 +80,20 @@ export function createNftables(commands: Commands, runDir: string): Nftables {
       }
       return found;
     },
+    async counted(table, chain) {
+      const text = await unlessAbsent(commands.run(['nft', '-j', 'list', 'chain', 'inet', table, chain]));
+      return text === undefined ? undefined : parseChainCounter(text);
+    },
+    async takeCounted(table, sets) {
+      // One at a time: of several `list set` in one command, nft 1.0.6 finds the last alone.
+      const found: CountedElement[] = [];
+      for (const set of sets) {
+        const text = await unlessAbsent(commands.run(['nft', '-j', 'list', 'set', 'inet', table, set]));
+        found.push(...(text === undefined ? [] : parseCountedElements(text)));
+      }
+      if (found.length > 0) await takeOut(table, found);
+      return found;
+    },
     async remove(table) {
       await unlessAbsent(commands.run(['nft', 'delete', 'table', 'inet', table]));
     },
@@ -74,7 +106,7 @@ export function createNftables(commands: Commands, runDir: string): Nftables {
   };
 }
 
-async function unlessAbsent(output: Promise<string>): Promise<string | undefined> {
+async function unlessAbsent<T>(output: Promise<T>): Promise<T | undefined> {
   try {
     return await output;
   } catch (error) {

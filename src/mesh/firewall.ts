@@ -7,9 +7,10 @@ import type { Granted } from './access/access.ts';
 import type { Layer4 } from './access/resolve.ts';
 import { grantSet, grantSets, rangeSet } from './access/sets.ts';
 import { arrivalChain, arrivalSets } from './arrivals.ts';
+import { type AuditedConnections, admission, auditChains, auditSets, refusal } from './audit/sets.ts';
 import { CONFIGURATION_PORT } from './client-configuration.ts';
 import { FLOOD, flowLimit, flowLimitSets } from './flow-limit.ts';
-import { INTERNET } from './internet.ts';
+import { internet } from './internet.ts';
 
 /** What the firewall of a gateway is made from. */
 export interface FirewallInput {
@@ -33,6 +34,8 @@ export interface FirewallInput {
   readonly peerToPeer: 'Allow' | 'Deny';
   /** Of each device; 0 for no limit. */
   readonly newConnectionsPerSecond: number;
+  /** Which connections of devices are noted for the audit log. */
+  readonly audited: AuditedConnections;
   readonly proxyMode: ProxyMode;
   /** Of the interfaces. */
   readonly listenPorts: readonly number[];
@@ -72,16 +75,19 @@ function sets(input: FirewallInput): readonly NamedSet[] {
       : []),
     ...(input.second === undefined ? [] : arrivalSets()),
     ...(input.newConnectionsPerSecond === 0 ? [] : flowLimitSets()),
+    ...auditSets(input.audited),
   ];
 }
 
 function verdictChains(input: FirewallInput): readonly Chain[] {
+  const refuse = refusal(input.audited);
   return [
     chain('refuse', [
       { text: 'counter', comment: 'packets refused' },
       { text: 'meta l4proto tcp reject with tcp reset', comment: 'some stacks wait on ICMP' },
       { text: 'reject with icmpx admin-prohibited' },
     ]),
+    ...auditChains(input.audited),
     ...(input.newConnectionsPerSecond === 0 ? [] : [FLOOD]),
     chain('access', access(input)),
     chain('from_mesh', [
@@ -91,12 +97,12 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
       peerToPeer(input),
       { text: 'jump access' },
       ...bothFamilies(({ ip, n }) => ({
-        text: `${ip} daddr @services${n} goto refuse`,
+        text: `${ip} daddr @services${n} ${refuse}`,
         comment: 'leak guard: no proxy translated it',
       })),
       ...routed(input),
-      ...(input.keptFromInternet === undefined ? [] : INTERNET),
-      { text: 'goto refuse' },
+      ...(input.keptFromInternet === undefined ? [] : internet(refuse)),
+      { text: refuse },
     ]),
     chain('into_mesh', [
       { text: 'ct state established,related accept' },
@@ -114,7 +120,7 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
       })),
       { text: 'jump access', comment: 'Services whose endpoint is a host-network pod of this node' },
       ...localServices(input),
-      { text: 'goto refuse', comment: 'host guard' },
+      { text: refuse, comment: 'host guard' },
     ]),
   ];
 }
@@ -180,14 +186,15 @@ function anyOf(values: readonly (string | number)[]): string {
  * What a peer may reach, by what it dialled before any proxy translated it: rules speak of Services, not of pods. One rule
  * per protocol, because nft 1.0.6 does not know what type a conntrack port has under a choice of protocols.
  */
-function access({ accessDefault }: FirewallInput): readonly Rule[] {
-  const all = ({ ip, n }: Words) => ({ text: `ct original ${ip} daddr @services${n} ct status dnat accept` });
+function access({ accessDefault, audited }: FirewallInput): readonly Rule[] {
+  const accept = admission(audited);
+  const all = ({ ip, n }: Words) => ({ text: `ct original ${ip} daddr @services${n} ct status dnat ${accept}` });
   const granted = bothFamilies(({ ip, n }) =>
     bothProtocols((l4) => {
       const dialled = `ct original ${ip} daddr . ct original proto-dst`;
       return [
-        { text: `meta l4proto ${l4} ${dialled} @granted_${l4}${n} ct status dnat accept` },
-        { text: `meta l4proto ${l4} ${ip} saddr . ${dialled} @${grantSet(l4, n)} ct status dnat accept` },
+        { text: `meta l4proto ${l4} ${dialled} @granted_${l4}${n} ct status dnat ${accept}` },
+        { text: `meta l4proto ${l4} ${ip} saddr . ${dialled} @${grantSet(l4, n)} ct status dnat ${accept}` },
       ];
     }).flat(),
   );
@@ -205,22 +212,23 @@ function probed(): readonly Rule[] {
   ]).flat();
 }
 
-function routed({ accessDefault }: FirewallInput): readonly Rule[] {
+function routed({ accessDefault, audited }: FirewallInput): readonly Rule[] {
+  const accept = admission(audited);
   if (accessDefault === 'Allow')
-    return bothFamilies(({ ip, n }) => ({ text: `ct original ${ip} daddr @routed${n} accept` }));
+    return bothFamilies(({ ip, n }) => ({ text: `ct original ${ip} daddr @routed${n} ${accept}` }));
   return bothFamilies(({ ip, n }) => {
     const dialled = `${ip} saddr . ct original ${ip} daddr`;
     const ports = bothProtocols((l4) => ({
-      text: `meta l4proto ${l4} ${dialled} . ct original proto-dst @${rangeSet(n, l4)} accept`,
+      text: `meta l4proto ${l4} ${dialled} . ct original proto-dst @${rangeSet(n, l4)} ${accept}`,
     }));
-    return [{ text: `${dialled} @${rangeSet(n)} accept` }, ...ports];
+    return [{ text: `${dialled} @${rangeSet(n)} ${accept}` }, ...ports];
   }).flat();
 }
 
 function peerToPeer(input: FirewallInput): Rule {
-  const { peerToPeer } = input;
+  const { peerToPeer, audited } = input;
   return {
-    text: `oifname ${ours(input)} ${peerToPeer === 'Allow' ? 'accept' : 'goto refuse'}`,
+    text: `oifname ${ours(input)} ${peerToPeer === 'Allow' ? admission(audited) : refusal(audited)}`,
     comment: 'peer to peer',
   };
 }
@@ -229,18 +237,19 @@ function peerToPeer(input: FirewallInput): Rule {
  * Services whose address belongs to the node itself. ipvs gives it every ClusterIP and refuses the ports that no Service
  * has; elsewhere a DNS cache on the node may do so, and behind its address every other port of the node would be open.
  */
-function localServices({ proxyMode, accessDefault }: FirewallInput): readonly Rule[] {
+function localServices({ proxyMode, accessDefault, audited }: FirewallInput): readonly Rule[] {
+  const accept = admission(audited);
   if (proxyMode === 'ipvs' && accessDefault === 'Allow')
     return bothFamilies(({ ip, n }) => ({
-      text: `${ip} daddr @services${n} fib daddr type local accept`,
+      text: `${ip} daddr @services${n} fib daddr type local ${accept}`,
       comment: 'ipvs',
     }));
   const comment = 'Services on the node itself';
   return bothFamilies(({ ip, n }) =>
     bothProtocols((l4) => {
       const dialled = `${ip} daddr . ${l4} dport`;
-      const all = { text: `${dialled} @granted_${l4}${n} fib daddr type local accept`, comment };
-      const own = { text: `${ip} saddr . ${dialled} @${grantSet(l4, n)} fib daddr type local accept`, comment };
+      const all = { text: `${dialled} @granted_${l4}${n} fib daddr type local ${accept}`, comment };
+      const own = { text: `${ip} saddr . ${dialled} @${grantSet(l4, n)} fib daddr type local ${accept}`, comment };
       return accessDefault === 'Deny' ? [all, own] : [all];
     }).flat(),
   ).flat();

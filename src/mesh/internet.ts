@@ -44,14 +44,16 @@ export const NOT_PUBLIC = [
 
 /**
  * The last rules for what comes from the mesh, the sets `kept4` and `kept6` given: what is refused without them is refused with them, but
- * for the beginning of a connection to a public address that nobody translated.
+ * for the beginning of a connection to a public address that nobody translated. `refuse` is what a rule says that refuses.
  */
-export const INTERNET: readonly Rule[] = [
-  { text: 'ct status dnat goto refuse', comment: 'a public address of a Service' },
-  { text: 'ip daddr @kept4 goto refuse', comment: 'not public' },
-  { text: 'ip6 daddr @kept6 goto refuse', comment: 'not public' },
-  { text: 'ct state new accept', comment: 'the internet' },
-];
+export function internet(refuse: string): readonly Rule[] {
+  return [
+    { text: `ct status dnat ${refuse}`, comment: 'a public address of a Service' },
+    { text: `ip daddr @kept4 ${refuse}`, comment: 'not public' },
+    { text: `ip6 daddr @kept6 ${refuse}`, comment: 'not public' },
+    { text: 'ct state new accept', comment: 'the internet' },
+  ];
+}
 
 /** What of the cluster looks public: nodes, their pods, Services, the mesh itself, in at most `most` prefixes, wider ones where there are more. */
 export function publicClusterCidrs(

@@ -65,6 +65,7 @@ export function planNode(topology: Topology, { facts, peers, granted = NOTHING_G
       granted,
       peerToPeer: gateway.spec.access.peerToPeer,
       newConnectionsPerSecond: gateway.spec.access.newConnectionsPerSecond,
+      audited: gateway.spec.audit.connections,
       proxyMode: facts.proxyMode,
       listenPorts: served.map(({ listenPort }) => listenPort),
     }),

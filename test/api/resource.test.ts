@@ -37,6 +37,7 @@ describe('parsing', () => {
       },
       allowedPeers: { namespaces: { from: 'All' } },
       access: { default: 'Allow', peerToPeer: 'Deny', newConnectionsPerSecond: 500 },
+      audit: { connections: 'Denied', endpoints: true },
       dns: { enabled: true, servers: [], domain: 'cluster.local' },
       keyRotation: { overlap: '7d', hosts: [] },
       dataplane: 'Auto',

@@ -12,6 +12,11 @@ describe('a line of nft monitor', () => {
     ['add chain inet sallyport_default forward { type filter hook forward priority filter - 5; policy accept; }', true],
     ['delete rule inet sallyport_default from_mesh handle 12', true],
     ['add element inet sallyport_default services4 { 10.96.0.0/12 }', true],
+    [
+      'delete element inet sallyport_default seen_denied4 { 10.213.0.16 . tcp . 10.96.9.9 . 80 expires 59m57s counter packets 1 bytes 60 }',
+      false,
+    ],
+    ['add element inet sallyport_default unseen { 10.96.0.1 }', true],
     ['add rule inet sallyport_default_2 from_mesh accept', false],
     ['delete table ip sallyport_default', false],
     ['add table ip kube-proxy', true],

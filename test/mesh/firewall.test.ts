@@ -23,6 +23,7 @@ const INPUT: FirewallInput = {
   granted: NOTHING_GRANTED,
   peerToPeer: 'Deny',
   newConnectionsPerSecond: 500,
+  audited: 'None',
   proxyMode: 'nftables',
   listenPorts: [51840],
 };

@@ -1,4 +1,5 @@
 import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
+import type { CountedElement } from '../../src/dataplane/nftables/counted.ts';
 import { type ForeignRuleset, NO_FOREIGN_RULES } from '../../src/dataplane/nftables/foreign.ts';
 import { structureDigest } from '../../src/dataplane/nftables/render.ts';
 import type { ElementChange, Flow, ObservedRuleset } from '../../src/dataplane/nftables/ruleset.ts';
@@ -35,6 +36,12 @@ export class FakeHost implements Host {
   privateKeys: ReadonlySet<PublicKey> | undefined;
   /** What the firewall has noted of those who came by another interface. */
   arrivals: readonly string[] = [];
+  /** What the first counters of chains have counted. */
+  readonly counters = new Map<string, number>();
+  /** How often one of them was asked for. */
+  counterLooks = 0;
+  /** What rules have put into sets, with its counters. */
+  counted: readonly CountedElement[] = [];
   /** How often everything was looked at. */
   observations = 0;
   /** Every operation that was asked for, in order. */
@@ -106,6 +113,17 @@ export class FakeHost implements Host {
     const found = this.state.ruleset === undefined || sets.length === 0 ? [] : this.arrivals;
     this.arrivals = [];
     return found;
+  }
+
+  async countedPackets(_table: string, chain: string): Promise<number | undefined> {
+    this.counterLooks += 1;
+    return this.state.ruleset === undefined ? undefined : (this.counters.get(chain) ?? 0);
+  }
+
+  async takeCounted(_table: string, sets: readonly string[]): Promise<readonly CountedElement[]> {
+    const found = this.counted.filter(({ set }) => sets.includes(set));
+    this.counted = this.counted.filter(({ set }) => !sets.includes(set));
+    return this.state.ruleset === undefined ? [] : found;
   }
 
   /** The kubelet brings other files; a fake fingerprint is the key itself. */

@@ -27,6 +27,7 @@ export interface NodePlanWishes {
   readonly granted?: FirewallInput['granted'];
   readonly peerToPeer?: FirewallInput['peerToPeer'];
   readonly newConnectionsPerSecond?: number;
+  readonly audited?: FirewallInput['audited'];
   readonly proxyMode?: FirewallInput['proxyMode'];
   /** Another key beside it, the newer one, with the addresses of those who came by it. */
   readonly other?: { readonly publicKey: PublicKey; readonly listenPort: number; readonly moved: readonly string[] };
@@ -40,7 +41,7 @@ export function aPublicKey(number: number): PublicKey {
 /** The plan of a node with both families in the pool, as the planner would make it. */
 export function aNodePlan(wishes: NodePlanWishes = {}): NodePlan {
   const { device } = PLAN_NAMES;
-  const { newConnectionsPerSecond = 500 } = wishes;
+  const { newConnectionsPerSecond = 500, audited = 'Denied' } = wishes;
   const addresses = cidrs(wishes.addresses ?? ['10.213.0.1/32', 'fd5a:213::1/128']);
   const listenPort = wishes.listenPort ?? 51840;
   const pair: readonly string[] = wishes.pair ?? [];
@@ -78,6 +79,7 @@ export function aNodePlan(wishes: NodePlanWishes = {}): NodePlan {
       granted: wishes.granted ?? NOTHING_GRANTED,
       peerToPeer: wishes.peerToPeer ?? 'Deny',
       newConnectionsPerSecond,
+      audited,
       proxyMode: wishes.proxyMode ?? 'nftables',
       listenPorts: [listenPort, ...second.listenPorts],
     }),

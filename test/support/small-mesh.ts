@@ -45,6 +45,8 @@ export interface SmallNode {
   readonly host: FakeHost;
   /** What the agent answers devices, without sockets. */
   readonly listeners: FakeListeners;
+  /** The lines of its audit log. */
+  readonly audited: readonly Readonly<Record<string, unknown>>[];
   /** Ends the agent as SIGTERM does; the kernel stays. */
   stop(): Promise<void>;
 }
@@ -121,6 +123,7 @@ export class SmallMesh {
     const ending = new AbortController();
     const following = { signal: ending.signal, clock: systemClock };
     const listeners = new FakeListeners();
+    const audited: Readonly<Record<string, unknown>>[] = [];
     const agent = new Agent({
       gateway: 'default',
       node: name,
@@ -142,13 +145,17 @@ export class SmallMesh {
       listen: (options) => listeners.take(options),
       clock: systemClock,
       log: QUIET,
+      audit: createLog({
+        level: 'info',
+        destination: { write: (line) => audited.push(JSON.parse(line)) },
+      }),
     });
     const running = agent.run(ending.signal);
     const stop = this.#ends(async () => {
       ending.abort();
       await running;
     });
-    return { name, host, listeners, stop };
+    return { name, host, listeners, audited, stop };
   }
 
   async addGateway(spec: object = {}): Promise<void> {

@@ -63,7 +63,7 @@ function lasting(body: JsonObject): JsonObject {
 }
 
 /** An element in the spelling of a Ruleset. @throws {UnreadableOutput} for a kind of element that no set of ours has. */
-function elementText(element: unknown): string {
+export function elementText(element: unknown): string {
   if (typeof element === 'string' || typeof element === 'number') return String(element);
   const object = jsonObject(TOOL, element);
   if (Array.isArray(object.concat)) return object.concat.map(elementText).join(' . ');

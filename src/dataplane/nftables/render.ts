@@ -71,7 +71,8 @@ function body(ruleset: Ruleset): string {
 function setText(set: NamedSet): string {
   const lines = [`type ${set.type.join(' . ')}`];
   if (set.interval) lines.push('flags interval');
-  if (set.timeout !== undefined) lines.push('size 65535', 'flags dynamic,timeout', `timeout ${set.timeout}`);
+  if (set.timeout !== undefined)
+    lines.push(`size ${set.size ?? 65_535}`, 'flags dynamic,timeout', `timeout ${set.timeout}`);
   if (set.elements.length > 0) lines.push(`elements = { ${set.elements.join(', ')} }`);
   return block(`set ${set.name}`, lines);
 }

@@ -13,6 +13,8 @@ export interface NamedSet {
   readonly interval: boolean;
   /** For a set that rules fill: how long an element stays, as nft writes it. What is in it is nobody's wish. */
   readonly timeout?: string | undefined;
+  /** How many elements rules put into it at most, where there is a timeout; 65535 unless given. */
+  readonly size?: number | undefined;
   /** In the spelling in which nft lists them; a host prefix is a plain address (`cidrElement`). */
   readonly elements: readonly string[];
   /** Where an element `source . destination`, and `. port` with a protocol, lets connections in, which end when it leaves. */

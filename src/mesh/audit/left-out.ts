@@ -1,0 +1,20 @@
+/**
+ * How many packets a chain has counted that no element of its sets stands for, since the last look. What is counted by the chain and
+ * noted in a set is not read in one moment, so what was noted too early is made up for at the next look.
+ */
+export class Unaccounted {
+  /** What of the chain's counter has been told of; undefined before the first look, when nobody knows what was told before. */
+  #told: number | undefined;
+
+  /** Whether the chain has counted anything since. */
+  isNew(counter: number): boolean {
+    return counter !== (this.#told ?? 0);
+  }
+
+  /** Takes in a look: the chain's counter, and the sum of what stood in its sets right after. A smaller counter than before is one of a new table. */
+  take(counter: number, noted: number): number {
+    const before = this.#told === undefined ? counter - noted : counter < this.#told ? 0 : this.#told;
+    this.#told = Math.max(counter, before + noted);
+    return Math.max(0, counter - before - noted);
+  }
+}

@@ -1,0 +1,66 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { isTrue } from '../../src/api/conditions.ts';
+import { serviceType } from '../../src/api/core.ts';
+import { meshPeerType } from '../../src/api/meshpeer.ts';
+import type { Endpoint } from '../../src/net/endpoint.ts';
+import { aKey } from '../support/builders.ts';
+import { SmallMesh, type SmallNode } from '../support/small-mesh.ts';
+
+/** Peers are looked at every three seconds. */
+const LONG_MS = 20_000;
+const ADA = { name: 'ada', namespace: 'team-a' };
+
+let mesh: SmallMesh;
+let node: SmallNode;
+let address = '';
+
+const lines = (event: string) => node.audited.filter((line) => line.event === event);
+const untilTold = (event: string, ...wanted: readonly object[]) =>
+  expect.poll(() => lines(event), { interval: 20, timeout: LONG_MS }).toMatchObject(wanted);
+
+beforeEach(async () => {
+  mesh = await SmallMesh.start();
+  mesh.startOperator();
+  await mesh.client.create(serviceType, {
+    metadata: { name: 'web', namespace: 'team-a' },
+    spec: { clusterIPs: ['10.96.0.20'], ports: [{ name: 'http', port: 80, protocol: 'TCP' }] },
+  });
+  await mesh.addGateway({ access: { default: 'Deny' } });
+  node = await mesh.startNode('node-a');
+  await mesh.addPeer('ada', { owner: 'ada@example.com' });
+  const { status } = await mesh.untilPeer('ada', (peer) => isTrue(peer.status?.conditions ?? [], 'Programmed'));
+  address = status?.addresses?.[0] ?? '';
+});
+
+afterEach(() => mesh.stop());
+
+describe('the audit log of a node', () => {
+  test('tells who is let in and put out, and why', { timeout: LONG_MS }, async () => {
+    const peer = { ...ADA, owner: 'ada@example.com' };
+    await untilTold('let-in', { peer, addresses: [address] });
+    await mesh.client.patch(meshPeerType, ADA, { spec: { suspended: true } });
+    await untilTold('put-out', { peer, reason: 'Suspended' });
+  });
+
+  test('tells what was refused, of which Service, and asks nothing while no device sends', {
+    timeout: LONG_MS,
+  }, async () => {
+    const { host } = node;
+    const endpoint = '198.51.100.7:40000' as Endpoint;
+    const latestHandshake = Math.floor(Date.now() / 1000);
+    host.handshake(aKey('ada'), { latestHandshake, endpoint });
+    await untilTold('connected', { peer: { name: 'ada' }, endpoint });
+    const looks = host.counterLooks;
+    host.counters.set('deny', 3);
+    host.counted = [{ set: 'seen_denied4', element: `${address} . tcp . 10.96.0.20 . 80`, packets: 3, bytes: 180 }];
+    host.handshake(aKey('ada'), { latestHandshake, endpoint, receivedBytes: 1_000 });
+    await untilTold('connection', {
+      verdict: 'denied',
+      count: 3,
+      peer: { name: 'ada' },
+      to: { service: { name: 'web' } },
+    });
+    expect(lines('left-out')).toEqual([]);
+    expect(host.counterLooks - looks).toBe(1);
+  });
+});

@@ -1,0 +1,100 @@
+import { describe, expect, test } from 'vitest';
+import { serviceType } from '../../../src/api/core.ts';
+import { type AuditNames, connectionLines, servicesByAddress } from '../../../src/mesh/audit/connections.ts';
+import { type Sighting, sightingIn } from '../../../src/mesh/audit/sets.ts';
+import { peerTable } from '../../../src/mesh/peer-table.ts';
+import type { IpAddress } from '../../../src/net/address.ts';
+import { aMember, NOW } from '../../support/builders.ts';
+
+const web = serviceType.parse({
+  metadata: { name: 'web', namespace: 'shop' },
+  spec: { clusterIPs: ['10.96.0.20', 'fd5a:96::20'] },
+});
+const headless = serviceType.parse({ metadata: { name: 'db', namespace: 'shop' }, spec: { clusterIPs: ['None'] } });
+
+const names: AuditNames = {
+  table: peerTable(
+    'default',
+    [aMember({ name: 'ada', address: '10.213.0.20', spec: { owner: 'ada@example.com' } })],
+    NOW,
+  ),
+  services: servicesByAddress([web, headless]),
+  probes: ['10.213.255.254' as IpAddress],
+};
+
+function seen(element: string, packets = 1, set = 'seen_denied4'): Sighting {
+  const sighting = sightingIn({ set, element, packets, bytes: packets * 60 });
+  if (sighting === undefined) throw new Error(`${element} says nothing`);
+  return sighting;
+}
+
+const tell = (sightings: readonly Sighting[], most = 10) => connectionLines(sightings, names, most);
+
+describe('a line', () => {
+  test('names the device, its owner and the Service', () => {
+    expect(tell([seen('10.213.0.20 . tcp . 10.96.0.20 . 80', 3)])).toEqual({
+      lines: [
+        {
+          event: 'connection',
+          verdict: 'denied',
+          peer: { namespace: 'team-a', name: 'ada', owner: 'ada@example.com' },
+          from: '10.213.0.20',
+          to: { address: '10.96.0.20', port: 80, service: { namespace: 'shop', name: 'web' } },
+          protocol: 'tcp',
+          count: 3,
+          bytes: 180,
+        },
+      ],
+      leftOut: 0,
+    });
+  });
+
+  test.each([
+    [
+      'a device that is known no more',
+      '10.213.0.99 . tcp . 10.1.0.1 . 22',
+      'seen_denied4',
+      { from: '10.213.0.99', to: { address: '10.1.0.1', port: 22 } },
+    ],
+    [
+      'what has no ports',
+      '10.213.0.20 . icmp . 10.1.0.1',
+      'seen_denied_other4',
+      { protocol: 'icmp', to: { address: '10.1.0.1' } },
+    ],
+    [
+      'IPv6',
+      'fd5a:213::20 . udp . fd5a:96::20 . 53',
+      'seen_denied6',
+      { to: { address: 'fd5a:96::20', service: { name: 'web' } } },
+    ],
+    ['what is let in', '10.213.0.20 . tcp . 10.96.0.20 . 80', 'seen_accepted4', { verdict: 'accepted' }],
+  ])('is there of %s', (_what, element, set, line) => {
+    expect(tell([seen(element, 1, set)]).lines).toMatchObject([line]);
+  });
+
+  test("is not there of the node's own probe", () => {
+    expect(tell([seen('10.213.255.254 . tcp . 10.96.0.20 . 80')])).toEqual({ lines: [], leftOut: 0 });
+  });
+
+  test('is not there of an element that says nothing', () => {
+    expect(sightingIn({ set: 'seen_denied4', element: 'x', packets: 1, bytes: 1 })).toBeUndefined();
+  });
+});
+
+describe('of more than there may be lines', () => {
+  const scan = Array.from({ length: 20 }, (_, port) => seen(`10.213.0.20 . tcp . 10.96.0.20 . ${port + 1}`, 2));
+
+  test('the rest is counted, and what happened most often is told first', () => {
+    const often = seen('10.213.0.20 . tcp . 10.96.0.20 . 443', 9);
+    const { lines, leftOut } = tell([...scan, often], 5);
+    expect(lines).toHaveLength(5);
+    expect(lines[0]).toMatchObject({ to: { port: 443 }, count: 9 });
+    expect(leftOut).toBe(2 * 16);
+  });
+
+  test('a device that scans does not push out the lines of another', () => {
+    const { lines } = tell([...scan, seen('10.213.0.21 . tcp . 10.96.0.20 . 80')], 2);
+    expect(lines).toMatchObject([{ from: '10.213.0.20' }, { from: '10.213.0.21' }]);
+  });
+});

@@ -1,0 +1,201 @@
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { AuditTrail } from '../../src/agent/audit-trail.ts';
+import { serviceType } from '../../src/api/core.ts';
+import type { ObservedPeer } from '../../src/dataplane/wireguard/device.ts';
+import { type PeerTable, peerTable } from '../../src/mesh/peer-table.ts';
+import { topology } from '../../src/mesh/topology.ts';
+import type { PublicKey } from '../../src/net/key.ts';
+import { createLog } from '../../src/runtime/log.ts';
+import { because } from '../support/because.ts';
+import { aMember, aServedGateway, NOW } from '../support/builders.ts';
+import { aGrant } from '../support/grants.ts';
+import { type NodePlanWishes, PLAN_NAMES } from '../support/node-plans.ts';
+import { TestCluster } from './cluster.ts';
+import { missing } from './machine.ts';
+import type { Namespace } from './namespace.ts';
+
+const ALICE = '10.213.0.16';
+const BOB = '10.213.0.17';
+/** What a device may ask; everything else is refused. */
+const GRANTED = 'get http://10.96.0.20/';
+const SERVICES = [
+  { metadata: { name: 'web', namespace: 'team-a' }, spec: { clusterIPs: ['10.96.0.20', 'fd5a:96::20'] } },
+  { metadata: { name: 'kubernetes', namespace: 'default' }, spec: { clusterIPs: ['10.96.0.1'] } },
+].map((service) => serviceType.parse(service));
+const MOST_LINES = 500;
+const MOST_NOTED = 8_192;
+
+describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
+  `the audit log of a node, with kube-proxy in %s mode${because(missing)}`,
+  (mode) => {
+    let cluster: TestCluster;
+    let alice: Namespace;
+    let table: PeerTable;
+    let trail: AuditTrail;
+    let observedPeers: ReadonlyMap<PublicKey, ObservedPeer> = new Map();
+    let time = 0;
+    let written: Record<string, unknown>[] = [];
+
+    /** What the log says of connections after what was done. */
+    const told = async () => {
+      written = [];
+      time += 60_000;
+      observedPeers = await cluster.gateway.host.observePeers(PLAN_NAMES.device);
+      await trail.follow(true);
+      return written.filter(({ event }) => event === 'connection' || event === 'left-out');
+    };
+    const begin = async (wishes: NodePlanWishes) => {
+      const { gateway } = cluster;
+      await gateway.sync(
+        cluster.plan({
+          accessDefault: 'Deny',
+          granted: { services: [aGrant(`${ALICE} tcp 10.96.0.20 80`)], ranges: [] },
+          ...wishes,
+        }),
+      );
+      const spec = { access: { default: 'Deny' as const }, audit: { connections: wishes.audited ?? 'Denied' } };
+      const current = topology(aServedGateway({ spec }));
+      trail = new AuditTrail({
+        gateway: 'default',
+        peers: { get: () => undefined },
+        sync: {
+          names: PLAN_NAMES,
+          table,
+          topology: () => current,
+          get observedPeers() {
+            return observedPeers;
+          },
+        },
+        access: { services: () => SERVICES },
+        host: gateway.host,
+        clock: { now: () => NOW, monotonic: () => time, timer: () => () => undefined },
+        audit: createLog({ level: 'info', destination: { write: (line) => written.push(JSON.parse(line)) } }),
+      });
+      await told();
+    };
+
+    beforeAll(async () => {
+      cluster = await TestCluster.create(mode);
+      alice = cluster.alice.namespace;
+      const members = [
+        { name: 'ada', laptop: cluster.alice, addresses: [ALICE, 'fd5a:213::16'] },
+        { name: 'bob', laptop: cluster.bob, addresses: [BOB] },
+      ].map(({ name, laptop, addresses }) => {
+        const spec = { publicKey: laptop.keys.publicKey, owner: `${name}@example.com` };
+        return aMember({ namespace: 'team-a', name, spec, status: { addresses } });
+      });
+      table = peerTable('default', members, NOW);
+    });
+    afterAll(() => cluster?.dispose());
+
+    describe('of what is refused', () => {
+      beforeEach(() => begin({ audited: 'Denied' }));
+
+      test.each([
+        [
+          'a Service',
+          'tcp 10.96.0.1 443',
+          { address: '10.96.0.1', port: 443, service: { namespace: 'default', name: 'kubernetes' } },
+        ],
+        ['no Service', 'tcp 10.96.9.9 80', { address: '10.96.9.9', port: 80 }],
+        ['the node', 'tcp 10.1.0.1 10250', { address: '10.1.0.1', port: 10250 }],
+        [
+          'a Service over IPv6',
+          'tcp fd5a:96::20 80',
+          { address: 'fd5a:96::20', port: 80, service: { namespace: 'team-a', name: 'web' } },
+        ],
+        [
+          'UDP',
+          'udp 10.96.0.1 53',
+          { address: '10.96.0.1', port: 53, service: { namespace: 'default', name: 'kubernetes' } },
+        ],
+      ])('%s has a line with who dialled it', async (_what, question, to) => {
+        await alice.ask(question);
+        const lines = await told();
+        expect(lines).toEqual([
+          expect.objectContaining({
+            event: 'connection',
+            verdict: 'denied',
+            peer: { namespace: 'team-a', name: 'ada', owner: 'ada@example.com' },
+            from: to.address.includes(':') ? 'fd5a:213::16' : ALICE,
+            to,
+            protocol: question.split(' ')[0],
+            count: expect.any(Number),
+          }),
+        ]);
+        expect(await told()).toEqual([]);
+      });
+
+      test('a ping has one without a port', async () => {
+        await alice.tries('ping -c 3 -i 0.2 -W 1 10.96.9.9');
+        expect(await told()).toMatchObject([{ to: { address: '10.96.9.9' }, protocol: 'icmp', count: 3, bytes: 252 }]);
+      });
+
+      test('one line tells how often, and what is let in has none', async () => {
+        for (let asked = 0; asked < 3; asked += 1) await alice.ask('tcp 10.96.9.9 80');
+        await alice.ask(GRANTED);
+        expect(await told()).toMatchObject([{ to: { address: '10.96.9.9' }, count: 3, bytes: 180 }]);
+      });
+    });
+
+    test('of what is let in as well tells each connection once, where that is wished for', async () => {
+      await begin({ audited: 'All' });
+      for (let asked = 0; asked < 2; asked += 1) await alice.ask(GRANTED);
+      await alice.ask('get http://10.96.0.20/big');
+      await alice.ask('udp 10.96.0.10 53');
+      const lines = await told();
+      expect(lines).toContainEqual(
+        expect.objectContaining({
+          verdict: 'accepted',
+          to: expect.objectContaining({ address: '10.96.0.20', port: 80 }),
+          count: 3,
+        }),
+      );
+      expect(lines).toContainEqual(
+        expect.objectContaining({
+          verdict: 'accepted',
+          protocol: 'udp',
+          to: { address: '10.96.0.10', port: 53 },
+          count: 1,
+        }),
+      );
+    });
+
+    test('of nothing, where that is wished for, and what is refused is refused', async () => {
+      await begin({ audited: 'None' });
+      expect((await alice.ask('tcp 10.96.9.9 80')).answer).toBe('ECONNREFUSED');
+      expect(await told()).toEqual([]);
+    });
+
+    describe('under a scan', () => {
+      const refused = async () => {
+        const chain = await cluster.gateway.namespace.run('nft list chain inet sallyport_default refuse');
+        return Number(/counter packets (\d+)/.exec(chain)?.[1]);
+      };
+
+      test.each([7_000, 4 * MOST_NOTED])(
+        'of %i destinations is bounded, counts the rest, and everything is refused',
+        async (count) => {
+          await begin({ audited: 'Denied', newConnectionsPerSecond: 0 });
+          const before = await refused();
+          const program = join(import.meta.dirname, 'programs/scan.ts');
+          const ms = Number(await alice.run(`${process.execPath} ${program} 10.100.0.1 ${count}`));
+          const packets = (await refused()) - before;
+          const began = performance.now();
+          const lines = await told();
+          console.log(
+            `${count} destinations in ${ms} ms, ${packets} refused, read in ${Math.round(performance.now() - began)} ms`,
+          );
+          expect(packets).toBeGreaterThan(Math.min(count / 2, MOST_NOTED));
+          const left = lines.filter(({ event }) => event === 'left-out');
+          expect(lines.length - left.length).toBe(MOST_LINES);
+          expect(left).toMatchObject([{ verdict: 'denied', count: packets - MOST_LINES }]);
+          expect(await told()).toEqual([]);
+          await cluster.bob.namespace.ask('tcp 10.96.9.9 80');
+          expect(await told()).toMatchObject([{ from: BOB, to: { address: '10.96.9.9', port: 80 } }]);
+        },
+      );
+    });
+  },
+);
