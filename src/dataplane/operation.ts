@@ -2,7 +2,8 @@ import type { Family } from '../net/address.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { ProxyMode } from './local-facts.ts';
-import { endedFlows, rulesetDifference } from './nftables/diff.ts';
+import { elementChanges, rulesetDifference } from './nftables/diff.ts';
+import { endedFlows } from './nftables/ended-flows.ts';
 import type { ElementChange, Flow, Ruleset } from './nftables/ruleset.ts';
 import type { Names, NodePlan, NodeState, ObservedInterface } from './node-plan.ts';
 import { type Route, sameRoute } from './routes/route.ts';
@@ -104,14 +105,13 @@ export function diffTable(
 ): readonly Operation[] {
   const difference = rulesetDifference(ruleset, state.ruleset);
   if (difference.kind === 'none') return [];
-  if (difference.kind === 'structure')
-    return [
-      { kind: 'replace-table', ruleset, turnedOn: [...new Set([...state.sysctls.turnedOn, ...turnedOn])].sort() },
-    ];
-  const { changes } = difference;
+  const changes = state.ruleset === undefined ? [] : elementChanges(ruleset, state.ruleset);
+  const table: Operation =
+    difference.kind === 'elements'
+      ? { kind: 'change-elements', table: ruleset.table, changes }
+      : { kind: 'replace-table', ruleset, turnedOn: [...new Set([...state.sysctls.turnedOn, ...turnedOn])].sort() };
   const ended = endedFlows(ruleset, changes);
-  const change: Operation = { kind: 'change-elements', table: ruleset.table, changes };
-  return ended.flows.length === 0 ? [change] : [change, { kind: 'end-flows', ...ended }];
+  return ended.flows.length === 0 ? [table] : [table, { kind: 'end-flows', ...ended }];
 }
 
 /** The steps for the peers with these keys only; the cost grows with `touched`, not with the number of peers. */

@@ -175,6 +175,16 @@ describe('the steps for what single devices may reach', () => {
     ]);
   });
 
+  test('end the same where the table changes its form in the same turn', () => {
+    const reformed = { ...denying(other), ruleset: { ...denying(other).ruleset, chains: [] } };
+    expect(diff(reformed, from)).toMatchObject([
+      { kind: 'replace-table' },
+      { kind: 'end-flows', flows: [{ source: '10.213.0.16', destination: '10.96.0.20/32' }] },
+    ]);
+    const allowing = aNodePlan({ accessDefault: 'Allow' });
+    expect(kinds(diff(allowing, from))).toEqual(['replace-table']);
+  });
+
   test('end nothing where something is added, or where other elements leave', () => {
     expect(kinds(diff(denying(one, other, '10.213.0.17 tcp 10.96.0.20 80'), from))).toEqual(['change-elements']);
     expect(kinds(diff(aNodePlan({ serviceCidrs: ['10.96.0.0/12'] }), at(aNodePlan({}))))).toEqual(['change-elements']);

@@ -1,0 +1,129 @@
+import { parseAddress } from '../../net/address.ts';
+import { type AddressRange, cidrRange, hostCidr, parseCidr } from '../../net/cidr.ts';
+import { parsed } from '../../net/parsed.ts';
+import { cidrElement, type ElementChange, type Flow, type NamedSet, type Ruleset } from './ruleset.ts';
+
+/** Connections that elements let in which have left, and those of the same devices that other elements still let in. */
+export interface EndedFlows {
+  readonly flows: readonly Flow[];
+  /** What of them goes on: ranges may overlap. */
+  readonly kept: readonly Flow[];
+}
+
+/** The connections that end once these elements have left. */
+export function endedFlows(ruleset: Ruleset, changes: readonly ElementChange[]): EndedFlows {
+  const letting = new Map(ruleset.sets.map((set) => [set.name, set.lets]));
+  return stillEnded(
+    ruleset,
+    changes.flatMap(({ set, removed }) => flowsOf(letting.get(set), removed)),
+  );
+}
+
+/**
+ * Those of the connections that the ruleset does not let in. Ports of single addresses, of which there may be 100,000, are looked up;
+ * only ranges, which are few, are compared one by one, and with those of the same device and port alone.
+ */
+export function stillEnded(ruleset: Ruleset, left: readonly Flow[]): EndedFlows {
+  if (left.length === 0) return { flows: [], kept: [] };
+  const ranges = new Ranges(ruleset, new Set(left.map(({ source }) => source)));
+  const single = singleElements(ruleset);
+  const flows = left.filter((flow) => {
+    const isHere = flow.open !== undefined && single.get(flow.open.protocol)?.has(elementOf(flow)) === true;
+    return !isHere && !ranges.cover(flow);
+  });
+  return { flows, kept: stillLetIn(ruleset, flows) };
+}
+
+/** What of the ranges that end is let in by something narrower. Whatever meets a single port of one address covers it. */
+function stillLetIn(ruleset: Ruleset, flows: readonly Flow[]): readonly Flow[] {
+  const wide = Map.groupBy(
+    flows.filter(({ open, destination }) => open === undefined || cidrElement(destination) === destination).map(ranged),
+    ({ flow }) => flow.source,
+  );
+  if (wide.size === 0) return [];
+  return staying(ruleset.sets, new Set(wide.keys())).filter((stays) => {
+    const one = ranged(stays);
+    return wide.get(stays.source)?.some((other) => meet(one, other)) === true;
+  });
+}
+
+/** A flow with the addresses that it goes to, as numbers. */
+interface Ranged {
+  readonly flow: Flow;
+  readonly range: AddressRange;
+}
+
+/** The ranges that devices may reach, by device and port. */
+class Ranges {
+  readonly #byPort: ReadonlyMap<string, readonly Ranged[]>;
+
+  constructor({ sets }: Ruleset, sources: ReadonlySet<string>) {
+    const all = staying(
+      sets.filter(({ interval }) => interval),
+      sources,
+    );
+    this.#byPort = Map.groupBy(all.map(ranged), ({ flow }) => portOf(flow));
+  }
+
+  /** Whether one of them lets in all of the flow. */
+  cover(flow: Flow): boolean {
+    const { source, open } = flow;
+    const near = [portOf({ source, open: undefined }), ...(open === undefined ? [] : [portOf(flow)])];
+    const found = near.flatMap((port) => this.#byPort.get(port) ?? []);
+    if (found.length === 0) return false;
+    const { range } = ranged(flow);
+    return found.some(
+      ({ range: one }) => one.family === range.family && one.first <= range.first && range.last <= one.last,
+    );
+  }
+}
+
+function portOf({ source, open }: Pick<Flow, 'source' | 'open'>): string {
+  return `${source} ${open?.protocol} ${open?.port}`;
+}
+
+function ranged(flow: Flow): Ranged {
+  return { flow, range: cidrRange(flow.destination) };
+}
+
+/** What the sets let these devices reach. */
+function staying(sets: readonly NamedSet[], sources: ReadonlySet<string>): readonly Flow[] {
+  const own = (element: string) => sources.has(element.slice(0, element.indexOf(' ')));
+  return sets.flatMap(({ lets, elements }) => (lets === undefined ? [] : flowsOf(lets, elements.filter(own))));
+}
+
+function singleElements({ sets }: Ruleset): ReadonlyMap<NamedSet['lets'], ReadonlySet<string>> {
+  const found = new Map<NamedSet['lets'], Set<string>>();
+  for (const { lets, interval, elements } of sets) {
+    if (lets === undefined || interval) continue;
+    const all = found.get(lets) ?? new Set();
+    for (const element of elements) all.add(element);
+    found.set(lets, all);
+  }
+  return found;
+}
+
+function elementOf({ source, destination, open }: Flow): string {
+  return `${source} . ${cidrElement(destination)} . ${open?.port}`;
+}
+
+/** Elements come from the kernel, where another hand may have put anything; what is no such element lets nothing in. */
+function flowsOf(lets: NamedSet['lets'], elements: readonly string[]): readonly Flow[] {
+  if (lets === undefined) return [];
+  return elements.flatMap((element): readonly Flow[] => {
+    const [source = '', destination = '', port = ''] = element.split(' . ');
+    const from = parseAddress(source);
+    const address = parseAddress(destination);
+    const to = address.ok ? parsed(hostCidr(address.value)) : parseCidr(destination);
+    if (!from.ok || !to.ok) return [];
+    const open = lets === 'any' ? undefined : { protocol: lets, port: Number(port) };
+    return [{ source: from.value, destination: to.value, open }];
+  });
+}
+
+/** Whether some connection is of both. */
+function meet({ flow: one, range: a }: Ranged, { flow: other, range: b }: Ranged): boolean {
+  if (a.family !== b.family || a.first > b.last || b.first > a.last) return false;
+  if (one.open === undefined || other.open === undefined) return true;
+  return one.open.protocol === other.open.protocol && one.open.port === other.open.port;
+}
