@@ -5,7 +5,8 @@ import type { ObjectKey } from '../api/resource.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
 import { afterChanges } from '../dataplane/nftables/diff.ts';
 import type { Names, NodePlan, NodeState } from '../dataplane/node-plan.ts';
-import { diff, diffPeers, diffRoutes, diffTable, type Operation } from '../dataplane/operation.ts';
+import { diff, diffPeers, diffTable, type Operation } from '../dataplane/operation.ts';
+import { diffRoutes, routeSteps } from '../dataplane/routes/diff.ts';
 import type { ObservedPeer, WantedPeer } from '../dataplane/wireguard/device.ts';
 import type { Host } from '../host/host.ts';
 import type { Change, Store } from '../k8s/store.ts';
@@ -229,6 +230,8 @@ export class NodeSync {
     const { state } = this;
     const twofold = this.#twofold;
     if (twofold === undefined || state === undefined) return NOTHING;
+    // Who is revoked waits for nothing: not for ten thousand routes, and not for anything that fails.
+    if (this.hasTouched) await this.syncRevoked();
     const elements = await this.#options.host.takeElements(this.names.table, ARRIVAL_SETS);
     for (const { address, device } of elements.flatMap((element) => arrivalIn(element) ?? [])) {
       for (const cidr of this.table.memberAt(cidrBase(address))?.addresses ?? []) {
@@ -238,7 +241,7 @@ export class NodeSync {
     }
     if (elements.length === 0) return NOTHING;
     const wanted = routes(twofold);
-    const operations = diffRoutes(wanted, state.routes);
+    const operations = routeSteps(diffRoutes(wanted, state.routes));
     await this.#carryOut(operations);
     this.state = { ...state, routes: wanted };
     return { operations, mended: false };

@@ -1,5 +1,6 @@
 import type { Flow } from './nftables/ruleset.ts';
 import type { Operation } from './operation.ts';
+import type { RouteChange } from './routes/diff.ts';
 import type { PeerChange } from './wireguard/peer-change.ts';
 
 /** One line for the log. It counts peers instead of naming them, so no key ever stands in it. */
@@ -37,6 +38,8 @@ export function describeOperation(operation: Operation): string {
       return `lead route ${operation.route.destination} to dev ${operation.route.device}`;
     case 'remove-route':
       return `remove route ${operation.route.destination} dev ${operation.route.device}`;
+    case 'change-routes':
+      return routeChanges(operation.changes);
     case 'delete-link':
       return `delete interface ${operation.device}`;
     case 'restore-forwarding':
@@ -73,6 +76,14 @@ function peers(changes: readonly PeerChange[]): string {
   const words = (['add', 'change', 'remove'] as const).flatMap((kind) => {
     const count = changes.filter((change) => change.kind === kind).length;
     return count === 0 ? [] : [`${kind} ${count} ${count === 1 ? 'peer' : 'peers'}`];
+  });
+  return words.join(', ');
+}
+
+function routeChanges(changes: readonly RouteChange[]): string {
+  const words = (['add', 'move', 'remove'] as const).flatMap((verb) => {
+    const count = changes.filter(({ kind }) => kind === `${verb}-route`).length;
+    return count === 0 ? [] : [`${verb} ${count} ${count === 1 ? 'route' : 'routes'}`];
   });
   return words.join(', ');
 }

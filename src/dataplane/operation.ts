@@ -6,7 +6,7 @@ import { elementChanges, rulesetDifference } from './nftables/diff.ts';
 import { endedFlows } from './nftables/ended-flows.ts';
 import type { ElementChange, Flow, Ruleset } from './nftables/ruleset.ts';
 import type { Names, NodePlan, NodeState, ObservedInterface } from './node-plan.ts';
-import { type Route, sameRoute } from './routes/route.ts';
+import { diffRoutes, type RouteStep, routeSteps } from './routes/diff.ts';
 import type { DataplaneChoice, ObservedDevice, ObservedPeer, WantedDevice } from './wireguard/device.ts';
 import { lostSources, orderPeerChanges, type PeerChange, peerChange, withYields } from './wireguard/peer-change.ts';
 
@@ -36,13 +36,10 @@ export type Operation =
   | { readonly kind: 'forget-flows'; readonly sources: readonly Cidr[] }
   /** Ends the connections that were let in one by one and are not any more; those in `kept` go on. */
   | { readonly kind: 'end-flows'; readonly flows: readonly Flow[]; readonly kept: readonly Flow[] }
-  /** A route that is moved replaces ours to the same destination, so that there is one at every moment. */
-  | { readonly kind: 'add-route' | 'move-route' | 'remove-route'; readonly route: Route }
+  | RouteStep
   | { readonly kind: 'delete-link'; readonly device: string }
   | { readonly kind: 'restore-forwarding'; readonly family: Family; readonly table: string }
   | { readonly kind: 'delete-table'; readonly table: string };
-
-type RouteStep = Extract<Operation, { readonly route: Route }>;
 
 /** Loose: a strict filter drops every packet from the mesh where the route back does not use the interface. */
 const LOOSE_RP_FILTER = 2;
@@ -72,25 +69,12 @@ export function diff(plan: NodePlan, state: NodeState): readonly Operation[] {
     ...(isGuarded ? [] : table),
     ...interfaceSteps(own, forwarding),
     // Before anything happens to the other interface, which routes may have to leave.
-    ...early,
+    ...routeSteps(early),
     ...(other === undefined ? [] : interfaceSteps(other, [])),
-    ...diffRoutes(plan.routes, [...kept, ...early.map(({ route }) => route)]),
+    ...routeSteps(diffRoutes(plan.routes, [...kept, ...early.map(({ route }) => route)])),
     ...[own, other].flatMap((one) => (one === undefined ? [] : surplusAddresses(one))),
     ...(leftover === undefined ? [] : [{ kind: 'delete-link', device: leftover.name } as const]),
     ...(isGuarded ? table : []),
-  ];
-}
-
-/** The steps for the routes alone. */
-export function diffRoutes(wanted: readonly Route[], observed: readonly Route[]): readonly RouteStep[] {
-  const elsewhere = new Set(observed.map(({ destination }) => destination));
-  const missing = without(wanted, observed);
-  const moved = new Set(missing.flatMap(({ destination }) => (elsewhere.has(destination) ? [destination] : [])));
-  return [
-    ...missing.map((route) => ({ kind: moved.has(route.destination) ? 'move-route' : 'add-route', route }) as const),
-    ...without(observed, wanted)
-      .filter(({ destination }) => !moved.has(destination))
-      .map((route) => ({ kind: 'remove-route', route }) as const),
   ];
 }
 
@@ -141,7 +125,7 @@ export function cleanup(names: Names, state: NodeState, proxyMode: ProxyMode = '
   const devices = [state.device, state.other?.device].filter((device) => device !== undefined);
   const allowed = devices.flatMap(({ peers }) => [...peers.values()].flatMap((peer) => peer.allowedIPs));
   const sources = [...new Set(allowed)];
-  const steps: Operation[] = state.routes.map((route) => ({ kind: 'remove-route', route }));
+  const steps: Operation[] = [...routeSteps(diffRoutes([], state.routes))];
   for (const { name } of devices) steps.push({ kind: 'delete-link', device: name });
   if (sources.length > 0) steps.push({ kind: 'forget-flows', sources });
   const restored = proxyMode === 'unknown' ? state.sysctls.turnedOn : [];
@@ -228,8 +212,4 @@ function upSteps(wanted: WantedDevice, observed: ObservedDevice | undefined): re
 function peerSteps(wanted: WantedDevice, observed: ObservedDevice | undefined): readonly Operation[] {
   const peers = observed?.peers ?? new Map();
   return diffPeers(wanted, peers, new Set([...wanted.peers.keys(), ...peers.keys()]));
-}
-
-function without(routes: readonly Route[], others: readonly Route[]): readonly Route[] {
-  return routes.filter((route) => !others.some((other) => sameRoute(route, other)));
 }

@@ -16,7 +16,7 @@ import { watchPeers } from './peer-drift.ts';
 import { withoutPort } from './port-busy.ts';
 import { PresharedKeyFolder } from './preshared-keys.ts';
 import { type AskProxyMode, askKubeProxy, detectProxyMode } from './proxy-mode.ts';
-import { addAddress, addRoute, moveRoute, removeAddress, removeRoute } from './routes.ts';
+import { addAddress, changeRoute, changeRoutes, removeAddress } from './routes.ts';
 import { createSysctls, ownFiles, type SmallFiles } from './sysctls.ts';
 import { watchFolder } from './watch-folder.ts';
 import { WireGuard } from './wireguard.ts';
@@ -55,13 +55,13 @@ const NO_PROXY_MS = 5000;
 
 /** The node that this process runs on (or that `commands` and `files` lead to). */
 export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
-  const commands = options.commands ?? createCommands();
+  const { runDir, commands = createCommands() } = options;
   const files = options.files ?? ownFiles;
   const presharedKeys = new PresharedKeyFolder(options.presharedKeysFolder);
   const privateKeyFile = (publicKey: PublicKey) => join(options.privateKeysFolder, keyFileName(publicKey));
   const wireguard = new WireGuard(commands, { ...options, privateKeyFile, presharedKeys });
-  const nftables = createNftables(commands, options.runDir);
-  const eyes: Eyes = { commands, wireguard, nftables, sysctls: createSysctls(options.procSys, files) };
+  const nftables = createNftables(commands, runDir);
+  const eyes: Hands = { commands, runDir, wireguard, nftables, sysctls: createSysctls(options.procSys, files) };
   const turnedOn = new Set<Family>();
   const proxyMode = new Memory((mode: ProxyMode) => (mode === 'unknown' ? NO_PROXY_MS : PROXY_MODE_MS));
 
@@ -108,7 +108,12 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
   };
 }
 
-async function perform(eyes: Eyes, turnedOn: Set<Family>, step: Operation): Promise<void> {
+/** Everything that changing a node needs. */
+interface Hands extends Eyes {
+  readonly runDir: string;
+}
+
+async function perform(eyes: Hands, turnedOn: Set<Family>, step: Operation): Promise<void> {
   const { commands, wireguard, nftables, sysctls } = eyes;
   switch (step.kind) {
     case 'replace-table':
@@ -138,11 +143,11 @@ async function perform(eyes: Eyes, turnedOn: Set<Family>, step: Operation): Prom
     case 'end-flows':
       return endFlows(commands, step.flows, step.kept);
     case 'add-route':
-      return addRoute(commands, step.route);
     case 'move-route':
-      return moveRoute(commands, step.route);
     case 'remove-route':
-      return removeRoute(commands, step.route);
+      return changeRoute(commands, step);
+    case 'change-routes':
+      return changeRoutes(commands, eyes.runDir, step.changes);
     case 'delete-link':
       return wireguard.remove(step.device);
     case 'restore-forwarding':

@@ -52,6 +52,17 @@ const LINES: readonly (readonly [Operation, string])[] = [
   [{ kind: 'end-flows', flows: [flow, flow], kept: [] }, `${ENDS} 10.213.0.1 to 10.96.0.20/32 port 80/tcp and 1 more`],
   [{ kind: 'add-route', route }, 'add route 10.213.0.0/16 dev wg-default'],
   [{ kind: 'remove-route', route }, 'remove route 10.213.0.0/16 dev wg-default'],
+  [
+    {
+      kind: 'change-routes',
+      changes: [
+        { kind: 'move-route', route },
+        { kind: 'remove-route', route },
+        { kind: 'remove-route', route },
+      ],
+    },
+    'move 1 route, remove 2 routes',
+  ],
   [{ kind: 'delete-link', device }, 'delete interface wg-default'],
   [{ kind: 'restore-forwarding', family: 4, table }, 'turn off IPv4 forwarding, as it was before'],
   [{ kind: 'delete-table', table }, 'delete nftables table sallyport_default'],

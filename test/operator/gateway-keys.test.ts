@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findCondition, isTrue } from '../../src/api/conditions.ts';
 import { secretType } from '../../src/api/core.ts';
 import { type MeshGateway, meshGatewayType } from '../../src/api/meshgateway.ts';
+import { meshPeerType } from '../../src/api/meshpeer.ts';
 import type { ObjectKey } from '../../src/api/resource.ts';
 import { type PublicKey, parsePrivateKey } from '../../src/net/key.ts';
 import { type KeyPair, keyPairFrom, publicKeyOf } from '../../src/net/key-pair.ts';
@@ -139,6 +140,21 @@ describe('another key in the Secret', () => {
     await mesh.untilPeer('ada', ({ status }) => isTrue(status?.conditions ?? [], 'UsesCurrentKey'));
   }, 15_000);
 });
+
+test('who is revoked is out though nobody can be led by the other interface', async () => {
+  const [node] = nodes;
+  await mesh.addPeer('ada');
+  await mesh.untilPeer('ada', ({ status }) => isTrue(status?.conditions ?? [], 'Programmed'));
+  await supply(pair(7));
+  await untilTold(pair(7).publicKey);
+  if (node === undefined) throw new Error('no node');
+  node.host.takeElements = () => Promise.reject(new Error('nft: Operation not permitted'));
+  await mesh.client.delete(meshPeerType, { name: 'ada', namespace: 'team-a' });
+  const devices = () => [node.host.state.device, node.host.state.other?.device];
+  await expect
+    .poll(() => devices().map((device) => device?.peers.has(aKey('ada'))), { timeout: 8_000 })
+    .toEqual([false, false]);
+}, 15_000);
 
 describe('the Secret of the key', () => {
   test('may be deleted and put back: nodes and devices do not notice, and a condition tells', async () => {

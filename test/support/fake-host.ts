@@ -5,6 +5,7 @@ import { structureDigest } from '../../src/dataplane/nftables/render.ts';
 import type { ElementChange, Flow, ObservedRuleset } from '../../src/dataplane/nftables/ruleset.ts';
 import type { Names, NodeState } from '../../src/dataplane/node-plan.ts';
 import type { Operation } from '../../src/dataplane/operation.ts';
+import type { RouteChange } from '../../src/dataplane/routes/diff.ts';
 import { sameRoute } from '../../src/dataplane/routes/route.ts';
 import type { ObservedDevice, ObservedPeer } from '../../src/dataplane/wireguard/device.ts';
 import type { PeerChange } from '../../src/dataplane/wireguard/peer-change.ts';
@@ -178,6 +179,8 @@ export function afterOperation(state: NodeState, step: Operation): NodeState {
       return { ...state, routes: [...withoutDestination(state, step.route), step.route] };
     case 'remove-route':
       return { ...state, routes: withoutRoute(state, step.route) };
+    case 'change-routes':
+      return { ...state, routes: afterChanges(state.routes, step.changes) };
     case 'forget-flows':
     case 'end-flows':
       return state;
@@ -190,6 +193,15 @@ export function afterOperation(state: NodeState, step: Operation): NodeState {
     default:
       return withDevice(state, step.device, (device) => afterDeviceStep(device, step));
   }
+}
+
+function afterChanges(routes: NodeState['routes'], changes: readonly RouteChange[]): NodeState['routes'] {
+  const all = new Map(routes.map((route) => [route.destination, route]));
+  for (const { kind, route } of changes) {
+    if (kind !== 'remove-route') all.set(route.destination, route);
+    else if (all.get(route.destination)?.device === route.device) all.delete(route.destination);
+  }
+  return [...all.values()];
 }
 
 /** The state as a look under these names tells it. */

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Flow } from '../../src/dataplane/nftables/ruleset.ts';
 import type { NodePlan, NodeState } from '../../src/dataplane/node-plan.ts';
 import { describeOperation, type Operation } from '../../src/dataplane/operation.ts';
+import type { Route } from '../../src/dataplane/routes/route.ts';
 import type { DataplaneChoice } from '../../src/dataplane/wireguard/device.ts';
 import { orderPeerChanges, peerChange } from '../../src/dataplane/wireguard/peer-change.ts';
 import type { IpAddress } from '../../src/net/address.ts';
@@ -38,6 +39,7 @@ const KINDS: Readonly<Record<Operation['kind'], true>> = {
   'add-route': true,
   'move-route': true,
   'remove-route': true,
+  'change-routes': true,
   'delete-link': true,
   'restore-forwarding': true,
   'delete-table': true,
@@ -84,6 +86,14 @@ interface Moment {
 function making({ ruleset, device: { publicKey, addresses } }: NodePlan, dataplane: DataplaneChoice): Operation[] {
   const services = { set: 'services4', added: ['10.43.0.0/16'], removed: ['10.96.0.0/12'] };
   const routes = ['10.213.0.0/16', '10.99.0.0/24', 'fd5a:213::/64'] as Cidr[];
+  const many = ['10.99.1.1/32', '10.99.1.2/32', 'fd5a:213::99/128'] as Cidr[];
+  const [first, second, third] = many.map((destination) => ({ destination, device })) as [Route, Route, Route];
+  const mixed = [
+    { kind: 'add-route', route: first },
+    { kind: 'remove-route', route: { destination: '10.99.1.9/32' as Cidr, device } },
+    { kind: 'move-route', route: second },
+    { kind: 'remove-route', route: third },
+  ] as const;
   return [
     { kind: 'replace-table', ruleset, turnedOn: [] },
     { kind: 'create-link', device, dataplane },
@@ -103,6 +113,12 @@ function making({ ruleset, device: { publicKey, addresses } }: NodePlan, datapla
     { kind: 'end-flows', flows: [granted(4), granted(6)], kept: [] },
     ...routes.map((destination) => ({ kind: 'add-route', route: { destination, device } }) as const),
     { kind: 'move-route', route: { destination: '10.99.0.0/24' as Cidr, device } },
+    {
+      kind: 'change-routes',
+      changes: many.map((destination) => ({ kind: 'add-route', route: { destination, device } })),
+    },
+    // One of them is there already, and one that is to go is not.
+    { kind: 'change-routes', changes: mixed },
     { kind: 'change-elements', table, changes: [services] },
     { kind: 'replace-table', ruleset, turnedOn: [4, 6] },
     { kind: 'set-device', device, listenPort: 51841 },
@@ -119,6 +135,13 @@ function granted(family: 4 | 6): Flow {
 function unmaking({ device: { addresses } }: NodePlan): Operation[] {
   return [
     { kind: 'remove-route', route: { destination: '10.99.0.0/24' as Cidr, device } },
+    {
+      kind: 'change-routes',
+      changes: ['10.99.1.1/32', '10.99.1.2/32'].map((text) => ({
+        kind: 'remove-route',
+        route: { destination: text as Cidr, device },
+      })),
+    },
     ...addresses.map((address) => ({ kind: 'remove-address', device, address }) as const),
     { kind: 'restore-forwarding', family: 4, table },
     { kind: 'delete-link', device },

@@ -12,7 +12,12 @@ export interface Route {
  */
 export const ROUTE_PROTOCOL = 213;
 
+/** A text that is equal for routes that are the same to the kernel, and for no others. */
+export function routeText({ destination, device }: Route): string {
+  return `${destination} ${device}`;
+}
+
 /** Whether two routes are the same to the kernel. */
 export function sameRoute(one: Route, other: Route): boolean {
-  return one.destination === other.destination && one.device === other.device;
+  return routeText(one) === routeText(other);
 }
