@@ -1,6 +1,6 @@
 import type { Route } from '../dataplane/routes/route.ts';
 import { probeAddress } from '../net/allocate.ts';
-import { type Cidr, hostCidr } from '../net/cidr.ts';
+import { type Cidr, cidrFamily, hostCidr } from '../net/cidr.ts';
 
 /** What the routes of a node follow from. */
 export interface RouteInput {
@@ -20,7 +20,9 @@ export function routes({ pool, older, newer, probe, moved }: RouteInput): readon
   const all = pool.map((destination) => ({ destination, device: older }));
   if (newer === undefined) return all;
   const probes = pool.map((cidr) => hostCidr(probeAddress(cidr)));
-  const own = new Set([...moved].filter((cidr) => !probes.includes(cidr)));
+  // Of a device only what the node speaks.
+  const families = new Set(pool.map(cidrFamily));
+  const own = new Set([...moved].filter((cidr) => families.has(cidrFamily(cidr)) && !probes.includes(cidr)));
   return [
     ...all,
     ...(probe === newer ? probes : []).map((destination) => ({ destination, device: newer })),

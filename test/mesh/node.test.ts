@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { nodeNames, planNode, probePeer } from '../../src/mesh/node.ts';
 import { peerTable } from '../../src/mesh/peer-table.ts';
 import { type Topology, topology } from '../../src/mesh/topology.ts';
+import type { Cidr } from '../../src/net/cidr.ts';
 import { aKey, aMember, aServedGateway, type GatewayParts, NOW, POOL, POOL6, someFacts } from '../support/builders.ts';
 
 function served(parts: GatewayParts = {}): Topology {
@@ -47,6 +48,19 @@ describe('the plan of a node', () => {
     expect(plan.routes).toEqual([{ destination: POOL, device: 'wg-default' }]);
     expect(plan.ruleset.sets.find(({ name }) => name === 'pool6')?.elements).toEqual([]);
     expect(plan.ruleset.sets.find(({ name }) => name === 'gateway6')?.elements).toEqual([]);
+  });
+
+  test('leads nobody over IPv6 where the node does not speak it, whichever key they came by', () => {
+    const key = { slot: 1, listenPort: 51840, interface: 'wg-default' } as const;
+    const keys = [
+      { ...key, publicKey: aKey('former'), state: 'Former' as const },
+      { publicKey: aKey('new'), state: 'Current' as const, slot: 2, listenPort: 51841, interface: 'wg-default_2' },
+    ];
+    const status = { pool: [POOL, POOL6], addresses: ['10.213.0.1', 'fd5a:11:22::1'], publicKey: aKey('new'), keys };
+    const moved = ['10.213.0.20/32', 'fd5a:11:22::20/128'] as Cidr[];
+    const plan = planNode(served({ status }), { facts: someFacts({ ipv6: false }), peers, other: { moved } });
+    expect(plan.routes.filter(({ destination }) => destination.includes(':'))).toEqual([]);
+    expect(plan.routes).toContainEqual({ destination: '10.213.0.20/32', device: 'wg-default_2' });
   });
 
   test.each([
