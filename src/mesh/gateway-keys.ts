@@ -84,6 +84,11 @@ export function judgeKeys(findings: KeyFindings, now: number): KeyJudgement {
   };
 }
 
+/** Whether the key is the gateway's: the one that devices are told, the next one or the former one. */
+export function servesKey({ status }: MeshGateway, key: PublicKey): boolean {
+  return status?.publicKey === key || status?.keys?.some(({ publicKey }) => publicKey === key) === true;
+}
+
 /** When the former key ends, whoever still uses it. */
 export function endOf({ spec }: MeshGateway, { since }: FormerKey): number {
   const [, count = '0', unit = 's'] = /^(\d+)([dhms])$/.exec(spec.keyRotation.overlap) ?? [];

@@ -1,6 +1,7 @@
 import type { MeshPeer } from '../api/meshpeer.ts';
 import { keyOf } from '../api/resource.ts';
 import { type PublicKey, parsePublicKey } from '../net/key.ts';
+import { servesKey } from './gateway-keys.ts';
 import type { Verdicts } from './peer-checks.ts';
 import type { MeshView } from './view.ts';
 
@@ -25,7 +26,8 @@ function keyIn(
 ): Verdicts<PublicKey> {
   const key = parsePublicKey(text);
   if (!key.ok) return { violation: { reason: 'InvalidKey', message: `spec.${field}: ${key.problem}.` } };
-  const gateway = view.gateways.find(({ status }) => status?.publicKey === key.value);
+  // WireGuard takes no peer with the key of the interface itself, and says nothing.
+  const gateway = view.gateways.find((one) => servesKey(one, key.value));
   if (gateway !== undefined) {
     return {
       violation: {

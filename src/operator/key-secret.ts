@@ -10,12 +10,19 @@ import {
   OPERATOR_MANAGER,
   PRIVATE_KEY_ENTRY,
 } from '../api/names.ts';
-import type { ObjectKey } from '../api/resource.ts';
+import { keyOf, type ObjectKey } from '../api/resource.ts';
 import type { Client } from '../k8s/client.ts';
 import { isAlreadyExists } from '../k8s/errors.ts';
 import type { Store } from '../k8s/store.ts';
 import { hostWithOwnPort } from '../mesh/endpoints.ts';
-import { type HeldKeys, judgeKeys, type KeyJudgement, type KeyObstacle, type Supplied } from '../mesh/gateway-keys.ts';
+import {
+  type HeldKeys,
+  judgeKeys,
+  type KeyJudgement,
+  type KeyObstacle,
+  type Supplied,
+  servesKey,
+} from '../mesh/gateway-keys.ts';
 import { otherSlot } from '../mesh/key-slots.ts';
 import type { MeshView } from '../mesh/view.ts';
 import { type PrivateKey, type PublicKey, parsePrivateKey } from '../net/key.ts';
@@ -29,7 +36,7 @@ export interface KeySecrets {
   readonly secrets: Store<Secret>;
   readonly client: Client;
   readonly children: AppliedChildren;
-  readonly view: Pick<MeshView, 'gateways' | 'nodesOf'>;
+  readonly view: Pick<MeshView, 'gateways' | 'nodesOf' | 'claims'>;
   readonly namespace: string;
   /** MeshPeers that have not come by a key of the gateway's that came after this one. */
   readonly lingeringAt: (key: PublicKey) => readonly string[];
@@ -97,25 +104,32 @@ function suppliedBy(privateKey: Parsed<PrivateKey> | undefined): Supplied {
     : { kind: 'invalid', problem: privateKey.problem };
 }
 
-/** Devices tell gateways apart by key; and where hosts have ports of their own, nobody knows how the other port is reached. */
+/** Devices tell gateways apart by key, nodes a gateway from its devices; and where hosts have ports of their own, nobody knows how the other port is reached. */
 function obstacleTo(
   gateway: MeshGateway,
   supplied: Supplied,
-  { current }: HeldKeys,
+  { current, other }: HeldKeys,
   { view }: KeySecrets,
 ): KeyObstacle | undefined {
   if (supplied.kind !== 'key' || supplied.publicKey === current.publicKey) return undefined;
   const { publicKey } = supplied;
   const owner = view.gateways.find(
-    ({ metadata, status }) =>
-      metadata.name !== gateway.metadata.name &&
-      metadata.deletionTimestamp === undefined &&
-      (status?.publicKey === publicKey || status?.keys?.some((key) => key.publicKey === publicKey)),
+    (one) =>
+      one.metadata.name !== gateway.metadata.name &&
+      one.metadata.deletionTimestamp === undefined &&
+      servesKey(one, publicKey),
   );
   if (owner !== undefined)
     return {
       reason: 'KeyTaken',
       message: `The key in this gateway's Secret is that of MeshGateway ${owner.metadata.name}, and devices tell gateways apart by key; put another one there.`,
+    };
+  // A key that the nodes have already is the gateway's, and a MeshPeer that asks for it is refused.
+  const device = other?.publicKey === publicKey ? undefined : view.claims.winnerOf(publicKey);
+  if (device !== undefined)
+    return {
+      reason: 'KeyTaken',
+      message: `The key in this gateway's Secret is that of MeshPeer ${keyOf(device.metadata)}, and WireGuard lets nobody in by its own key; put another one there.`,
     };
   const host = otherSlot(current.slot) === 2 ? hostWithOwnPort(gateway) : undefined;
   if (host === undefined) return undefined;
@@ -131,15 +145,20 @@ interface Wished {
   readonly held: HeldKeys;
 }
 
-/** Fulfils a wish for a new key, where nothing is under way and the Secret is the operator's own or gone. */
+/**
+ * Fulfils a wish for a new key, where the Secret is gone, or the operator's own and nothing is under way. That a wish was fulfilled stands in the
+ * Secret and in the record: the one may come back from an older backup, the other is written later.
+ */
 async function heed(
   gateway: MeshGateway,
   { own, record, held }: Wished,
   context: KeySecrets,
 ): Promise<{ readonly heeded: string | undefined; readonly refused?: string }> {
   const wish = gateway.spec.keyRotation.request;
-  const heeded = own?.metadata.annotations?.[KEY_REQUEST_ANNOTATION] ?? record?.request;
+  const told = own?.metadata.annotations?.[KEY_REQUEST_ANNOTATION];
+  const heeded = record?.request ?? told;
   if (wish === undefined || wish === heeded) return { heeded };
+  if (wish === told) return { heeded: wish };
   // A gateway that is new has a new key.
   if (record === undefined) return { heeded: wish };
   if (own !== undefined && own.metadata.labels?.[MANAGED_BY_LABEL] !== OPERATOR_MANAGER)
@@ -147,7 +166,7 @@ async function heed(
       heeded,
       refused: `spec.keyRotation.request asks for a new key, but Secret ${own.metadata.name} was not made by Sallyport; put another key there, where it comes from, or take the request back.`,
     };
-  if (held.other === undefined) await renew(gateway, own, context);
+  if (own === undefined || held.other === undefined) await renew(gateway, own, context);
   return { heeded };
 }
 

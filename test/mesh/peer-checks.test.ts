@@ -23,6 +23,13 @@ import {
 
 const OLD = '2026-01-01T00:00:00Z';
 const NEW = '2026-02-01T00:00:00Z';
+const formerKey = {
+  publicKey: aKey('former'),
+  state: 'Former',
+  slot: 1,
+  listenPort: 51840,
+  interface: 'wg-default',
+} as const;
 
 function decide(peer: MeshPeer, view: ViewParts = {}) {
   return admission(aView({ peers: [peer], ...view }), peer, NOW);
@@ -87,6 +94,13 @@ const REFUSALS: readonly [string, string, PeerParts, ViewParts, readonly string[
     'InvalidKey',
     { spec: { publicKey: aKey('gateway default') } },
     {},
+    ['spec.publicKey', 'MeshGateway default', 'wg pubkey'],
+  ],
+  [
+    "with a gateway's former key, which one of its interfaces still has",
+    'InvalidKey',
+    { spec: { publicKey: aKey('former') } },
+    { gateways: [aServedGateway({ status: { keys: [formerKey] } })] },
     ['spec.publicKey', 'MeshGateway default', 'wg pubkey'],
   ],
   [

@@ -209,4 +209,44 @@ describe('a request for a new key', () => {
     await untilReason('RequestRefused');
     expect(await inSecret()).toBe(pair(8).publicKey);
   });
+
+  test('brings a Secret back that is gone while its key is on the way to the nodes', async () => {
+    for (const { host } of nodes) host.bringPrivateKeys([first]);
+    await specify({ request: 'november' });
+    await untilReason('WaitingForNodes');
+    const lost = await inSecret();
+    await mesh.client.delete(secretType, SECRET);
+    await untilReason('SecretMissing');
+    await specify({ request: 'december' });
+    await untilReason('WaitingForNodes');
+    const found = await inSecret();
+    expect(found).toBeDefined();
+    expect([first, lost]).not.toContain(found);
+    expect(await mounted()).toEqual([first, found].sort());
+  });
+
+  test('is not heard again when the Secret comes back from an older backup', async () => {
+    await specify({ overlap: '0s', request: 'november' });
+    await until(({ status }) => status?.publicKey !== first && status?.keys?.length === 1);
+    const backup = await mesh.client.get(secretType, SECRET.name, NAMESPACE);
+    const second = await inSecret();
+    await specify({ request: 'december' });
+    await until(({ status }) => status?.publicKey !== second && status?.keys?.length === 1);
+    const { labels = {}, annotations = {} } = backup?.metadata ?? {};
+    await mesh.client.patch(secretType, SECRET, { metadata: { labels, annotations }, data: backup?.data ?? {} });
+    await untilTold(second as PublicKey);
+    await untilReason('Applied');
+    await specify({ overlap: '1s' });
+    await until((gateway) => gateway.status?.observedGeneration === gateway.metadata.generation);
+    expect(await inSecret()).toBe(second);
+  });
+});
+
+test('a key that a device has is not taken by a gateway, whose interfaces would let nobody in by it', async () => {
+  await mesh.addPeer('ada', { publicKey: pair(9).publicKey });
+  await mesh.untilPeer('ada', ({ status }) => isTrue(status?.conditions ?? [], 'Programmed'));
+  await supply(pair(9));
+  const gateway = await untilReason('KeyTaken');
+  expect(gateway.status?.publicKey).toBe(first);
+  expect(findCondition(gateway.status?.conditions ?? [], 'KeyApplied')?.message).toContain('MeshPeer team-a/ada');
 });
