@@ -3,9 +3,9 @@ import type { ClusterMeshAccess } from '../api/clustermeshaccess.ts';
 import type { Namespace, Service } from '../api/core.ts';
 import type { MeshAccess } from '../api/meshaccess.ts';
 import type { Change, Store } from '../k8s/store.ts';
-import { endOf, type Granted, granted, NOTHING_GRANTED } from '../mesh/access/access.ts';
+import { type AccessGateway, endOf, type Granted, granted, NOTHING_GRANTED } from '../mesh/access/access.ts';
 import type { AnyAccess } from '../mesh/access/resolve.ts';
-import { accessGateway, accessMembers, accessWorld } from '../mesh/access/world.ts';
+import { accessMembers, accessWorld } from '../mesh/access/world.ts';
 import type { PeerTable } from '../mesh/peer-table.ts';
 import type { Topology } from '../mesh/topology.ts';
 
@@ -32,14 +32,14 @@ export class GrantedAccess {
   }
 
   /** Whether everything has been seen once. Before, nobody can tell what is not granted. */
-  isKnown({ gateway }: Topology): boolean {
-    if (gateway.spec.access.default === 'Allow') return true;
+  isKnown({ accessDefault }: AccessGateway): boolean {
+    if (accessDefault === 'Allow') return true;
     return Object.values(this.#followed()).every((store: Store<unknown>) => store.synced);
   }
 
   /** All that is granted now, by what has been seen. */
-  granted(topology: Topology, table: PeerTable, now: number): Granted {
-    if (topology.gateway.spec.access.default === 'Allow') return NOTHING_GRANTED;
+  granted(gateway: AccessGateway, table: PeerTable, now: number): Granted {
+    if (gateway.accessDefault === 'Allow') return NOTHING_GRANTED;
     const { services, namespaces } = this.#followed();
     const members = accessMembers(table);
     const world = accessWorld({
@@ -47,7 +47,7 @@ export class GrantedAccess {
       peers: members.map(({ peer }) => peer),
       services: services.values(),
     });
-    return granted(accessGateway(topology), members, { accesses: [...this.#accesses()], world, now });
+    return granted(gateway, members, { accesses: [...this.#accesses()], world, now });
   }
 
   /** The Services that are followed: all of them where the gateway denies by default or lets all connections be audited, and none elsewhere. */

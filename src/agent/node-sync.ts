@@ -10,6 +10,7 @@ import { diffRoutes, routeSteps } from '../dataplane/routes/diff.ts';
 import type { ObservedPeer, WantedPeer } from '../dataplane/wireguard/device.ts';
 import type { Host } from '../host/host.ts';
 import type { Change, Store } from '../k8s/store.ts';
+import { accessGateway } from '../mesh/access/world.ts';
 import { ARRIVAL_SETS, arrivalIn } from '../mesh/arrivals.ts';
 import { nodeNames, planNode, probePeer } from '../mesh/node.ts';
 import { PeerTable } from '../mesh/peer-table.ts';
@@ -19,11 +20,13 @@ import type { Topology } from '../mesh/topology.ts';
 import { cidrBase } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { EndingFlows } from './ending-flows.ts';
 import type { GrantedAccess } from './granted-access.ts';
 import { JudgedGateways } from './judged-gateways.ts';
 import { clearNode } from './leave.ts';
 import { NextKey } from './next-key.ts';
 import { latestOf, type SeenInterface, servesTwo, type Twofold } from './two-keys.ts';
+import { ungranted } from './ungranted.ts';
 
 export interface NodeSyncOptions {
   readonly gateway: string;
@@ -70,6 +73,7 @@ export class NodeSync {
   #interfaces: readonly SeenInterface[] = [];
   #twofold: Twofold | undefined;
   readonly #next: NextKey;
+  readonly #ending: EndingFlows;
   #hasNewKeys = true;
   #hasNewGrants = true;
   /** How many grants had ended by themselves when they were last looked at. */
@@ -80,6 +84,10 @@ export class NodeSync {
   constructor(options: NodeSyncOptions) {
     this.#options = options;
     this.#next = new NextKey(options.clock);
+    this.#ending = new EndingFlows((step) => {
+      options.onOperation(step);
+      return options.host.apply(step);
+    });
     this.names = nodeNames(options.gateway);
     this.table = new PeerTable(options.gateway);
     this.judged = new JudgedGateways(options.gateways);
@@ -102,7 +110,7 @@ export class NodeSync {
   /** Whether the node stays as it is but for who is revoked, because not everything that grants access has been seen yet. */
   get waitsForGrants(): boolean {
     const current = this.topology();
-    return current !== undefined && !this.#options.access.isKnown(current);
+    return current !== undefined && !this.#options.access.isKnown(accessGateway(current));
   }
 
   /** Says that what is granted may have changed; the next sync carries it out. */
@@ -195,6 +203,7 @@ export class NodeSync {
     const mended = operations.length > 0 && !hadTouched && this.#carriedOut === fixedPart(plan);
     this.#carriedOut = fixedPart(plan);
     this.appliedResourceVersion = version;
+    this.#ending.begin();
     return { operations, mended };
   }
 
@@ -220,7 +229,7 @@ export class NodeSync {
     return { operations: [...granted, ...operations], mended };
   }
 
-  /** Puts out who is revoked and changes nothing else: for as long as anything else fails. */
+  /** Puts out who is revoked, and takes away what is granted no more, and changes nothing else: for as long as anything else fails. */
   syncRevoked(): Promise<Turn> {
     return this.#revoke([...this.#seenKeys()]);
   }
@@ -249,6 +258,7 @@ export class NodeSync {
 
   /** Takes everything of the gateway off the node. */
   async cleanUp(): Promise<void> {
+    this.#ending.clear();
     await clearNode(this.#options.host, this.names, this.#options.onOperation);
     this.state = undefined;
     this.#interfaces = [];
@@ -285,8 +295,10 @@ export class NodeSync {
   }
 
   #plan(topology: Topology, facts: LocalFacts): NodePlan {
-    const granted = this.#options.access.granted(topology, this.table, this.#options.clock.now());
-    return planNode(topology, { facts, peers: this.table.wanted, granted, other: this.#twofold });
+    const granted = this.#options.access.granted(accessGateway(topology), this.table, this.#options.clock.now());
+    const plan = planNode(topology, { facts, peers: this.table.wanted, granted, other: this.#twofold });
+    this.#ending.follow(plan.ruleset);
+    return plan;
   }
 
   /**
@@ -321,13 +333,36 @@ export class NodeSync {
     const version = this.#options.peers.lastResourceVersion;
     const operations = await this.#carryOutPeers(this.table.wanted, keys);
     this.appliedResourceVersion = version;
+    this.#ending.begin();
     return { operations, mended: false };
   }
 
-  /** Without an accepted gateway there is no plan, and the node stays as it is; but who is revoked must be out all the same. */
+  /**
+   * Without an accepted gateway there is no plan, and the node stays as it is; but who is revoked must be out all the same, and so must
+   * what is granted no more.
+   */
   async #revoke(keys: Iterable<PublicKey>): Promise<Turn> {
     const revoked = new Set([...keys].filter((key) => key !== this.#options.probeKey && !this.table.wanted.has(key)));
-    return { operations: await this.#carryOutPeers(new Map(), revoked), mended: false };
+    const operations = await this.#carryOutPeers(new Map(), revoked);
+    const ungranted = await this.#ungrant();
+    this.#ending.begin();
+    return { operations: [...operations, ...ungranted], mended: false };
+  }
+
+  /** Takes out of the table what no grant opens any more, wherever the gateway leads. */
+  async #ungrant(): Promise<readonly Operation[]> {
+    const { state, table } = this;
+    const { clock, ...options } = this.#options;
+    if (!this.#hasNewGrants || state?.ruleset === undefined) return [];
+    const found = ungranted(state.ruleset, { ...options, table, now: clock.now() });
+    if (found === undefined) return [];
+    if (found.changes.length > 0) {
+      this.#ending.follow(found);
+      await this.#carryOut(found.operations);
+      this.state = { ...state, ruleset: afterChanges(state.ruleset, found.changes) };
+    }
+    this.#hasNewGrants = false;
+    return found.operations;
   }
 
   /** The resources may change while the steps are under way, so what is remembered afterwards is what was carried out. */
@@ -351,6 +386,10 @@ export class NodeSync {
 
   async #carryOut(operations: readonly Operation[]): Promise<void> {
     for (const operation of operations) {
+      if (operation.kind === 'end-flows') {
+        this.#ending.add(operation);
+        continue;
+      }
       this.#options.onOperation(operation);
       this.#next.doing = operation;
       await this.#options.host.apply(operation);

@@ -17,6 +17,9 @@ import { aligned } from '../table.ts';
 
 type Format = 'text' | 'json';
 
+/** Of such a gateway the objects do not tell what its nodes were last told. */
+const UNDECIDED = 'not accepted: its nodes go on as they were, less what has ended';
+
 const LABEL = '[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?';
 const SERVICE = new RegExp(`^(${LABEL})\\.(${LABEL})(?:\\.svc(?:\\.[a-z0-9.-]+)?)?(?::([a-z0-9-]+))?$`);
 
@@ -55,8 +58,8 @@ export async function matrix(client: Client, output: Format, now: number): Promi
   const world = accessWorld({ namespaces: namespaces.items, peers: peers.items, services: services.items });
   const rows = gateways.items.flatMap((gateway): readonly MatrixRow[] => {
     const served = topology(gateway);
-    if (served === undefined) return [];
     const { name } = gateway.metadata;
+    if (served === undefined) return [{ peer: '?', gateway: name, service: '?', port: '?', by: [UNDECIDED] }];
     const members = [...accessMembers(peerTable(name, peers.items, now))];
     const all = { gateway: name, service: '*', port: '*', by: [`MeshGateway ${name}`] };
     if (gateway.spec.access.default === 'Allow')

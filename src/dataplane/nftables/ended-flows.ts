@@ -1,7 +1,14 @@
 import { parseAddress } from '../../net/address.ts';
 import { type AddressRange, cidrRange, hostCidr, parseCidr } from '../../net/cidr.ts';
 import { parsed } from '../../net/parsed.ts';
-import { cidrElement, type ElementChange, type Flow, type NamedSet, type Ruleset } from './ruleset.ts';
+import {
+  cidrElement,
+  type ElementChange,
+  type Flow,
+  type NamedSet,
+  type ObservedRuleset,
+  type Ruleset,
+} from './ruleset.ts';
 
 /** Connections that elements let in which have left, and those of the same devices that other elements still let in. */
 export interface EndedFlows {
@@ -23,7 +30,7 @@ export function endedFlows(ruleset: Ruleset, changes: readonly ElementChange[]):
  * Those of the connections that the ruleset does not let in. Ports of single addresses, of which there may be 100,000, are looked up;
  * only ranges, which are few, are compared one by one, and with those of the same device and port alone.
  */
-export function stillEnded(ruleset: Ruleset, left: readonly Flow[]): EndedFlows {
+export function stillEnded(ruleset: Pick<Ruleset, 'sets'>, left: readonly Flow[]): EndedFlows {
   if (left.length === 0) return { flows: [], kept: [] };
   const ranges = new Ranges(ruleset, new Set(left.map(({ source }) => source)));
   const single = singleElements(ruleset);
@@ -34,8 +41,22 @@ export function stillEnded(ruleset: Ruleset, left: readonly Flow[]): EndedFlows 
   return { flows, kept: stillLetIn(ruleset, flows) };
 }
 
+/** What of the observed elements lets something in that these sets do not. Nothing is added: they may hold more than was ever wished. */
+export function surplusElements(
+  sets: readonly NamedSet[],
+  { elements }: Pick<ObservedRuleset, 'elements'>,
+): readonly ElementChange[] {
+  const setOf = new Map<Flow, { readonly set: string; readonly element: string }>();
+  for (const { name: set, lets } of sets)
+    for (const element of elements.get(set) ?? [])
+      for (const flow of flowsOf(lets, [element])) setOf.set(flow, { set, element });
+  const surplus = stillEnded({ sets }, [...setOf.keys()]).flows.flatMap((flow) => setOf.get(flow) ?? []);
+  const bySet = Map.groupBy(surplus, ({ set }) => set);
+  return [...bySet].map(([set, all]) => ({ set, added: [], removed: all.map(({ element }) => element) }));
+}
+
 /** What of the ranges that end is let in by something narrower. Whatever meets a single port of one address covers it. */
-function stillLetIn(ruleset: Ruleset, flows: readonly Flow[]): readonly Flow[] {
+function stillLetIn(ruleset: Pick<Ruleset, 'sets'>, flows: readonly Flow[]): readonly Flow[] {
   const wide = Map.groupBy(
     flows.filter(({ open, destination }) => open === undefined || cidrElement(destination) === destination).map(ranged),
     ({ flow }) => flow.source,
@@ -57,7 +78,7 @@ interface Ranged {
 class Ranges {
   readonly #byPort: ReadonlyMap<string, readonly Ranged[]>;
 
-  constructor({ sets }: Ruleset, sources: ReadonlySet<string>) {
+  constructor({ sets }: Pick<Ruleset, 'sets'>, sources: ReadonlySet<string>) {
     const all = staying(
       sets.filter(({ interval }) => interval),
       sources,
@@ -92,7 +113,7 @@ function staying(sets: readonly NamedSet[], sources: ReadonlySet<string>): reado
   return sets.flatMap(({ lets, elements }) => (lets === undefined ? [] : flowsOf(lets, elements.filter(own))));
 }
 
-function singleElements({ sets }: Ruleset): ReadonlyMap<NamedSet['lets'], ReadonlySet<string>> {
+function singleElements({ sets }: Pick<Ruleset, 'sets'>): ReadonlyMap<NamedSet['lets'], ReadonlySet<string>> {
   const found = new Map<NamedSet['lets'], Set<string>>();
   for (const { lets, interval, elements } of sets) {
     if (lets === undefined || interval) continue;

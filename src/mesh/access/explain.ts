@@ -37,6 +37,9 @@ export interface AccessAnswer {
 }
 
 const DNS_PORT = 53;
+/** Nobody knows what the nodes of such a gateway were last told. */
+const UNDECIDED =
+  'The gateway is not accepted, so nothing new is opened; nodes that served it before go on as they were, less the devices and grants that have ended since. See its conditions.';
 
 /** Whether the device may open a connection there, through each gateway; from the same function that makes the nodes' rules. */
 export function explainAccess(question: AccessQuestion, objects: AccessObjects): readonly AccessAnswer[] {
@@ -52,7 +55,7 @@ function throughGateway(question: AccessQuestion, gateway: MeshGateway, objects:
   const own = `MeshGateway ${gateway.metadata.name}`;
   const no = (because: string, ...by: readonly string[]): Reasoned => ({ isAllowed: false, because, objects: by });
   const served = topology(gateway);
-  if (served === undefined) return no('The gateway is not accepted, so it serves nobody.', own);
+  if (served === undefined) return no(UNDECIDED, own);
   if (memberOf(gateway.metadata.name, peer, objects.now) === undefined)
     return no(outside(peer, gateway, objects.now), `MeshPeer ${keyOf(peer.metadata)}`);
   const addresses = clusterIpsOf(service);
