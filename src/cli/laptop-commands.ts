@@ -103,11 +103,12 @@ function addUpAndDown(root: Command, exit: Exit): void {
     .argument('[profile]', 'which; not needed when there is one')
     .option('--all', 'every profile', false);
   downCommand.action(async (name: string | undefined, options: Folders & { readonly all: boolean }) => {
-    const { down } = await import('./commands/down.ts');
+    const { down, downStrays } = await import('./commands/down.ts');
     const profiles = profilesIn(options);
     await eachOf(options.all ? profiles.names() : [profiles.choose(name).profile.name], exit, (each) =>
       down(each, { ...options, profiles }),
     );
+    if (options.all) exit(await downStrays({ profiles }));
   });
 }
 

@@ -88,9 +88,15 @@ describe.skipIf(missing)(`a laptop with a full tunnel${because(missing)}`, () =>
       expect(leaked()).toEqual([]);
     }, 60_000);
 
+    test('reaches the cluster through the tunnel, whatever ranges the LAN says are its own', async () => {
+      await world.laptop.run(`ip route add 10.96.0.0/13 via ${LAN_DNS}`);
+      expect(await world.laptop.run('ip route get 10.96.0.20')).toContain(`dev ${DEVICE}`);
+      await world.laptop.run(`ip route delete 10.96.0.0/13 via ${LAN_DNS}`);
+    });
+
     test('puts back what somebody flushed', async () => {
       await world.laptop.run('nft flush ruleset');
-      await world.laptop.run('ip rule delete priority 5353');
+      await world.laptop.run('ip rule delete priority 5354');
       await vi.waitFor(async () => expect(await ask(`tcp ${LAN_DNS} 53`)).toBe('ECONNREFUSED'), SOON);
       await vi.waitFor(
         async () => expect(await ask('get http://8.8.8.8:8080/')).toMatchObject({ from: NODE.four }),
@@ -149,6 +155,41 @@ describe.skipIf(missing)(`a laptop with a full tunnel${because(missing)}`, () =>
       await world.sallyport('down lab');
       expect(await world.everything()).toBe(before);
     }, 120_000);
+
+    test('is taken away by leave as well, whatever of it is left', async () => {
+      const before = await world.everything();
+      await up();
+      process.kill(await world.supervisor(), 'SIGKILL');
+      await world.laptop.run(`ip link delete ${DEVICE}`);
+      expect(await world.sallyport('leave lab --local')).toMatchObject({ ok: true });
+      expect(await world.everything()).toBe(before);
+    }, 60_000);
+
+    test('is taken away by down --all when its profile is gone', async () => {
+      const before = await world.everything();
+      await up();
+      process.kill(await world.supervisor(), 'SIGKILL');
+      await world.laptop.run(`ip link delete ${DEVICE}`);
+      world.profiles.remove('lab');
+      expect(await world.sallyport('down --all')).toMatchObject({ ok: true });
+      expect(await world.everything()).toBe(before);
+    }, 60_000);
+
+    test('lets nothing out when somebody ends its supervisor, nor when the next up fails; but down does', async () => {
+      const before = await world.everything();
+      await up();
+      const supervisor = await world.supervisor();
+      process.kill(supervisor, 'SIGTERM');
+      await vi.waitFor(() => expect(() => process.kill(supervisor, 0)).toThrow(), SOON);
+      for (const question of FAR) await ask(question);
+      await world.laptop.run('ip route replace default via 10.96.0.1 dev eth0 onlink');
+      expect(await world.sallyport('up lab --full')).toMatchObject({ ok: false });
+      await world.laptop.run(`ip route replace default via ${LAN_DNS}`);
+      expect(await ask('tcp 8.8.8.8 8080')).toMatch(NO_WAY);
+      expect(await world.straysSeen()).toBe(0);
+      expect(await world.sallyport('down lab')).toMatchObject({ ok: true });
+      expect(await world.everything()).toBe(before);
+    }, 60_000);
 
     test('finds another endpoint, by a name that only the LAN knows', async () => {
       world.join('lab', { endpoints: ['45.0.0.9:51840', `${ENDPOINT}:51840`] as Endpoint[] });

@@ -1,12 +1,12 @@
-import { existsSync } from 'node:fs';
 import { publicKeyOf } from '../../net/key-pair.ts';
 import { type ClusterOptions, connect } from '../cluster/connect.ts';
 import { deletePeer } from '../cluster/peer.ts';
 import { refusal } from '../cluster/refusal.ts';
 import { tell, UserError } from '../output.ts';
+import { ownCommands } from '../own-commands.ts';
 import type { Profiles } from '../profiles/profiles.ts';
 import { step } from '../progress.ts';
-import { askSupervisor } from '../supervisor/status-socket.ts';
+import { mayHaveLeft } from '../supervisor/left-over.ts';
 import { down } from './down.ts';
 
 export interface LeaveOptions extends ClusterOptions {
@@ -20,9 +20,12 @@ export interface LeaveOptions extends ClusterOptions {
 export async function leave(name: string, options: LeaveOptions): Promise<number> {
   const { profiles, runFolder, local, ...cluster } = options;
   const { profile } = profiles.read(name);
+  const { device } = profile;
   // Elsewhere than on Linux nobody can be asked.
-  const mayBeUp = process.platform !== 'linux' || existsSync(`/sys/class/net/${profile.device}`);
-  if (mayBeUp || (await askSupervisor(runFolder, name)) !== undefined) {
+  if (
+    process.platform !== 'linux' ||
+    (await mayHaveLeft({ commands: ownCommands(), runFolder, profile: name, device }))
+  ) {
     const status = await down(name, { profiles, runFolder });
     if (status !== 0) return status;
   }

@@ -8,6 +8,7 @@ import { step } from '../progress.ts';
 import { asRoot, needsRoot, unknownPlatform } from '../root.ts';
 import { askSupervisor } from '../supervisor/status-socket.ts';
 import { startSupervisor } from '../supervisor/supervisor-process.ts';
+import { removeFullWays } from '../tunnel/full-ways.ts';
 import { otherRoutes } from '../tunnel/other-routes.ts';
 import { alreadyUp, refuseFull, refuseSecondFull } from './full.ts';
 
@@ -66,7 +67,10 @@ export async function upHere(joined: JoinedProfile, options: UpOptions): Promise
   await refuseOverlaps(joined, options);
   const { supervise } = await import('./supervise.ts');
   const onReady = ({ problem }: { readonly problem?: string }) => tell(problem ?? `${name} is up; end with Ctrl-C`);
-  return supervise(name, { ...options, onReady });
+  const status = await supervise(name, { ...options, onReady });
+  // Interrupted by whoever holds it up: that is a wish.
+  if (options.full && status === 0) await removeFullWays(ownCommands(), joined.profile.device);
+  return status;
 }
 
 /** A gateway with another key than the profile's says nothing at all, as one behind a firewall does. */

@@ -43,17 +43,26 @@ export class FullHold {
     };
   }
 
-  /** Takes over what one that was killed left standing, before anything is sent: in between nothing gets out. */
-  async adopt(): Promise<void> {
+  /** Whether an earlier one left it standing. */
+  async isHere(): Promise<boolean> {
     const { commands, device } = this.#options;
-    if ((await fullTunnelsHere(commands)).includes(device)) await this.sync();
+    return (await fullTunnelsHere(commands)).includes(device);
+  }
+
+  /** Takes over what an earlier one left standing, before anything is sent: in between nothing gets out. */
+  async adopt(): Promise<void> {
+    if (await this.isHere()) await this.sync();
   }
 
   /** Brings the machine to what the configuration says now. Says what was done. */
   async sync(): Promise<readonly string[]> {
     const { addresses, gateways } = this.#options.configuration();
     await this.#ways.admit(gateways.flatMap(({ endpoints }) => endpoints).flatMap(outsideOf));
-    return this.#ways.sync({ addresses, internet: gateways.flatMap(({ internet }) => internet) });
+    return this.#ways.sync({
+      addresses,
+      ranges: gateways.flatMap(({ allowedIPs }) => allowedIPs),
+      internet: gateways.flatMap(({ internet }) => internet),
+    });
   }
 
   /** Puts back what somebody else takes away, until the signal. */

@@ -2,9 +2,11 @@ import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Commands } from '../../host/exec.ts';
 import { SYSTEM_PATHS } from '../names/paths.ts';
+import { readRecords } from '../names/records.ts';
 import { repairNames } from '../names/repair.ts';
-import { removeFullWays } from '../tunnel/full-ways.ts';
+import { fullTunnelsHere, hasFullWays, removeFullWays } from '../tunnel/full-ways.ts';
 import { LinuxTunnel } from '../tunnel/linux-tunnel.ts';
+import { ownerFile } from './status-socket.ts';
 
 /** What a supervisor that was killed may have left behind. */
 export interface LeftOver {
@@ -13,6 +15,24 @@ export interface LeftOver {
   readonly profile: string;
   readonly device: string;
   readonly privateKeyFile: string;
+}
+
+/** Whether a supervisor that did not end in order may have left something of the profile here; for this nobody need be root. */
+export async function mayHaveLeft({
+  commands,
+  runFolder,
+  profile,
+  device,
+}: Omit<LeftOver, 'privateKeyFile'>): Promise<boolean> {
+  if (existsSync(`/sys/class/net/${device}`) || existsSync(ownerFile(runFolder, profile))) return true;
+  const records = await readRecords(SYSTEM_PATHS);
+  return records.some((record) => record.profile === profile) || (await hasFullWays(commands));
+}
+
+/** Takes away full tunnels of devices that belong to none of the profiles any more. */
+export async function removeStrayFullWays(commands: Commands, devices: ReadonlySet<string>): Promise<void> {
+  for (const device of await fullTunnelsHere(commands))
+    if (!devices.has(device)) await removeFullWays(commands, device);
 }
 
 /**

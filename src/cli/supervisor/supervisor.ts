@@ -111,6 +111,7 @@ export class Supervisor {
     const { runFolder, name, verbose } = this.#options;
     // First of all, so that of two that begin at once one does nothing.
     this.#socket = await locked(SYSTEM_PATHS, () => StatusServer.listen(runFolder, name, () => this.status()));
+    const wasFull = (await this.#full?.isHere()) === true;
     try {
       const { configuration } = this.#joined;
       await this.#refuse(configuration);
@@ -123,7 +124,9 @@ export class Supervisor {
       this.#isOpen = true;
       return verbose ? this.#ran.splice(0) : did;
     } catch (error) {
-      await this.close().catch((second: Error) => this.#options.log(`not all of it was taken back: ${second.message}`));
+      const incomplete = (second: Error) => this.#options.log(`not all of it was taken back: ${second.message}`);
+      await this.close().catch(incomplete);
+      if (!wasFull) await this.#full?.remove().catch(incomplete);
       throw error;
     }
   }
@@ -148,14 +151,16 @@ export class Supervisor {
     }
   }
 
-  /** Takes the tunnel down; nothing of it stays, whichever part of it fails to go. */
+  /**
+   * Takes the tunnel down, whichever part of it fails to go. What keeps everything else from leaving beside a full tunnel stays: this end may be
+   * nobody's wish, and only `down` opens it.
+   */
   async close(): Promise<void> {
     this.#socket?.close();
     await this.#syncing;
     try {
       await this.#names?.close();
     } finally {
-      await this.#full?.remove().catch((error: Error) => this.#options.log(`the full tunnel stays: ${error.message}`));
       await this.#tunnel.remove(this.#joined.profile.device);
       await this.#tunnel.close();
     }

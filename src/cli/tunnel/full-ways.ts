@@ -22,7 +22,7 @@ export interface FullWaysOptions {
 /** The rules, routes and firewall that send all of this Linux machine's traffic into one tunnel; the guard comes first and goes last. */
 export class FullWays {
   readonly #options: FullWaysOptions;
-  #wanted: Omit<FullTunnel, 'outside' | 'questions'> | undefined;
+  #wanted: Omit<FullTunnel, 'isServed' | 'outside' | 'questions'> | undefined;
   #outside: readonly Outside[] = [];
   #questions: readonly Question[] = [];
   #last: Promise<unknown> = Promise.resolve();
@@ -32,7 +32,7 @@ export class FullWays {
   }
 
   /** Brings the machine there by the smallest change; nothing is run but questions where all is as it should be. Says what was done. */
-  sync(wanted: Omit<FullTunnel, 'device' | 'outside' | 'questions'>): Promise<readonly string[]> {
+  sync(wanted: Omit<FullTunnel, 'device' | 'isServed' | 'outside' | 'questions'>): Promise<readonly string[]> {
     this.#wanted = { ...wanted, device: this.#options.device };
     return this.#inTurn(() => this.#settle());
   }
@@ -77,10 +77,7 @@ export class FullWays {
     const { commands, device } = this.#options;
     try {
       const isServed = await this.#mark();
-      const { internet } = this.#wanted;
-      // Taken over before there is an interface, all of it leads nowhere.
-      const carried = isServed ? internet : [];
-      const full = { ...this.#wanted, internet: carried, outside: this.#outside, questions: this.#questions };
+      const full = { ...this.#wanted, isServed, outside: this.#outside, questions: this.#questions };
       const guarded = await this.#guard(full);
       const changes = wayCommands(waysOf(full, families()), await observeWays(commands));
       for (const argv of changes) await changed(commands, argv);
@@ -131,6 +128,11 @@ export async function removeFullWays(commands: Commands, device: string): Promis
   if (!guarded.includes(device)) return;
   await commands.run(['wg', 'set', device, 'fwmark', '0']).catch(unserved);
   await commands.run(['nft', 'delete', 'table', 'inet', guardTable(device)]).catch(absent);
+}
+
+/** Whether rules or routes of a full tunnel are on this machine; for this nobody need be root. */
+export async function hasFullWays(commands: Commands): Promise<boolean> {
+  return (await observeWays(commands)).length > 0;
 }
 
 async function observeWays(commands: Commands): Promise<readonly Way[]> {

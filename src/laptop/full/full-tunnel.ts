@@ -25,8 +25,12 @@ export interface Question {
 /** What sends all of a machine's traffic into a tunnel, and lets nothing out beside it. */
 export interface FullTunnel {
   readonly device: string;
+  /** Whether the interface is there. While it is not, all of it leads nowhere. */
+  readonly isServed: boolean;
   /** The device's own mesh addresses. */
   readonly addresses: readonly IpAddress[];
+  /** The cluster's own ranges, which no other route of the machine may lead elsewhere. */
+  readonly ranges: readonly Cidr[];
   /** What the gateways carry, of 0.0.0.0/0 and ::/0; the other goes nowhere. */
   readonly internet: readonly Cidr[];
   readonly outside: readonly Outside[];

@@ -1,5 +1,5 @@
-import { addressFamily, type Family } from '../../net/address.ts';
-import { cidrFamily } from '../../net/cidr.ts';
+import { addressBits, addressFamily, type Family } from '../../net/address.ts';
+import { type Cidr, cidrBase, cidrFamily, cidrLength, normalizeCidrs } from '../../net/cidr.ts';
 import { FULL_NUMBER, FULL_PROTOCOL, type FullTunnel } from './full-tunnel.ts';
 
 /*
@@ -8,14 +8,15 @@ import { FULL_NUMBER, FULL_PROTOCOL, type FullTunnel } from './full-tunnel.ts';
  *   5350  the tunnel's own packets, by their mark           → main
  *   5351  UDP to and from the endpoints, and questions for  → main
  *         their names: of races, which have no mark
- *   5352  private addresses for which main has a route of   → main
- *         its own (the LAN, the cluster, other tunnels)
- *   5353  everything else                                   → 13648: the tunnel; where it is gone or carries no such
+ *   5352  what the cluster advertises                       → 13648: the tunnel; where it is gone, unreachable
+ *   5353  private addresses for which main has a route of   → main
+ *         its own (the LAN, other tunnels)
+ *   5354  everything else                                   → 13648: the tunnel; where it is gone or carries no such
  *                                                             family, unreachable, never main
  *
  * Nothing here names a router or an interface of the machine, so it stays right when DHCP gives other ones.
  */
-const PRIORITY = { own: 5350, outside: 5351, local: 5352, rest: 5353 } as const;
+const PRIORITY = { own: 5350, outside: 5351, cluster: 5352, local: 5353, rest: 5354 } as const;
 
 /** Addresses that main may know better. Only private ones: whoever runs a LAN could call any public range his own. */
 const LOCAL: Readonly<Record<Family, readonly string[]>> = {
@@ -67,12 +68,24 @@ function command(verb: 'add' | 'delete', { family, kind, text }: Way): readonly 
   return ['ip', `-${family}`, kind, verb, ...text.split(' '), 'protocol', String(FULL_PROTOCOL)];
 }
 
-function routesOf({ device, internet }: FullTunnel, family: Family): readonly string[] {
+function routesOf({ device, isServed, internet, ranges }: FullTunnel, family: Family): readonly string[] {
+  if (!isServed) return [unreachableText(LAST)];
   const isCarried = internet.some((cidr) => cidrFamily(cidr) === family);
-  return [unreachableText(LAST), ...(isCarried ? [deviceText(device)] : [])];
+  return [
+    unreachableText(LAST),
+    ...rangesOf(ranges, family).map((range) => deviceText(range, device)),
+    ...(isCarried ? [deviceText('default', device)] : []),
+  ];
 }
 
-function rulesOf({ outside, questions }: FullTunnel, family: Family): readonly string[] {
+/** As `ip` lists them: a host without its length. */
+function rangesOf(ranges: readonly Cidr[], family: Family): readonly string[] {
+  return normalizeCidrs(ranges)
+    .filter((cidr) => cidrFamily(cidr) === family)
+    .map((cidr) => (cidrLength(cidr) === addressBits(family) ? cidrBase(cidr) : cidr));
+}
+
+function rulesOf({ outside, questions, ranges }: FullTunnel, family: Family): readonly string[] {
   const own = outside.filter(({ address }) => addressFamily(address) === family);
   const asked = questions.filter(({ server }) => addressFamily(server) === family);
   return [
@@ -86,6 +99,7 @@ function rulesOf({ outside, questions }: FullTunnel, family: Family): readonly s
       `priority ${PRIORITY.outside} to ${server} ipproto udp sport ${port} dport 53 lookup main`,
       `priority ${PRIORITY.outside} to ${server} ipproto udp sport 53 dport ${port} lookup main`,
     ]),
+    ...rangesOf(ranges, family).map((range) => `priority ${PRIORITY.cluster} to ${range} lookup ${FULL_NUMBER}`),
     ...LOCAL[family].map((cidr) => `priority ${PRIORITY.local} to ${cidr} lookup main suppress_prefixlength 0`),
     `priority ${PRIORITY.rest} lookup ${FULL_NUMBER}`,
   ];
@@ -95,14 +109,14 @@ function unreachableText(metric: unknown): string {
   return `unreachable default metric ${metric} table ${FULL_NUMBER}`;
 }
 
-function deviceText(device: unknown): string {
-  return `default dev ${device} table ${FULL_NUMBER}`;
+function deviceText(destination: unknown, device: unknown): string {
+  return `${destination} dev ${device} table ${FULL_NUMBER}`;
 }
 
 type Entry = Readonly<Record<string, unknown>>;
 
-function routeText({ type, dev, metric }: Entry): string {
-  return type === 'unreachable' ? unreachableText(metric) : deviceText(dev);
+function routeText({ type, dst, dev, metric }: Entry): string {
+  return type === 'unreachable' ? unreachableText(metric) : deviceText(dst, dev);
 }
 
 /** In the order of words that `rulesOf` has. */

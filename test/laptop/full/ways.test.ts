@@ -5,12 +5,15 @@ import { guardedDevices, guardMark, guardScript, guardTable } from '../../../src
 import { type Way, wayCommands, waysIn, waysOf } from '../../../src/laptop/full/ways.ts';
 import { EVERYTHING } from '../../../src/mesh/client-configuration.ts';
 import type { IpAddress } from '../../../src/net/address.ts';
+import type { Cidr } from '../../../src/net/cidr.ts';
 import { because } from '../../support/because.ts';
 import { nftMissing, tryNft } from '../../support/nft.ts';
 
 const FULL: FullTunnel = {
   device: 'sp-lab',
+  isServed: true,
   addresses: ['10.213.0.16', 'fd5a:213::16'] as IpAddress[],
+  ranges: ['10.96.0.0/12', '10.213.0.1/32'] as Cidr[],
   internet: EVERYTHING,
   outside: [
     { address: '45.0.0.1' as IpAddress, port: 51840 },
@@ -28,6 +31,8 @@ describe('the ways of a full tunnel', () => {
   test('are made in the order in which they are safe: routes first, and the rule for everything last', () => {
     expect(texts(ways, 4, 'route')).toEqual([
       'unreachable default metric 4278198272 table 13648',
+      '10.96.0.0/12 dev sp-lab table 13648',
+      '10.213.0.1 dev sp-lab table 13648',
       'default dev sp-lab table 13648',
     ]);
     expect(texts(ways, 4, 'rule')).toEqual([
@@ -36,19 +41,27 @@ describe('the ways of a full tunnel', () => {
       'priority 5351 to 45.0.0.1 ipproto udp sport 51840 lookup main',
       'priority 5351 to 192.168.77.1 ipproto udp sport 40000 dport 53 lookup main',
       'priority 5351 to 192.168.77.1 ipproto udp sport 53 dport 40000 lookup main',
-      'priority 5352 to 10.0.0.0/8 lookup main suppress_prefixlength 0',
-      'priority 5352 to 100.64.0.0/10 lookup main suppress_prefixlength 0',
-      'priority 5352 to 169.254.0.0/16 lookup main suppress_prefixlength 0',
-      'priority 5352 to 172.16.0.0/12 lookup main suppress_prefixlength 0',
-      'priority 5352 to 192.168.0.0/16 lookup main suppress_prefixlength 0',
-      'priority 5353 lookup 13648',
+      'priority 5352 to 10.96.0.0/12 lookup 13648',
+      'priority 5352 to 10.213.0.1 lookup 13648',
+      'priority 5353 to 10.0.0.0/8 lookup main suppress_prefixlength 0',
+      'priority 5353 to 100.64.0.0/10 lookup main suppress_prefixlength 0',
+      'priority 5353 to 169.254.0.0/16 lookup main suppress_prefixlength 0',
+      'priority 5353 to 172.16.0.0/12 lookup main suppress_prefixlength 0',
+      'priority 5353 to 192.168.0.0/16 lookup main suppress_prefixlength 0',
+      'priority 5354 lookup 13648',
     ]);
   });
 
   test('of a family that no gateway carries lead nowhere', () => {
     const four = waysOf({ ...FULL, internet: EVERYTHING.slice(0, 1) }, [4, 6]);
     expect(texts(four, 6, 'route')).toEqual(['unreachable default metric 4278198272 table 13648']);
-    expect(texts(four, 6, 'rule').at(-1)).toBe('priority 5353 lookup 13648');
+    expect(texts(four, 6, 'rule').at(-1)).toBe('priority 5354 lookup 13648');
+  });
+
+  test('lead nowhere while there is no interface, and to no other place', () => {
+    const gone = waysOf({ ...FULL, isServed: false }, [4]);
+    expect(texts(gone, 4, 'route')).toEqual(['unreachable default metric 4278198272 table 13648']);
+    expect(texts(gone, 4, 'rule')).toEqual(texts(ways, 4, 'rule'));
   });
 
   test('name no family that the machine has not', () => {
@@ -69,8 +82,8 @@ const LISTED = {
     { priority: 5350, src: 'all', fwmark: '0x3550', table: 'main', protocol: '213' },
     { priority: 5351, src: 'all', dst: '45.0.0.1', ipproto: 'udp', dport: 51840, table: 'main', protocol: '213' },
     { priority: 5351, src: 'all', dst: '45.0.0.1', ipproto: 'udp', sport: 51840, table: 'main', protocol: '213' },
-    { priority: 5352, src: 'all', dst: '10.0.0.0', dstlen: 8, table: 'main', suppress_prefixlen: 0, protocol: '213' },
-    { priority: 5353, src: 'all', table: '13648', protocol: '213' },
+    { priority: 5353, src: 'all', dst: '10.0.0.0', dstlen: 8, table: 'main', suppress_prefixlen: 0, protocol: '213' },
+    { priority: 5354, src: 'all', table: '13648', protocol: '213' },
     { priority: 32766, src: 'all', table: 'main' },
   ]),
   routes: JSON.stringify([
@@ -106,7 +119,7 @@ describe('what is there of them', () => {
 
   test('goes in reverse, the rule for everything first', () => {
     const [first, ...others] = wayCommands([], waysOf(FULL, [4])).map((argv) => argv.join(' '));
-    expect(first).toBe('ip -4 rule delete priority 5353 lookup 13648 protocol 213');
+    expect(first).toBe('ip -4 rule delete priority 5354 lookup 13648 protocol 213');
     expect(others.at(-1)).toContain('route delete unreachable default');
   });
 });

@@ -46,7 +46,9 @@ async function udp(host: string, port: number, signal: AbortSignal): Promise<unk
   const socket = createSocket(host.includes(':') ? 'udp6' : 'udp4');
   try {
     const message = once(socket, 'message', { signal });
-    socket.connect(port, host, () => socket.send('who'));
+    // Where there is no way, the callback is what hears of it.
+    const connected: (error?: Error) => void = (error) => (error ? socket.emit('error', error) : socket.send('who'));
+    socket.connect(port, host, connected);
     const [packet] = await message;
     return JSON.parse(String(packet));
   } finally {
