@@ -3,7 +3,7 @@ import type { Cidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { ProxyMode } from './local-facts.ts';
 import { elementChanges, rulesetDifference } from './nftables/diff.ts';
-import { endedFlows, shutFlows } from './nftables/ended-flows.ts';
+import { endedFlows } from './nftables/ended-flows.ts';
 import type { ElementChange, Flow, Ruleset } from './nftables/ruleset.ts';
 import type { Names, NodePlan, NodeState, ObservedInterface } from './node-plan.ts';
 import { diffRoutes, type RouteStep, routeSteps } from './routes/diff.ts';
@@ -94,9 +94,7 @@ export function diffTable(
     difference.kind === 'elements'
       ? { kind: 'change-elements', table: ruleset.table, changes }
       : { kind: 'replace-table', ruleset, turnedOn: [...new Set([...state.sysctls.turnedOn, ...turnedOn])].sort() };
-  // A new table may deny what no element of the one before it let in.
-  const isShut = difference.kind === 'structure' && ruleset.shut !== undefined;
-  const ended = isShut ? shutFlows(ruleset) : endedFlows(ruleset, changes);
+  const ended = endedFlows(ruleset, changes);
   return ended.flows.length === 0 ? [table] : [table, { kind: 'end-flows', ...ended }];
 }
 

@@ -1,5 +1,5 @@
 import type { Flow } from '../dataplane/nftables/ruleset.ts';
-import { type Family, parseAddress } from '../net/address.ts';
+import { addressFamily, type Family, type IpAddress, parseAddress } from '../net/address.ts';
 import { type Cidr, cidrBase, cidrFamily, cidrsOverlap, hostCidr } from '../net/cidr.ts';
 import type { Commands } from './exec.ts';
 import { failedSaying } from './exec-error.ts';
@@ -29,7 +29,7 @@ export function flowSources(text: string): ReadonlySet<Cidr> {
 /** Ends connections of single devices, by what they dialled, but for those in `kept`, and no others. */
 export async function endFlows(commands: Commands, flows: readonly Flow[], kept: readonly Flow[]): Promise<void> {
   for (const family of [4, 6] as const) {
-    const wanted = flows.filter(({ source }) => cidrFamily(source) === family);
+    const wanted = flows.filter(({ source }) => addressFamily(source) === family);
     const isShort = wanted.length < LIST_FROM && kept.length === 0;
     const present = isShort ? wanted.map(dialledLike) : await dialledAmong(commands, family, wanted, kept);
     for (const { protocol, source, destination, port } of present) {
@@ -47,7 +47,7 @@ export async function endFlows(commands: Commands, flows: readonly Flow[], kept:
 export interface Dialled {
   /** Undefined for whatever is spoken. */
   readonly protocol: string | undefined;
-  readonly source: Cidr;
+  readonly source: IpAddress;
   readonly destination: Cidr;
   readonly port: number | undefined;
 }
@@ -64,7 +64,7 @@ export function dialledFlows(text: string): readonly Dialled[] {
     return [
       {
         protocol: known,
-        source: hostCidr(from.value),
+        source: from.value,
         destination: hostCidr(to.value),
         port: port === undefined ? undefined : Number(port),
       },
@@ -84,21 +84,14 @@ async function dialledAmong(
   kept: readonly Flow[],
 ): Promise<readonly Dialled[]> {
   if (flows.length === 0) return [];
-  const [isEnding, isKept] = [holderOf(flows), holderOf(kept)];
+  const [ending, going] = [flows, kept].map((all) => Map.groupBy(all, ({ source }) => source));
   const found = new Map<string, Dialled>();
-  for (const dialled of dialledFlows(await commands.run(['conntrack', '-L', '-f', `ipv${family}`])))
-    if (isEnding(dialled) && !isKept(dialled)) found.set(JSON.stringify(dialled), dialled);
+  for (const dialled of dialledFlows(await commands.run(['conntrack', '-L', '-f', `ipv${family}`]))) {
+    const isOf = (flow: Flow) => isWithin(flow, dialled);
+    if (ending?.get(dialled.source)?.some(isOf) === true && going?.get(dialled.source)?.some(isOf) !== true)
+      found.set(JSON.stringify(dialled), dialled);
+  }
   return [...found.values()];
-}
-
-/** Whether some of the flows hold a connection; those of single devices, of which there may be many, are found by address. */
-function holderOf(flows: readonly Flow[]): (dialled: Dialled) => boolean {
-  const isHost = ({ source }: Flow) => hostCidr(cidrBase(source)) === source;
-  const hosts = Map.groupBy(flows.filter(isHost), ({ source }) => source);
-  const wide = flows.filter((flow) => !isHost(flow));
-  return (dialled) =>
-    hosts.get(dialled.source)?.some((flow) => isWithin(flow, dialled)) === true ||
-    wide.some((flow) => cidrsOverlap(flow.source, dialled.source) && isWithin(flow, dialled));
 }
 
 function isWithin({ destination, open }: Flow, dialled: Dialled): boolean {

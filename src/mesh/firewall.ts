@@ -6,7 +6,6 @@ import { type Cidr, cidrFamily, normalizeCidrs } from '../net/cidr.ts';
 import type { Granted } from './access/access.ts';
 import type { Layer4 } from './access/resolve.ts';
 import { grantSet, grantSets, rangeSet } from './access/sets.ts';
-import { shutBy } from './access/shut.ts';
 import { arrivalChain, arrivalSets } from './arrivals.ts';
 import { type AuditedConnections, admission, auditChains, auditSets, refusal } from './audit/sets.ts';
 import { CONFIGURATION_PORT } from './client-configuration.ts';
@@ -59,9 +58,7 @@ interface Words {
 
 /** The table that stands between a gateway's mesh and the node and cluster behind it (./README.md has the packet's way). */
 export function firewall(input: FirewallInput): Ruleset {
-  const chains = [...verdictChains(input), ...hookChains(input)];
-  const shut = input.accessDefault === 'Deny' ? { shut: shutBy(input) } : {};
-  return { table: input.table, sets: sets(input), chains, ...shut };
+  return { table: input.table, sets: sets(input), chains: [...verdictChains(input), ...hookChains(input)] };
 }
 
 /** Each family has sets of its own; an empty one costs nothing and keeps the rules the same on every node. */

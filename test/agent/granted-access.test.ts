@@ -41,7 +41,6 @@ beforeEach(async () => {
   node = await mesh.startNode('node-a');
   await mesh.addPeer('ada');
   await mesh.untilPeer('ada', ({ status }) => isTrue(status?.conditions ?? [], 'Programmed'));
-  node.host.ended.splice(0);
 });
 
 afterEach(() => mesh.stop());

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import type { Flow } from '../../src/dataplane/nftables/ruleset.ts';
 import { describeOperation, type Operation } from '../../src/dataplane/operation.ts';
+import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import { aNodePlan, aPublicKey } from '../support/node-plans.ts';
 
@@ -20,7 +21,7 @@ const change = {
 
 const ENDS = 'end connections that are no longer granted:';
 const flow: Flow = {
-  source: '10.213.0.1/32' as Cidr,
+  source: '10.213.0.1' as IpAddress,
   destination: '10.96.0.20/32' as Cidr,
   open: { protocol: 'tcp', port: 80 },
 };
@@ -47,11 +48,8 @@ const LINES: readonly (readonly [Operation, string])[] = [
   ],
   [{ kind: 'forget-flows', sources: [address] }, 'forget connections from 10.213.0.1/32'],
   [{ kind: 'forget-flows', sources: [address, address] }, 'forget connections from 2 prefixes'],
-  [{ kind: 'end-flows', flows: [flow], kept: [] }, `${ENDS} 10.213.0.1/32 to 10.96.0.20/32 port 80/tcp`],
-  [
-    { kind: 'end-flows', flows: [flow, flow], kept: [] },
-    `${ENDS} 10.213.0.1/32 to 10.96.0.20/32 port 80/tcp and 1 more`,
-  ],
+  [{ kind: 'end-flows', flows: [flow], kept: [] }, `${ENDS} 10.213.0.1 to 10.96.0.20/32 port 80/tcp`],
+  [{ kind: 'end-flows', flows: [flow, flow], kept: [] }, `${ENDS} 10.213.0.1 to 10.96.0.20/32 port 80/tcp and 1 more`],
   [{ kind: 'add-route', route }, 'add route 10.213.0.0/16 dev wg-default'],
   [{ kind: 'remove-route', route }, 'remove route 10.213.0.0/16 dev wg-default'],
   [

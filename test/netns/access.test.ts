@@ -146,22 +146,6 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
       expect((await cluster.alice.namespace.ask('tcp 10.96.0.20 80')).answer).toBe('connected');
     });
 
-    test('a gateway that begins to deny ends what is not granted, and nothing else', async () => {
-      await cluster.gateway.sync(cluster.plan());
-      const alices = await hold('alice', '10.96.0.20 7');
-      const bobs = await hold('bob', '10.96.0.20 7');
-      expect((await cluster.bob.namespace.ask('udp 10.96.0.10 53')).answer).toMatchObject({ from: '10.1.0.1' });
-      const dns = () => cluster.gateway.namespace.tries(`conntrack -L -s ${BOB} -p udp --dport 53`);
-      expect(await dns()).not.toBe('');
-      const steps = await letIn(`${BOB} tcp 10.96.0.20 7`);
-      expect(steps.map(({ kind }) => kind)).toEqual(['replace-table', 'end-flows']);
-      await alices.exited;
-      expect(JSON.parse(alices.lines.at(-1) ?? '').answer).toBe('ECONNRESET');
-      const before = bobs.lines.length;
-      await expect.poll(() => bobs.lines.length).toBeGreaterThan(before + 2);
-      expect(await dns()).not.toBe('');
-    });
-
     describe('ranges that the gateway advertises', () => {
       const ranges = (...texts: readonly string[]) =>
         cluster.gateway.sync(

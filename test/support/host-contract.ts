@@ -135,7 +135,7 @@ export function describeHost(name: string, makeHost: () => Promise<HostUnderTest
     test('other rules are a new table, and what it remembers is carried over', async () => {
       await sync(plan());
       const { turnedOn } = (await observe()).sysctls;
-      expect(kinds(await sync(plan({ accessDefault: 'Deny' })))).toEqual(['replace-table', 'end-flows']);
+      expect(kinds(await sync(plan({ accessDefault: 'Deny' })))).toEqual(['replace-table']);
       expect((await observe()).ruleset?.turnedOn).toEqual(turnedOn);
       expect(turnedOn).toContain(4);
     });

@@ -5,6 +5,7 @@ import { describeOperation, type Operation } from '../../src/dataplane/operation
 import type { Route } from '../../src/dataplane/routes/route.ts';
 import type { DataplaneChoice } from '../../src/dataplane/wireguard/device.ts';
 import { orderPeerChanges, peerChange } from '../../src/dataplane/wireguard/peer-change.ts';
+import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import type { PublicKey } from '../../src/net/key.ts';
 import { type HostAbilities, type HostUnderTest, observed, performed, predicted } from './host-under-test.ts';
@@ -127,9 +128,8 @@ function making({ ruleset, device: { publicKey, addresses } }: NodePlan, datapla
 
 /** A connection that a device may have had to a Service. */
 function granted(family: 4 | 6): Flow {
-  const [source, destination] =
-    family === 4 ? ['10.213.0.16/32', '10.96.0.20/32'] : ['fd5a:213::16/128', 'fd5a:96::20/128'];
-  return { source: source as Cidr, destination: destination as Cidr, open: { protocol: 'tcp', port: 80 } };
+  const [source, destination] = family === 4 ? ['10.213.0.16', '10.96.0.20/32'] : ['fd5a:213::16', 'fd5a:96::20/128'];
+  return { source: source as IpAddress, destination: destination as Cidr, open: { protocol: 'tcp', port: 80 } };
 }
 
 function unmaking({ device: { addresses } }: NodePlan): Operation[] {

@@ -1,5 +1,5 @@
 import { parseAddress } from '../../net/address.ts';
-import { type AddressRange, type Cidr, cidrBase, cidrRange, hostCidr, parseCidr } from '../../net/cidr.ts';
+import { type AddressRange, cidrRange, hostCidr, parseCidr } from '../../net/cidr.ts';
 import { parsed } from '../../net/parsed.ts';
 import {
   cidrElement,
@@ -26,19 +26,13 @@ export function endedFlows(ruleset: Ruleset, changes: readonly ElementChange[]):
   );
 }
 
-/** The connections that end because a new table does not let them in, whatever the one before it did. */
-export function shutFlows({ shut, sets }: Ruleset): EndedFlows {
-  if (shut === undefined) return { flows: [], kept: [] };
-  return { flows: shut.flows, kept: [...shut.open, ...sets.flatMap(({ lets, elements }) => flowsOf(lets, elements))] };
-}
-
 /**
  * Those of the connections that the ruleset does not let in. Ports of single addresses, of which there may be 100,000, are looked up;
  * only ranges, which are few, are compared one by one, and with those of the same device and port alone.
  */
 export function stillEnded(ruleset: Pick<Ruleset, 'sets'>, left: readonly Flow[]): EndedFlows {
   if (left.length === 0) return { flows: [], kept: [] };
-  const ranges = new Ranges(ruleset, addressesOf(left.map(({ source }) => source)));
+  const ranges = new Ranges(ruleset, new Set(left.map(({ source }) => source)));
   const single = singleElements(ruleset);
   const flows = left.filter((flow) => {
     const isHere = flow.open !== undefined && single.get(flow.open.protocol)?.has(elementOf(flow)) === true;
@@ -68,7 +62,7 @@ function stillLetIn(ruleset: Pick<Ruleset, 'sets'>, flows: readonly Flow[]): rea
     ({ flow }) => flow.source,
   );
   if (wide.size === 0) return [];
-  return staying(ruleset.sets, addressesOf([...wide.keys()])).filter((stays) => {
+  return staying(ruleset.sets, new Set(wide.keys())).filter((stays) => {
     const one = ranged(stays);
     return wide.get(stays.source)?.some((other) => meet(one, other)) === true;
   });
@@ -113,11 +107,6 @@ function ranged(flow: Flow): Ranged {
   return { flow, range: cidrRange(flow.destination) };
 }
 
-/** Elements begin with the address of a device. */
-function addressesOf(sources: readonly Cidr[]): ReadonlySet<string> {
-  return new Set(sources.map(cidrBase));
-}
-
 /** What the sets let these devices reach. */
 function staying(sets: readonly NamedSet[], sources: ReadonlySet<string>): readonly Flow[] {
   const own = (element: string) => sources.has(element.slice(0, element.indexOf(' ')));
@@ -136,7 +125,7 @@ function singleElements({ sets }: Pick<Ruleset, 'sets'>): ReadonlyMap<NamedSet['
 }
 
 function elementOf({ source, destination, open }: Flow): string {
-  return `${cidrBase(source)} . ${cidrElement(destination)} . ${open?.port}`;
+  return `${source} . ${cidrElement(destination)} . ${open?.port}`;
 }
 
 /** Elements come from the kernel, where another hand may have put anything; what is no such element lets nothing in. */
@@ -149,7 +138,7 @@ function flowsOf(lets: NamedSet['lets'], elements: readonly string[]): readonly 
     const to = address.ok ? parsed(hostCidr(address.value)) : parseCidr(destination);
     if (!from.ok || !to.ok) return [];
     const open = lets === 'any' ? undefined : { protocol: lets, port: Number(port) };
-    return [{ source: hostCidr(from.value), destination: to.value, open }];
+    return [{ source: from.value, destination: to.value, open }];
   });
 }
 

@@ -1,4 +1,4 @@
-import { addressBits, type Family } from '../../net/address.ts';
+import { addressBits, type Family, type IpAddress } from '../../net/address.ts';
 import { type Cidr, cidrBase, cidrFamily, cidrLength } from '../../net/cidr.ts';
 
 /** What one field of a set's element is. */
@@ -47,14 +47,6 @@ export interface Ruleset {
   readonly table: string;
   readonly sets: readonly NamedSet[];
   readonly chains: readonly Chain[];
-  /** What this table lets in by elements alone: other connections there end once it has been written. */
-  readonly shut?: Shut | undefined;
-}
-
-/** Connections that need an element, and those among them that need none. */
-export interface Shut {
-  readonly flows: readonly Flow[];
-  readonly open: readonly Flow[];
 }
 
 /** Our table as it is. */
@@ -76,9 +68,9 @@ export interface ElementChange {
   readonly removed: readonly string[];
 }
 
-/** Connections of one device, or of a whole mesh, by what was dialled. */
+/** Connections of one device, by what it dialled. */
 export interface Flow {
-  readonly source: Cidr;
+  readonly source: IpAddress;
   readonly destination: Cidr;
   /** Undefined for all that goes there. */
   readonly open: { readonly protocol: 'tcp' | 'udp'; readonly port: number } | undefined;
