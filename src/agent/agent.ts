@@ -370,7 +370,7 @@ function forNode({ spec, status, metadata }: MeshGateway): unknown {
   const { publicKey, keys, addresses, pool, serviceCIDRs, dns } = status ?? {};
   const accepted = isTrue(status?.conditions ?? [], 'Accepted');
   const judged = [spec, accepted, status?.observedGeneration];
-  const served = keys?.map((key) => [key.publicKey, key.state, key.slot]);
+  const served = keys?.map((key) => [key.publicKey, key.state, key.slot, key.newer]);
   return [judged, publicKey, served, addresses, pool, serviceCIDRs, dns, metadata.deletionTimestamp, metadata.uid];
 }
 

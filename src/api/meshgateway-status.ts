@@ -23,6 +23,12 @@ const gatewayKeySchema = z
       ),
     listenPort: z.int().min(1).max(65535).describe('The UDP port of this key on every node.'),
     interface: z.string().max(15).describe('The interface of this key on every node.'),
+    newer: z
+      .boolean()
+      .optional()
+      .describe(
+        'True for a former key that came to the nodes after the one that devices are told, because that one was put back.',
+      ),
     until: time().optional().describe('When the former key ends at the latest.'),
     peers: z.int().min(0).max(1048576).optional().describe('MeshPeers that have not come by the current key yet.'),
     peerNames: z

@@ -17,6 +17,8 @@ export interface FormerKey extends HeldKey {
   readonly state: 'Former';
   /** When devices were told the other one. */
   readonly since: number;
+  /** Whether it came to the nodes after the one that devices are told, which was put back: nobody need move for that. */
+  readonly isNewer?: true | undefined;
   /** Since when nobody has needed it any more. */
   readonly unusedSince?: number | undefined;
 }
@@ -111,8 +113,12 @@ function nextKeys({ gateway, held, supplied, nodes, lingering, obstacle }: KeyFi
   return isServed(other.publicKey, nodes) ? told(other, current, now) : held;
 }
 
-function told({ publicKey, slot }: HeldKey, before: HeldKey, now: number): HeldKeys {
-  return { current: { publicKey, slot }, other: { ...before, state: 'Former', since: now } };
+function told(next: NonNullable<HeldKeys['other']>, before: HeldKey, now: number): HeldKeys {
+  const { publicKey, slot } = next;
+  // Of two keys the newer one stays that, however often the one takes the place of the other.
+  const isNewer = next.state === 'Former' && next.isNewer !== true;
+  const former = { ...before, state: 'Former', since: now } as const;
+  return { current: { publicKey, slot }, other: isNewer ? { ...former, isNewer } : former };
 }
 
 function hasEnded(gateway: MeshGateway, former: FormerKey, now: number): boolean {

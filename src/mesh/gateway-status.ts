@@ -90,10 +90,11 @@ function toldKeys(gateway: MeshGateway, { held, lingering }: KeyJudgement): NonN
   const first = { ...place(current), state: 'Current' as const };
   if (other === undefined) return [first];
   if (other.state === 'Next') return [first, { ...place(other), state: other.state }];
-  const { unusedSince } = other;
+  const { unusedSince, isNewer } = other;
   const former = {
     ...place(other),
     state: other.state,
+    ...(isNewer === undefined ? {} : { newer: isNewer }),
     until: timestamp(endOf(gateway, other)),
     peers: lingering.length,
     ...(lingering.length === 0 ? {} : { peerNames: [...lingering].sort().slice(0, MOST_NAMED_PEERS) }),

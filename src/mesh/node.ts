@@ -79,7 +79,7 @@ export function ages(
   other: OtherKey | undefined,
 ): { readonly older: string; readonly newer?: string } {
   if (other === undefined) return { older: device };
-  return other.state === 'Next' ? { older: device, newer: other.device } : { older: other.device, newer: device };
+  return other.isNewer ? { older: device, newer: other.device } : { older: other.device, newer: device };
 }
 
 /** The probe peer of a node: a peer like any other, at the pool's reserved address. */

@@ -33,6 +33,8 @@ export interface Topology extends ServedKey {
 /** The one before the key that devices are told, which holds a while longer; or the next one, which they are not told before every node has it. */
 export interface OtherKey extends ServedKey {
   readonly state: 'Former' | 'Next';
+  /** Whether it came to the nodes after the one that devices are told: a next key, or one whose predecessor was put back. */
+  readonly isNewer: boolean;
 }
 
 /** A key of the gateway, and by which port and interface its nodes serve it for as long as it lives. */
@@ -73,6 +75,7 @@ function servedKeys(gateway: MeshGateway, publicKey: PublicKey): ServedKey & Pic
       : {
           other: {
             state: other.state,
+            isNewer: other.state === 'Next' || other.newer === true,
             publicKey: other.publicKey as PublicKey,
             ...slotOf(gateway, other.slot),
           },

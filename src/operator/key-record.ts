@@ -26,7 +26,13 @@ const recordSchema = z.object({
   other: z
     .union([
       z.object({ ...keySchema, state: z.literal('Next') }),
-      z.object({ ...keySchema, state: z.literal('Former'), since: z.number(), unusedSince: z.number().optional() }),
+      z.object({
+        ...keySchema,
+        state: z.literal('Former'),
+        since: z.number(),
+        isNewer: z.literal(true).optional(),
+        unusedSince: z.number().optional(),
+      }),
     ])
     .optional(),
   request: z.string().optional(),

@@ -17,11 +17,12 @@ let gateways: Cache<MeshGateway>;
 let sync: NodeSync;
 let time: number;
 
-function decided(state: Keys[number]['state'], other: Keys[number]['state']): void {
+function decided(state: Keys[number]['state'], other: Keys[number]['state'], newer?: string): void {
   const keys: Keys = [
     { publicKey: FIRST, state, slot: 1, listenPort: 51840, interface: 'wg-default' },
     { publicKey: SECOND, state: other, slot: 2, listenPort: 51841, interface: 'wg-default_2' },
   ];
+  for (const key of keys) if (key.publicKey === newer) key.newer = true;
   const publicKey = keys.find((key) => key.state === 'Current')?.publicKey ?? '';
   gateways.put(aServedGateway({ status: { publicKey, keys } }));
 }
@@ -66,6 +67,16 @@ describe('a node of a gateway with two keys', () => {
     host.arrivals = ['10.213.0.20 . wg-default'];
     await sync.syncArrivals();
     expect(routes()).not.toContain('10.213.0.20/32 wg-default_2');
+  });
+
+  test('leads nobody elsewhere when the former key is put back', async () => {
+    decided('Former', 'Current');
+    await sync.syncAll();
+    host.arrivals = ['10.213.0.20 . wg-default_2'];
+    await sync.syncArrivals();
+    decided('Current', 'Former', SECOND);
+    await sync.syncAll();
+    expect(routes()).toEqual(['10.213.0.0/16 wg-default', '10.213.0.20/32 wg-default_2']);
   });
 
   test('takes nobody for a peer who is none', async () => {

@@ -107,10 +107,10 @@ describe('the former key', () => {
   test('keeps a third one waiting, and is told again when somebody puts it back', () => {
     const waiting = judged({ held: rotating(NOW), supplied: has(THIRD), lingering: ['team-a/ada'] });
     expect(waiting).toMatchObject({ held: rotating(NOW), verdict: { status: 'False', reason: 'AnotherWaits' } });
-    expect(judged({ held: rotating(NOW), supplied: has(FIRST) }, NOW + DAY).held).toEqual({
-      current,
-      other: { publicKey: SECOND, slot: 2, state: 'Former', since: NOW + DAY },
-    });
+    const { held } = judged({ held: rotating(NOW), supplied: has(FIRST) }, NOW + DAY);
+    const former = { publicKey: SECOND, slot: 2, state: 'Former', since: NOW + DAY, isNewer: true };
+    expect(held).toEqual({ current, other: former });
+    expect(judged({ held, supplied: has(SECOND) }, NOW + 2 * DAY).held).toEqual(rotating(NOW + 2 * DAY));
   });
 
   test('is told with those who have not left it', () => {

@@ -167,6 +167,23 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
     expect(failed).toBe(0);
   });
 
+  test('the former key is put back, and taken back again, and neither who has moved nor who has not waits for an answer', async () => {
+    const takesBack = async () => {
+      await pause(300);
+      await decided([key(first, 'Current', 1), { ...key(second.publicKey, 'Former', 2), newer: true }]);
+      await pause(1000);
+      await decided([key(second.publicKey, 'Current', 2), key(first, 'Former', 1)]);
+      await pause(300);
+    };
+    const led = async () =>
+      (await observed()).routes.map(({ destination, device }) => `${destination} ${device}`).sort();
+    const before = await led();
+    const pings = [cluster.alice, cluster.bob].map(({ namespace }) => namespace.run('ping -i 0.05 -c 80 10.213.0.1'));
+    await takesBack();
+    for (const ping of pings) expect(await ping).toContain(' 0% packet loss');
+    expect(await led()).toEqual(before);
+  });
+
   test('another agent finds who has moved in the routes', async () => {
     const other = new NodeSync({
       gateway: 'default',

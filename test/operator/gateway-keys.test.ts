@@ -156,6 +156,22 @@ test('who is revoked is out though nobody can be led by the other interface', as
     .toEqual([false, false]);
 }, 15_000);
 
+test('a former key that is put back is told again, and which one is newer outlives the operator', async () => {
+  const secret = await mesh.client.get(secretType, SECRET.name, NAMESPACE);
+  await supply(pair(7));
+  await untilTold(pair(7).publicKey);
+  await mesh.client.patch(secretType, SECRET, { data: secret?.data ?? {} });
+  await untilTold(first);
+  await stopOperator();
+  stopOperator = mesh.startOperator();
+  await specify({ overlap: '6d' });
+  const back = await until(({ status, metadata }) => status?.observedGeneration === metadata.generation);
+  expect(back.status?.keys).toMatchObject([
+    { publicKey: first, state: 'Current' },
+    { publicKey: pair(7).publicKey, state: 'Former', newer: true },
+  ]);
+});
+
 describe('the Secret of the key', () => {
   test('may be deleted and put back: nodes and devices do not notice, and a condition tells', async () => {
     const before = await mesh.client.get(secretType, SECRET.name, NAMESPACE);
