@@ -180,7 +180,7 @@ export const REASON_TEXTS: {
         SecretInvalid:
           'The Secret holds no usable private key, and everything goes on with the one that it held; mend its entry privateKey.',
         KeyTaken:
-          'Another MeshGateway has the key in the Secret, and devices tell gateways apart by key; put another one there.',
+          'Another MeshGateway has the key in the Secret, and devices tell gateways apart by key; or a MeshPeer has it. Put another one there.',
         SecondPortUnknown:
           'spec.endpoint.hosts has ports of its own, so nobody knows how devices reach the second port; set spec.keyRotation.hosts.',
         RequestRefused:
