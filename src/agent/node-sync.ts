@@ -240,7 +240,7 @@ export class NodeSync {
     const twofold = this.#twofold;
     if (twofold === undefined || state === undefined) return NOTHING;
     // Who is revoked waits for nothing: not for ten thousand routes, and not for anything that fails.
-    if (this.hasTouched) await this.syncRevoked();
+    if (this.#touched.size > 0) await this.#putOut(this.#seenKeys());
     const elements = await this.#options.host.takeElements(this.names.table, ARRIVAL_SETS);
     for (const { address, device } of elements.flatMap((element) => arrivalIn(element) ?? [])) {
       for (const cidr of this.table.memberAt(cidrBase(address))?.addresses ?? []) {
@@ -342,11 +342,16 @@ export class NodeSync {
    * what is granted no more.
    */
   async #revoke(keys: Iterable<PublicKey>): Promise<Turn> {
-    const revoked = new Set([...keys].filter((key) => key !== this.#options.probeKey && !this.table.wanted.has(key)));
-    const operations = await this.#carryOutPeers(new Map(), revoked);
+    const operations = await this.#putOut(keys);
     const ungranted = await this.#ungrant();
     this.#ending.begin();
     return { operations: [...operations, ...ungranted], mended: false };
+  }
+
+  /** Puts out those with these keys who are not let in any more. */
+  #putOut(keys: Iterable<PublicKey>): Promise<readonly Operation[]> {
+    const revoked = new Set([...keys].filter((key) => key !== this.#options.probeKey && !this.table.wanted.has(key)));
+    return this.#carryOutPeers(new Map(), revoked);
   }
 
   /** Takes out of the table what no grant opens any more, wherever the gateway leads. */

@@ -108,6 +108,19 @@ describe('a node of a gateway with two keys', () => {
     ]);
   });
 
+  test('puts out who is revoked before it leads anybody, and still carries out what is granted', async () => {
+    decided('Former', 'Current');
+    await sync.syncAll();
+    sync.takePeer({ key: keyOf(aMember().metadata), before: aMember() });
+    sync.grantsChanged();
+    await sync.syncArrivals();
+    expect([host.state.device, host.state.other?.device].map((device) => device?.peers.has(ADA))).toEqual([
+      false,
+      false,
+    ]);
+    expect(sync.hasTouched).toBe(true);
+  });
+
   test('reports by which key a device came last', async () => {
     decided('Former', 'Current');
     await sync.syncAll();
