@@ -61,7 +61,7 @@ export const REASON_TEXTS: {
         Suspended: 'spec.suspended is true; set it to false to let the device in again, with the same address.',
         Expired: 'spec.expiresAt has passed; set a later time, or delete the MeshPeer.',
         OwnerQuota:
-          'spec.owner has as many older devices as one owner may have; delete one that is not used any more, or have quotas.peersPerOwner of the chart raised.',
+          'spec.owner has as many older devices as one owner may have, or is missing where they are counted; delete one that is not used any more, or have quotas.peersPerOwner of the chart raised.',
         InvalidKey: 'spec.publicKey is no usable key; print it again on the device with `wg pubkey`.',
         DuplicateKey: 'An older MeshPeer has the same key; every device needs a key pair of its own.',
         PresharedKeyNotFound:

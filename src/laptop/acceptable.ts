@@ -1,6 +1,6 @@
 import type { ClientConfiguration } from '../mesh/client-configuration.ts';
-import { type IpAddress, parseAddress } from '../net/address.ts';
-import { type Cidr, cidrContains, cidrLength, cidrsOverlap } from '../net/cidr.ts';
+import { addressBits, type Family, type IpAddress, parseAddress } from '../net/address.ts';
+import { type Cidr, cidrContains, cidrFamily, cidrLength, cidrsOverlap, normalizeCidrs } from '../net/cidr.ts';
 import { endpointParts } from '../net/endpoint.ts';
 
 /** What never lies behind a tunnel: this machine itself, its links, and everybody at once. */
@@ -29,6 +29,10 @@ export function problemOf(
   const all = gateways.flatMap(({ name, allowedIPs }) => allowedIPs.map((cidr) => ({ name, cidr })));
   const wide = all.find(({ cidr }) => cidrLength(cidr) < WIDEST[cidr.includes(':') ? 6 : 4]);
   if (wide !== undefined) return `gateway ${wide.name} wants ${wide.cidr}, which is nearly everything`;
+  const family = ([4, 6] as const).find(
+    (each) => together(all, each) > 2n ** BigInt(addressBits(each) - WIDEST[each] + 1),
+  );
+  if (family !== undefined) return `all that the gateways want of IPv${family} is together nearly everything`;
   const own = all.find(({ cidr }) => OWN.some((range) => cidrsOverlap(range, cidr)));
   if (own !== undefined) return `gateway ${own.name} wants ${own.cidr}, which is no network of a cluster`;
   const router = keepOut.find((address) => all.some(({ cidr }) => cidrContains(cidr, address)));
@@ -40,6 +44,12 @@ export function problemOf(
       return `the endpoint ${inside} of gateway ${name} lies within the ranges that go through the tunnel`;
   }
   return undefined;
+}
+
+/** How many addresses of the family all these ranges hold. */
+function together(all: readonly { readonly cidr: Cidr }[], family: Family): bigint {
+  const own = normalizeCidrs(all.map(({ cidr }) => cidr)).filter((cidr) => cidrFamily(cidr) === family);
+  return own.reduce((sum, cidr) => sum + 2n ** BigInt(addressBits(family) - cidrLength(cidr)), 0n);
 }
 
 function holds(cidr: Cidr, host: string): boolean {

@@ -1,7 +1,8 @@
 import type { Chain, NamedSet, Rule } from '../dataplane/nftables/ruleset.ts';
 
 /*
- * A device that opens connections as fast as it can would fill the node's connection tracking, and then nobody on the node opens one.
+ * A device that opens connections as fast as it can would fill the node's connection tracking in a second, and then nobody on the node
+ * opens one. At its rate it takes minutes, and what it does not keep open is forgotten sooner.
  * What it opens beyond its rate is dropped before it has an entry there: an entry is confirmed only when its first packet has passed.
  * Dropped, not refused: TCP tries again a second later, so a program is slowed down and not told a lie.
  */

@@ -20,7 +20,7 @@ export class OwnerQuota {
 
   /** Takes a peer's present state, or its absence, into account; returns the other peers of its owners that this may decide anew. */
   set(key: ObjectKey, peer: MeshPeer | undefined): ReadonlySet<ObjectKey> {
-    if (this.most === Number.POSITIVE_INFINITY) return new Set();
+    if (!this.isSet) return new Set();
     const before = this.#owners.get(key);
     const owner = peer?.spec.owner;
     const was = before === undefined ? undefined : this.#of(before).get(key);
@@ -35,10 +35,15 @@ export class OwnerQuota {
     return new Set(others.filter((other) => other !== key));
   }
 
+  /** Whether there is one at all. Then a device without an owner is nobody's to count, and not let in. */
+  get isSet(): boolean {
+    return this.most !== Number.POSITIVE_INFINITY;
+  }
+
   /** The devices of the peer's owner that go first, where they are as many as one owner may have; undefined while there is room for the peer. */
   ahead(peer: MeshPeer, now: number): readonly MeshPeer[] | undefined {
     const { owner } = peer.spec;
-    if (owner === undefined || this.most === Number.POSITIVE_INFINITY) return undefined;
+    if (owner === undefined || !this.isSet) return undefined;
     const key = keyOf(peer.metadata);
     const first = [...this.#of(owner)].flatMap(([other, one]) =>
       other !== key && expiryOf(one) > now && olderFirst(one, peer) < 0 ? [one] : [],

@@ -84,6 +84,11 @@ function isHeldBack(peer: MeshPeer, now: number): PeerViolation | undefined {
 }
 
 function isTooMany({ ownerQuota }: MeshView, peer: MeshPeer, now: number): PeerViolation | undefined {
+  if (ownerQuota.isSet && peer.spec.owner === undefined)
+    return {
+      reason: 'OwnerQuota',
+      message: `spec.owner is missing, and the devices of each owner are counted here (quotas.peersPerOwner in the chart's values); set it to the user whose device this is.`,
+    };
   const ahead = ownerQuota.ahead(peer, now);
   if (ahead === undefined) return undefined;
   return {

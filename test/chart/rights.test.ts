@@ -123,7 +123,8 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       );
     expect(aggregated(objects)).toEqual([
       'sallyport-viewer rbac.authorization.k8s.io/aggregate-to-view',
-      'sallyport-admin rbac.authorization.k8s.io/aggregate-to-admin',
+      'sallyport-developer rbac.authorization.k8s.io/aggregate-to-admin',
+      'sallyport-access-editor rbac.authorization.k8s.io/aggregate-to-admin',
     ]);
     expect(aggregated(await render({ roles: { aggregate: false } }))).toEqual([]);
   });

@@ -255,6 +255,15 @@ describe('the chart on a real kube-apiserver', () => {
     expect(await patch(OPERATOR, 'laptop', { suspended: false })).toMatch(/^403 .*cannot patch/);
     expect(await remove(OPERATOR, 'laptop')).toMatch(/^200/);
     expect(await create('ada', 'last', 'ada')).toMatch(/^201/);
+    expect(await told(server.ask('DELETE', path, undefined, { 'impersonate-user': 'ada' }))).toMatch(
+      /^403 .*deletecollection/,
+    );
+    expect(await create('ada', 'many', 'ada')).toMatch(/^201/);
+    expect(
+      await told(
+        server.ask('DELETE', `${path}?fieldSelector=metadata.name%3Dmany`, undefined, { 'impersonate-user': 'pat' }),
+      ),
+    ).toMatch(/^200/);
     // As when its namespace goes.
     expect(await remove('system:serviceaccount:kube-system:namespace-controller', 'last')).toMatch(/^200/);
   });
@@ -294,7 +303,7 @@ describe('the chart on a real kube-apiserver', () => {
       expect.stringMatching(/^non-default capabilities .*"NET_ADMIN"/),
       expect.stringMatching(/^host namespaces \(hostNetwork=true/),
       expect.stringMatching(/^hostPath volumes \(volumes "sysctls", "tun"/),
-      expect.stringMatching(/^hostPort .* 51840, 9841/),
+      expect.stringMatching(/^hostPort .* 51840, 51841, 9841/),
       expect.stringMatching(/^probe or lifecycle host .*"127\.0\.0\.1"/),
     ]);
     await enforce('privileged');

@@ -24,6 +24,14 @@ test.each([
   expect(problemOf(leadingTo('10.96.0.0/12', cidr))).toMatch(problem);
 });
 
+test('many ranges that are together nearly everything are not', () => {
+  const quarters = Array.from({ length: 16 }, (_, at) => `${at * 8 + 64}.0.0.0/5`);
+  expect(problemOf(leadingTo(...quarters.slice(0, 3)))).toBeUndefined();
+  expect(problemOf(leadingTo(...quarters))).toMatch(/IPv4 is together nearly everything/);
+  const halves = Array.from({ length: 16 }, (_, at) => `${(0x20 + 2 * at).toString(16)}00::/7`);
+  expect(problemOf(leadingTo(...halves))).toMatch(/IPv6 is together nearly everything/);
+});
+
 test('an endpoint within what goes through the tunnel is not', () => {
   const gateways = [aClientGateway({ endpoints: ['192.0.2.1:51840', '10.96.0.7:51840'] as Endpoint[] })];
   expect(problemOf(aClientConfiguration({ gateways }))).toMatch(/endpoint 10\.96\.0\.7:51840 of gateway default/);

@@ -81,6 +81,13 @@ const REFUSALS: readonly [string, string, PeerParts, ViewParts, readonly string[
     { peersPerOwner: 1, peers: [aPeer({ name: 'old', metadata: { creationTimestamp: OLD }, spec: { owner: 'ada' } })] },
     ['spec.owner ada', 'team-a/old', 'delete one', 'quotas.peersPerOwner'],
   ],
+  [
+    'of nobody where devices are counted',
+    'OwnerQuota',
+    {},
+    { peersPerOwner: 1 },
+    ['spec.owner is missing', 'set it to'],
+  ],
   ['with a malformed key', 'InvalidKey', { spec: { publicKey: 'abc' } }, {}, ['spec.publicKey', 'wg pubkey']],
   [
     'with a low-order key',
