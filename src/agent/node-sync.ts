@@ -25,7 +25,7 @@ import type { GrantedAccess } from './granted-access.ts';
 import { JudgedGateways } from './judged-gateways.ts';
 import { clearNode } from './leave.ts';
 import { NextKey } from './next-key.ts';
-import { latestOf, type SeenInterface, servesTwo, type Twofold } from './two-keys.ts';
+import { latestOf, NewHandshakes, type SeenInterface, servesTwo, type Twofold } from './two-keys.ts';
 import { ungranted } from './ungranted.ts';
 
 export interface NodeSyncOptions {
@@ -72,6 +72,7 @@ export class NodeSync {
   /** What is there, each with its peers as last seen: one interface, or two while a key takes the place of another. */
   #interfaces: readonly SeenInterface[] = [];
   #twofold: Twofold | undefined;
+  readonly #handshakes = new NewHandshakes();
   readonly #next: NextKey;
   readonly #ending: EndingFlows;
   #hasNewKeys = true;
@@ -212,6 +213,7 @@ export class NodeSync {
     if (this.state?.device === undefined) return NOTHING;
     await this.#takePresharedKeys();
     for (const seen of this.#interfaces) seen.peers = new Map(await this.#options.host.observePeers(seen.name));
+    await this.#followHandshakes();
     this.takeExpiry();
     this.#takeHandshakes();
     const hadTouched = this.hasTouched;
@@ -248,7 +250,25 @@ export class NodeSync {
         else twofold.moved.delete(cidr);
       }
     }
-    if (elements.length === 0) return NOTHING;
+    return elements.length === 0 ? NOTHING : this.#lead(twofold, state);
+  }
+
+  /** A device that only waits for an answer sends nothing by which it would be noticed, but it has shaken hands. */
+  async #followHandshakes(): Promise<void> {
+    const { state } = this;
+    const twofold = this.#twofold;
+    const shaken = this.#handshakes.take(twofold === undefined ? [] : this.#interfaces);
+    if (twofold === undefined || state === undefined || shaken.length === 0) return;
+    for (const { key, name } of shaken) {
+      for (const cidr of this.table.memberWith(key)?.addresses ?? []) {
+        if (name === twofold.newer) twofold.moved.add(cidr);
+        else twofold.moved.delete(cidr);
+      }
+    }
+    await this.#lead(twofold, state);
+  }
+
+  async #lead(twofold: Twofold, state: NodeState): Promise<Turn> {
     const wanted = routes(twofold);
     const operations = routeSteps(diffRoutes(wanted, state.routes));
     await this.#carryOut(operations);

@@ -52,3 +52,23 @@ export function latestOf(
     if (peer.latestHandshake > (own.get(key)?.latestHandshake ?? 0)) latest.set(key, { ...peer, isByOtherKey: true });
   return latest;
 }
+
+/** Says of each peer by which interface it has shaken hands since the last look; nothing of one that it sees for the first time. */
+export class NewHandshakes {
+  #known = new Map<string, number>();
+
+  /** Those since the last look, the latest last. */
+  take(interfaces: readonly SeenInterface[]): readonly { readonly key: PublicKey; readonly name: string }[] {
+    const known = new Map<string, number>();
+    const found: { readonly key: PublicKey; readonly name: string; readonly at: number }[] = [];
+    for (const { name, peers } of interfaces) {
+      for (const [key, { latestHandshake }] of peers) {
+        const before = this.#known.get(`${name} ${key}`);
+        known.set(`${name} ${key}`, latestHandshake);
+        if (before !== undefined && latestHandshake > before) found.push({ key, name, at: latestHandshake });
+      }
+    }
+    this.#known = known;
+    return found.sort((one, other) => one.at - other.at);
+  }
+}

@@ -79,6 +79,18 @@ describe('a node of a gateway with two keys', () => {
     expect(routes()).toEqual(['10.213.0.0/16 wg-default', '10.213.0.20/32 wg-default_2']);
   });
 
+  test('follows a device that shakes hands by the other key and sends nothing', async () => {
+    decided('Former', 'Current');
+    await sync.syncAll();
+    await sync.syncPeers();
+    host.handshake(ADA, { latestHandshake: 10 }, 'wg-default_2');
+    await sync.syncPeers();
+    expect(routes()).toContain('10.213.0.20/32 wg-default_2');
+    host.handshake(ADA, { latestHandshake: 11 }, 'wg-default');
+    await sync.syncPeers();
+    expect(routes()).not.toContain('10.213.0.20/32 wg-default_2');
+  });
+
   test('takes nobody for a peer who is none', async () => {
     decided('Former', 'Current');
     await sync.syncAll();

@@ -1,3 +1,6 @@
 import { describeInside } from './inside.ts';
 
-await describeInside('gateway-key.test.ts', 'a gateway with another key');
+await describeInside(
+  'gateway-key.test.ts',
+  'serves it before|takes the new key|reach each other|goes back|another agent|left as it was',
+);

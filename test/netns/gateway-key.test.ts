@@ -100,23 +100,32 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
     const port = to === first ? 51840 : 51841;
     const [net] = (await namespace.run('ip -4 -o address show dev eth0')).match(/192\.168\.\d+/) ?? [];
     await namespace.run(`wg set wg0 peer ${from} remove peer ${to} endpoint ${net}.1:${port} allowed-ips ${ROUTED}`);
+    // As sallyport asks its gateway at once: who only waits for an answer would be noticed by its handshake, seconds later.
+    await namespace.tries('ping -c 1 -W 2 10.213.0.1');
   }
 
-  /** Asks one thing after the other until `during` has ended; says how many got no answer, and the longest wait. */
+  /** Asks one thing after the other until `during` has ended; says which got no answer, and the longest wait. */
   async function asking({ namespace }: Laptop, during: () => Promise<void>) {
     let isOver = false;
     const work = during().finally(() => {
       isOver = true;
     });
     const waits: number[] = [];
-    let failed = 0;
+    const failed: unknown[] = [];
     while (!isOver) {
       const { answer, ms } = await namespace.ask(WEB);
-      if (typeof answer !== 'object') failed += 1;
+      if (typeof answer !== 'object') failed.push({ answer, ms, nth: waits.length });
       waits.push(ms);
     }
     await work;
     return { asked: waits.length, failed, longestMs: Math.round(Math.max(...waits)) };
+  }
+
+  /** The numbers of the pings that nobody answered. */
+  function lostIn(printed: string): readonly number[] {
+    const answered = new Set([...printed.matchAll(/icmp_seq=(\d+)/g)].map(([, number]) => Number(number)));
+    const sent = Number(/^(\d+) packets transmitted/m.exec(printed)?.[1]);
+    return Array.from({ length: sent }, (_, index) => index + 1).filter((number) => !answered.has(number));
   }
 
   const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -128,7 +137,7 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
     const { failed } = await asking(cluster.alice, () =>
       decided([key(first, 'Current', 1), key(second.publicKey, 'Next', 2)]),
     );
-    expect(failed).toBe(0);
+    expect(failed).toEqual([]);
     expect((await observed()).other?.device).toMatchObject({ name: 'wg-default_2', listenPort: 51841, up: true });
     await decided([key(second.publicKey, 'Current', 2), key(first, 'Former', 1)]);
     expect(await sync.syncAll()).toMatchObject({ operations: [] });
@@ -141,10 +150,10 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
       await changes(cluster.alice, first, second.publicKey);
       await pause(2000);
     });
-    expect(moving).toMatchObject({ failed: 0 });
+    expect(moving).toMatchObject({ failed: [] });
     // Alone it is less than half a second: the agent looks five times a second, and TCP repeats itself. A busy machine is slower.
     expect(moving.longestMs).toBeLessThan(8_000);
-    expect(await staying).toMatchObject({ failed: 0 });
+    expect(await staying).toMatchObject({ failed: [] });
     expect((await observed()).routes).toContainEqual({ destination: '10.213.0.16/32', device: 'wg-default_2' });
   });
 
@@ -164,7 +173,7 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
       await changes(cluster.alice, first, second.publicKey);
       await pause(1500);
     });
-    expect(failed).toBe(0);
+    expect(failed).toEqual([]);
   });
 
   test('the former key is put back, and taken back again, and neither who has moved nor who has not waits for an answer', async () => {
@@ -211,8 +220,8 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
       await decided([key(second.publicKey, 'Current', 2)]);
       await pause(1000);
     });
-    expect(failed).toBe(0);
-    expect(await pinged).toContain(' 0% packet loss');
+    expect(failed).toEqual([]);
+    expect(lostIn(await pinged)).toEqual([]);
     const state = await observed();
     expect(state.device).toMatchObject({ name: 'wg-default_2' });
     expect(state.other).toBeUndefined();

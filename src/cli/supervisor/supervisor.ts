@@ -309,6 +309,7 @@ export class Supervisor {
       this.#applied = text;
       return;
     }
+    const hasAnotherKey = withAnotherKey(this.#joined.configuration, configuration).length > 0;
     await this.#proveKeys(configuration);
     const news = newsOf(this.#joined.configuration, configuration);
     profiles.writeConfiguration(name, configuration);
@@ -318,6 +319,8 @@ export class Supervisor {
     await this.#keeper?.update(configuration, this.#wanted());
     await this.#names?.sync(configuration);
     this.#applied = text;
+    // Whoever only waits for answers sends nothing, and a node leads them to the other key once it has seen a packet by it.
+    if (hasAnotherKey) this.#refresher.wake();
   }
 
   /**
