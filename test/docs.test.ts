@@ -87,6 +87,8 @@ describe('docs/audit.md', () => {
       'connected',
       'roamed',
       'idle',
+      'admitted',
+      'rejected',
       'Deleted',
       'Suspended',
       'Expired',

@@ -177,7 +177,8 @@ export const meshPeerSchema = z
   .object({
     apiVersion: z.string(),
     kind: z.string(),
-    metadata: objectMetaSchema,
+    // Of managedFields: the program that changed the object last, its status aside.
+    metadata: objectMetaSchema.extend({ writtenBy: z.string().optional() }),
     spec: meshPeerSpecSchema,
     status: meshPeerStatusSchema.optional(),
   })

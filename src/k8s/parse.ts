@@ -13,18 +13,24 @@ export interface RawObject {
 
 /**
  * An object as the server sent it, made ready for `type.parse`: kind and apiVersion, which items of a list lack, are
- * filled in, and managedFields, often half of an object's bytes, are dropped. Undefined when it has no name.
+ * filled in, and managedFields, often half of an object's bytes, are dropped but for who wrote last. Undefined when it has no name.
  */
 export function rawObject<T extends KubernetesObject>(type: ResourceType<T>, value: unknown): RawObject | undefined {
   if (!isRecord(value) || !isRecord(value.metadata)) return undefined;
-  const { managedFields: _, ...metadata } = value.metadata;
+  const { managedFields, ...metadata } = value.metadata;
+  const writtenBy = lastWriter(managedFields);
   const { name, namespace, uid, resourceVersion } = metadata;
   if (typeof name !== 'string') return undefined;
   return {
     key: keyOf({ name, namespace: typeof namespace === 'string' ? namespace : undefined }),
     uid: typeof uid === 'string' ? uid : '',
     resourceVersion: typeof resourceVersion === 'string' ? resourceVersion : '',
-    raw: { ...value, apiVersion: apiVersionOf(type), kind: type.kind, metadata },
+    raw: {
+      ...value,
+      apiVersion: apiVersionOf(type),
+      kind: type.kind,
+      metadata: { ...metadata, ...(writtenBy === undefined ? {} : { writtenBy }) },
+    },
   };
 }
 
@@ -51,6 +57,18 @@ export function parseItem<T extends KubernetesObject>(
     onUnparsable(object.key, error instanceof Error ? error : new Error(String(error)));
     return undefined;
   }
+}
+
+/** The manager of the latest entry that is not about a status; entries tell times by the second, and of two in one the later entry counts. */
+function lastWriter(managedFields: unknown): string | undefined {
+  if (!Array.isArray(managedFields)) return undefined;
+  let latest: { readonly manager: string; readonly time: string } | undefined;
+  for (const entry of managedFields) {
+    if (!isRecord(entry) || typeof entry.manager !== 'string' || entry.subresource !== undefined) continue;
+    const time = typeof entry.time === 'string' ? entry.time : '';
+    if (latest === undefined || time >= latest.time) latest = { manager: entry.manager, time };
+  }
+  return latest?.manager;
 }
 
 /** Whether a value is a JSON object. */

@@ -42,12 +42,12 @@ export function memberOf(gateway: string, peer: MeshPeer, now: number): Member |
  * cluster and has no use for configurations, and what makes a peer's status long is for people.
  */
 export function membershipOf({ apiVersion, kind, metadata, spec, status }: MeshPeer): MeshPeer {
-  const { name, namespace, labels, uid, resourceVersion, creationTimestamp, deletionTimestamp } = metadata;
+  const { name, namespace, labels, uid, resourceVersion, creationTimestamp, deletionTimestamp, writtenBy } = metadata;
   const { publicKey, nextPublicKey, presharedKeyVersion, addresses, gateways, conditions = [] } = status ?? {};
   return {
     apiVersion,
     kind,
-    metadata: { name, namespace, labels, uid, resourceVersion, creationTimestamp, deletionTimestamp },
+    metadata: { name, namespace, labels, uid, resourceVersion, creationTimestamp, deletionTimestamp, writtenBy },
     spec,
     status: {
       publicKey,

@@ -10,6 +10,7 @@ import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { AppliedChildren } from './applied-children.ts';
 import { applyCrds } from './apply-crds.ts';
+import { AuditedDecisions } from './audited-decisions.ts';
 import type { OperatorConfig } from './config.ts';
 import { KubeadmConfig } from './kubeadm-config.ts';
 import { MeshState } from './mesh-state.ts';
@@ -28,6 +29,8 @@ export interface Leadership {
   readonly events: EventRecorder;
   readonly clock: Clock;
   readonly log: Log;
+  /** Where the audit log goes, whatever the level of the other one. */
+  readonly audit: Log;
   readonly config: OperatorConfig;
   readonly namespace: string;
   readonly randomBytes: (length: number) => Uint8Array;
@@ -75,7 +78,7 @@ async function decide(leadership: Leadership, leading: AbortSignal): Promise<voi
     children,
     kubeadmConfig: new KubeadmConfig(client, clock),
   };
-  const peerContext = { ...leadership, peers: stores.peers, state };
+  const peerContext = { ...leadership, peers: stores.peers, state, decisions: new AuditedDecisions(leadership.audit) };
   const gateways = createController({
     reconcile: (key) => reconcileGateway(key, gatewayContext),
     clock,

@@ -61,7 +61,8 @@ async function run(config: OperatorConfig, signal: AbortSignal): Promise<number>
     onFailure: (error, happening) =>
       log.warn({ error, regarding: happening.regarding.metadata.name }, 'event not recorded'),
   });
-  const leadership = { transport, client, events, clock: systemClock, log, config, namespace, randomBytes };
+  const audit = createLog({ level: 'info', bindings: { log: 'audit', program: 'operator' } });
+  const leadership = { transport, client, events, clock: systemClock, log, audit, config, namespace, randomBytes };
   const candidacy = { name: LEASE_NAME, namespace, identity, clock: systemClock, signal };
   await campaign(transport, { ...candidacy, onNotice: (notice) => log.info({ ...notice }, 'election') }, (leading) =>
     lead(leadership, leading),

@@ -6,6 +6,7 @@ import type { EventRecorder } from '../k8s/events.ts';
 import { type Outcome, rejected, settled, waiting } from '../k8s/outcome.ts';
 import type { Store } from '../k8s/store.ts';
 import { judgePeer } from '../mesh/peer-status.ts';
+import type { AuditedDecisions } from './audited-decisions.ts';
 import { type ExpiredPeers, sweepExpired } from './expired-peers.ts';
 import type { MeshState } from './mesh-state.ts';
 import { writeStatus } from './write-status.ts';
@@ -13,13 +14,17 @@ import { writeStatus } from './write-status.ts';
 export interface PeerReconciler extends ExpiredPeers {
   readonly peers: Store<MeshPeer>;
   readonly state: MeshState;
+  readonly decisions: AuditedDecisions;
 }
 
 /** Brings one peer's status to what is decided about it now, and deletes it some time after its expiry. Writes nothing when nothing changed. */
 export async function reconcilePeer(key: ObjectKey, context: PeerReconciler): Promise<Outcome> {
-  const { peers, state, client, events, clock } = context;
+  const { peers, state, client, events, clock, decisions } = context;
   const peer = peers.get(key);
-  if (peer === undefined || peer.metadata.deletionTimestamp !== undefined) return settled;
+  if (peer === undefined || peer.metadata.deletionTimestamp !== undefined) {
+    decisions.forget(key);
+    return settled;
+  }
   const { status, grant, until } = judgePeer(state, peer, clock.now());
   // Before the write: the next decision must not give the same address away while this one is on its way.
   if (grant === undefined) state.claims.withdraw(key);
@@ -33,6 +38,7 @@ export async function reconcilePeer(key: ObjectKey, context: PeerReconciler): Pr
     latest = written;
     if (!isSameGift(peer.status, status)) state.noteAccepted(key, written);
     announce(events, peer, status);
+    decisions.tell(key, peer, status);
   }
   if (until !== undefined) return waiting(Math.max(until - clock.now(), 0), 'time decides anew');
   const sweep = await sweepExpired(latest, context);

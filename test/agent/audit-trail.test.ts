@@ -35,11 +35,16 @@ beforeEach(async () => {
 afterEach(() => mesh.stop());
 
 describe('the audit log of a node', () => {
-  test('tells who is let in and put out, and why', { timeout: LONG_MS }, async () => {
+  test('tells who is let in and put out, and why', { timeout: 2 * LONG_MS }, async () => {
     const peer = { ...ADA, owner: 'ada@example.com' };
     await untilTold('let-in', { peer, addresses: [address] });
     await mesh.client.patch(meshPeerType, ADA, { spec: { suspended: true } });
-    await untilTold('put-out', { peer, reason: 'Suspended' });
+    await untilTold('put-out', { peer, reason: 'Suspended', by: expect.any(String) });
+    const decisions = () => mesh.audited.map(({ event, peer, reason, by }) => ({ event, peer, reason, by }));
+    await expect.poll(decisions, { interval: 20, timeout: LONG_MS }).toEqual([
+      { event: 'admitted', peer, reason: 'Accepted', by: expect.any(String) },
+      { event: 'rejected', peer, reason: 'Suspended', by: expect.any(String) },
+    ]);
   });
 
   test('tells what was refused, of which Service, and asks nothing while no device sends', {

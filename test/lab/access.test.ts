@@ -11,6 +11,8 @@ import { askSoonAndLong, Traffic } from './traffic.ts';
 
 /** What is granted is reached, and what is taken back is not, this long after kubectl's answer. */
 const WITHIN_MS = 3000;
+/** What is refused has a line in the audit log this long afterwards. */
+const TOLD_MS = 12_000;
 /** How long nothing may get through once a grant has ended. */
 const SILENCE_MS = 2500;
 const LIFETIME_S = 5;
@@ -102,6 +104,42 @@ describe('through gateways that deny by default', () => {
       }
     const answer = await ada.laptop.exec(['getent', 'hosts', 'hello-node-1.demo.svc.cluster.local']);
     expect(answer.stdout).toContain(addresses.one);
+  });
+
+  test('what is refused stands in the audit log of the node, with the device and the Service', async () => {
+    const since = Date.now();
+    const logs = () =>
+      mesh.cluster.kubectl([
+        ...['-n', 'sallyport-system', 'logs', '-l', 'app.kubernetes.io/component=agent', '--tail=-1'],
+      ]);
+    expect(await isReached(bob, addresses.one)).toBe(false);
+    const told = (text: string) =>
+      text
+        .split('\n')
+        .filter((line) => line.includes('"log":"audit"'))
+        .map((line) => JSON.parse(line))
+        .filter(({ event, peer }) => event === 'connection' && peer?.name === 'bob');
+    const text = await until('the line', logs, (lines) => told(lines).some(({ to }) => to.address === addresses.one));
+    const ms = Date.now() - since;
+    measured.push(`refused: in the audit log after ${ms} ms`);
+    expect(ms).toBeLessThan(TOLD_MS);
+    expect(told(text)).toContainEqual(
+      expect.objectContaining({
+        verdict: 'denied',
+        node: 'node-2',
+        gateway: 'default',
+        peer: expect.objectContaining({ namespace: 'team-b', name: 'bob' }),
+        from: bob.address,
+        to: { address: addresses.one, port: 80, service: { namespace: 'demo', name: 'hello-node-1' } },
+        protocol: 'tcp',
+      }),
+    );
+    console.log(
+      text
+        .split('\n')
+        .filter((line) => line.includes('"log":"audit"'))
+        .join('\n'),
+    );
   });
 
   test('a team reaches what its grant names, and no other team does; kubectl and explain say the same', async () => {

@@ -17,7 +17,7 @@ import {
   meshPeerType,
 } from '../../src/api/meshpeer.ts';
 import { gatewayNodeName } from '../../src/api/names.ts';
-import { keyOf, type ObjectMeta } from '../../src/api/resource.ts';
+import { keyOf } from '../../src/api/resource.ts';
 import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
 import { Claims } from '../../src/mesh/claims.ts';
 import type { GatewayFindings } from '../../src/mesh/gateway-checks.ts';
@@ -51,7 +51,7 @@ interface Named {
   readonly namespace?: string;
   /** `creationTimestamp`. */
   readonly created?: string;
-  readonly metadata?: Partial<ObjectMeta>;
+  readonly metadata?: Partial<MeshPeer['metadata']>;
 }
 
 function metadataOf({ name = 'ada', namespace, created = '2026-07-01T00:00:00Z', metadata }: Named) {

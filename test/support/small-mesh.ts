@@ -58,6 +58,7 @@ export class SmallMesh {
   readonly server: FakeApiServer;
   readonly client: Client;
   readonly happened: Happening[] = [];
+  readonly #audited: Readonly<Record<string, unknown>>[] = [];
   readonly #transport: Transport;
   /** Each draw gives other bytes, so that no two gateways get one key. */
   #draws = 0;
@@ -95,6 +96,10 @@ export class SmallMesh {
       events: this.#events(),
       clock: systemClock,
       log: QUIET,
+      audit: createLog({
+        level: 'info',
+        destination: { write: (line) => this.#audited.push(JSON.parse(line)) },
+      }),
     };
     const random = {
       randomBytes: (length: number) => {
@@ -156,6 +161,11 @@ export class SmallMesh {
       await running;
     });
     return { name, host, listeners, audited, stop };
+  }
+
+  /** The lines of the operators' audit log. */
+  get audited(): readonly Readonly<Record<string, unknown>>[] {
+    return this.#audited;
   }
 
   async addGateway(spec: object = {}): Promise<void> {

@@ -1,3 +1,4 @@
+import type { Condition } from '../../api/conditions.ts';
 import type { ReportedConnection } from '../../api/meshgatewaynode.ts';
 import type { MeshPeer } from '../../api/meshpeer.ts';
 import { expiryOf, memberOf } from '../members.ts';
@@ -42,15 +43,31 @@ export function membershipLines(
     lines.push({
       event: 'put-out',
       peer: auditedPeer(before),
-      reason: isOther ? 'Replaced' : putOut(after, now),
+      ...(isOther ? { reason: 'Replaced' } : putOut(after, now)),
     });
   if (member !== undefined && (before === undefined || isOther))
     lines.push({ event: 'let-in', peer: auditedPeer(member.peer), addresses: member.peer.status?.addresses ?? [] });
   return lines;
 }
 
-function putOut(peer: MeshPeer | undefined, now: number): PutOut {
-  if (peer === undefined || peer.metadata.deletionTimestamp !== undefined) return 'Deleted';
-  if (peer.spec.suspended) return 'Suspended';
-  return expiryOf(peer) <= now ? 'Expired' : 'NotAccepted';
+/** What the operator has decided about a peer, when that is something new. */
+export function decisionLines(
+  peer: MeshPeer,
+  before: Condition | undefined,
+  after: Condition | undefined,
+): readonly AuditLine[] {
+  if (after === undefined || (before?.status === after.status && before.reason === after.reason)) return [];
+  const event = after.status === 'True' ? 'admitted' : 'rejected';
+  return [{ event, peer: auditedPeer(peer), reason: after.reason, ...writtenBy(peer) }];
+}
+
+/** Nobody tells who deletes, and nobody need write anything for a peer to expire. */
+function putOut(peer: MeshPeer | undefined, now: number): { readonly reason: PutOut; readonly by?: string } {
+  if (peer === undefined || peer.metadata.deletionTimestamp !== undefined) return { reason: 'Deleted' };
+  if (peer.spec.suspended) return { reason: 'Suspended', ...writtenBy(peer) };
+  return expiryOf(peer) <= now ? { reason: 'Expired' } : { reason: 'NotAccepted', ...writtenBy(peer) };
+}
+
+function writtenBy({ metadata: { writtenBy: by } }: MeshPeer): { readonly by?: string } {
+  return by === undefined ? {} : { by };
 }

@@ -41,7 +41,15 @@ export type AuditLine =
     }
   | { readonly event: 'idle'; readonly peer: AuditedPeer; readonly lastHandshake: string }
   | { readonly event: 'let-in'; readonly peer: AuditedPeer; readonly addresses: readonly string[] }
-  | { readonly event: 'put-out'; readonly peer: AuditedPeer; readonly reason: PutOut };
+  | { readonly event: 'put-out'; readonly peer: AuditedPeer; readonly reason: PutOut; readonly by?: string | undefined }
+  | {
+      readonly event: 'admitted' | 'rejected';
+      readonly peer: AuditedPeer;
+      /** Of the condition Accepted. */
+      readonly reason: string;
+      /** The program that changed the MeshPeer last, by its managedFields. */
+      readonly by?: string | undefined;
+    };
 
 /** Why a device is out. `Replaced`: another object has taken its name. */
 export type PutOut = 'Deleted' | 'Suspended' | 'Expired' | 'Replaced' | 'NotAccepted';
@@ -61,6 +69,8 @@ const SENTENCES = {
   idle: 'a device is silent',
   'let-in': 'a device may connect',
   'put-out': 'a device may not connect any more',
+  admitted: 'the operator accepts a device',
+  rejected: 'the operator refuses a device',
 } as const;
 
 /** A device as lines name it. */

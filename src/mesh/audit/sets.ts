@@ -19,7 +19,7 @@ export type Verdict = 'denied' | 'accepted';
 export interface Sighting {
   readonly verdict: Verdict;
   readonly source: IpAddress;
-  /** As nft names it, such as `tcp`, `udp`, `icmp`; a number where it has no name. */
+  /** By IANA's keyword, such as `tcp`, `udp`, `icmp`; a number where it is rare. */
   readonly protocol: string;
   readonly destination: IpAddress;
   /** Of TCP and UDP. */
@@ -35,6 +35,17 @@ export const AUDIT_CHAINS: Readonly<Record<Verdict, string>> = { denied: 'deny',
 const MOST = 8_192;
 /** Only where no agent reads them: the sets are emptied every few seconds. */
 const KEPT = '1h';
+
+/** nft knows names where the system has a list of them, which an image need not have. */
+const PROTOCOLS: Readonly<Record<string, string>> = {
+  '1': 'icmp',
+  '6': 'tcp',
+  '17': 'udp',
+  '47': 'gre',
+  '50': 'esp',
+  '58': 'ipv6-icmp',
+  '132': 'sctp',
+};
 
 /** What is noted at all. */
 export function auditedVerdicts(audited: AuditedConnections): readonly Verdict[] {
@@ -90,7 +101,13 @@ export function sightingIn({ set, element, packets, bytes }: CountedElement): Si
   const [source, destination] = [parseAddress(from), parseAddress(to)];
   if (!source.ok || !destination.ok) return undefined;
   const counted = { packets, bytes, ...(port === undefined ? {} : { port: Number(port) }) };
-  return { verdict, source: source.value, protocol, destination: destination.value, ...counted };
+  return {
+    verdict,
+    source: source.value,
+    protocol: PROTOCOLS[protocol] ?? protocol,
+    destination: destination.value,
+    ...counted,
+  };
 }
 
 /** By what was dialled. A rule for each protocol: nft 1.0.6 knows what a conntrack port is only where the protocol is one. */

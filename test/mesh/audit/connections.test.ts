@@ -63,6 +63,12 @@ describe('a line', () => {
       { protocol: 'icmp', to: { address: '10.1.0.1' } },
     ],
     [
+      'a protocol that nft has no name for',
+      '10.213.0.20 . 6 . 10.1.0.1 . 80',
+      'seen_denied4',
+      { protocol: 'tcp', to: { port: 80 } },
+    ],
+    [
       'IPv6',
       'fd5a:213::20 . udp . fd5a:96::20 . 53',
       'seen_denied6',

@@ -60,6 +60,11 @@ describe('a device', () => {
     expect(told(before, after)).toEqual(lines);
   });
 
+  test('that is suspended is put out by the program that wrote last', () => {
+    const after = aMember({ spec: { suspended: true }, metadata: { writtenBy: 'kubectl-edit' } });
+    expect(told(member, after)).toMatchObject([{ reason: 'Suspended', by: 'kubectl-edit' }]);
+  });
+
   test('of the same name as one before it is another one', () => {
     const other = aMember({ metadata: { uid: 'another' } });
     expect(told(member, other)).toMatchObject([{ event: 'put-out', reason: 'Replaced' }, { event: 'let-in' }]);
