@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { ProxyMode } from '../dataplane/local-facts.ts';
 import type { Operation } from '../dataplane/operation.ts';
 import type { Family } from '../net/address.ts';
+import { cidrFamily } from '../net/cidr.ts';
 import { keyFileName, type PublicKey } from '../net/key.ts';
 import { endFlows, forgetFlows } from './conntrack.ts';
 import { doubtsProxyMode, watchKernel } from './drift.ts';
@@ -127,6 +128,9 @@ async function perform(eyes: Hands, turnedOn: Set<Family>, step: Operation): Pro
     case 'set-device':
       return wireguard.set(step.device, step.publicKey, step.listenPort);
     case 'add-address':
+      // Planned only where the node's IPv6 is on, if not for new interfaces: the second one comes later than the first.
+      if (cidrFamily(step.address) === 6 && (await sysctls.isIpv6Off(step.device)))
+        await sysctls.allowIpv6(step.device);
       return addAddress(commands, step.device, step.address);
     case 'remove-address':
       return removeAddress(commands, step.device, step.address);

@@ -11,7 +11,7 @@ import { writeScratch } from './scratch.ts';
 /** An address that is not there is told in words of its own by kernels from 6.10 on. */
 const ABSENT = /No such process|Cannot find device|Cannot assign requested address|No such device|[Aa]ddress not found/;
 
-/** Ten thousand routes take a quarter of a second where nothing else happens. */
+/** Ten thousand routes take half a second where nothing else happens. */
 const BATCH_MS = 60_000;
 
 /** Adds the route; a route of somebody else to the same destination is an error, never replaced. */

@@ -29,6 +29,8 @@ export interface Sysctls {
   setForwarding(family: Family, on: boolean): Promise<void>;
   /** Whether the interface takes no IPv6 addresses; while there is none, whether a new one would not. */
   isIpv6Off(device: string): Promise<boolean>;
+  /** Lets the interface take IPv6 addresses, and no other. */
+  allowIpv6(device: string): Promise<void>;
   /** Undefined while there is no such interface. */
   rpFilter(device: string): Promise<number | undefined>;
   setRpFilter(device: string, value: number): Promise<void>;
@@ -58,6 +60,7 @@ export function createSysctls(root: string, files: SmallFiles = ownFiles): Sysct
       const own = await files.read(disableIpv6(device));
       return (own ?? (await files.read(disableIpv6('default'))) ?? '0').trim() !== '0';
     },
+    allowIpv6: (device) => write(disableIpv6(device), 0),
     async rpFilter(device) {
       const text = await files.read(rpFilter(device));
       return text === undefined ? undefined : Number(text);
