@@ -10,6 +10,7 @@ const ACCESS_REASONS = {
     'NoMatchingServices',
     'NoSuchPort',
     'NoClusterIP',
+    'NoCommonFamily',
     'NotAdvertised',
     'NotAccepted',
   ],

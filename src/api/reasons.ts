@@ -21,13 +21,15 @@ const ACCESS_TEXTS: { readonly [T in ConditionType<'MeshAccess'>]: ConditionText
     question: 'Does it let some device reach something?',
     reasons: {
       Resolved: 'Yes; status says how many, and names the first of them.',
-      PartlyResolved: 'Yes, but a part of spec matches nothing; the message says which.',
+      PartlyResolved: 'Yes, but a part of spec matches nothing, or more than a grant may open; the message says which.',
       NoMatchingPeers:
         'spec.from matches no MeshPeer that a gateway lets in; compare it with kubectl get meshpeers -A --show-labels.',
       NoMatchingServices: 'spec.to matches no Service; compare it with kubectl get services --show-labels.',
       NoSuchPort: 'The matching Services have none of the ports that spec.to names; compare it with their spec.ports.',
       NoClusterIP:
         'The matching Services have no cluster IP (they are headless or of type ExternalName), and a grant opens cluster IPs; give the Service one.',
+      NoCommonFamily:
+        'The devices that are let in and what is opened to them have no IP family in common; give one of them an address of the other family.',
       NotAdvertised:
         'No gateway that it is for leads to what spec.to matches; see status.serviceCIDRs and spec.advertise of the MeshGateways.',
       NotAccepted: 'It does not hold; see Accepted.',

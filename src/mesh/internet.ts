@@ -79,7 +79,8 @@ export function publicClusterCidrs(
  * has said what of the cluster looks public, nobody may.
  */
 export function keptFromInternet({ spec, status }: MeshGateway): readonly Cidr[] | undefined {
-  const { enabled, access, except } = spec.advertise.internet;
+  const { internet, cidrs } = spec.advertise;
+  const { enabled, access, except } = internet;
   if (!enabled || status?.internet === undefined) return undefined;
   if (spec.access.default === 'Deny' && access !== 'Allow') return undefined;
   return normalizeCidrs([
@@ -87,6 +88,8 @@ export function keptFromInternet({ spec, status }: MeshGateway): readonly Cidr[]
     ...cidrsIn(status.pool ?? []),
     ...cidrsIn(status.internet.excluded),
     ...cidrsIn(except),
+    // Where everything else takes a grant, these do too, public or not.
+    ...(spec.access.default === 'Deny' ? cidrsIn(cidrs) : []),
   ]);
 }
 

@@ -108,4 +108,11 @@ describe('who may use the internet', () => {
     expect(gateway({ access, advertise: { internet } })).toBeUndefined();
     expect(gateway({ access, advertise: { internet: { ...internet, access: 'Allow' } } })).toBeDefined();
   });
+
+  test('does not lead to a public range that the gateway advertises, where that takes a grant', () => {
+    const advertise = { cidrs: ['45.7.0.0/16'], internet: { ...internet, access: 'Allow' as const } };
+    const denying = gateway({ access: { default: 'Deny' }, advertise }) ?? [];
+    expect(isKept(denying, '45.7.0.1')).toBe(true);
+    expect(isKept(gateway({ advertise }) ?? [], '45.7.0.1')).toBe(false);
+  });
 });

@@ -5,7 +5,7 @@ import { meshGatewayType } from '../../api/meshgateway.ts';
 import { meshPeerType } from '../../api/meshpeer.ts';
 import { keyOf } from '../../api/resource.ts';
 import type { Client } from '../../k8s/client.ts';
-import { type AttributedGrant, type AttributedRange, accessOf, rangesOf } from '../../mesh/access/access.ts';
+import { type AttributedGrant, type AttributedRange, openedBy } from '../../mesh/access/access.ts';
 import { accessName } from '../../mesh/access/resolve.ts';
 import { accessGateway, accessMembers, accessWorld } from '../../mesh/access/world.ts';
 import { peerTable } from '../../mesh/peer-table.ts';
@@ -65,10 +65,11 @@ export async function matrix(client: Client, output: Format, now: number): Promi
     if (gateway.spec.access.default === 'Allow')
       return members.map(({ peer }) => ({ peer: keyOf(peer.metadata), ...all }));
     const objects = { accesses: [...accesses.items, ...clusterAccesses.items], world, now };
-    return merged(name, [
-      ...[...accessOf(accessGateway(served), members, objects)].map(serviceRow),
-      ...[...rangesOf(accessGateway(served), members, objects)].map(rangeRow),
-    ]);
+    const opened = [...openedBy(accessGateway(served), members, objects)];
+    return merged(
+      name,
+      opened.flatMap(({ services: open, ranges }) => [...open.map(serviceRow), ...ranges.map(rangeRow)]),
+    );
   });
   if (output === 'json') return print(JSON.stringify(rows, undefined, 2));
   const lines = rows.map((row) => [row.peer, row.gateway, row.service, row.port, row.by.join(', ')]);

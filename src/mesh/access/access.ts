@@ -1,4 +1,4 @@
-import { keyOf } from '../../api/resource.ts';
+import { type KubernetesObject, keyOf } from '../../api/resource.ts';
 import { milliseconds } from '../../api/timestamp.ts';
 import { addressFamily, type IpAddress } from '../../net/address.ts';
 import { type Cidr, cidrContains, cidrFamily, cidrLength, cidrsOverlap } from '../../net/cidr.ts';
@@ -69,58 +69,108 @@ export interface AccessObjects {
   readonly now: number;
 }
 
+/** What one grant opens at most at a gateway, in single openings: a device's address, and an address and port or a range. */
+export const MOST_OF_A_GRANT = 20_000;
+/** What all grants open at most at a gateway: as much as a node takes in a few seconds and holds in its memory. */
+export const MOST_OF_A_GATEWAY = 100_000;
+
+/** What one grant opens. */
+export interface Opened {
+  readonly access: AnyAccess;
+  readonly services: readonly AttributedGrant[];
+  readonly ranges: readonly AttributedRange[];
+  /** Whether it would open more than there is room for; the newest devices are left out then. */
+  readonly isCut: boolean;
+}
+
 /**
- * Who may reach what through a gateway that denies by default: all that the grants allow, added up. The nodes' rules, the status
+ * What each grant opens through a gateway that denies by default: all that the grants allow, added up. The nodes' rules, the status
  * of a grant and `sallyport access` are all made from it.
  *
- * A grant needs nobody's word but its own: each is judged alone, so two nodes that see the same objects open the same. Its end is
- * read from the object itself, by any clock, so it ends while the operator is down.
+ * A grant needs nobody's word but its own, and where there are too many the oldest go first, so two nodes that see the same objects open
+ * the same. Its end is read from the object itself, by any clock, so it ends while the operator is down.
  */
-export function accessOf(
+export function* openedBy(
+  gateway: AccessGateway,
+  members: Iterable<AccessMember>,
+  objects: AccessObjects,
+): Iterable<Opened> {
+  let room = MOST_OF_A_GATEWAY;
+  for (const one of held(gateway, members, objects)) {
+    const opened = openedWithin(gateway, one, Math.min(room, MOST_OF_A_GRANT));
+    room -= opened.services.length + opened.ranges.length;
+    yield opened;
+  }
+}
+
+/** Who may reach which port of which Service. */
+export function* accessOf(
   gateway: AccessGateway,
   members: Iterable<AccessMember>,
   objects: AccessObjects,
 ): Iterable<AttributedGrant> {
-  return servicesIn(gateway, held(gateway, members, objects));
-}
-
-/** The same for ranges that the gateway advertises besides Services. */
-export function rangesOf(
-  gateway: AccessGateway,
-  members: Iterable<AccessMember>,
-  objects: AccessObjects,
-): Iterable<AttributedRange> {
-  return rangesIn(gateway, held(gateway, members, objects));
+  for (const { services } of openedBy(gateway, members, objects)) yield* services;
 }
 
 /** Both, as the nodes of the gateway need them. */
 export function granted(gateway: AccessGateway, members: readonly AccessMember[], objects: AccessObjects): Granted {
   if (gateway.accessDefault === 'Allow') return NOTHING_GRANTED;
-  const all = [...held(gateway, members, objects)];
-  return { services: [...servicesIn(gateway, all)], ranges: [...rangesIn(gateway, all)] };
+  const all = [...openedBy(gateway, members, objects)];
+  return { services: all.flatMap(({ services }) => services), ranges: all.flatMap(({ ranges }) => ranges) };
 }
 
-function* servicesIn(gateway: AccessGateway, all: Iterable<Held>): Iterable<AttributedGrant> {
-  for (const { resolved, inside } of all) {
-    const { access, destinations } = resolved;
-    const open = destinations.map((destination) => ({
-      destination,
-      addresses: destination.addresses.filter((address) => leadsTo(gateway, address)),
-    }));
-    for (const member of inside)
-      for (const { destination, addresses } of open) yield* pairs({ access, member, destination }, addresses);
-  }
+function openedWithin(gateway: AccessGateway, one: Held, most: number): Opened {
+  const { access } = one.resolved;
+  const services = servicesIn(gateway, one)
+    .take(most + 1)
+    .toArray();
+  const ranges = rangesIn(gateway, one)
+    .take(most + 1 - services.length)
+    .toArray();
+  if (services.length + ranges.length <= most) return { access, services, ranges, isCut: false };
+  // Now the order matters.
+  const sorted = inOrder(one);
+  const first = servicesIn(gateway, sorted).take(most).toArray();
+  const rest = rangesIn(gateway, sorted)
+    .take(most - first.length)
+    .toArray();
+  return { access, services: first, ranges: rest, isCut: true };
 }
 
-function* rangesIn(gateway: AccessGateway, all: Iterable<Held>): Iterable<AttributedRange> {
-  for (const { resolved, inside } of all) {
-    const { access, ranges } = resolved;
-    const open = ranges.flatMap((range) => advertisedIn(gateway, range).map((cidr) => ({ ...range, cidr })));
-    for (const member of inside)
-      for (const { cidr, open: port } of open)
-        for (const peer of member.addresses)
-          if (addressFamily(peer) === cidrFamily(cidr)) yield { access, member, peer, cidr, open: port };
-  }
+/** Devices by age, Services by name: the same on every node. */
+function inOrder({ resolved, inside }: Held): Held {
+  const nameOf = ({ service, protocol, port }: Destination) => `${keyOf(service.metadata)} ${protocol} ${port}`;
+  return {
+    resolved: { ...resolved, destinations: resolved.destinations.toSorted(by(nameOf)) },
+    inside: inside.toSorted(by(({ peer }) => ageOf(peer))),
+  };
+}
+
+function ageOf({ metadata }: KubernetesObject): string {
+  return `${metadata.creationTimestamp ?? ''} ${keyOf(metadata)}`;
+}
+
+function by<T>(text: (one: T) => string): (one: T, other: T) => number {
+  return (one, other) => (text(one) < text(other) ? -1 : 1);
+}
+
+function* servicesIn(gateway: AccessGateway, { resolved, inside }: Held): Generator<AttributedGrant> {
+  const { access, destinations } = resolved;
+  const open = destinations.map((destination) => ({
+    destination,
+    addresses: destination.addresses.filter((address) => leadsTo(gateway, address)),
+  }));
+  for (const member of inside)
+    for (const { destination, addresses } of open) yield* pairs({ access, member, destination }, addresses);
+}
+
+function* rangesIn(gateway: AccessGateway, { resolved, inside }: Held): Generator<AttributedRange> {
+  const { access, ranges } = resolved;
+  const open = ranges.flatMap((range) => advertisedIn(gateway, range).map((cidr) => ({ ...range, cidr })));
+  for (const member of inside)
+    for (const { cidr, open: port } of open)
+      for (const peer of member.addresses)
+        if (addressFamily(peer) === cidrFamily(cidr)) yield { access, member, peer, cidr, open: port };
 }
 
 /** What of a range the gateway advertises: of two prefixes that overlap, the narrower. */
@@ -135,14 +185,14 @@ interface Held {
   readonly inside: readonly AccessMember[];
 }
 
-/** The grants that hold at the gateway now, each with those of its peers that are let in. */
+/** The grants that hold at the gateway now, oldest first, each with those of its peers that are let in. */
 function* held(
   gateway: AccessGateway,
   members: Iterable<AccessMember>,
   { accesses, world, now }: AccessObjects,
 ): Iterable<Held> {
   const all = new Map([...members].map((member) => [keyOf(member.peer.metadata), member]));
-  for (const access of accesses) {
+  for (const access of [...accesses].sort(by(ageOf))) {
     if (!isFor(access, gateway.name) || hasEnded(access, now)) continue;
     const resolved = resolveAccess(access, world);
     yield { resolved, inside: resolved.peers.flatMap(({ metadata }) => all.get(keyOf(metadata)) ?? []) };

@@ -1,13 +1,15 @@
 import type { AccessStatus } from '../../api/access-fields.ts';
-import { conditionsFrom, isTrue, type Reason, type Verdict, verdict } from '../../api/conditions.ts';
+import { conditionsFrom, type Reason, type Verdict, verdict } from '../../api/conditions.ts';
+import type { Service } from '../../api/core.ts';
 import type { MeshGateway } from '../../api/meshgateway.ts';
 import type { MeshPeer } from '../../api/meshpeer.ts';
 import { type KubernetesObject, keyOf } from '../../api/resource.ts';
 import { timestamp } from '../../api/timestamp.ts';
-import { isRevoked } from '../members.ts';
+import { addressesIn } from '../../net/address.ts';
+import { memberOf } from '../members.ts';
 import { topology } from '../topology.ts';
 import { some } from '../view.ts';
-import { advertisedIn, endOf, isFor, leadsTo } from './access.ts';
+import { type AccessMember, advertisedIn, endOf, isFor, leadsTo, MOST_OF_A_GRANT, openedBy } from './access.ts';
 import { type AccessWorld, type AnyAccess, type Range, type Resolved, resolveAccess } from './resolve.ts';
 import { accessGateway } from './world.ts';
 
@@ -41,8 +43,8 @@ export function judgeAccess(
       ...(found === undefined
         ? {}
         : {
-            peers: matched(found.admitted),
-            services: matched(found.open, access.metadata.namespace),
+            peers: matched(found.inside),
+            services: matched(found.inside.length === 0 ? found.led : found.open, access.metadata.namespace),
             gateways: found.enforcing.map(({ metadata }) => metadata.name).sort(),
           }),
       conditions: [...conditionsFrom(verdicts, access.status?.conditions ?? [], generation ?? 0, timestamp(now))],
@@ -56,11 +58,17 @@ interface Findings {
   readonly serving: readonly MeshGateway[];
   readonly enforcing: readonly MeshGateway[];
   /** Those of its peers that one of its gateways lets in. */
-  readonly admitted: readonly MeshPeer[];
+  readonly inside: readonly MeshPeer[];
   /** Those of its Services to which one of its gateways leads. */
-  readonly open: readonly KubernetesObject[];
+  readonly led: readonly Service[];
+  /** Those of them that reach something. */
+  readonly admitted: readonly MeshPeer[];
+  /** Those of its Services that some device reaches. */
+  readonly open: readonly Service[];
   /** Those of its ranges of which one of its gateways advertises something. */
   readonly ranges: readonly Range[];
+  /** Whether it would open more than there is room for. */
+  readonly isCut: boolean;
 }
 
 function findings(access: AnyAccess, all: readonly MeshGateway[], world: AccessWorld, now: number): Findings {
@@ -70,25 +78,38 @@ function findings(access: AnyAccess, all: readonly MeshGateway[], world: AccessW
     return found === undefined || !isFor(access, gateway.metadata.name) ? [] : [found];
   });
   const serving = served.map(({ gateway }) => gateway);
-  const names = new Set(serving.map(({ metadata }) => metadata.name));
-  const open = resolved.destinations.filter(({ addresses }) =>
+  const opened = served.flatMap((one) => {
+    const members = resolved.peers.flatMap((peer) => memberAt(one.gateway, peer, now));
+    return [...openedBy(accessGateway(one), members, { accesses: [access], world, now })];
+  });
+  const services = opened.flatMap((one) => one.services);
+  const led = resolved.destinations.filter(({ addresses }) =>
     served.some((one) => addresses.some((address) => leadsTo(accessGateway(one), address))),
+  );
+  const ranges = resolved.ranges.filter((range) =>
+    served.some((one) => advertisedIn(accessGateway(one), range).length > 0),
   );
   return {
     resolved,
     serving,
     enforcing: serving.filter(({ spec }) => spec.access.default === 'Deny'),
-    admitted: resolved.peers.filter((peer) => isAdmitted(peer, names, now)),
-    open: [...new Set(open.map(({ service }) => service))],
-    ranges: resolved.ranges.filter((range) => served.some((one) => advertisedIn(accessGateway(one), range).length > 0)),
+    inside: resolved.peers.filter((peer) => serving.some((gateway) => memberAt(gateway, peer, now).length > 0)),
+    led: [...new Set(led.map(({ service }) => service))],
+    admitted: [...new Set(opened.flatMap((one) => [...one.services, ...one.ranges]).map(({ member }) => member.peer))],
+    open: [...new Set(services.map(({ destination }) => destination.service))],
+    ranges,
+    isCut: opened.some(({ isCut }) => isCut),
   };
 }
 
-function isAdmitted(peer: MeshPeer, gateways: ReadonlySet<string>, now: number): boolean {
-  const { conditions = [], gateways: own = [] } = peer.status ?? {};
-  return isTrue(conditions, 'Accepted') && !isRevoked(peer, now) && own.some((name) => gateways.has(name));
+/** The peer as the gateway lets it in, if it does. */
+function memberAt({ metadata }: MeshGateway, peer: MeshPeer, now: number): readonly AccessMember[] {
+  return memberOf(metadata.name, peer, now) === undefined
+    ? []
+    : [{ peer, addresses: addressesIn(peer.status?.addresses ?? []) }];
 }
 
+const CUT = `it would open more than the ${MOST_OF_A_GRANT} pairs of a device and a port that a grant may, so the newest devices are left out; name fewer devices, Services or ports`;
 const ACCEPTED = verdict('MeshAccess', 'Accepted', 'True', 'Accepted', 'The grant holds.');
 
 function ended({ spec, kind }: AnyAccess): readonly Verdict<'MeshAccess'>[] {
@@ -102,9 +123,11 @@ function ended({ spec, kind }: AnyAccess): readonly Verdict<'MeshAccess'>[] {
 
 function resolvedVerdict(access: AnyAccess, found: Findings): Verdict<'MeshAccess'> {
   const { resolved, admitted, open, ranges } = found;
-  const shut = open.length === 0 && ranges.length === 0 ? closed(access, found) : undefined;
+  const leads = found.led.length > 0 || ranges.length > 0;
+  const shut = leads ? undefined : closed(access, found);
   if (shut !== undefined) return shut;
-  if (admitted.length === 0) return unused(access, resolved.peers);
+  if (found.inside.length === 0) return unused(access, resolved.peers);
+  if (admitted.length === 0 && leads) return apart(found);
   const what = `${counted(admitted.length, 'device')} may reach ${opened(open.length, ranges)}`;
   const gaps = gapsOf(access, found);
   return gaps.length === 0
@@ -155,8 +178,15 @@ function unused(access: AnyAccess, matching: readonly MeshPeer[]): Verdict<'Mesh
   return verdict('MeshAccess', 'Resolved', 'False', 'NoMatchingPeers', message);
 }
 
+function apart({ inside, resolved }: Findings): Verdict<'MeshAccess'> {
+  const where = [...new Set(resolved.destinations.map(({ service }) => service))];
+  const what = [...where.map(({ metadata }) => metadata.name), ...new Set(resolved.ranges.map(({ cidr }) => cidr))];
+  const message = `${namesOf(inside)} and ${some(what)} have no IP family in common; give the MeshPeer an address of the other family (spec.pool of the MeshGateway), or the Service a cluster IP of it (spec.ipFamilyPolicy).`;
+  return verdict('MeshAccess', 'Resolved', 'False', 'NoCommonFamily', message);
+}
+
 /** What of a grant that works does not. */
-function gapsOf({ spec }: AnyAccess, { resolved, ranges }: Findings): readonly string[] {
+function gapsOf({ spec }: AnyAccess, { resolved, ranges, isCut }: Findings): readonly string[] {
   const { entries, withoutClusterIp } = resolved;
   const gaps = entries.flatMap(({ meant, destinations, ranges: wished }, index) => {
     const which = `spec.to[${index}]`;
@@ -175,6 +205,7 @@ function gapsOf({ spec }: AnyAccess, { resolved, ranges }: Findings): readonly s
       : (spec.to[index]?.names ?? []).filter((name) => !meant.some(({ metadata }) => metadata.name === name)),
   );
   return [
+    ...(isCut ? [CUT] : []),
     ...gaps,
     ...(missing.length === 0 ? [] : [`there is no Service ${some(missing)}`]),
     ...(withoutClusterIp.length === 0 ? [] : [headless(withoutClusterIp)]),

@@ -1,12 +1,22 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type AccessGateway, accessOf } from '../../../src/mesh/access/access.ts';
+import { serviceType } from '../../../src/api/core.ts';
+import { meshAccessType } from '../../../src/api/meshaccess.ts';
+import {
+  type AccessGateway,
+  type AccessMember,
+  accessOf,
+  MOST_OF_A_GATEWAY,
+  MOST_OF_A_GRANT,
+  openedBy,
+} from '../../../src/mesh/access/access.ts';
 import { explainAccess } from '../../../src/mesh/access/explain.ts';
 import { accessMembers, accessWorld } from '../../../src/mesh/access/world.ts';
 import { peerTable } from '../../../src/mesh/peer-table.ts';
+import type { IpAddress } from '../../../src/net/address.ts';
 import type { Cidr } from '../../../src/net/cidr.ts';
 import { mayReach, pairsOf, randomWorld, type World } from '../../support/access-worlds.ts';
-import { aServedGateway, NOW } from '../../support/builders.ts';
+import { aMember, aNamespace, aServedGateway, NOW } from '../../support/builders.ts';
 
 const GATEWAY: AccessGateway = {
   name: 'default',
@@ -76,5 +86,56 @@ describe('who may reach what', () => {
       }),
       { numRuns: 50 },
     );
+  });
+});
+
+describe('a grant to more than there is room for', () => {
+  const aged = (index: number) => {
+    const name = `peer-${String(index).padStart(5, '0')}`;
+    const creationTimestamp = new Date(NOW - index * 1000).toISOString();
+    const peer = aMember({ name, metadata: { creationTimestamp } });
+    return { peer, addresses: [`10.213.${index >> 8}.${index & 255}` as IpAddress] };
+  };
+  const members = Array.from({ length: 300 }, (_, index) => aged(index));
+  const ports = Array.from({ length: 100 }, (_, index) => ({ name: `p${index}`, port: index + 1, protocol: 'TCP' }));
+  const service = serviceType.parse({
+    metadata: { name: 'web', namespace: 'shop' },
+    spec: { clusterIPs: ['10.96.0.20'], ports },
+  });
+  const everything = (name: string) =>
+    meshAccessType.parse({
+      apiVersion: 'sallyport.dev/v1alpha1',
+      kind: 'MeshAccess',
+      metadata: { name, namespace: 'shop' },
+      spec: { from: [{ namespaces: { selector: {} } }], to: [{}] },
+    });
+  const opened = (all: readonly AccessMember[], ...names: readonly string[]) => {
+    const world = accessWorld({
+      namespaces: [aNamespace()],
+      peers: all.map(({ peer }) => peer),
+      services: [service],
+    });
+    return [...openedBy(GATEWAY, all, { accesses: names.map(everything), world, now: NOW })];
+  };
+
+  test('opens as much as a grant may, to the oldest devices, whatever the order in which a node has seen them', () => {
+    const [one] = opened(members, 'one');
+    expect([one?.services.length, one?.isCut]).toEqual([MOST_OF_A_GRANT, true]);
+    const names = new Set(one?.services.map(({ member }) => member.peer.metadata.name));
+    expect([names.size, names.has('peer-00299'), names.has('peer-00000')]).toEqual([200, true, false]);
+    const [other] = opened(members.toReversed(), 'one');
+    const told = (all: typeof one) => all?.services.map(({ peer, port }) => `${peer} ${port}`).join('\n');
+    expect(told(other) === told(one)).toBe(true);
+  });
+
+  test('leaves no more to the newest grants than all may open', () => {
+    const all = opened(members, 'f', 'e', 'd', 'c', 'b', 'a');
+    expect(all.map(({ access }) => access.metadata.name)).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
+    expect(all.reduce((sum, { services }) => sum + services.length, 0)).toBe(MOST_OF_A_GATEWAY);
+    expect(all.at(-1)?.services).toEqual([]);
+  });
+
+  test('is no matter as long as it fits', () => {
+    expect(opened(members.slice(0, 200), 'one')).toMatchObject([{ isCut: false }]);
   });
 });
