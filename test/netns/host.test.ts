@@ -38,6 +38,6 @@ describe.skipIf(missing)(`LinuxHost${because(missing)}`, () => {
     makeHost,
     hasKernelWireGuard
       ? { auto: 'Kernel', dataplanes: ['Kernel', 'Userspace'], walks: 1 }
-      : { auto: 'Userspace', dataplanes: ['Auto', 'Userspace'], walks: 5 },
+      : { auto: 'Userspace', dataplanes: ['Auto', 'Userspace'], walks: 2 },
   );
 });
