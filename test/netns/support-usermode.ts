@@ -161,8 +161,9 @@ export class Gateway {
   probing(keys: KeyPair, port: number): { next(): Promise<ProbeVerdict> } {
     const { probe, prefixLength, dns, service } = this.addresses;
     const topology = {
-      gateway: { spec: { listenPort: port, advertise: { services: { enabled: true } } } },
+      gateway: { spec: { advertise: { services: { enabled: true } } } },
       publicKey: keys.publicKey,
+      listenPort: port,
       pool: [`${probe.replace(/\.\d+\.\d+$/, '.0.0')}/${prefixLength}`],
       dnsServers: [dns],
       domain: 'cluster.local',
