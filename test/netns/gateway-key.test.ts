@@ -29,11 +29,9 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
   let following: Promise<void> = Promise.resolve();
   const ending = new AbortController();
 
-  beforeAll(async () => {
-    cluster = await TestCluster.create('nftables');
-    first = cluster.gateway.keys.publicKey;
-    gateways = new Cache<MeshGateway>(() => undefined);
-    sync = new NodeSync({
+  /** An agent's keeping of the node, which knows both laptops. */
+  function newSync(): NodeSync {
+    const made = new NodeSync({
       gateway: 'default',
       gateways,
       peers: new Cache<MeshPeer>(() => undefined),
@@ -47,8 +45,16 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
       const { publicKey } = keys;
       const own = addresses.map((cidr) => cidr.split('/')[0] ?? '');
       const peer = aMember({ name: `laptop-${index}`, spec: { publicKey }, status: { publicKey, addresses: own } });
-      sync.takePeer({ key: keyOf(peer.metadata), after: peer });
+      made.takePeer({ key: keyOf(peer.metadata), after: peer });
     }
+    return made;
+  }
+
+  beforeAll(async () => {
+    cluster = await TestCluster.create('nftables');
+    first = cluster.gateway.keys.publicKey;
+    gateways = new Cache<MeshGateway>(() => undefined);
+    sync = newSync();
     await decided([key(first, 'Current', 1)]);
     void (async () => {
       while (!ending.signal.aborted) {
@@ -194,22 +200,7 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
   });
 
   test('another agent finds who has moved in the routes', async () => {
-    const other = new NodeSync({
-      gateway: 'default',
-      gateways,
-      peers: new Cache<MeshPeer>(() => undefined),
-      host: cluster.gateway.host,
-      clock: systemClock,
-      probeKey: aKey('probe'),
-      access: { isKnown: () => true, granted: () => NOTHING_GRANTED, ended: () => 0 },
-      onOperation: () => undefined,
-    });
-    for (const [index, { keys, addresses }] of [cluster.alice, cluster.bob].entries()) {
-      const { publicKey } = keys;
-      const own = addresses.map((cidr) => cidr.split('/')[0] ?? '');
-      const peer = aMember({ name: `laptop-${index}`, spec: { publicKey }, status: { publicKey, addresses: own } });
-      other.takePeer({ key: keyOf(peer.metadata), after: peer });
-    }
+    const other = newSync();
     expect(await inTurn(() => other.syncAll())).toMatchObject({ operations: [] });
   });
 
