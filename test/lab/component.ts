@@ -3,6 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { systemGroups } from './cgroups.ts';
+import { GO_ENVIRONMENT } from './go-environment.ts';
 import { lastLines } from './log.ts';
 import { enter, execInside, type Sandbox } from './sandbox.ts';
 
@@ -34,7 +35,7 @@ export async function startComponent(spec: ComponentSpec): Promise<Component> {
   const child = spawn('nsenter', [...enter(spec.sandbox), ...become, ...spec.argv], {
     detached: true,
     stdio: ['ignore', log, log],
-    env: { ...process.env, ...spec.env, ...systemGroups(spec.sandbox.lab) },
+    env: { ...process.env, ...GO_ENVIRONMENT, ...spec.env, ...systemGroups(spec.sandbox.lab) },
   });
   closeSync(log);
   child.unref();

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { MACHINE, OBJECTS } from './evidence-list.ts';
 import { COMMAND_MS, EvidenceWriter } from './evidence-writer.ts';
 import { type ExecResult, run, TIED } from './exec.ts';
-import { captureFlows } from './flow-capture.ts';
+import { type Asked, captureFlows } from './flow-capture.ts';
+import type { Laptop } from './laptop.ts';
 import { labDirectory } from './record.ts';
 import type { Cluster } from './running-cluster.ts';
 
@@ -24,8 +25,21 @@ export async function collectEvidence(cluster: Cluster, folder: string): Promise
     ),
   ]);
   // After the state was read: a replayed flow changes it.
-  await evidence.take('flows', () => captureFlows(cluster, folder, { signal, missed: evidence.missed }));
+  const flows = cluster.laptops.flatMap(lastAsked);
+  const captured = [...cluster.nodes, ...cluster.laptops];
+  await evidence.take('flows', () => captureFlows(captured, flows, folder, { signal, missed: evidence.missed }));
   await evidence.end();
+}
+
+function lastAsked(laptop: Laptop): readonly Asked[] {
+  const flow = laptop.lastFlow;
+  if (flow === undefined) return [];
+  const line = `${laptop.name}: ${flow.argv.join(' ')}\nin the test: exit ${flow.code ?? 'none yet'}`;
+  const again = async (timeout: number, signal: AbortSignal) => {
+    const { code, stdout, stderr } = await laptop.exec(flow.argv, { signal, timeout });
+    return `exit ${code}\n${stdout}${stderr}`;
+  };
+  return [{ line, again }];
 }
 
 function at<T extends { readonly name: string }>(kind: string): (machine: T) => { place: string; machine: T } {

@@ -1,16 +1,23 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExecOptions, ExecResult } from './exec.ts';
-import type { Flow } from './laptop.ts';
-import type { Cluster } from './running-cluster.ts';
 
 /** How long a capture runs: more than a request and its first repetitions, much less than a patient person's wait. */
 const CAPTURE_S = 6;
 const REPLAY_MS = 4_000;
 
-interface Machine {
+/** Where packets are captured. */
+export interface Machine {
   readonly name: string;
   exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>;
+}
+
+/** Something that was asked of the network, and can be asked again. */
+export interface Asked {
+  /** Who asked what, and what came of it. */
+  readonly line: string;
+  /** Resolves with what comes of it now, within so many milliseconds. */
+  again(timeout: number, signal: AbortSignal): Promise<string>;
 }
 
 /** What a capture reports to. */
@@ -20,21 +27,22 @@ export interface CaptureOptions {
 }
 
 /**
- * Has every laptop repeat the last thing it asked of the network, while its packets are captured on the laptops and on all
- * interfaces of all nodes: the underlay, WireGuard's, the pods'. So a test that passes pays nothing for captures, and the capture
- * holds little else than the flow. What does not happen a second time is not in it; the logs and the state were taken before.
+ * Has everybody repeat the last thing they asked of the network, while packets are captured on all interfaces of all machines: the
+ * underlay, WireGuard's, the pods'. So a test that passes pays nothing for captures, and the capture holds little else than the
+ * flow. What does not happen a second time is not in it; the logs and the state were taken before.
  */
-export async function captureFlows(cluster: Cluster, folder: string, options: CaptureOptions): Promise<void> {
-  const flows = cluster.laptops.flatMap((laptop) => {
-    const flow = laptop.lastFlow;
-    return flow === undefined ? [] : [{ laptop, flow }];
-  });
+export async function captureFlows(
+  machines: readonly Machine[],
+  flows: readonly Asked[],
+  folder: string,
+  options: CaptureOptions,
+): Promise<void> {
   if (flows.length === 0) return;
   const target = join(folder, 'flow');
   await mkdir(target, { recursive: true });
-  const captures = [...cluster.nodes, ...cluster.laptops].map((machine) => capture(machine, target, options));
+  const captures = machines.map((machine) => capture(machine, target, options));
   await Promise.all(captures.map(({ begun }) => begun));
-  const told = await Promise.all(flows.map(({ laptop, flow }) => replay(laptop, flow, options.signal)));
+  const told = await Promise.all(flows.map((flow) => replay(flow, options.signal)));
   await writeFile(join(target, 'replayed.txt'), told.join('\n'));
   await Promise.all(captures.map(({ ended }) => ended));
 }
@@ -70,12 +78,10 @@ function capture(machine: Machine, target: string, { signal, missed }: CaptureOp
   return { begun: begun.promise, ended: take() };
 }
 
-async function replay(laptop: Machine, { argv, code }: Flow, signal: AbortSignal): Promise<string> {
-  const line = `${laptop.name}: ${argv.join(' ')}\nin the test: exit ${code ?? 'none yet'}\n`;
+async function replay({ line, again }: Asked, signal: AbortSignal): Promise<string> {
   try {
-    const again = await laptop.exec(argv, { signal, timeout: REPLAY_MS });
-    return `${line}again: exit ${again.code}\n${again.stdout}${again.stderr}`;
+    return `${line}\nagain: ${await again(REPLAY_MS, signal)}\n`;
   } catch (error) {
-    return `${line}again: ${error instanceof Error ? error.message : error}\n`;
+    return `${line}\nagain: ${error instanceof Error ? error.message : error}\n`;
   }
 }

@@ -21,6 +21,8 @@ let ada: JoiningLaptop;
 let bob: Laptop;
 let phone: Device;
 let first = '';
+/** When devices had been told the second key. */
+let toldAt = 0;
 
 beforeAll(async () => {
   [mesh, program] = await Promise.all([startMesh('gateway-key'), PublishedProgram.build()]);
@@ -92,6 +94,7 @@ test('a new key is asked for, the operator is killed meanwhile, and a joined lap
       KUBELET_S,
     ),
   );
+  toldAt = Date.now();
   const second = told.status?.publicKey ?? '';
   expect(told.status?.keys).toMatchObject([
     { publicKey: second, state: 'Current', listenPort: 51841 },
@@ -157,7 +160,9 @@ test('another key in the Secret waits, and follows when the overlap is ended; wh
   await mesh.cluster.kubectl([...OWN, 'patch', 'secret', SECRET, '--type=merge', '-p', JSON.stringify({ data })]);
   const waiting = await untilReason('AnotherWaits');
   const second = waiting.status?.publicKey ?? '';
-  await mesh.patchGateway('default', { keyRotation: { overlap: '0s' } });
+  // So short that it ends the present overlap, and so long that the next one lasts until the second patch.
+  const age = Math.floor((Date.now() - toldAt) / 1000);
+  await mesh.patchGateway('default', { keyRotation: { overlap: `${age}s` } });
   await mesh.patchGateway('default', { keyRotation: { overlap: '1d' } });
   const told = await until(
     'the third key to be told',

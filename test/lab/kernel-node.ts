@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { UNDERLAY_PREFIX } from './addresses.ts';
 import { type Component, ComponentEnded, stopCommand } from './component.ts';
 import { ExecError, type ExecOptions, type ExecResult } from './exec.ts';
+import { GO_ENVIRONMENT } from './go-environment.ts';
 import { userModeLinux } from './linux-build.ts';
 import { lastLines } from './log.ts';
 import type { KubeProxyMode, LabNode } from './node.ts';
@@ -157,7 +158,7 @@ export class KernelNode implements LabNode {
 
   async #program(name: string, argv: readonly string[]): Promise<Component> {
     const { tools, onEnded } = this.#surroundings;
-    const env = { PATH: tools.searchPath };
+    const env = { PATH: tools.searchPath, ...GO_ENVIRONMENT };
     const launch = ['sh', '-c', LAUNCH, 'launch', pidFile(name), `/var/log/${name}.log`, ...argv];
     const pid = await this.#must(launch, { env });
     const watch = ['tail', `--pid=${pid}`, '-f', '/dev/null'];

@@ -3,6 +3,7 @@ import { ApiReader } from './api-reader.ts';
 import type { Tools } from './binaries.ts';
 import { clustersHere } from './clusters-here.ts';
 import { ExecError, type ExecOptions, type ExecResult, run, TIED } from './exec.ts';
+import { GO_ENVIRONMENT } from './go-environment.ts';
 import { KernelNode } from './kernel-node.ts';
 import { Laptop, startLaptop } from './laptop.ts';
 import { NamespacedNode } from './namespaced-node.ts';
@@ -133,6 +134,7 @@ export class Cluster {
   get environment(): Readonly<Record<string, string>> {
     const folder = labDirectory(this.name);
     return {
+      ...GO_ENVIRONMENT,
       PATH: this.tools.searchPath,
       KUBECONFIG: this.kubeconfig,
       KUBECACHEDIR: `${folder}/kubectl`,

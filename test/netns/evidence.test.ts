@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inProject, NODE } from '../../scripts/support/paths.ts';
-import { type ExecResult, run, TIED } from '../lab/exec.ts';
+import { type ExecResult, output, run, TIED } from '../lab/exec.ts';
 import { because } from '../support/because.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
 import { missing } from './machine.ts';
@@ -41,5 +41,11 @@ describe.skipIf(missing)(`evidence of a failed test${because(missing)}`, () => {
     expect(secret).toHaveLength(44);
     for (const file of await readdir(join(folder, 'namespace-1')))
       expect(await text('namespace-1', file), file).not.toContain(secret);
+  });
+
+  test('holds what was asked of the network last, and the packets of asking it again', async () => {
+    expect(await text('flow', 'replayed.txt')).toMatch(/^namespace-1: tcp 127\.0\.0\.1 9\nin the test: .*\nagain: /);
+    const packets = await output(['tcpdump', '-nr', join(folder, 'flow', 'namespace-1.pcap'), 'tcp']);
+    expect(packets).toMatch(/127\.0\.0\.1\.\d+ > 127\.0\.0\.1\.9: Flags \[S\]/);
   });
 });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type Commands, createCommands } from '../../src/host/exec.ts';
 import type { SmallFiles } from '../../src/host/sysctls.ts';
 import { type Answer, Asker } from './asker.ts';
-import { namespacesHere } from './namespaces-here.ts';
+import { type NamespaceHere, namespacesHere, type Question } from './namespaces-here.ts';
 import { createShellCommands, type ShellCommands } from './shell-commands.ts';
 
 const SET_UP =
@@ -17,21 +17,22 @@ const TIED = IN_GUEST ? [] : ['setpriv', '--pdeathsig', 'KILL', '--'];
  * A network namespace with a mount namespace of its own, where /run is empty: so WireGuard's sockets of two namespaces do not
  * meet. It ends with this process, whatever ends that.
  */
-export class Namespace {
+export class Namespace implements NamespaceHere {
   readonly commands: Commands;
   readonly pid: number;
+  readonly enter: readonly string[];
   readonly #anchor: ChildProcess;
-  readonly #enter: readonly string[];
   readonly #shells: ShellCommands | undefined;
   #asker: Asker | undefined;
+  #lastAsked: Question | undefined;
 
   private constructor(anchor: ChildProcess, pid: number) {
     this.#anchor = anchor;
     this.pid = pid;
-    this.#enter = ['nsenter', '-t', String(pid), '-m', '-n', '--', ...TIED];
-    this.#shells = IN_GUEST ? createShellCommands(this.#enter) : undefined;
-    this.commands = this.#shells ?? createCommands(this.#enter);
-    namespacesHere.add(this.#enter);
+    this.enter = ['nsenter', '-t', String(pid), '-m', '-n', '--', ...TIED];
+    this.#shells = IN_GUEST ? createShellCommands(this.enter) : undefined;
+    this.commands = this.#shells ?? createCommands(this.enter);
+    namespacesHere.add(this);
   }
 
   static async create(): Promise<Namespace> {
@@ -61,9 +62,19 @@ export class Namespace {
   }
 
   /** Asks one question from inside (programs/asker.ts). */
-  ask(question: string): Promise<Answer> {
-    this.#asker ??= new Asker(this.#enter);
-    return this.#asker.ask(question);
+  async ask(question: string): Promise<Answer> {
+    this.#asker ??= new Asker(this.enter);
+    const asker = this.#asker;
+    const again = async () => JSON.stringify(await asker.ask(question));
+    const told = (outcome?: string) => ({ text: question, outcome, again });
+    this.#lastAsked = told();
+    const answer = await asker.ask(question);
+    this.#lastAsked = told(JSON.stringify(answer));
+    return answer;
+  }
+
+  get lastAsked(): Question | undefined {
+    return this.#lastAsked;
   }
 
   /** Small files as the namespace sees them: /proc/sys/net shows the namespace of whoever reads it. */
@@ -86,7 +97,7 @@ export class Namespace {
 
   /** Takes the namespace away; whatever still runs in it keeps it alive, so stop that first. */
   async dispose(): Promise<void> {
-    namespacesHere.delete(this.#enter);
+    namespacesHere.delete(this);
     this.#asker?.stop();
     this.#shells?.dispose();
     if (this.#anchor.exitCode !== null) return;

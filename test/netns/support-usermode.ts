@@ -71,7 +71,7 @@ export class Gateway {
   readonly #folder = mkdtempSync(join(tmpdir(), 'sallyport-usermode-'));
   readonly #children: ChildProcess[] = [];
   readonly #guard: ChildProcess;
-  readonly #enter = ['ip', 'netns', 'exec', this.name];
+  readonly enter = ['ip', 'netns', 'exec', this.name];
   #daemon: ChildProcess | undefined;
   #hasLink = false;
 
@@ -87,7 +87,7 @@ export class Gateway {
     const gateway = new Gateway(wireguardGo, addresses);
     try {
       gateway.#makeNamespace();
-      namespacesHere.add(gateway.#enter);
+      namespacesHere.add(gateway);
       await gateway.#startServices();
       return gateway;
     } catch (error) {
@@ -177,7 +177,7 @@ export class Gateway {
   }
 
   async dispose(): Promise<void> {
-    namespacesHere.delete(this.#enter);
+    namespacesHere.delete(this);
     await this.stop();
     await Promise.all(this.#children.map((child) => ended(child, 'SIGKILL')));
     execFileSync('ip', ['netns', 'delete', this.name]);
