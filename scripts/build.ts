@@ -43,6 +43,21 @@ const kubeConfigAlone: Plugin = {
   },
 };
 
+/**
+ * Of the metrics' library we use counters, gauges and histograms. What else its one module loads, among it all of OpenTelemetry's interface
+ * and channels between workers that are opened at once, is three quarters of it.
+ */
+const metricsAlone: Plugin = {
+  name: 'metrics-alone',
+  setup(build) {
+    const unused = { filter: /^\.\/lib\/(cluster|worker|pushgateway|defaultMetrics|summary)$/ };
+    build.onResolve(unused, ({ path, importer }) =>
+      /@prometheus-io\/client\/index\.js$/.test(importer) ? { path, namespace: 'empty' } : undefined,
+    );
+    build.onLoad({ filter: /.*/, namespace: 'empty' }, () => ({ contents: 'module.exports = undefined;' }));
+  },
+};
+
 const UNUSED = ['Agent', 'ProxyAgent', 'ServerConfiguration', 'createConfiguration', 'setHeaderMiddleware'];
 
 function unusedModule(path: string): string {
@@ -89,7 +104,7 @@ export async function buildProgram(program: Program, folder: string, root: strin
     minifyWhitespace: true,
     define: { SALLYPORT_VERSION: JSON.stringify(await versionOf(root)) },
     banner: { js: forPeople ? `#!/usr/bin/env node\n${REQUIRE}` : REQUIRE },
-    plugins: [kubeConfigAlone, ...(forPeople ? [builtinsAsTheyAre] : [])],
+    plugins: [kubeConfigAlone, metricsAlone, ...(forPeople ? [builtinsAsTheyAre] : [])],
     logLevel: 'warning',
   });
   if (forPeople) await chmod(file, 0o755);

@@ -21,7 +21,11 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   laptop: { layers: ['api', 'net', 'mesh'], modules: /^(zod(\/mini)?|uqr)$/, why: pure },
   k8s: { layers: ['api'], modules: /^(@kubernetes\/client-node.*|node:(?!child_process).*)$/, why: door },
   host: { layers: ['dataplane', 'net'], modules: /^node:.*$/, why: door },
-  runtime: { layers: [], modules: /^(pino|node:(?!child_process).*)$/, why: 'it knows programs, not meshes' },
+  runtime: {
+    layers: [],
+    modules: /^(pino|@prometheus-io\/client|node:(?!child_process).*)$/,
+    why: 'it knows programs, not meshes',
+  },
   usermode: { layers: ['net'], modules: /^(@noble\/.*|node:(crypto|events|dgram))$/, why: 'laptops will run it alone' },
   operator: {
     layers: ['api', 'net', 'mesh', 'k8s', 'runtime'],

@@ -3,6 +3,7 @@ import { storyGenerators } from '../../test/support/story.ts';
 import { findHelm, INSTALL_MANIFEST, renderInstallManifest } from '../render-manifests.ts';
 import { apiReference } from './api-reference.ts';
 import { crdText } from './crd-text.ts';
+import { metricsReference } from './metrics-reference.ts';
 
 /** A committed file that is printed from the source. */
 export interface GeneratedFile {
@@ -19,6 +20,7 @@ export const GENERATED_FILES: readonly GeneratedFile[] = [
     return [`crds/${name}`, `charts/sallyport/crds/${name}`].map((path) => ({ path, render: () => crdText(crd) }));
   }),
   { path: 'docs/reference/api.md', render: () => apiReference(crds(DEFAULT_POOL_FAMILIES)) },
+  { path: 'docs/reference/metrics.md', render: () => metricsReference() },
   { path: INSTALL_MANIFEST, render: installManifest },
   ...storyGenerators(),
 ];

@@ -19,7 +19,7 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/mesh': 'who is let in, with which address, through which firewall, and what the status says',
   'test/net': 'addresses, prefixes and keys are right once parsed; addresses stay with their owner',
   'test/operator': 'the operator validates, allocates, owns and cleans up; only one leads',
-  'test/runtime': 'logs, clocks and signals',
+  'test/runtime': 'logs, clocks, signals, and who may read metrics',
   'test/scripts': 'the tools of the project: set-up, demo, tallies, workflows, the tree itself',
   'test/support': 'what tests lean on does what it says: the bad network is the same for the same seed',
   'test/usermode': "WireGuard's handshake and transport in user space, by the official vectors",

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isTrue } from '../api/conditions.ts';
+import { type Condition, isTrue } from '../api/conditions.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
 import type { MeshGatewayNodeStatus } from '../api/meshgatewaynode.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
@@ -13,7 +13,9 @@ import type { EventRecorder } from '../k8s/events.ts';
 import { heartbeat } from '../k8s/lease.ts';
 import type { Store } from '../k8s/store.ts';
 import { judgeNode, type NodeFailure } from '../mesh/node-status.ts';
-import { liveSessions } from '../mesh/sessions.ts';
+import type { PeerTable } from '../mesh/peer-table.ts';
+import { liveSessions, type SeenPeer } from '../mesh/sessions.ts';
+import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { AuditTrail } from './audit-trail.ts';
@@ -25,6 +27,7 @@ import { KeyChanges } from './key-changes.ts';
 import { forgetNode } from './leave.ts';
 import { NodeSync, type Turn } from './node-sync.ts';
 import { Probing } from './probing.ts';
+import type { TurnRecorder } from './recorder.ts';
 import { Reporter } from './reporter.ts';
 import type { ServiceProbe } from './service-probe.ts';
 import { type Look, Wake } from './wake.ts';
@@ -48,6 +51,17 @@ export interface AgentOptions {
   readonly log: Log;
   /** Where the audit log goes, whatever the level of the other one. */
   readonly audit: Log;
+  readonly recorder?: TurnRecorder;
+}
+
+/** What an agent has seen of its node last. */
+export interface AgentView {
+  readonly observed: ReadonlyMap<PublicKey, SeenPeer>;
+  readonly table: Pick<PeerTable, 'isInUse'>;
+  /** As its report has them. */
+  readonly conditions: readonly Condition[];
+  /** How many devices wait for their preshared key. */
+  readonly withoutPresharedKey: number;
 }
 
 /** Everything is observed anew this often, whatever the monitors say. */
@@ -91,6 +105,7 @@ export class Agent {
       ...options,
       access: this.#access,
       onOperation: (operation) => this.#logOperation(operation),
+      onApplied: (operation, seconds) => options.recorder?.applied(operation, seconds),
     });
     this.#reporter = new Reporter({
       ...options,
@@ -131,6 +146,15 @@ export class Agent {
     return this.#sync.waitsForGrants
       ? 'not every MeshAccess, Service and Namespace has been seen yet, so the node stays as it is'
       : 'the first plan has not been applied yet';
+  }
+
+  get view(): AgentView {
+    return {
+      observed: this.#sync.observedPeers,
+      table: this.#sync.table,
+      conditions: this.#reporter.written?.conditions ?? [],
+      withoutPresharedKey: [...this.#sync.withoutPresharedKey()].length,
+    };
   }
 
   /** Whether the node holds nothing of the gateway any more. */
@@ -250,8 +274,20 @@ export class Agent {
     return gateway !== undefined && gateway.metadata.deletionTimestamp === undefined;
   }
 
-  /** After a failure everything is tried again when its time has come; until then, who is revoked is put out all the same. */
   async #turn(look: Exclude<Look, 'arrivals'>): Promise<void> {
+    const { clock, recorder } = this.#options;
+    const began = clock.monotonic();
+    let ended: 'well' | 'failed' = 'failed';
+    try {
+      await this.#bring(look);
+      ended = 'well';
+    } finally {
+      recorder?.turned(look, (clock.monotonic() - began) / 1_000, ended);
+    }
+  }
+
+  /** After a failure everything is tried again when its time has come; until then, who is revoked is put out all the same. */
+  async #bring(look: Exclude<Look, 'arrivals'>): Promise<void> {
     if (this.#failure !== undefined && this.#options.clock.monotonic() < this.#retryAt) {
       await this.#sync.syncRevoked();
       return;
@@ -351,7 +387,8 @@ export class Agent {
   }
 
   #tellMended({ operations }: Turn): void {
-    const { events, node } = this.#options;
+    const { events, node, recorder } = this.#options;
+    recorder?.mended();
     const gateway = this.#sync.gateway;
     if (gateway === undefined) return;
     const steps = operations.map(describeOperation).join('; ');

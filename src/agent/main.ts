@@ -4,6 +4,7 @@ import { clusterMeshAccessType } from '../api/clustermeshaccess.ts';
 import { meshAccessType } from '../api/meshaccess.ts';
 import { meshGatewayType } from '../api/meshgateway.ts';
 import { meshPeerType } from '../api/meshpeer.ts';
+import type { KubernetesObject, ResourceType } from '../api/resource.ts';
 import { describeOperation, type Operation } from '../dataplane/operation.ts';
 import { createLinuxHost } from '../host/linux.ts';
 import { type Client, createClient } from '../k8s/client.ts';
@@ -19,11 +20,16 @@ import { keyPairFrom } from '../net/key-pair.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { serveHealth } from '../runtime/health.ts';
 import { createLog, type Log, type LogLevel } from '../runtime/log.ts';
+import { Metrics } from '../runtime/metrics.ts';
+import { serveMetrics } from '../runtime/metrics-listener.ts';
+import { tellProgram } from '../runtime/program-metrics.ts';
 import { interruptSignal } from '../runtime/signals.ts';
+import type { ProbeResult } from '../usermode/probe-result.ts';
 import { Agent } from './agent.ts';
 import { ConfigurationListeners } from './configuration-listeners.ts';
 import type { Listen } from './device-configurations.ts';
 import { clearNode, forgetNode, isWanted, type Place } from './leave.ts';
+import { AgentRecorder } from './recorder.ts';
 import { type ProbedService, ServiceProbe } from './service-probe.ts';
 
 /** What the DaemonSet's pod tells its program; `../operator/agent-pod.ts` writes it. */
@@ -34,6 +40,14 @@ interface Settings {
   readonly gateway: string;
   readonly logLevel: LogLevel;
   readonly service: ProbedService;
+  readonly metrics: MetricsAddress | undefined;
+}
+
+/** Where the agent answers `GET /metrics`, and whom. */
+interface MetricsAddress {
+  readonly port: number;
+  readonly hosts: readonly string[];
+  readonly sources: readonly string[];
 }
 
 const HEALTH = { host: '127.0.0.1', port: 9841 };
@@ -54,19 +68,23 @@ async function serve(settings: Settings): Promise<void> {
   const log = logOf(settings);
   const { signal } = interruptSignal();
   const { transport, client } = await connect();
-  const following = {
-    signal,
-    clock: systemClock,
-    onNotice: (notice: ReflectorNotice) => log.warn({ ...notice }, 'watch'),
+  const metrics = new Metrics();
+  tellProgram(metrics, 'agent');
+  const recorder = new AgentRecorder(metrics, systemClock);
+  const follow = <T extends KubernetesObject>(type: ResourceType<T>) => {
+    const onNotice = (notice: ReflectorNotice) => {
+      log.warn({ resource: type.plural, ...notice }, 'watch');
+      recorder.watched(type.plural, notice);
+    };
+    return startReflector(transport, type, { signal, clock: systemClock, onNotice }).store;
   };
-  const gateways = startReflector(transport, meshGatewayType, following).store;
-  const followedPeer = { ...meshPeerType, parse: (raw: unknown) => membershipOf(meshPeerType.parse(raw)) };
-  const peers = startReflector(transport, followedPeer, following).store;
+  const gateways = follow(meshGatewayType);
+  const peers = follow({ ...meshPeerType, parse: (raw: unknown) => membershipOf(meshPeerType.parse(raw)) });
   const followAccess = () => ({
-    accesses: startReflector(transport, meshAccessType, following).store,
-    clusterAccesses: startReflector(transport, clusterMeshAccessType, following).store,
-    services: startReflector(transport, followedServiceType, following).store,
-    namespaces: startReflector(transport, followedNamespaceType, following).store,
+    accesses: follow(meshAccessType),
+    clusterAccesses: follow(clusterMeshAccessType),
+    services: follow(followedServiceType),
+    namespaces: follow(followedNamespaceType),
   });
   const events = createEventRecorder(client, {
     controller: 'sallyport.dev/agent',
@@ -76,7 +94,8 @@ async function serve(settings: Settings): Promise<void> {
   });
   const keys = keyPairFrom(randomBytes(32));
   const host = createLinuxHost({ node, ...HOST_PATHS });
-  const probe = new ServiceProbe({ keys, service: settings.service, clock: systemClock, randomBytes });
+  const onResult = (result: ProbeResult) => recorder.probed(result);
+  const probe = new ServiceProbe({ keys, service: settings.service, clock: systemClock, randomBytes, onResult });
   const context = {
     gateway,
     node,
@@ -98,7 +117,11 @@ async function serve(settings: Settings): Promise<void> {
     clock: systemClock,
     log,
     audit: auditLogOf(settings),
+    recorder,
   });
+  recorder.follow(agent);
+  if (settings.metrics !== undefined)
+    await serveMetrics({ ...settings.metrics, metrics, clock: systemClock, log, signal });
   await serveHealth({ ...HEALTH, notReady: () => agent.notReady(), signal });
   await agent.run(signal);
   if (!agent.isClean) {
@@ -157,7 +180,10 @@ function readSettings(env: NodeJS.ProcessEnv): Settings {
   };
   const address = parseAddress(required('KUBERNETES_SERVICE_HOST'));
   if (!address.ok) throw new Error(`KUBERNETES_SERVICE_HOST: ${address.problem}`);
+  const { SALLYPORT_METRICS_PORT: port, SALLYPORT_METRICS_HOSTS: hosts, SALLYPORT_METRICS_SOURCES: sources } = env;
+  const words = (text: string | undefined) => (text ?? '').split(',').filter((word) => word !== '');
   return {
+    metrics: port === undefined ? undefined : { port: Number(port), hosts: words(hosts), sources: words(sources) },
     node: required('NODE_NAME'),
     pod: required('POD_NAME'),
     namespace: required('POD_NAMESPACE'),

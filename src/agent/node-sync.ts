@@ -39,6 +39,8 @@ export interface NodeSyncOptions {
   readonly probeKey: PublicKey;
   /** Called for every step before it is done. */
   readonly onOperation: (operation: Operation) => void;
+  /** Called for every step after it is done. */
+  readonly onApplied?: (operation: Operation, seconds: number) => void;
 }
 
 /** What one turn did. */
@@ -85,10 +87,7 @@ export class NodeSync {
   constructor(options: NodeSyncOptions) {
     this.#options = options;
     this.#next = new NextKey(options.clock);
-    this.#ending = new EndingFlows((step) => {
-      options.onOperation(step);
-      return options.host.apply(step);
-    });
+    this.#ending = new EndingFlows((step) => this.#apply(step));
     this.names = nodeNames(options.gateway);
     this.table = new PeerTable(options.gateway);
     this.judged = new JudgedGateways(options.gateways);
@@ -415,10 +414,17 @@ export class NodeSync {
         this.#ending.add(operation);
         continue;
       }
-      this.#options.onOperation(operation);
       this.#next.doing = operation;
-      await this.#options.host.apply(operation);
+      await this.#apply(operation);
     }
+  }
+
+  async #apply(operation: Operation): Promise<void> {
+    const { host, clock, onOperation, onApplied } = this.#options;
+    onOperation(operation);
+    const began = clock.monotonic();
+    await host.apply(operation);
+    onApplied?.(operation, (clock.monotonic() - began) / 1_000);
   }
 
   async #lookAgain(): Promise<void> {

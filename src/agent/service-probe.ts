@@ -16,6 +16,8 @@ export interface ProbedService {
 export interface ServiceProbeOptions extends Pick<ProberOptions, 'clock' | 'randomBytes'> {
   readonly keys: KeyPair;
   readonly service: ProbedService;
+  /** Is called with what each probe found. */
+  readonly onResult?: (result: ProbeResult) => void;
 }
 
 /**
@@ -47,7 +49,9 @@ export class ServiceProbe {
       };
     }
     const prober = await this.#proberAt(probeAddress(pool));
-    return probeVerdict(await prober.run(this.#target(topology), signal));
+    const result = await prober.run(this.#target(topology), signal);
+    this.#options.onResult?.(result);
+    return probeVerdict(result);
   }
 
   /** Ends the probe's session. */

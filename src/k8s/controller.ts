@@ -14,6 +14,7 @@ export type ControllerRun =
       readonly error: unknown;
       readonly failures: number;
       readonly retryInMs: number;
+      readonly tookMs: number;
     };
 
 export interface ControllerOptions {
@@ -33,6 +34,8 @@ export interface ControllerOptions {
 export interface Controller {
   /** Reconciles the keys that a change concerns. Call it before `run`; what the store holds by then counts as changed. */
   watch<T>(store: Store<T>, keys: (change: Change<T>) => Iterable<ObjectKey>): void;
+  /** How many keys wait for their turn. */
+  readonly waiting: number;
   /** Reconciles this key soon. */
   add(key: ObjectKey): void;
   /** Waits until every store is synced, then works until the signal is aborted and the last reconcile has ended. */
@@ -53,7 +56,8 @@ export function createController(options: ControllerOptions): Controller {
       outcome = await options.reconcile(key);
     } catch (error) {
       const retryInMs = queue.addRateLimited(key);
-      onRun({ kind: 'failed', key, error, failures: queue.failures(key), retryInMs });
+      const tookMs = clock.monotonic() - began;
+      onRun({ kind: 'failed', key, error, failures: queue.failures(key), retryInMs, tookMs });
       return;
     }
     queue.forget(key);
@@ -63,6 +67,9 @@ export function createController(options: ControllerOptions): Controller {
   const queue = new WorkQueue<ObjectKey>({ ...options, work });
 
   return {
+    get waiting() {
+      return queue.length;
+    },
     add: (key) => queue.add(key),
     watch: (store, keys) => {
       const take = (change: Parameters<typeof keys>[0]) => {

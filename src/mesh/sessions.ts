@@ -59,7 +59,7 @@ function liveSession(
   };
 }
 
-/** A clock that ran ahead leaves handshakes behind that would look live until it gets there again. */
-function isLive(handshake: number, now: number): boolean {
+/** Whether a session of that handshake can carry packets; both in milliseconds. A clock that ran ahead leaves handshakes behind that would look live until it gets there again. */
+export function isLive(handshake: number, now: number): boolean {
   return Math.abs(now - handshake) <= SESSION_MS;
 }

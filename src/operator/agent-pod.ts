@@ -79,12 +79,14 @@ function agentContainer(gateway: MeshGateway, agent: AgentConfig) {
       { name: 'SALLYPORT_LOG_LEVEL', value: agent.logLevel },
       // Keeps what 10,000 MeshPeers leave behind from a third of the memory, at the same speed.
       { name: 'NODE_OPTIONS', value: '--max-semi-space-size=1' },
+      ...metricsEnvironment(agent),
     ],
     // Declared so that the scheduler, not a crash, tells of a second holder of these ports on a node.
     ports: [
       hostPort('wireguard', gateway.spec.listenPort, 'UDP'),
       hostPort('wireguard-2', secondPort(gateway.spec), 'UDP'),
       { ...hostPort('health', AGENT_HEALTH_PORT, 'TCP'), hostIP: '127.0.0.1' },
+      ...metricsPorts(agent),
     ],
     // No CPU limit: throttling would delay revocation. The memory limit includes wireguard-go where it runs.
     resources: agent.resources,
@@ -98,6 +100,28 @@ function agentContainer(gateway: MeshGateway, agent: AgentConfig) {
     readinessProbe: { ...healthProbe('/readyz'), periodSeconds: 5, failureThreshold: 2 },
     volumeMounts: agentMounts(gateway).map(({ name, mountPath, readOnly }) => ({ name, mountPath, readOnly })),
   };
+}
+
+/** Loopback always, for whoever forwards a port to the pod; the node's own address only where it is asked for. */
+function metricsEnvironment({ metrics: { listen, port, sources } }: AgentConfig) {
+  if (listen === 'None') return [];
+  const loopback = [
+    { name: 'SALLYPORT_METRICS_PORT', value: String(port) },
+    { name: 'SALLYPORT_METRICS_HOSTS', value: '127.0.0.1' },
+  ];
+  if (listen === 'Loopback') return loopback;
+  return [
+    { name: 'POD_IP', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIP' } } },
+    { name: 'SALLYPORT_METRICS_PORT', value: String(port) },
+    { name: 'SALLYPORT_METRICS_HOSTS', value: '127.0.0.1,$(POD_IP)' },
+    { name: 'SALLYPORT_METRICS_SOURCES', value: sources.join(',') },
+  ];
+}
+
+function metricsPorts({ metrics: { listen, port } }: AgentConfig) {
+  if (listen === 'None') return [];
+  const declared = hostPort('metrics', port, 'TCP');
+  return [listen === 'Loopback' ? { ...declared, hostIP: '127.0.0.1' } : declared];
 }
 
 function hostPort(name: string, port: number, protocol: 'UDP' | 'TCP') {

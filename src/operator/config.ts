@@ -42,7 +42,22 @@ const textMapSchema = z.record(z.string(), z.string());
 /** Amounts as Kubernetes spells them (`64Mi`, `20m`); YAML reads a bare `1` as a number, which means the same. */
 const quantitiesSchema = z.record(z.string(), z.union([z.string(), z.number()]).transform(String));
 
+/** Where operator and agents are asked for their metrics, unless values say otherwise; beside the port of an agent's health. */
+const METRICS_PORT = 9842;
+
+/** What an agent's metrics are answered to by default: what is no public address. */
+const PRIVATE = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'] as string[] as Cidr[];
+
+const sourceSchema = z.string().transform((text, context) => {
+  const cidr = parseCidr(text);
+  if (cidr.ok) return cidr.value;
+  context.addIssue({ code: 'custom', message: cidr.problem });
+  return z.NEVER;
+});
+
 const DEFAULT_AGENT_RESOURCES = { requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '512Mi' } };
+
+const portSchema = z.int().min(1).max(65535);
 
 const agentSchema = z.strictObject({
   image: z.string().min(1, "name the agents' image, such as example.com/sallyport:0.1.0"),
@@ -56,6 +71,13 @@ const agentSchema = z.strictObject({
   logLevel: z.enum(LOG_LEVELS).default('info'),
   podAnnotations: textMapSchema.default({}),
   podLabels: textMapSchema.default({}),
+  metrics: z
+    .strictObject({
+      listen: z.enum(['None', 'Loopback', 'Node']).default('Loopback'),
+      port: portSchema.default(METRICS_PORT),
+      sources: z.array(sourceSchema).default(PRIVATE),
+    })
+    .prefault({}),
 });
 
 const SECONDS = { d: 86_400, h: 3_600, m: 60, s: 1 } as const;
@@ -83,6 +105,7 @@ const operatorConfigSchema = z.strictObject({
   pool: poolSchema.default([DEFAULT_POOL as Cidr]),
   logLevel: z.enum(LOG_LEVELS).default('info'),
   expiredPeers: z.strictObject({ deleteAfter: deleteAfterSchema }).prefault({}),
+  metrics: z.strictObject({ enabled: z.boolean().default(true), port: portSchema.default(METRICS_PORT) }).prefault({}),
   quotas: z.strictObject({ peersPerOwner: peersPerOwnerSchema }).prefault({}),
   agent: agentSchema,
 });

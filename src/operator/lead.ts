@@ -17,7 +17,9 @@ import { MeshState } from './mesh-state.ts';
 import { reconcileAccess } from './meshaccess.ts';
 import { reconcileGateway } from './meshgateway.ts';
 import { reconcilePeer } from './meshpeer.ts';
+import type { Reconciled } from './metrics.ts';
 import { reconcilePresharedKeys } from './preshared-keys.ts';
+import type { OperatorRecorder } from './recorder.ts';
 import { type FollowingOptions, startStores } from './stores.ts';
 import { UnreadableTeller } from './unreadable.ts';
 import { connect } from './wiring.ts';
@@ -34,6 +36,7 @@ export interface Leadership {
   readonly config: OperatorConfig;
   readonly namespace: string;
   readonly randomBytes: (length: number) => Uint8Array;
+  readonly recorder?: OperatorRecorder;
 }
 
 /** Peers decided at once; the API server's answers, not this program, are what takes time. */
@@ -45,19 +48,23 @@ const GATEWAY_RESYNC_MS = 5 * 60_000;
 /** Decides and writes until leadership ends. Every fact is read anew, so whoever leads next goes on where this one stopped. */
 export async function lead(leadership: Leadership, leading: AbortSignal): Promise<void> {
   try {
+    leadership.recorder?.leads(true);
     await decide(leadership, leading);
   } catch (error) {
     // Leadership may end in the middle of a first look; that is no failure.
     if (!leading.aborted) throw error;
+  } finally {
+    leadership.recorder?.leads(false);
   }
 }
 
 async function decide(leadership: Leadership, leading: AbortSignal): Promise<void> {
-  const { transport, client, clock, log, config, namespace } = leadership;
+  const { transport, client, clock, config, namespace, log, recorder } = leadership;
   await applyCrds(client, config.pool);
   const teller = new UnreadableTeller(leadership);
   const onNotice: FollowingOptions['onNotice'] = (notice, type) => {
     log.warn({ resource: type.plural, ...notice }, 'watch');
+    recorder?.watched(type.plural, notice);
     if (notice.kind === 'unparsable') void teller.tell(type, notice.key, notice.error);
   };
   const stores = await startStores({ transport, client }, namespace, { signal: leading, clock, onNotice });
@@ -83,19 +90,19 @@ async function decide(leadership: Leadership, leading: AbortSignal): Promise<voi
     reconcile: (key) => reconcileGateway(key, gatewayContext),
     clock,
     resyncEvery: GATEWAY_RESYNC_MS,
-    onRun: (run) => tell(log, 'MeshGateway', run),
+    onRun: (run) => tell(leadership, 'MeshGateway', run),
   });
   const peers = createController({
     reconcile: (key) => reconcilePeer(key, peerContext),
     clock,
     concurrency: PEER_CONCURRENCY,
-    onRun: (run) => tell(log, 'MeshPeer', run),
+    onRun: (run) => tell(leadership, 'MeshPeer', run),
   });
   const keysContext = { ...leadership, stores, state, children, nudges: new Map() };
   const presharedKeys = createController({
     reconcile: (key) => reconcilePresharedKeys(key, keysContext),
     clock,
-    onRun: (run) => tell(log, 'preshared keys of MeshGateway', run),
+    onRun: (run) => tell(leadership, 'PresharedKeys', run),
   });
   const accessContext = {
     ...leadership,
@@ -107,15 +114,18 @@ async function decide(leadership: Leadership, leading: AbortSignal): Promise<voi
   const accesses = createController({
     reconcile: (key) => reconcileAccess(key, accessContext),
     clock,
-    onRun: (run) => tell(log, 'MeshAccess', run),
+    onRun: (run) => tell(leadership, 'MeshAccess', run),
   });
   connect(stores, state, { peers, gateways, presharedKeys, accesses }, clock);
   for (const controller of [gateways, presharedKeys]) controller.watch(stores.gateways, ({ key }) => [key]);
+  const controllers = { MeshGateway: gateways, MeshPeer: peers, PresharedKeys: presharedKeys, MeshAccess: accesses };
+  recorder?.shows({ ...stores, waiting: (kind) => controllers[kind].waiting });
   log.info({ peers: stores.peers.size, gateways: stores.gateways.size }, 'leading');
-  await Promise.all([gateways, peers, presharedKeys, accesses].map((controller) => controller.run(leading)));
+  await Promise.all(Object.values(controllers).map((controller) => controller.run(leading)));
 }
 
-function tell(log: Log, kind: string, run: ControllerRun): void {
+function tell({ log, recorder }: Leadership, kind: Reconciled, run: ControllerRun): void {
+  recorder?.reconciled(kind, run);
   if (run.kind === 'failed') {
     const { key, error, failures, retryInMs } = run;
     log.warn({ kind, key, error, failures, retryInMs }, 'reconcile failed');

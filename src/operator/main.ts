@@ -9,9 +9,13 @@ import { createTransport, type Transport } from '../k8s/transport.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { serveHealth } from '../runtime/health.ts';
 import { createLog, type Log } from '../runtime/log.ts';
+import { Metrics } from '../runtime/metrics.ts';
+import { serveMetrics } from '../runtime/metrics-listener.ts';
+import { tellProgram } from '../runtime/program-metrics.ts';
 import { interruptSignal } from '../runtime/signals.ts';
 import { OPERATOR_CONFIG_FILE, type OperatorConfig, parseOperatorConfig } from './config.ts';
 import { lead } from './lead.ts';
+import { OperatorRecorder } from './recorder.ts';
 import { removeGateways } from './remove-gateways.ts';
 
 /** Where the operator's pods answer their kubelets. */
@@ -62,7 +66,23 @@ async function run(config: OperatorConfig, signal: AbortSignal): Promise<number>
       log.warn({ error, regarding: happening.regarding.metadata.name }, 'event not recorded'),
   });
   const audit = createLog({ level: 'info', bindings: { log: 'audit', program: 'operator' } });
-  const leadership = { transport, client, events, clock: systemClock, log, audit, config, namespace, randomBytes };
+  const metrics = new Metrics();
+  tellProgram(metrics, 'operator');
+  const recorder = new OperatorRecorder(metrics);
+  if (config.metrics.enabled)
+    await serveMetrics({ port: config.metrics.port, metrics, clock: systemClock, log, signal });
+  const leadership = {
+    recorder,
+    transport,
+    client,
+    events,
+    clock: systemClock,
+    log,
+    audit,
+    config,
+    namespace,
+    randomBytes,
+  };
   const candidacy = { name: LEASE_NAME, namespace, identity, clock: systemClock, signal };
   await campaign(transport, { ...candidacy, onNotice: (notice) => log.info({ ...notice }, 'election') }, (leading) =>
     lead(leadership, leading),

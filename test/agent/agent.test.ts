@@ -10,6 +10,7 @@ import { timestamp } from '../../src/api/timestamp.ts';
 import { chainKey } from '../../src/dataplane/nftables/foreign.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import { aKey } from '../support/builders.ts';
+import { samplesOf } from '../support/metrics-page.ts';
 import { NAMESPACE, SmallMesh, type SmallNode } from '../support/small-mesh.ts';
 
 const REPORT = `${NAMESPACE}/default.node-a` as ObjectKey;
@@ -38,6 +39,27 @@ beforeEach(async () => {
 });
 
 afterEach(() => mesh.stop());
+
+test("the agent's page shows how its node stands and what was done there", async () => {
+  const samples = async () => Object.fromEntries(samplesOf((await node.metrics.page()).text));
+  await expect.poll(samples).toMatchObject({
+    sallyport_agent_serving: 1,
+    'sallyport_agent_condition{condition="Programmed"}': 1,
+    'sallyport_agent_peers{state="connected"}': 0,
+    'sallyport_agent_peers{state="never"}': 1,
+    'sallyport_agent_operations_total{kind="create-link"}': 1,
+    sallyport_agent_reconcile_failures_total: 0,
+  });
+  const before = await samples();
+  expect(before['sallyport_agent_reconcile_duration_seconds_count{look="all"}']).toBeGreaterThan(0);
+  expect(before.sallyport_agent_apply_duration_seconds_count).toBe(
+    Object.entries(before).reduce((sum, [name, count]) => (/_operations_total/.test(name) ? sum + count : sum), 0),
+  );
+  const failure = new Error('wg is missing');
+  node.host.failures.set('set-peers', failure);
+  await mesh.addPeer('bob');
+  await expect.poll(samples).toMatchObject({ sallyport_agent_serving: 0, sallyport_agent_reconcile_failures_total: 1 });
+});
 
 describe('revocation with the operator down', () => {
   beforeEach(() => endOperator());

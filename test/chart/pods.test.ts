@@ -77,7 +77,10 @@ describe.skipIf(HELM === undefined)(`the pods of the chart${NEEDS_HELM}`, () => 
     const [container] = podOf(one(objects, 'Deployment', 'sallyport-operator')).containers;
     expect(container).toMatchObject({
       command: ['node', '/app/operator.mjs', 'run'],
-      ports: [{ name: 'health', containerPort: 8081 }],
+      ports: [
+        { name: 'health', containerPort: 8081 },
+        { name: 'metrics', containerPort: 9842 },
+      ],
       livenessProbe: { httpGet: { path: '/healthz', port: 'health' } },
       readinessProbe: { httpGet: { path: '/readyz', port: 'health' } },
       resources: { requests: { memory: '128Mi' }, limits: { memory: '1Gi' } },
@@ -128,6 +131,22 @@ describe.skipIf(HELM === undefined)(`the pods of the chart${NEEDS_HELM}`, () => 
     expect(checksum(objects)).toMatch(/^[0-9a-f]{64}$/);
     expect(checksum(await render({ agent: { logLevel: 'debug' } }))).not.toBe(checksum(objects));
     expect(checksum(await render({ cleanup: { deadlineSeconds: 60 } }))).toBe(checksum(objects));
+  });
+
+  test('who may ask the operator for its metrics can be said, and whether anybody may', async () => {
+    const ingressOf = (rendered: readonly Rendered[]) =>
+      (one(rendered, 'NetworkPolicy', 'sallyport-operator').spec as { ingress: readonly unknown[] }).ingress;
+    const ports = [{ port: 9842, protocol: 'TCP' }];
+    expect(ingressOf(objects)[1]).toEqual({ from: [{ namespaceSelector: {} }], ports });
+    const selector = { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } };
+    expect(ingressOf(await render({ metrics: { scrapedFrom: selector } }))[1]).toEqual({
+      from: [{ namespaceSelector: selector }],
+      ports,
+    });
+    const off = await render({ metrics: { enabled: false } });
+    expect(ingressOf(off)).toHaveLength(1);
+    expect(podOf(one(off, 'Deployment', 'sallyport-operator')).containers[0]?.ports).toHaveLength(1);
+    expect(configOf(off)).toMatchObject({ metrics: { enabled: false }, agent: { metrics: { listen: 'None' } } });
   });
 
   test('labels from values never change what the Deployment selects', async () => {

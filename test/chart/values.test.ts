@@ -37,6 +37,7 @@ describe.skipIf(HELM === undefined)(`values that are wrong are refused${NEEDS_HE
     [{ operator: { logLevel: 'loud' } }, /at '\/operator\/logLevel': value must be one of 'debug', 'info'/],
     [{ agent: { resources: { request: {} } } }, /at '\/agent\/resources': additional properties 'request' not allowed/],
     [{ expiredPeers: { deleteAfter: '1 day' } }, /at '\/expiredPeers\/deleteAfter': '1 day' does not match pattern/],
+    [{ metrics: { agents: { listen: 'All' } } }, /at '\/metrics\/agents\/listen': value must be one of 'None'/],
     [{ cleanup: { deadlineSeconds: 0 } }, /at '\/cleanup\/deadlineSeconds': minimum: got 0, want 10/],
     [
       { operator: { networkPolicy: { apiServerPorts: [] } } },
@@ -64,7 +65,7 @@ describe.skipIf(HELM === undefined)(`values that are wrong are refused${NEEDS_HE
 
 /** Free-form values end a path: what is in them is not ours to name. */
 const FREE =
-  /(nodeSelector|affinity|tolerations|Annotations|Labels|annotations|requests|limits|spec|cidrs|pullSecrets|apiServerPorts)$/;
+  /(nodeSelector|affinity|tolerations|Annotations|Labels|annotations|requests|limits|spec|cidrs|pullSecrets|apiServerPorts|sources|scrapedFrom)$/;
 
 function namesOf(value: unknown, path = ''): string[] {
   if (FREE.test(path) || typeof value !== 'object' || value === null) return [path];

@@ -104,12 +104,48 @@ describe("a gateway's DaemonSet", () => {
       { name: 'wireguard', containerPort: 51999, hostPort: 51999, protocol: 'UDP' },
       { name: 'wireguard-2', containerPort: 52000, hostPort: 52000, protocol: 'UDP' },
       { name: 'health', containerPort: 9841, hostPort: 9841, protocol: 'TCP', hostIP: '127.0.0.1' },
+      { name: 'metrics', containerPort: 9842, hostPort: 9842, protocol: 'TCP', hostIP: '127.0.0.1' },
     ]);
   });
 
   test('is asked for its health on loopback', () => {
     expect(containerOf().livenessProbe.httpGet).toMatchObject({ host: '127.0.0.1', port: 9841, path: '/healthz' });
     expect(containerOf().readinessProbe.httpGet).toMatchObject({ host: '127.0.0.1', port: 9841, path: '/readyz' });
+  });
+
+  describe('is asked for its metrics', () => {
+    const container = (metrics: object) => {
+      const [only] = gatewayDaemonSet(gatewayWith({}), configWith({ metrics }), NAMESPACE).spec.template.spec
+        .containers;
+      if (only === undefined) throw new Error('no container');
+      return only;
+    };
+    const asked = (metrics: object) => container(metrics).env.filter(({ name }) => /METRICS|POD_IP/.test(name));
+    const port = (metrics: object) => container(metrics).ports.find(({ name }) => name === 'metrics');
+
+    test('on loopback alone, unless it is said otherwise', () => {
+      expect(asked({})).toEqual([
+        { name: 'SALLYPORT_METRICS_PORT', value: '9842' },
+        { name: 'SALLYPORT_METRICS_HOSTS', value: '127.0.0.1' },
+      ]);
+    });
+
+    test("on the node's address by those who are named", () => {
+      const metrics = { listen: 'Node', port: 9900, sources: ['192.0.2.0/24', 'fd00::/64'] };
+      // The kubelet puts in only what stands before.
+      expect(asked(metrics)).toEqual([
+        { name: 'POD_IP', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIP' } } },
+        { name: 'SALLYPORT_METRICS_PORT', value: '9900' },
+        { name: 'SALLYPORT_METRICS_HOSTS', value: '127.0.0.1,$(POD_IP)' },
+        { name: 'SALLYPORT_METRICS_SOURCES', value: '192.0.2.0/24,fd00::/64' },
+      ]);
+      expect(port(metrics)).toEqual({ name: 'metrics', containerPort: 9900, hostPort: 9900, protocol: 'TCP' });
+    });
+
+    test('not at all', () => {
+      expect(asked({ listen: 'None' })).toEqual([]);
+      expect(port({ listen: 'None' })).toBeUndefined();
+    });
   });
 
   test('mounts the private key and preshared keys for root alone, and nothing of any other Secret', () => {
@@ -162,6 +198,8 @@ describe("a gateway's DaemonSet", () => {
       POD_NAMESPACE: 'metadata.namespace',
       SALLYPORT_GATEWAY: 'default',
       SALLYPORT_LOG_LEVEL: 'debug',
+      SALLYPORT_METRICS_HOSTS: '127.0.0.1',
+      SALLYPORT_METRICS_PORT: '9842',
       NODE_OPTIONS: '--max-semi-space-size=1',
     });
   });

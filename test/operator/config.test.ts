@@ -18,6 +18,7 @@ describe('the operator configuration', () => {
         pool: ['10.213.0.0/16'],
         logLevel: 'info',
         expiredPeers: { deleteAfter: 86_400_000 },
+        metrics: { enabled: true, port: 9842 },
         quotas: { peersPerOwner: Number.POSITIVE_INFINITY },
         agent: {
           image: 'example.test/sallyport:1',
@@ -29,6 +30,11 @@ describe('the operator configuration', () => {
           logLevel: 'info',
           podAnnotations: {},
           podLabels: {},
+          metrics: {
+            listen: 'Loopback',
+            port: 9842,
+            sources: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'],
+          },
         },
       },
     });

@@ -6,6 +6,7 @@ import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
 import { CLEANUP_FINALIZER } from '../../src/api/names.ts';
 import type { ObjectKey } from '../../src/api/resource.ts';
 import { aKey } from '../support/builders.ts';
+import { samplesOf } from '../support/metrics-page.ts';
 import { NAMESPACE, SmallMesh } from '../support/small-mesh.ts';
 
 const GATEWAY = 'default' as ObjectKey;
@@ -49,6 +50,36 @@ describe('the leading operator', () => {
     expect(findCondition(peer.status?.conditions ?? [], 'Programmed')?.message).toBe('On 2 of 2 nodes.');
     expect(peer.status?.config).toContain('AllowedIPs = 10.96.0.0/12, 10.213.0.1/32');
     expect(peer.status?.config).not.toMatch(/PrivateKey/);
+  });
+
+  test('shows on its page that it leads, and how devices and gateways stand; afterwards only that it does not', async () => {
+    const end = mesh.startOperator();
+    await mesh.addGateway();
+    await mesh.startNode('node-a');
+    await mesh.until(meshGatewayType, GATEWAY, is('Ready'));
+    await mesh.addPeer('ada');
+    await mesh.addPeer('bob', { suspended: true });
+    await mesh.untilPeer('ada', is('Programmed'));
+    await mesh.untilPeer('bob', (peer) => accepted(peer)?.reason === 'Suspended');
+    const samples = async () => Object.fromEntries(samplesOf((await mesh.metrics.page()).text));
+    await expect.poll(samples).toMatchObject({
+      sallyport_operator_leader: 1,
+      'sallyport_operator_peers{state="idle"}': 1,
+      'sallyport_operator_peers{state="refused"}': 1,
+      'sallyport_operator_refused_peers{reason="Suspended"}': 1,
+      'sallyport_operator_gateway_nodes{gateway="default"}': 1,
+      'sallyport_operator_gateway_ready_nodes{gateway="default"}': 1,
+      'sallyport_operator_gateway_condition{gateway="default",condition="Ready"}': 1,
+      'sallyport_operator_queue_length{kind="MeshPeer"}': 0,
+      'sallyport_operator_reconcile_failures_total{kind="MeshPeer"}': expect.any(Number),
+    });
+    expect((await samples())['sallyport_operator_reconcile_duration_seconds_count{kind="MeshPeer"}']).toBeGreaterThan(
+      1,
+    );
+    await end();
+    const after = await samples();
+    expect(after.sallyport_operator_leader).toBe(0);
+    expect(Object.keys(after).filter((name) => /_peers|_gateway_|_queue_/.test(name))).toEqual([]);
   });
 
   test('accepts peers while no agent runs, and does not call them programmed', async () => {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Agent } from '../../src/agent/agent.ts';
+import { AgentRecorder } from '../../src/agent/recorder.ts';
 import { clusterMeshAccessType } from '../../src/api/clustermeshaccess.ts';
 import { nodeType, serviceCidrType, serviceType } from '../../src/api/core.ts';
 import { type MeshAccess, meshAccessType } from '../../src/api/meshaccess.ts';
@@ -16,8 +17,10 @@ import { followedNamespaceType, followedServiceType } from '../../src/mesh/acces
 import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { parseOperatorConfig } from '../../src/operator/config.ts';
 import { lead } from '../../src/operator/lead.ts';
+import { OperatorRecorder } from '../../src/operator/recorder.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { createLog, type LogLevel } from '../../src/runtime/log.ts';
+import { Metrics } from '../../src/runtime/metrics.ts';
 import { aKey } from './builders.ts';
 import { FakeApiServer } from './fake-api-server/server.ts';
 import { FakeHost } from './fake-host.ts';
@@ -47,6 +50,7 @@ export interface SmallNode {
   readonly listeners: FakeListeners;
   /** The lines of its audit log. */
   readonly audited: readonly Readonly<Record<string, unknown>>[];
+  readonly metrics: Metrics;
   /** Ends the agent as SIGTERM does; the kernel stays. */
   stop(): Promise<void>;
 }
@@ -58,6 +62,9 @@ export class SmallMesh {
   readonly server: FakeApiServer;
   readonly client: Client;
   readonly happened: Happening[] = [];
+  /** What its operators count; one page for all of them. */
+  readonly metrics = new Metrics();
+  readonly #recorder = new OperatorRecorder(this.metrics);
   readonly #audited: Readonly<Record<string, unknown>>[] = [];
   readonly #transport: Transport;
   /** Each draw gives other bytes, so that no two gateways get one key. */
@@ -91,6 +98,7 @@ export class SmallMesh {
     const config = parseOperatorConfig(`agent: {image: sallyport}\n${further}`);
     if (!config.ok) throw new Error(config.problem);
     const context = {
+      recorder: this.#recorder,
       transport: this.#transport,
       client: this.client,
       events: this.#events(),
@@ -129,7 +137,10 @@ export class SmallMesh {
     const following = { signal: ending.signal, clock: systemClock };
     const listeners = new FakeListeners();
     const audited: Readonly<Record<string, unknown>>[] = [];
+    const metrics = new Metrics();
+    const recorder = new AgentRecorder(metrics, systemClock);
     const agent = new Agent({
+      recorder,
       gateway: 'default',
       node: name,
       namespace: NAMESPACE,
@@ -155,12 +166,13 @@ export class SmallMesh {
         destination: { write: (line) => audited.push(JSON.parse(line)) },
       }),
     });
+    recorder.follow(agent);
     const running = agent.run(ending.signal);
     const stop = this.#ends(async () => {
       ending.abort();
       await running;
     });
-    return { name, host, listeners, audited, stop };
+    return { name, host, listeners, audited, metrics, stop };
   }
 
   /** The lines of the operators' audit log. */
