@@ -52,6 +52,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
     'packets reach the Services a device may use and nothing else, beside real kube-proxy rules',
   'test/netns/path.test.ts':
     'a laptop finds the node of its gateway that answers, and moves to it when the one it dialled is gone',
+  'test/netns/prometheus.test.ts':
+    'the real promtool takes the metrics, the queries of the dashboard and the alerts, which fire when they should',
   'test/netns/preshared-keys.test.ts': 'a laptop with a preshared key connects; with a wrong one it does not',
   'test/netns/rotating-key.test.ts':
     'a device that changes its key is served by the one that it uses, whenever it dies; revocation ends both at once',

@@ -57,7 +57,9 @@ export interface AgentOptions {
 /** What an agent has seen of its node last. */
 export interface AgentView {
   readonly observed: ReadonlyMap<PublicKey, SeenPeer>;
-  readonly table: Pick<PeerTable, 'isInUse'>;
+  readonly table: Pick<PeerTable, 'isInUse' | 'memberWith'>;
+  /** The name of the gateway's table. */
+  readonly firewall: string;
   /** As its report has them. */
   readonly conditions: readonly Condition[];
   /** How many devices wait for their preshared key. */
@@ -131,7 +133,12 @@ export class Agent {
       clock: options.clock,
       onLook: () => this.#wake.wish('peers'),
     });
-    this.#audit = new AuditTrail({ ...options, sync: this.#sync, access: this.#access });
+    this.#audit = new AuditTrail({
+      ...options,
+      sync: this.#sync,
+      access: this.#access,
+      onAudited: (...told) => options.recorder?.audited(...told),
+    });
     this.#configurations = new DeviceConfigurations({
       ...options,
       sync: this.#sync,
@@ -152,6 +159,7 @@ export class Agent {
     return {
       observed: this.#sync.observedPeers,
       table: this.#sync.table,
+      firewall: this.#sync.names.table,
       conditions: this.#reporter.written?.conditions ?? [],
       withoutPresharedKey: [...this.#sync.withoutPresharedKey()].length,
     };

@@ -26,6 +26,8 @@ export interface AuditTrailOptions {
   readonly clock: Clock;
   /** Where the lines go; it marks each as one of the audit log. */
   readonly audit: Log;
+  /** Is told how many lines about connections were written, and for how many there was no room. */
+  readonly onAudited?: (verdict: Verdict, lines: number, leftOut: number) => void;
 }
 
 /** What rules have noted is read this often at most, and takes at most one part in `SHARE` of the time. */
@@ -133,6 +135,7 @@ export class AuditTrail {
     this.#write(lines);
     const count = leftOut + unaccounted.take(counter, noted);
     if (count > 0) this.#write([{ event: 'left-out', verdict, count }]);
+    this.#options.onAudited?.(verdict, lines.length, count);
   }
 
   /** Whether a device has sent a packet since the last look at the interface. Packets of the node's own probe are no device's. */

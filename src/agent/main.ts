@@ -48,6 +48,8 @@ interface MetricsAddress {
   readonly port: number;
   readonly hosts: readonly string[];
   readonly sources: readonly string[];
+  /** Up to so many devices have series of their own. */
+  readonly devices: number;
 }
 
 const HEALTH = { host: '127.0.0.1', port: 9841 };
@@ -70,7 +72,8 @@ async function serve(settings: Settings): Promise<void> {
   const { transport, client } = await connect();
   const metrics = new Metrics();
   tellProgram(metrics, 'agent');
-  const recorder = new AgentRecorder(metrics, systemClock);
+  const devices = settings.metrics?.devices ?? 0;
+  const recorder = new AgentRecorder({ metrics, clock: systemClock, log, devices });
   const follow = <T extends KubernetesObject>(type: ResourceType<T>) => {
     const onNotice = (notice: ReflectorNotice) => {
       log.warn({ resource: type.plural, ...notice }, 'watch');
@@ -119,7 +122,7 @@ async function serve(settings: Settings): Promise<void> {
     audit: auditLogOf(settings),
     recorder,
   });
-  recorder.follow(agent);
+  recorder.follow(agent, host);
   if (settings.metrics !== undefined)
     await serveMetrics({ ...settings.metrics, metrics, clock: systemClock, log, signal });
   await serveHealth({ ...HEALTH, notReady: () => agent.notReady(), signal });
@@ -170,6 +173,17 @@ function auditLogOf({ node, gateway }: Settings): Log {
   return createLog({ level: 'info', bindings: { log: 'audit', program: 'agent', node, gateway } });
 }
 
+function metricsAddress(env: NodeJS.ProcessEnv): MetricsAddress | undefined {
+  const words = (name: string) => (env[name] ?? '').split(',').filter((word) => word !== '');
+  if (env.SALLYPORT_METRICS_PORT === undefined) return undefined;
+  return {
+    port: Number(env.SALLYPORT_METRICS_PORT),
+    hosts: words('SALLYPORT_METRICS_HOSTS'),
+    sources: words('SALLYPORT_METRICS_SOURCES'),
+    devices: Number(env.SALLYPORT_METRICS_DEVICES ?? '0'),
+  };
+}
+
 /** @throws naming the variable that is missing or wrong: nothing of this is written by hand. */
 function readSettings(env: NodeJS.ProcessEnv): Settings {
   const required = (name: string): string => {
@@ -180,10 +194,8 @@ function readSettings(env: NodeJS.ProcessEnv): Settings {
   };
   const address = parseAddress(required('KUBERNETES_SERVICE_HOST'));
   if (!address.ok) throw new Error(`KUBERNETES_SERVICE_HOST: ${address.problem}`);
-  const { SALLYPORT_METRICS_PORT: port, SALLYPORT_METRICS_HOSTS: hosts, SALLYPORT_METRICS_SOURCES: sources } = env;
-  const words = (text: string | undefined) => (text ?? '').split(',').filter((word) => word !== '');
   return {
-    metrics: port === undefined ? undefined : { port: Number(port), hosts: words(hosts), sources: words(sources) },
+    metrics: metricsAddress(env),
     node: required('NODE_NAME'),
     pod: required('POD_NAME'),
     namespace: required('POD_NAMESPACE'),

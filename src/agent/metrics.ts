@@ -4,9 +4,10 @@ import type { MetricDefinition } from '../runtime/metrics.ts';
 
 /** From a call of one program to the work of half a minute. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
+const DEVICE = 'namespace and name of the MeshPeer, such as `team-a/laptop`';
 const CONDITIONS = Object.keys(REASONS.MeshGatewayNode) as readonly (keyof typeof REASONS.MeshGatewayNode)[];
 
-/** What an agent says of its node. None has a label for each device, so that 10,000 of them cost what ten do. */
+/** What an agent says of its node. None has a label for each device unless that is asked for, so that 10,000 of them cost what ten do. */
 export const AGENT_METRICS = {
   serving: {
     type: 'gauge',
@@ -46,6 +47,40 @@ export const AGENT_METRICS = {
     name: 'sallyport_agent_sent_bytes_total',
     help: "Bytes of WireGuard's packets to devices.",
   },
+  refused: {
+    type: 'counter',
+    name: 'sallyport_agent_refused_packets_total',
+    help: 'Packets between devices and what is behind the gateway that its firewall refused.',
+  },
+  audited: {
+    type: 'counter',
+    name: 'sallyport_agent_audited_connections_total',
+    help: 'Lines of the audit log about connections: a device and what it dialled, every few seconds at most.',
+    labels: { verdict: ['denied', 'accepted'] },
+  },
+  leftOut: {
+    type: 'counter',
+    name: 'sallyport_agent_audit_left_out_total',
+    help: 'Connections for which the audit log has no line, because there were too many.',
+    labels: { verdict: ['denied', 'accepted'] },
+  },
+  deviceReceived: {
+    type: 'counter',
+    name: 'sallyport_agent_device_received_bytes_total',
+    help: "Bytes of WireGuard's packets from one device since the node's interface was made. Only where `metrics.agents.devices` allows as many.",
+    labels: { device: DEVICE },
+  },
+  deviceSent: {
+    type: 'counter',
+    name: 'sallyport_agent_device_sent_bytes_total',
+    help: "Bytes of WireGuard's packets to one device since the node's interface was made. Only where `metrics.agents.devices` allows as many.",
+    labels: { device: DEVICE },
+  },
+  devicesLeftOut: {
+    type: 'gauge',
+    name: 'sallyport_agent_devices_left_out',
+    help: 'Devices that have used the node, while they are more than `metrics.agents.devices` allows and none has series of its own; else 0.',
+  },
   turns: {
     type: 'histogram',
     name: 'sallyport_agent_reconcile_duration_seconds',
@@ -69,6 +104,12 @@ export const AGENT_METRICS = {
     name: 'sallyport_agent_apply_duration_seconds',
     help: 'How long one step on the node took.',
     buckets: SECONDS,
+  },
+  unread: {
+    type: 'counter',
+    name: 'sallyport_agent_reading_failures_total',
+    help: 'Readings for this page that failed, and are left as they were; the log says why.',
+    labels: { reading: ['refused_packets'] },
   },
   mended: {
     type: 'counter',

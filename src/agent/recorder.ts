@@ -1,15 +1,17 @@
+import { keyOf } from '../api/resource.ts';
 import type { Operation } from '../dataplane/operation.ts';
+import type { Host } from '../host/host.ts';
 import type { ReflectorNotice } from '../k8s/reflector.ts';
+import type { Verdict } from '../mesh/audit/sets.ts';
 import { countPeers, HANDSHAKE_AGES, PEER_STATES } from '../mesh/peer-census.ts';
-import { PeerTraffic } from '../mesh/peer-traffic.ts';
+import { grownBy, PeerTraffic } from '../mesh/peer-traffic.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import type { Instruments, Metrics } from '../runtime/metrics.ts';
 import type { ProbeResult } from '../usermode/probe-result.ts';
 import type { Agent, AgentView } from './agent.ts';
 import { AGENT_METRICS } from './metrics.ts';
 import type { Look } from './wake.ts';
-
-type AgentInstruments = Instruments<typeof AGENT_METRICS>;
 
 /** What the agent's loop tells whoever counts. */
 export interface TurnRecorder {
@@ -19,19 +21,29 @@ export interface TurnRecorder {
   turned(look: Exclude<Look, 'arrivals'>, seconds: number, ended: 'well' | 'failed'): void;
   /** What somebody else had changed was mended. */
   mended(): void;
+  /** The audit log has been written to. */
+  audited(verdict: Verdict, lines: number, leftOut: number): void;
+}
+
+export interface AgentRecorderOptions {
+  readonly metrics: Metrics;
+  readonly clock: Pick<Clock, 'now'>;
+  readonly log: Log;
+  /** Up to so many devices that have used the node have series of their own; 0 for none. */
+  readonly devices: number;
 }
 
 /** Counts what an agent does, and looks up how its node stands before each page. */
 export class AgentRecorder implements TurnRecorder {
-  readonly #metrics: Metrics;
-  readonly #instruments: AgentInstruments;
-  readonly #clock: Pick<Clock, 'now'>;
+  readonly #options: AgentRecorderOptions;
+  readonly #instruments: Instruments<typeof AGENT_METRICS>;
   readonly #traffic = new PeerTraffic();
+  /** What the firewall had counted at the last page; undefined before the first. */
+  #refused: number | undefined;
 
-  constructor(metrics: Metrics, clock: Pick<Clock, 'now'>) {
-    this.#metrics = metrics;
-    this.#instruments = metrics.define(AGENT_METRICS);
-    this.#clock = clock;
+  constructor(options: AgentRecorderOptions) {
+    this.#options = options;
+    this.#instruments = options.metrics.define(AGENT_METRICS);
   }
 
   applied({ kind }: Operation, seconds: number): void {
@@ -46,6 +58,11 @@ export class AgentRecorder implements TurnRecorder {
 
   mended(): void {
     this.#instruments.mended.add({});
+  }
+
+  audited(verdict: Verdict, lines: number, leftOut: number): void {
+    this.#instruments.audited.add({ verdict }, lines);
+    this.#instruments.leftOut.add({ verdict }, leftOut);
   }
 
   /** A probe has come to an end. */
@@ -63,28 +80,73 @@ export class AgentRecorder implements TurnRecorder {
     if (notice.kind === 'disconnected') this.#instruments.watchRestarts.add({ resource });
   }
 
-  /** Asks this agent before each page. */
-  follow(agent: Pick<Agent, 'view' | 'notReady'>): void {
-    this.#metrics.beforePage(() => {
+  /** Asks this agent and its host before each page. */
+  follow(agent: Pick<Agent, 'view' | 'notReady'>, host: Pick<Host, 'countedPackets'>): void {
+    this.#options.metrics.beforePage(async () => {
+      const { view } = agent;
       this.#instruments.serving.set({}, agent.notReady() === undefined ? 1 : 0);
-      this.#tell(agent.view);
+      this.#tellPeers(view);
+      this.#tellDevices(view);
+      this.#tellConditions(view);
+      await this.#read('refused_packets', async () =>
+        this.#takeRefused(await host.countedPackets(view.firewall, 'refuse')),
+      );
     });
   }
 
-  #tell({ observed, table, conditions, withoutPresharedKey }: AgentView): void {
+  #tellPeers({ observed, table, withoutPresharedKey }: AgentView): void {
     const { peers, handshakes, received, sent } = this.#instruments;
-    const { states, ages } = countPeers(observed, table, this.#clock.now());
+    const { states, ages } = countPeers(observed, table, this.#options.clock.now());
     for (const state of PEER_STATES) peers.set({ state }, states[state]);
     for (const age of HANDSHAKE_AGES) handshakes.set({ age }, ages[age]);
     this.#instruments.withoutPresharedKey.set({}, withoutPresharedKey);
     const bytes = this.#traffic.take(observed);
     received.add({}, bytes.received);
     sent.add({}, bytes.sent);
+  }
+
+  #tellDevices({ observed, table }: AgentView): void {
+    const { deviceReceived, deviceSent, devicesLeftOut } = this.#instruments;
+    deviceReceived.clear();
+    deviceSent.clear();
+    devicesLeftOut.set({}, 0);
+    if (this.#options.devices === 0) return;
+    const used = [...observed.values()].filter(
+      ({ publicKey, latestHandshake }) => latestHandshake > 0 && table.isInUse(publicKey),
+    );
+    if (used.length > this.#options.devices) devicesLeftOut.set({}, used.length);
+    else
+      for (const { publicKey, receivedBytes, sentBytes } of used) {
+        const member = table.memberWith(publicKey);
+        if (member === undefined) continue;
+        const device = keyOf(member.peer.metadata);
+        deviceReceived.add({ device }, receivedBytes);
+        deviceSent.add({ device }, sentBytes);
+      }
+  }
+
+  #tellConditions({ conditions }: AgentView): void {
     this.#instruments.conditions.clear();
     for (const condition of AGENT_METRICS.conditions.labels.condition) {
       const status = conditions.find(({ type }) => type === condition)?.status;
       if (status === 'True' || status === 'False')
         this.#instruments.conditions.set({ condition }, status === 'True' ? 1 : 0);
+    }
+  }
+
+  /** What was counted before the first page was counted by an agent before this one; a table that is not there has counted nothing. */
+  #takeRefused(counter: number | undefined): void {
+    if (this.#refused !== undefined) this.#instruments.refused.add({}, grownBy(this.#refused, counter ?? 0));
+    this.#refused = counter ?? 0;
+  }
+
+  /** A reading that fails is told, and costs the page nothing else: pages are read when something is wrong. */
+  async #read(reading: 'refused_packets', read: () => Promise<void>): Promise<void> {
+    try {
+      await read();
+    } catch (error) {
+      this.#instruments.unread.add({ reading });
+      this.#options.log.warn({ error, reading }, 'metrics lack a reading');
     }
   }
 }

@@ -26,14 +26,15 @@ export class PeerTraffic {
       const side = isByOtherKey === true ? 'other' : 'own';
       after.set(publicKey, { ...known, [side]: { received: receivedBytes, sent: sentBytes } });
       if (this.#before === undefined) continue;
-      received += since(known?.[side]?.received, receivedBytes);
-      sent += since(known?.[side]?.sent, sentBytes);
+      received += grownBy(known?.[side]?.received, receivedBytes);
+      sent += grownBy(known?.[side]?.sent, sentBytes);
     }
     this.#before = after;
     return { received, sent };
   }
 }
 
-function since(before: number | undefined, after: number): number {
+/** What a counter has counted since it stood at `before`; one that stands lower has begun anew. */
+export function grownBy(before: number | undefined, after: number): number {
   return before === undefined || after < before ? after : after - before;
 }

@@ -103,16 +103,16 @@ function agentContainer(gateway: MeshGateway, agent: AgentConfig) {
 }
 
 /** Loopback always, for whoever forwards a port to the pod; the node's own address only where it is asked for. */
-function metricsEnvironment({ metrics: { listen, port, sources } }: AgentConfig) {
+function metricsEnvironment({ metrics: { listen, port, devices, sources } }: AgentConfig) {
   if (listen === 'None') return [];
-  const loopback = [
+  const always = [
     { name: 'SALLYPORT_METRICS_PORT', value: String(port) },
-    { name: 'SALLYPORT_METRICS_HOSTS', value: '127.0.0.1' },
+    { name: 'SALLYPORT_METRICS_DEVICES', value: String(devices) },
   ];
-  if (listen === 'Loopback') return loopback;
+  if (listen === 'Loopback') return [...always, { name: 'SALLYPORT_METRICS_HOSTS', value: '127.0.0.1' }];
   return [
+    ...always,
     { name: 'POD_IP', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIP' } } },
-    { name: 'SALLYPORT_METRICS_PORT', value: String(port) },
     { name: 'SALLYPORT_METRICS_HOSTS', value: '127.0.0.1,$(POD_IP)' },
     { name: 'SALLYPORT_METRICS_SOURCES', value: sources.join(',') },
   ];

@@ -75,6 +75,7 @@ const agentSchema = z.strictObject({
     .strictObject({
       listen: z.enum(['None', 'Loopback', 'Node']).default('Loopback'),
       port: portSchema.default(METRICS_PORT),
+      devices: z.int().min(0).max(10_000).default(0),
       sources: z.array(sourceSchema).default(PRIVATE),
     })
     .prefault({}),

@@ -65,7 +65,7 @@ describe.skipIf(HELM === undefined)(`values that are wrong are refused${NEEDS_HE
 
 /** Free-form values end a path: what is in them is not ours to name. */
 const FREE =
-  /(nodeSelector|affinity|tolerations|Annotations|Labels|annotations|requests|limits|spec|cidrs|pullSecrets|apiServerPorts|sources|scrapedFrom)$/;
+  /(nodeSelector|affinity|tolerations|Annotations|Labels|labels|annotations|requests|limits|spec|cidrs|pullSecrets|apiServerPorts|sources|scrapedFrom)$/;
 
 function namesOf(value: unknown, path = ''): string[] {
   if (FREE.test(path) || typeof value !== 'object' || value === null) return [path];

@@ -126,16 +126,18 @@ describe("a gateway's DaemonSet", () => {
     test('on loopback alone, unless it is said otherwise', () => {
       expect(asked({})).toEqual([
         { name: 'SALLYPORT_METRICS_PORT', value: '9842' },
+        { name: 'SALLYPORT_METRICS_DEVICES', value: '0' },
         { name: 'SALLYPORT_METRICS_HOSTS', value: '127.0.0.1' },
       ]);
     });
 
     test("on the node's address by those who are named", () => {
-      const metrics = { listen: 'Node', port: 9900, sources: ['192.0.2.0/24', 'fd00::/64'] };
+      const metrics = { listen: 'Node', port: 9900, devices: 50, sources: ['192.0.2.0/24', 'fd00::/64'] };
       // The kubelet puts in only what stands before.
       expect(asked(metrics)).toEqual([
-        { name: 'POD_IP', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIP' } } },
         { name: 'SALLYPORT_METRICS_PORT', value: '9900' },
+        { name: 'SALLYPORT_METRICS_DEVICES', value: '50' },
+        { name: 'POD_IP', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIP' } } },
         { name: 'SALLYPORT_METRICS_HOSTS', value: '127.0.0.1,$(POD_IP)' },
         { name: 'SALLYPORT_METRICS_SOURCES', value: '192.0.2.0/24,fd00::/64' },
       ]);
@@ -198,6 +200,7 @@ describe("a gateway's DaemonSet", () => {
       POD_NAMESPACE: 'metadata.namespace',
       SALLYPORT_GATEWAY: 'default',
       SALLYPORT_LOG_LEVEL: 'debug',
+      SALLYPORT_METRICS_DEVICES: '0',
       SALLYPORT_METRICS_HOSTS: '127.0.0.1',
       SALLYPORT_METRICS_PORT: '9842',
       NODE_OPTIONS: '--max-semi-space-size=1',

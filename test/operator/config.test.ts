@@ -33,6 +33,7 @@ describe('the operator configuration', () => {
           metrics: {
             listen: 'Loopback',
             port: 9842,
+            devices: 0,
             sources: ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', 'fc00::/7'],
           },
         },

@@ -138,7 +138,7 @@ export class SmallMesh {
     const listeners = new FakeListeners();
     const audited: Readonly<Record<string, unknown>>[] = [];
     const metrics = new Metrics();
-    const recorder = new AgentRecorder(metrics, systemClock);
+    const recorder = new AgentRecorder({ metrics, clock: systemClock, log: QUIET, devices: 1 });
     const agent = new Agent({
       recorder,
       gateway: 'default',
@@ -166,7 +166,7 @@ export class SmallMesh {
         destination: { write: (line) => audited.push(JSON.parse(line)) },
       }),
     });
-    recorder.follow(agent);
+    recorder.follow(agent, host);
     const running = agent.run(ending.signal);
     const stop = this.#ends(async () => {
       ending.abort();
