@@ -4,7 +4,7 @@ import { inProject } from '../../scripts/support/paths.ts';
 import { isTrue } from '../../src/api/conditions.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import type { Laptop } from './laptop.ts';
-import { BACKENDS, type Backend, needsOwnKernel, SETTINGS, type Setting } from './matrix/axes.ts';
+import { BACKENDS, type Backend, needsOwnKernel, SETTINGS, type Setting, TOUR } from './matrix/axes.ts';
 import { cellsIn, cellsText, linesWithout, type Row, settingName, WORKS, withCells } from './matrix/table.ts';
 import { ADVERTISED, addBackends, targets, tried } from './matrix/targets.ts';
 import { VERSIONS } from './matrix/versions.ts';
@@ -17,7 +17,7 @@ import { nodeKernels } from './node-kernels.ts';
 const [OWN, SHARED, OTHER] = ['node-1', 'node-2', 'node-3'] as const;
 const [FIRST_KERNEL = 'shared'] = nodeKernels('mixed');
 const UNABLE = SETTINGS.filter((setting) => FIRST_KERNEL !== 'own' && needsOwnKernel(setting));
-const ABLE = SETTINGS.filter((setting) => !UNABLE.includes(setting));
+const ABLE = TOUR.filter((setting) => !UNABLE.map(settingName).includes(settingName(setting)));
 /** A gateway node bears this label, so that from setting to setting only those pods come and go that must. */
 const GATEWAY_HERE = 'lab.sallyport.dev/gateway';
 const DOCUMENT = inProject('docs/compatibility.md');

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { inProject } from '../../scripts/support/paths.ts';
-import { BACKENDS, SETTINGS, TRAFFIC } from '../lab/matrix/axes.ts';
+import { BACKENDS, SETTINGS, TOUR, TRAFFIC } from '../lab/matrix/axes.ts';
 import { cellsIn, cellsText, linesWithout, type Row, settingName, WORKS, withCells } from '../lab/matrix/table.ts';
 import { VERSIONS } from '../lab/matrix/versions.ts';
 import { KUBERNETES_VERSION } from '../lab/tool-list.ts';
@@ -15,6 +15,15 @@ if (FIRST === undefined) throw new Error('there is no setting');
 
 test('the document has every setting, with the versions of today, and everything works', () => {
   expect(cellsIn(document)).toBe(cellsText(VERSIONS, everywhere));
+});
+
+test('every setting is tried once, and from one to the next one thing alone changes', () => {
+  expect(TOUR.map(settingName).sort()).toEqual(SETTINGS.map(settingName).sort());
+  const changes = TOUR.slice(1).map((setting, at) => {
+    const before = TOUR[at];
+    return (['proxyMode', 'dataPlane', 'gateways'] as const).filter((axis) => setting[axis] !== before?.[axis]);
+  });
+  expect(changes.filter((axes) => axes.length !== 1)).toEqual([]);
 });
 
 test.each([...Object.keys(BACKENDS), 'gateway nodes', 'kernel', 'userspace'])('the document explains %s', (word) => {

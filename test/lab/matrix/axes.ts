@@ -15,10 +15,21 @@ const PROXY_MODES: readonly KubeProxyMode[] = ['nftables', 'iptables', 'ipvs'];
 const DATA_PLANES: readonly DataPlane[] = ['kernel', 'userspace'];
 const GATEWAYS = [1, 3] as const;
 
-/** Every setting, those that differ least side by side: from one to the next as few programs as possible begin anew. */
+/** Every setting, in the order of the table. */
 export const SETTINGS: readonly Setting[] = PROXY_MODES.flatMap((proxyMode) =>
   DATA_PLANES.flatMap((dataPlane) => GATEWAYS.map((gateways) => ({ proxyMode, dataPlane, gateways }))),
 );
+
+/**
+ * The settings in the order in which they are tried, which is to and fro, so that from one to the next one thing alone changes: a
+ * program that begins anew on a node with a kernel of its own takes it many seconds.
+ */
+export const TOUR: readonly Setting[] = PROXY_MODES.flatMap((proxyMode, at) => {
+  const there = DATA_PLANES.flatMap((dataPlane, side) =>
+    (side === 0 ? GATEWAYS : GATEWAYS.toReversed()).map((gateways) => ({ proxyMode, dataPlane, gateways })),
+  );
+  return at % 2 === 0 ? there : there.toReversed();
+});
 
 /** Whether the node that the laptop dials must have a kernel of its own: only that is sure to have WireGuard, and ip_vs. */
 export function needsOwnKernel({ proxyMode, dataPlane }: Pick<Setting, 'proxyMode' | 'dataPlane'>): boolean {
