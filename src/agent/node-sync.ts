@@ -10,6 +10,7 @@ import { diffRoutes, routeSteps } from '../dataplane/routes/diff.ts';
 import type { ObservedPeer, WantedPeer } from '../dataplane/wireguard/device.ts';
 import type { Host } from '../host/host.ts';
 import type { Change, Store } from '../k8s/store.ts';
+import { grantNeed } from '../mesh/access/grant-need.ts';
 import { accessGateway } from '../mesh/access/world.ts';
 import { ARRIVAL_SETS, arrivalIn } from '../mesh/arrivals.ts';
 import { nodeNames, planNode, probePeer } from '../mesh/node.ts';
@@ -87,7 +88,10 @@ export class NodeSync {
   constructor(options: NodeSyncOptions) {
     this.#options = options;
     this.#next = new NextKey(options.clock);
-    this.#ending = new EndingFlows((step) => this.#apply(step));
+    this.#ending = new EndingFlows({
+      observeFlows: (sources) => options.host.observeFlows(sources),
+      apply: (step) => this.#apply(step),
+    });
     this.names = nodeNames(options.gateway);
     this.table = new PeerTable(options.gateway);
     this.judged = new JudgedGateways(options.gateways);
@@ -200,6 +204,8 @@ export class NodeSync {
       await this.#carryOut(operations.slice(steps.length));
       await this.#lookAgain();
     }
+    // An agent that was killed may have left open what it was about to end.
+    if (this.#carriedOut === undefined) this.#ending.compare();
     const mended = operations.length > 0 && !hadTouched && this.#carriedOut === fixedPart(plan);
     this.#carriedOut = fixedPart(plan);
     this.appliedResourceVersion = version;
@@ -316,7 +322,7 @@ export class NodeSync {
   #plan(topology: Topology, facts: LocalFacts): NodePlan {
     const granted = this.#options.access.granted(accessGateway(topology), this.table, this.#options.clock.now());
     const plan = planNode(topology, { facts, peers: this.table.wanted, granted, other: this.#twofold });
-    this.#ending.follow(plan.ruleset);
+    this.#ending.follow(plan.ruleset, grantNeed(topology));
     return plan;
   }
 
@@ -381,7 +387,7 @@ export class NodeSync {
     const found = ungranted(state.ruleset, { ...options, table, now: clock.now() });
     if (found === undefined) return [];
     if (found.changes.length > 0) {
-      this.#ending.follow(found);
+      this.#ending.followGrants(found);
       await this.#carryOut(found.operations);
       this.state = { ...state, ruleset: afterChanges(state.ruleset, found.changes) };
     }
@@ -414,6 +420,8 @@ export class NodeSync {
         this.#ending.add(operation);
         continue;
       }
+      // What was let in without an element, as by default, has none that leaves.
+      if (operation.kind === 'replace-table') this.#ending.compare();
       this.#next.doing = operation;
       await this.#apply(operation);
     }

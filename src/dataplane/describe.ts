@@ -68,8 +68,9 @@ function linkChange(operation: Operation & { readonly kind: 'set-link' }): strin
 function flows([first, ...others]: readonly Flow[]): string {
   if (first === undefined) return 'none';
   const { source, destination, open } = first;
-  const port = open === undefined ? '' : ` port ${open.port}/${open.protocol}`;
-  return `${source} to ${destination}${port}${others.length === 0 ? '' : ` and ${others.length} more`}`;
+  const port = open?.port === undefined ? '' : ` port ${open.port}/${open.protocol}`;
+  const protocol = open === undefined || port !== '' ? '' : ` by ${open.protocol}`;
+  return `${source} to ${destination}${port}${protocol}${others.length === 0 ? '' : ` and ${others.length} more`}`;
 }
 
 function peers(changes: readonly PeerChange[]): string {

@@ -1,11 +1,13 @@
 import type { Flow } from '../dataplane/nftables/ruleset.ts';
-import { addressFamily, type Family, type IpAddress, parseAddress } from '../net/address.ts';
+import { addressFamily, type Family, parseAddress } from '../net/address.ts';
 import { type Cidr, cidrBase, cidrFamily, cidrsOverlap, hostCidr } from '../net/cidr.ts';
 import type { Commands } from './exec.ts';
 import { failedSaying } from './exec-error.ts';
 
 /** Every command walks the kernel's whole table, so from this many sources on it is read once to see which have entries. */
 const LIST_FROM = 8;
+/** Protocol and its number, then source, destination and perhaps ports of the original direction. */
+const DIALLED = /^([a-z0-9-]+ +\d+) .*? src=(\S+) dst=(\S+)(?: sport=\d+ dport=(\d+))?/;
 
 /** Ends the connections that came from these prefixes: the kernel forgets how to translate them. */
 export async function forgetFlows(commands: Commands, sources: readonly Cidr[]): Promise<void> {
@@ -31,72 +33,73 @@ export async function endFlows(commands: Commands, flows: readonly Flow[], kept:
   for (const family of [4, 6] as const) {
     const wanted = flows.filter(({ source }) => addressFamily(source) === family);
     const isShort = wanted.length < LIST_FROM && kept.length === 0;
-    const present = isShort ? wanted.map(dialledLike) : await dialledAmong(commands, family, wanted, kept);
-    for (const { protocol, source, destination, port } of present) {
+    const present = isShort ? wanted : await openAmong(commands, family, wanted, kept);
+    for (const { source, destination, open } of present) {
       const words = [
-        ...(protocol === undefined ? [] : ['-p', protocol]),
+        ...(open === undefined ? [] : ['-p', open.protocol]),
         ...['-s', source, '-d', destination],
-        ...(port === undefined ? [] : ['--dport', String(port)]),
+        ...(open?.port === undefined ? [] : ['--dport', String(open.port)]),
       ];
       await forget(commands, family, words);
     }
   }
 }
 
-/** What was dialled in an entry of conntrack. */
-export interface Dialled {
-  /** Undefined for whatever is spoken. */
-  readonly protocol: string | undefined;
-  readonly source: IpAddress;
-  readonly destination: Cidr;
-  readonly port: number | undefined;
+/** What is open from these prefixes, each device's connections to one port of one address once. One look for each prefix. */
+export async function openFlows(commands: Commands, sources: readonly Cidr[]): Promise<readonly Flow[]> {
+  const found: Flow[] = [];
+  for (const source of sources)
+    found.push(
+      ...dialledFlows(await commands.run(['conntrack', '-L', '-f', `ipv${cidrFamily(source)}`, '-s', source])),
+    );
+  return found;
 }
 
-/** What was dialled in the entries that `conntrack -L` prints: the first source, destination and port of each line. */
-export function dialledFlows(text: string): readonly Dialled[] {
-  return text.split('\n').flatMap((line): readonly Dialled[] => {
-    const [, protocol] = /^([a-z0-9-]+) /.exec(line) ?? [];
-    const [, source = '', destination = '', port] = / src=(\S+) dst=(\S+)(?: sport=\d+ dport=(\d+))?/.exec(line) ?? [];
-    const from = parseAddress(source);
-    const to = parseAddress(destination);
-    if (!from.ok || !to.ok) return [];
-    const known = protocol === 'unknown' ? undefined : protocol;
-    return [
-      {
-        protocol: known,
-        source: from.value,
-        destination: hostCidr(to.value),
-        port: port === undefined ? undefined : Number(port),
-      },
-    ];
-  });
-}
-
-function dialledLike({ source, destination, open }: Flow): Dialled {
-  return { source, destination, protocol: open?.protocol, port: open?.port };
-}
-
-/** One look at the kernel's table, instead of a walk through it for each of many. */
-async function dialledAmong(
-  commands: Commands,
-  family: Family,
-  flows: readonly Flow[],
-  kept: readonly Flow[],
-): Promise<readonly Dialled[]> {
-  if (flows.length === 0) return [];
-  const [ending, going] = [flows, kept].map((all) => Map.groupBy(all, ({ source }) => source));
-  const found = new Map<string, Dialled>();
-  for (const dialled of dialledFlows(await commands.run(['conntrack', '-L', '-f', `ipv${family}`]))) {
-    const isOf = (flow: Flow) => isWithin(flow, dialled);
-    if (ending?.get(dialled.source)?.some(isOf) === true && going?.get(dialled.source)?.some(isOf) !== true)
-      found.set(JSON.stringify(dialled), dialled);
+/** What was dialled in the entries that `conntrack -L` prints, each once: the first source, destination and port of a line. */
+export function dialledFlows(text: string): readonly Flow[] {
+  const found = new Map<string, Flow>();
+  // A hundred thousand lines are about a few devices and Services.
+  const addresses = new Map<string, ReturnType<typeof parseAddress>>();
+  const address = (word: string) => {
+    const known = addresses.get(word) ?? parseAddress(word);
+    addresses.set(word, known);
+    return known;
+  };
+  for (const line of text.split('\n')) {
+    const [, dialled = '', source = '', destination = '', port] = DIALLED.exec(line) ?? [];
+    const [name = '', number = ''] = dialled.split(/ +/);
+    const key = `${name} ${number} ${source} ${destination} ${port}`;
+    if (dialled === '' || found.has(key)) continue;
+    const [from, to] = [address(source), address(destination)];
+    if (!from.ok || !to.ok) continue;
+    const open = {
+      protocol: name === 'unknown' ? number : name,
+      port: port === undefined ? undefined : Number(port),
+    };
+    found.set(key, { source: from.value, destination: hostCidr(to.value), open });
   }
   return [...found.values()];
 }
 
-function isWithin({ destination, open }: Flow, dialled: Dialled): boolean {
+/** One look at the kernel's table, instead of a walk through it for each of many. */
+async function openAmong(
+  commands: Commands,
+  family: Family,
+  flows: readonly Flow[],
+  kept: readonly Flow[],
+): Promise<readonly Flow[]> {
+  if (flows.length === 0) return [];
+  const [ending, going] = [flows, kept].map((all) => Map.groupBy(all, ({ source }) => source));
+  const listed = dialledFlows(await commands.run(['conntrack', '-L', '-f', `ipv${family}`]));
+  return listed.filter((dialled) => {
+    const isOf = (flow: Flow) => isWithin(flow, dialled);
+    return ending?.get(dialled.source)?.some(isOf) === true && going?.get(dialled.source)?.some(isOf) !== true;
+  });
+}
+
+function isWithin({ destination, open }: Flow, dialled: Flow): boolean {
   if (!cidrsOverlap(destination, dialled.destination)) return false;
-  return open === undefined || (open.protocol === dialled.protocol && open.port === dialled.port);
+  return open === undefined || (open.protocol === dialled.open?.protocol && open.port === dialled.open.port);
 }
 
 async function withEntries(commands: Commands, family: Family, sources: readonly Cidr[]): Promise<readonly Cidr[]> {

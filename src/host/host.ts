@@ -1,9 +1,11 @@
 import type { LocalFacts } from '../dataplane/local-facts.ts';
 import type { CountedElement } from '../dataplane/nftables/counted.ts';
 import type { ForeignRuleset } from '../dataplane/nftables/foreign.ts';
+import type { Flow } from '../dataplane/nftables/ruleset.ts';
 import type { Names, NodeState } from '../dataplane/node-plan.ts';
 import type { Operation } from '../dataplane/operation.ts';
 import type { ObservedPeer } from '../dataplane/wireguard/device.ts';
+import type { Cidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 
 /** What is seen of a node in one look. */
@@ -34,6 +36,8 @@ export interface Host {
   countedPackets(table: string, chain: string): Promise<number | undefined>;
   /** What rules of the table have put into these sets, with its counters; what was read is taken out. */
   takeCounted(table: string, sets: readonly string[]): Promise<readonly CountedElement[]>;
+  /** The connections that devices with these addresses have open, by what they dialled; some tens of thousands take a second. Changes nothing. */
+  observeFlows(sources: readonly Cidr[]): Promise<readonly Flow[]>;
   /** Does one step; doing it again, or when it is already done, is no error. */
   apply(operation: Operation): Promise<void>;
   /**

@@ -4,7 +4,7 @@ import type { Operation } from '../dataplane/operation.ts';
 import type { Family } from '../net/address.ts';
 import { cidrFamily } from '../net/cidr.ts';
 import { keyFileName, type PublicKey } from '../net/key.ts';
-import { endFlows, forgetFlows } from './conntrack.ts';
+import { endFlows, forgetFlows, openFlows } from './conntrack.ts';
 import { doubtsProxyMode, watchKernel } from './drift.ts';
 import { type Commands, createCommands } from './exec.ts';
 import { readForeignRules } from './foreign-rules.ts';
@@ -95,6 +95,7 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
     takeElements: (table, sets) => nftables.take(table, sets),
     countedPackets: (table, chain) => nftables.counted(table, chain),
     takeCounted: (table, sets) => nftables.takeCounted(table, sets),
+    observeFlows: (sources) => openFlows(commands, sources),
     apply: (operation) => perform(eyes, turnedOn, operation),
     watchDrift(names, signal, onDrift) {
       watchKernel(commands, names, signal, (what) => {

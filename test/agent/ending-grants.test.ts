@@ -7,17 +7,26 @@ import { Cache } from '../../src/k8s/store.ts';
 import { type Granted, NOTHING_GRANTED } from '../../src/mesh/access/access.ts';
 import { aKey, aMember, aServedGateway, NOW } from '../support/builders.ts';
 import { FakeHost } from '../support/fake-host.ts';
-import { allGranted } from '../support/grants.ts';
+import { aFlow, allGranted } from '../support/grants.ts';
 
 const WEB = '10.213.0.16 tcp 10.96.0.20 80';
 const SHOP = '10.213.0.16 tcp 10.96.0.21 80';
-const DENYING = aServedGateway({ spec: { access: { default: 'Deny' } } });
+const DENYING = aServedGateway({
+  spec: { access: { default: 'Deny' } },
+  status: { dns: { servers: ['10.96.0.10'], domain: 'cluster.local' } },
+});
+const ALLOWING = {
+  ...DENYING,
+  spec: { ...DENYING.spec, access: { ...DENYING.spec.access, default: 'Allow' as const } },
+};
 
 let host: FakeHost;
 let gateways: Cache<MeshGateway>;
 let sync: NodeSync;
 let grants: Granted;
 let isKnown: boolean;
+/** An agent begins, on what the last one left. */
+let start: () => void;
 
 const open = () => host.state.ruleset?.elements.get('by_peer_tcp4');
 const ended = () => host.ended.map(({ destination }) => destination);
@@ -43,18 +52,21 @@ beforeEach(async () => {
   gateways.put(DENYING);
   peers.put(peer);
   isKnown = true;
-  sync = new NodeSync({
-    access: { isKnown: () => isKnown, granted: () => grants, ended: () => 0 },
-    gateway: 'default',
-    gateways,
-    peers,
-    host,
-    clock: { now: () => NOW, monotonic: () => 0, timer: () => () => undefined },
-    probeKey: aKey('probe'),
-    onOperation: () => undefined,
-  });
+  start = () => {
+    sync = new NodeSync({
+      access: { isKnown: () => isKnown, granted: () => grants, ended: () => 0 },
+      gateway: 'default',
+      gateways,
+      peers,
+      host,
+      clock: { now: () => NOW, monotonic: () => 0, timer: () => () => undefined },
+      probeKey: aKey('probe'),
+      onOperation: () => undefined,
+    });
+    sync.takePeer({ key: keyOf(peer.metadata), after: peer });
+  };
+  start();
   grant(WEB, SHOP);
-  sync.takePeer({ key: keyOf(peer.metadata), after: peer });
   await sync.syncAll();
   expect(open()).toHaveLength(2);
 });
@@ -129,4 +141,90 @@ test('nobody who is revoked waits for connections to be ended', async () => {
   expect(ended()).toEqual([]);
   held.resolve();
   await expect.poll(ended).toContain('10.96.0.20/32');
+});
+
+describe('connections that are open and that no element let in, or none that this agent has seen', () => {
+  const [WEB_FLOW, DB] = [aFlow(WEB), aFlow('10.213.0.16 tcp 10.96.0.23 5432')];
+  const OTHERS = [
+    '10.213.0.16 udp 10.96.0.10 53',
+    '10.213.0.16 tcp 10.213.0.1 51840',
+    '10.213.0.16 icmp 10.213.0.1',
+    '10.213.0.16 tcp 10.213.0.17 22',
+    '10.213.0.15 tcp 10.96.0.1 443',
+    '10.1.0.7 tcp 10.96.0.23 5432',
+  ].map(aFlow);
+  const left = () => host.open;
+
+  test('are ended by an agent that begins, but for what is granted and what needs no grant', async () => {
+    host.open = [WEB_FLOW, DB, aFlow('10.213.0.16 icmp 10.96.0.20'), ...OTHERS];
+    start();
+    await sync.syncAll();
+    await expect.poll(left).toEqual([WEB_FLOW, ...OTHERS]);
+  });
+
+  test('are ended when the agent before was killed between the rules and them', async () => {
+    host.open = [WEB_FLOW];
+    host.failures.set('end-flows', new Error('killed'));
+    grant(SHOP);
+    await sync.syncTouched();
+    host.failures.clear();
+    start();
+    await sync.syncAll();
+    await expect.poll(left).toEqual([]);
+  });
+
+  test('are not looked for before everything that grants has been seen, nor again and again', async () => {
+    host.open = [WEB_FLOW];
+    const looks = host.flowLooks;
+    isKnown = false;
+    start();
+    await sync.syncAll();
+    expect(host.flowLooks).toBe(looks);
+    isKnown = true;
+    for (const look of [() => sync.syncAll(), () => sync.syncAll(), () => sync.syncPeers()]) await look();
+    expect(host.flowLooks).toBe(looks + 1);
+    expect(left()).toEqual([WEB_FLOW]);
+  });
+
+  test('end when a gateway begins to deny, and under one that allows none does', async () => {
+    gateways.put(ALLOWING);
+    await sync.syncAll();
+    const looks = host.flowLooks;
+    host.open = [WEB_FLOW, DB, ...OTHERS];
+    start();
+    await sync.syncAll();
+    expect(host.flowLooks).toBe(looks);
+    gateways.put(DENYING);
+    await sync.syncAll();
+    await expect.poll(left).toEqual([WEB_FLOW, ...OTHERS]);
+  });
+
+  test('end when the table that let them in was another', async () => {
+    host.open = [WEB_FLOW, DB];
+    host.drift('table', ({ ruleset: _gone, ...state }) => state);
+    await sync.syncAll();
+    await expect.poll(left).toEqual([WEB_FLOW]);
+  });
+
+  test('are looked for again when that has failed, and the failure is told', async () => {
+    host.open = [DB];
+    host.blindness = new Error('no conntrack');
+    start();
+    await sync.syncAll();
+    host.blindness = undefined;
+    await expect(sync.syncAll()).rejects.toThrow('no conntrack');
+    await expect.poll(left).toEqual([]);
+  });
+
+  test('go on when the gateway allows by the time they would end', async () => {
+    host.open = [WEB_FLOW];
+    host.failures.set('end-flows', new Error('no conntrack'));
+    grant(SHOP);
+    await sync.syncTouched();
+    host.failures.clear();
+    gateways.put(ALLOWING);
+    await sync.syncAll().catch(() => undefined);
+    await sync.syncAll();
+    expect(left()).toEqual([WEB_FLOW]);
+  });
 });

@@ -49,6 +49,10 @@ const LINES: readonly (readonly [Operation, string])[] = [
   [{ kind: 'forget-flows', sources: [address] }, 'forget connections from 10.213.0.1/32'],
   [{ kind: 'forget-flows', sources: [address, address] }, 'forget connections from 2 prefixes'],
   [{ kind: 'end-flows', flows: [flow], kept: [] }, `${ENDS} 10.213.0.1 to 10.96.0.20/32 port 80/tcp`],
+  [
+    { kind: 'end-flows', flows: [{ ...flow, open: { protocol: 'icmp', port: undefined } }], kept: [] },
+    `${ENDS} 10.213.0.1 to 10.96.0.20/32 by icmp`,
+  ],
   [{ kind: 'end-flows', flows: [flow, flow], kept: [] }, `${ENDS} 10.213.0.1 to 10.96.0.20/32 port 80/tcp and 1 more`],
   [{ kind: 'add-route', route }, 'add route 10.213.0.0/16 dev wg-default'],
   [{ kind: 'remove-route', route }, 'remove route 10.213.0.0/16 dev wg-default'],

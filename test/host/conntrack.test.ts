@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { Flow } from '../../src/dataplane/nftables/ruleset.ts';
-import { dialledFlows, endFlows, flowSources, forgetFlows } from '../../src/host/conntrack.ts';
+import { dialledFlows, endFlows, flowSources, forgetFlows, openFlows } from '../../src/host/conntrack.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
+import { aFlow } from '../support/grants.ts';
 import { ScriptedCommands } from '../support/scripted-commands.ts';
 
 const NOTHING = { exitCode: 1, stderr: 'conntrack v1.4.7 (conntrack-tools): 0 flow entries have been deleted.' };
@@ -89,13 +90,31 @@ describe('connections that are no longer granted', () => {
     const echo =
       'icmp 1 29 src=10.213.0.3 dst=10.50.0.1 type=8 code=0 id=7 src=10.50.0.1 dst=10.1.0.1 type=0 code=0 id=7';
     const listed = dialledFlows(`${LISTED}nonsense\n${six}\n${echo}\n`);
-    expect(listed.map((one) => `${one.protocol} ${one.source} ${one.destination} ${one.port}`)).toEqual([
+    expect(
+      listed.map(({ source, destination, open }) => `${open?.protocol} ${source} ${destination} ${open?.port}`),
+    ).toEqual([
       'tcp 10.213.0.3 10.96.0.20/32 80',
       'udp 10.213.0.250 10.96.0.10/32 53',
       'tcp fd5a:213::16 fd5a:96::20/128 80',
       'icmp 10.213.0.3 10.50.0.1/32 undefined',
     ]);
   });
+});
+
+test('what is open is looked for by the addresses of the mesh, and each device, address and port comes once', async () => {
+  const commands = new ScriptedCommands((line) =>
+    line.includes('ipv4') ? LISTED + LISTED.replaceAll('40000', '40001') : '',
+  );
+  const found = await openFlows(commands, ['10.213.0.0/16', 'fd5a:213::/64'] as Cidr[]);
+  expect(commands.asked).toEqual(['conntrack -L -f ipv4 -s 10.213.0.0/16', 'conntrack -L -f ipv6 -s fd5a:213::/64']);
+  expect(found).toEqual([aFlow('10.213.0.3 tcp 10.96.0.20 80'), aFlow('10.213.0.250 udp 10.96.0.10 53')]);
+});
+
+test('what is spoken without a name or ports is ended by its number, and nothing else', async () => {
+  const esp = 'unknown  50 599 src=10.213.0.3 dst=10.50.0.1 src=10.50.0.1 dst=10.1.0.1 mark=0 use=1\n';
+  const commands = new ScriptedCommands(() => '');
+  await endFlows(commands, dialledFlows(esp), []);
+  expect(commands.asked).toEqual(['conntrack -D -f ipv4 -p 50 -s 10.213.0.3 -d 10.50.0.1/32']);
 });
 
 test('a listing tells who opened each connection', () => {

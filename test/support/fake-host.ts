@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
 import type { CountedElement } from '../../src/dataplane/nftables/counted.ts';
 import { type ForeignRuleset, NO_FOREIGN_RULES } from '../../src/dataplane/nftables/foreign.ts';
@@ -10,7 +11,7 @@ import { sameRoute } from '../../src/dataplane/routes/route.ts';
 import type { ObservedDevice, ObservedPeer } from '../../src/dataplane/wireguard/device.ts';
 import type { PeerChange } from '../../src/dataplane/wireguard/peer-change.ts';
 import type { Host, Observation } from '../../src/host/host.ts';
-import type { Cidr } from '../../src/net/cidr.ts';
+import { type Cidr, cidrContains } from '../../src/net/cidr.ts';
 import type { PublicKey } from '../../src/net/key.ts';
 
 /** A node on which nothing of ours is, forwarding included. */
@@ -51,6 +52,12 @@ export class FakeHost implements Host {
   readonly forgotten: Cidr[] = [];
   /** Connections that were ended because nothing lets them in any more. */
   readonly ended: Flow[] = [];
+  /** Connections that are open. */
+  open: readonly Flow[] = [];
+  /** What the next look at them fails with. */
+  blindness: Error | undefined;
+  /** How often they were looked at. */
+  flowLooks = 0;
   /** What the next operations of a kind fail with. */
   readonly failures = new Map<Operation['kind'], Error>();
   readonly #watchers = new Set<(what: string) => void>();
@@ -82,7 +89,10 @@ export class FakeHost implements Host {
     if (failure !== undefined) throw failure;
     this.applied.push(operation);
     if (operation.kind === 'forget-flows') this.forgotten.push(...operation.sources);
-    if (operation.kind === 'end-flows') this.ended.push(...operation.flows);
+    if (operation.kind === 'end-flows') {
+      this.ended.push(...operation.flows);
+      this.open = this.open.filter((flow) => !operation.flows.some((ended) => isDeepStrictEqual(ended, flow)));
+    }
     this.state = afterOperation(this.state, operation);
   }
 
@@ -125,6 +135,12 @@ export class FakeHost implements Host {
     const found = this.counted.filter(({ set }) => sets.includes(set));
     this.counted = this.counted.filter(({ set }) => !sets.includes(set));
     return this.state.ruleset === undefined ? [] : found;
+  }
+
+  async observeFlows(sources: readonly Cidr[]): Promise<readonly Flow[]> {
+    this.flowLooks += 1;
+    if (this.blindness !== undefined) throw this.blindness;
+    return this.open.filter(({ source }) => sources.some((cidr) => cidrContains(cidr, source)));
   }
 
   /** The kubelet brings other files; a fake fingerprint is the key itself. */

@@ -1,6 +1,7 @@
+import type { Flow } from '../../src/dataplane/nftables/ruleset.ts';
 import type { Grant, Granted } from '../../src/mesh/access/access.ts';
 import type { IpAddress } from '../../src/net/address.ts';
-import type { Cidr } from '../../src/net/cidr.ts';
+import { type Cidr, hostCidr } from '../../src/net/cidr.ts';
 
 /** What one device may reach, as `10.213.0.16 tcp 10.96.0.20 80`. */
 export function aGrant(text: string): Grant {
@@ -24,4 +25,11 @@ export function allGranted(...texts: readonly string[]): Granted {
       return { peer: peer as IpAddress, cidr: cidr as Cidr, open };
     }),
   };
+}
+
+/** A connection that is open, as `10.213.0.16 tcp 10.96.0.20 80` or `10.213.0.16 icmp 10.50.0.1`. */
+export function aFlow(text: string): Flow {
+  const [source, protocol = '', destination, port] = text.split(' ');
+  const open = { protocol, port: port === undefined ? undefined : Number(port) };
+  return { source: source as IpAddress, destination: hostCidr(destination as IpAddress), open };
 }

@@ -35,7 +35,8 @@ export function stillEnded(ruleset: Pick<Ruleset, 'sets'>, left: readonly Flow[]
   const ranges = new Ranges(ruleset, new Set(left.map(({ source }) => source)));
   const single = singleElements(ruleset);
   const flows = left.filter((flow) => {
-    const isHere = flow.open !== undefined && single.get(flow.open.protocol)?.has(elementOf(flow)) === true;
+    const isHere =
+      flow.open !== undefined && single.get(flow.open.protocol as NamedSet['lets'])?.has(elementOf(flow)) === true;
     return !isHere && !ranges.cover(flow);
   });
   return { flows, kept: stillLetIn(ruleset, flows) };

@@ -68,12 +68,18 @@ export interface ElementChange {
   readonly removed: readonly string[];
 }
 
+/** What is spoken, by conntrack's name or else its number, and at which port, where there are ports. */
+export interface FlowPort {
+  readonly protocol: string;
+  readonly port: number | undefined;
+}
+
 /** Connections of one device, by what it dialled. */
 export interface Flow {
   readonly source: IpAddress;
   readonly destination: Cidr;
   /** Undefined for all that goes there. */
-  readonly open: { readonly protocol: 'tcp' | 'udp'; readonly port: number } | undefined;
+  readonly open: FlowPort | undefined;
 }
 
 /** The prefix as an element of an interval set, spelt as nft lists it. */
