@@ -14,6 +14,8 @@ import { PLAN_NAMES } from '../support/node-plans.ts';
 import { TestCluster } from './cluster.ts';
 import { missing } from './machine.ts';
 import { startProgram } from './mesh.ts';
+import { describeOpenFlows } from './open-flows-suite.ts';
+import { describeScan } from './scan-suite.ts';
 
 /** Each is a transaction and two dozen connections that are opened or refused. */
 const WORLDS = 40;
@@ -249,6 +251,9 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
         `${mode}: ${MANY} grants written in ${loaded.ms} ms, seen in ${looked.ms} ms; one more in ${apply.ms} ms, with a look in ${grown.ms} ms`,
       );
     });
+
+    describeOpenFlows(() => cluster);
+    describeScan(() => cluster);
   },
 );
 

@@ -10,12 +10,16 @@ import { newKeys, startProgram, TestNode } from './mesh.ts';
 import { Namespace } from './namespace.ts';
 import { wireguardGo } from './support-usermode.ts';
 
-const SERVICES = [
+/** What the node proxies: also two Services whose owner has made devices of the mesh their endpoints. */
+export const SERVICES = [
   { clusterIp: '10.96.0.20', protocol: 'tcp', port: 80, endpoint: '10.1.0.2', targetPort: 8080 },
   { clusterIp: '10.96.0.20', protocol: 'tcp', port: 7, endpoint: '10.1.0.2', targetPort: 7007 },
   { clusterIp: '10.96.0.10', protocol: 'udp', port: 53, endpoint: '10.1.0.2', targetPort: 5353 },
   { clusterIp: '10.96.0.1', protocol: 'tcp', port: 443, endpoint: '10.1.0.1', targetPort: 6443 },
   { clusterIp: '10.96.0.1', protocol: 'udp', port: 53, endpoint: '10.1.0.1', targetPort: 10000 },
+  { clusterIp: '10.96.0.30', protocol: 'tcp', port: 80, endpoint: '10.213.0.16', targetPort: 8080 },
+  { clusterIp: '10.96.0.31', protocol: 'tcp', port: 80, endpoint: '10.213.0.17', targetPort: 8080 },
+  { clusterIp: 'fd5a:96::30', protocol: 'tcp', port: 80, endpoint: 'fd5a:213::16', targetPort: 8080 },
   { clusterIp: 'fd5a:96::20', protocol: 'tcp', port: 80, endpoint: 'fd5a:1::2', targetPort: 8080 },
   { clusterIp: 'fd5a:96::1', protocol: 'udp', port: 53, endpoint: 'fd5a:1::1', targetPort: 10000 },
   { clusterIp: 'fd5a:96::a', protocol: 'udp', port: 53, endpoint: 'fd5a:1::2', targetPort: 5353 },
