@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { CONFIGURATION_PORT } from '../../src/mesh/client-configuration.ts';
+import { samplesOf } from '../support/metrics-page.ts';
 import { API_PORT, SITE } from './addresses.ts';
 import { DEVICE } from './gateway-node.ts';
 import { type Door, type Heard, knock, Listener } from './knock.ts';
@@ -16,6 +17,7 @@ const GATEWAY = '10.213.0.1';
 const WIREGUARD_PORT = 51840;
 const KUBELET_PORT = 10250;
 const HEALTH_PORT = 9841;
+const METRICS_PORT = 9842;
 /** Where the nodes listen as an SSH server does, and the laptops as a colleague's development server. */
 const SSH_PORT = 22;
 const COLLEAGUE_PORT = 3000;
@@ -35,7 +37,8 @@ let service: string;
 const listeners: Listener[] = [];
 
 beforeAll(async () => {
-  mesh = await startMesh('isolation');
+  // As where Prometheus reads the agents: devices must not, though the port is open on the node's address.
+  mesh = await startMesh('isolation', 'userspace', { values: ['metrics.agents.listen=Node'] });
   service = await mesh.serviceAddress('hello-node-2');
   ada = await enter('ada');
   bob = await enter('bob');
@@ -105,7 +108,7 @@ describe.each(MODES)('in kube-proxy’s %s mode a device', (mode) => {
     const node = mesh.cluster.node(name);
     const [addresses, tcp, udp] = [await addressesOf(node), await portsOf(node, 'tcp'), await portsOf(node, 'udp')];
     expect(addresses).toEqual(expect.arrayContaining([node.address, GATEWAY, node.podCidr.replace('.0/24', '.1')]));
-    expect(tcp).toEqual(expect.arrayContaining([SSH_PORT, KUBELET_PORT, HEALTH_PORT]));
+    expect(tcp).toEqual(expect.arrayContaining([SSH_PORT, KUBELET_PORT, HEALTH_PORT, METRICS_PORT]));
     expect(udp).toEqual(expect.arrayContaining([SSH_PORT, WIREGUARD_PORT]));
     const all = addresses.flatMap((address) => tcp.map((port) => fromMesh(ada, 'tcp', address, port)));
     // The one door that there is: it tells a device what is its own.
@@ -117,7 +120,9 @@ describe.each(MODES)('in kube-proxy’s %s mode a device', (mode) => {
     const others = addresses.flatMap((address) => udp.map((port) => fromMesh(ada, 'udp', address, port)));
     expect(answers(await knock(ada.laptop, others))).not.toContain('open');
     // Outside of the tunnel they are open.
-    const open = [SSH_PORT, KUBELET_PORT].map((port) => ({ protocol: 'tcp', address: node.address, port }) as const);
+    const open = [SSH_PORT, KUBELET_PORT, METRICS_PORT].map(
+      (port) => ({ protocol: 'tcp', address: node.address, port }) as const,
+    );
     const echo = { protocol: 'udp', address: node.address, port: SSH_PORT } as const;
     expect(answers(await knock(ada.laptop, [...open, echo]))).toEqual(['open']);
   });
@@ -173,6 +178,81 @@ describe.each(MODES)('in kube-proxy’s %s mode a device', (mode) => {
       for (const node of mesh.cluster.nodes) await node.exec(['nft', 'delete', 'table', 'inet', 'lab_witness']);
       for (const source of others) await ada.laptop.exec(['ip', 'address', 'delete', `${source}/32`, 'dev', 'mesh']);
     }
+  });
+});
+
+describe('what Prometheus would read', () => {
+  const TRAFFIC = 100_000;
+
+  /** A page as a pod on node-1 gets it. */
+  async function page(address: string): Promise<Readonly<Record<string, number>>> {
+    const curl = ['curl', '-sS', '--fail', '--max-time', '5', `http://${address}:${METRICS_PORT}/metrics`];
+    const pod = ['-n', 'demo', 'exec', 'deployment/hello-node-1', '--'];
+    return Object.fromEntries(samplesOf(await mesh.cluster.kubectl([...pod, ...curl])));
+  }
+
+  const operators = async () => {
+    const path = 'jsonpath={.items[*].status.podIP}';
+    const selector = ['get', 'pods', '-l', 'app.kubernetes.io/component=operator', '-o', path];
+    return (await mesh.cluster.kubectl(['-n', RELEASE.namespace, ...selector])).trim().split(' ');
+  };
+
+  test.each(['node-1', 'node-2'])(
+    'the agent of %s tells from the other node how it stands and what it did',
+    async (name) => {
+      const told = await page(mesh.cluster.node(name).address);
+      expect(told).toMatchObject({
+        sallyport_agent_serving: 1,
+        'sallyport_agent_condition{condition="Programmed"}': 1,
+        'sallyport_agent_condition{condition="ServicesReachable"}': 1,
+        'sallyport_agent_operations_total{kind="create-link"}': 1,
+        sallyport_agent_reconcile_failures_total: 0,
+      });
+      expect(told['sallyport_agent_probes_total{result="ok"}']).toBeGreaterThan(1);
+      expect(told['sallyport_agent_probe_duration_seconds_count{step="tcp"}']).toBeGreaterThan(1);
+      expect(told['sallyport_agent_reconcile_duration_seconds_count{look="all"}']).toBeGreaterThan(0);
+      expect(Object.keys(told).join('\n')).not.toContain('demo/');
+    },
+  );
+
+  test('traffic of devices shows on the node that they use, and what they were refused', async () => {
+    const { address } = mesh.cluster.node('node-1');
+    const before = await page(address);
+    const url = `http://${service}/bytes/${TRAFFIC}`;
+    must(await ada.laptop.exec(['curl', '-sS', '--fail', '-o', '/dev/null', '--interface', ada.address, url]));
+    await knock(ada.laptop, [fromMesh(ada, 'tcp', address, SSH_PORT)]);
+    const grown = async (name: string) => ((await page(address))[name] ?? 0) - (before[name] ?? 0);
+    // The agent looks at the interface every three seconds.
+    await until(
+      'the bytes',
+      () => grown('sallyport_agent_sent_bytes_total'),
+      (bytes) => bytes > TRAFFIC,
+    );
+    expect(await grown('sallyport_agent_received_bytes_total')).toBeGreaterThan(1_000);
+    expect(await grown('sallyport_agent_refused_packets_total')).toBeGreaterThan(0);
+    const denied = 'sallyport_agent_audited_connections_total{verdict="denied"}';
+    await until(
+      'a line of the audit log',
+      () => grown(denied),
+      (lines) => lines > 0,
+    );
+    expect(await page(address)).toMatchObject({ 'sallyport_agent_peers{state="connected"}': 2 });
+  });
+
+  test('one operator leads and tells of every device and gateway; devices do not reach it', async () => {
+    const addresses = await operators();
+    const pages = await Promise.all(addresses.map(page));
+    const leaders = pages.filter(({ sallyport_operator_leader }) => sallyport_operator_leader === 1);
+    expect([pages.length, leaders.length]).toEqual([2, 1]);
+    expect(leaders[0]).toMatchObject({
+      'sallyport_operator_peers{state="connected"}': 2,
+      'sallyport_operator_gateway_condition{gateway="default",condition="Ready"}': 1,
+      'sallyport_operator_gateway_nodes{gateway="default"}': 2,
+      'sallyport_operator_gateway_ready_nodes{gateway="default"}': 2,
+      'sallyport_operator_reconcile_failures_total{kind="MeshPeer"}': expect.any(Number),
+    });
+    const doors = addresses.map((address) => fromMesh(ada, 'tcp', address, METRICS_PORT));
+    for (const heard of await knock(ada.laptop, doors)) expectRefusedAtOnce(heard);
   });
 });
 
