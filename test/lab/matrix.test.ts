@@ -2,13 +2,15 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inProject } from '../../scripts/support/paths.ts';
 import { isTrue } from '../../src/api/conditions.ts';
+import { API_VERSION } from '../../src/api/names.ts';
 import { type Cluster, startCluster } from './cluster.ts';
+import { flowsOn } from './gateway-node.ts';
 import type { Laptop } from './laptop.ts';
 import { BACKENDS, type Backend, needsOwnKernel, SETTINGS, type Setting, TOUR } from './matrix/axes.ts';
 import { cellsIn, cellsText, linesWithout, type Row, settingName, WORKS, withCells } from './matrix/table.ts';
 import { ADVERTISED, addBackends, targets, tried } from './matrix/targets.ts';
 import { VERSIONS } from './matrix/versions.ts';
-import { type Device, Mesh, until } from './mesh.ts';
+import { curl, type Device, Mesh, udpEcho, until } from './mesh.ts';
 import { nodeKernels } from './node-kernels.ts';
 
 /** The main job in every setting, as the table of docs/compatibility.md. To write the table anew: SALLYPORT_WRITE_DOCS=1. */
@@ -52,6 +54,58 @@ describe.each(ABLE)('kube-proxy $proxyMode, $dataPlane WireGuard, $gateways gate
   });
 });
 
+/*
+ * There a cluster IP is an address of the node: what is dialled comes to input, untranslated, and every port of the node listens behind it.
+ * The last setting is one of ipvs.
+ */
+test.skipIf(UNABLE.some(({ proxyMode }) => proxyMode === 'ipvs'))(
+  'behind kube-proxy in ipvs mode, a gateway that denies by default lets in what is granted, and nothing else',
+  async () => {
+    expect((await mesh.gatewayNode('default', OWN)).status?.proxyMode).toBe('ipvs');
+    const [address = ''] = (await mesh.peer(device)).status?.addresses ?? [];
+    const [granted, other, local] = [`hello-${OWN}`, `hello-${SHARED}`, `host-${OWN}`];
+    const tcp = (service: string, port = 80) => curl(laptop, `http://${service}.demo.svc.cluster.local:${port}/`, 3);
+    const isToService = (line: string) => line.includes('dport=80 ');
+    const isOpen = async (service: string) => (await tcp(service)).status === 200;
+    await mesh.patchGateway('default', { access: { default: 'Deny' } });
+    await until(
+      'a refusal',
+      () => isOpen(granted),
+      (open) => !open,
+    );
+    await mesh.apply(opening([granted, `host-${SHARED}`]));
+    await until(
+      'a grant',
+      () => isOpen(granted),
+      (open) => open,
+    );
+    expect(await udpEcho(laptop, `${granted}.demo.svc.cluster.local`)).toBe('ping');
+    expect(await isOpen(`host-${SHARED}`)).toBe(true);
+    const shut = [
+      [other, 80],
+      [local, 80],
+      [granted, 10250],
+      [granted, 22],
+    ] as const;
+    // curl says 7 for a refusal, and 28 for silence.
+    for (const [service, port] of shut)
+      expect((await tcp(service, port)).error, `${service}:${port}`).toMatch(/^curl: \(7\)/);
+    await expect(udpEcho(laptop, `${other}.demo.svc.cluster.local`)).rejects.toThrow();
+    expect((await flowsOn(cluster.node(OWN), address)).some(isToService)).toBe(true);
+    await cluster.kubectl(['-n', 'demo', 'delete', 'meshaccesses.sallyport.dev', 'ipvs']);
+    await until(
+      'an end',
+      () => isOpen(granted),
+      (open) => !open,
+    );
+    await until(
+      'its connections',
+      () => flowsOn(cluster.node(OWN), address),
+      (flows) => !flows.some(isToService),
+    );
+  },
+);
+
 test('docs/compatibility.md says what was seen', async () => {
   const document = await readFile(DOCUMENT, 'utf8');
   const seen = cellsText(VERSIONS, rows);
@@ -62,6 +116,13 @@ test('docs/compatibility.md says what was seen', async () => {
 
 function entryOf(setting: Setting): string {
   return needsOwnKernel(setting) ? OWN : SHARED;
+}
+
+/** A grant of Services to every device. */
+function opening(names: readonly string[]): object {
+  const from = [{ namespaces: { selector: {} } }];
+  const metadata = { name: 'ipvs', namespace: 'demo' };
+  return { apiVersion: API_VERSION, kind: 'MeshAccess', metadata, spec: { from, to: [{ names }] } };
 }
 
 /** Every node is a gateway at first. */
