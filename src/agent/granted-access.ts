@@ -3,9 +3,10 @@ import type { ClusterMeshAccess } from '../api/clustermeshaccess.ts';
 import type { Namespace, Service } from '../api/core.ts';
 import type { MeshAccess } from '../api/meshaccess.ts';
 import type { Change, Store } from '../k8s/store.ts';
-import { type AccessGateway, endOf, type Granted, granted, NOTHING_GRANTED } from '../mesh/access/access.ts';
+import { type AccessGateway, endOf, type Granted, NOTHING_GRANTED } from '../mesh/access/access.ts';
+import { RememberedGrants } from '../mesh/access/remembered.ts';
 import type { AnyAccess } from '../mesh/access/resolve.ts';
-import { accessMembers, accessWorld } from '../mesh/access/world.ts';
+import { accessMembers } from '../mesh/access/world.ts';
 import type { PeerTable } from '../mesh/peer-table.ts';
 import type { Topology } from '../mesh/topology.ts';
 
@@ -24,6 +25,7 @@ export interface AccessStores {
 export class GrantedAccess {
   readonly #follow: () => AccessStores;
   readonly #onChange: () => void;
+  readonly #remembered = new RememberedGrants();
   #stores: AccessStores | undefined;
 
   constructor(follow: () => AccessStores, onChange: () => void) {
@@ -41,13 +43,13 @@ export class GrantedAccess {
   granted(gateway: AccessGateway, table: PeerTable, now: number): Granted {
     if (gateway.accessDefault === 'Allow') return NOTHING_GRANTED;
     const { services, namespaces } = this.#followed();
-    const members = accessMembers(table);
-    const world = accessWorld({
-      namespaces: namespaces.values(),
-      peers: members.map(({ peer }) => peer),
+    return this.#remembered.granted(gateway, {
+      members: accessMembers(table),
       services: services.values(),
+      namespaces: namespaces.values(),
+      accesses: this.#accesses(),
+      now,
     });
-    return granted(gateway, members, { accesses: [...this.#accesses()], world, now });
   }
 
   /** The Services that are followed: all of them where the gateway denies by default or lets all connections be audited, and none elsewhere. */

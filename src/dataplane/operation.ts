@@ -89,7 +89,8 @@ export function diffTable(
 ): readonly Operation[] {
   const difference = rulesetDifference(ruleset, state.ruleset);
   if (difference.kind === 'none') return [];
-  const changes = state.ruleset === undefined ? [] : elementChanges(ruleset, state.ruleset);
+  const known = difference.kind === 'elements' ? difference.changes : undefined;
+  const changes = known ?? (state.ruleset === undefined ? [] : elementChanges(ruleset, state.ruleset));
   const table: Operation =
     difference.kind === 'elements'
       ? { kind: 'change-elements', table: ruleset.table, changes }

@@ -83,6 +83,9 @@ export interface Opened {
   readonly isCut: boolean;
 }
 
+/** Says what one grant opens, `most` at most. */
+export type Open = (access: AnyAccess, most: number) => Opened;
+
 /**
  * What each grant opens through a gateway that denies by default: all that the grants allow, added up. The nodes' rules, the status
  * of a grant and `sallyport access` are all made from it.
@@ -90,17 +93,41 @@ export interface Opened {
  * A grant needs nobody's word but its own, and where there are too many the oldest go first, so two nodes that see the same objects open
  * the same. Its end is read from the object itself, by any clock, so it ends while the operator is down.
  */
-export function* openedBy(
+export function openedBy(
   gateway: AccessGateway,
   members: Iterable<AccessMember>,
   objects: AccessObjects,
 ): Iterable<Opened> {
+  return openedInTurn(gateway, objects, opening(gateway, members, objects.world));
+}
+
+/** The same by whoever says what a grant opens. */
+export function* openedInTurn(
+  gateway: AccessGateway,
+  objects: Pick<AccessObjects, 'accesses' | 'now'>,
+  open: Open,
+): Iterable<Opened> {
   let room = MOST_OF_A_GATEWAY;
-  for (const one of held(gateway, members, objects)) {
-    const opened = openedWithin(gateway, one, Math.min(room, MOST_OF_A_GRANT));
-    room -= opened.services.length + opened.ranges.length;
+  for (const access of held(gateway, objects)) {
+    const opened = open(access, Math.min(room, MOST_OF_A_GRANT));
+    room -= openings(opened);
     yield opened;
   }
+}
+
+/** How much a grant opens, in single openings. */
+export function openings({ services, ranges }: Opened): number {
+  return services.length + ranges.length;
+}
+
+/** Resolves a grant among these objects whenever it is asked. */
+export function opening(gateway: AccessGateway, members: Iterable<AccessMember>, world: AccessWorld): Open {
+  const all = new Map([...members].map((member) => [keyOf(member.peer.metadata), member]));
+  return (access, most) => {
+    const resolved = resolveAccess(access, world);
+    const inside = resolved.peers.flatMap(({ metadata }) => all.get(keyOf(metadata)) ?? []);
+    return openedWithin(gateway, { resolved, inside }, most);
+  };
 }
 
 /** Who may reach which port of which Service. */
@@ -115,7 +142,12 @@ export function* accessOf(
 /** Both, as the nodes of the gateway need them. */
 export function granted(gateway: AccessGateway, members: readonly AccessMember[], objects: AccessObjects): Granted {
   if (gateway.accessDefault === 'Allow') return NOTHING_GRANTED;
-  const all = [...openedBy(gateway, members, objects)];
+  return addedUp(openedBy(gateway, members, objects));
+}
+
+/** All that these grants open. */
+export function addedUp(opened: Iterable<Opened>): Granted {
+  const all = [...opened];
   return { services: all.flatMap(({ services }) => services), ranges: all.flatMap(({ ranges }) => ranges) };
 }
 
@@ -141,8 +173,8 @@ function openedWithin(gateway: AccessGateway, one: Held, most: number): Opened {
 function inOrder({ resolved, inside }: Held): Held {
   const nameOf = ({ service, protocol, port }: Destination) => `${keyOf(service.metadata)} ${protocol} ${port}`;
   return {
-    resolved: { ...resolved, destinations: resolved.destinations.toSorted(by(nameOf)) },
-    inside: inside.toSorted(by(({ peer }) => ageOf(peer))),
+    resolved: { ...resolved, destinations: sortedBy(resolved.destinations, nameOf) },
+    inside: sortedBy(inside, ({ peer }) => ageOf(peer)),
   };
 }
 
@@ -150,8 +182,10 @@ function ageOf({ metadata }: KubernetesObject): string {
   return `${metadata.creationTimestamp ?? ''} ${keyOf(metadata)}`;
 }
 
-function by<T>(text: (one: T) => string): (one: T, other: T) => number {
-  return (one, other) => (text(one) < text(other) ? -1 : 1);
+/** The text of each is made once. */
+function sortedBy<T>(all: readonly T[], text: (one: T) => string): readonly T[] {
+  const texts = all.map((one) => ({ one, text: text(one) }));
+  return texts.sort((one, other) => (one.text < other.text ? -1 : 1)).map(({ one }) => one);
 }
 
 function* servicesIn(gateway: AccessGateway, { resolved, inside }: Held): Generator<AttributedGrant> {
@@ -185,18 +219,13 @@ interface Held {
   readonly inside: readonly AccessMember[];
 }
 
-/** The grants that hold at the gateway now, oldest first, each with those of its peers that are let in. */
-function* held(
+/** The grants that hold at the gateway now, oldest first. */
+function held(
   gateway: AccessGateway,
-  members: Iterable<AccessMember>,
-  { accesses, world, now }: AccessObjects,
-): Iterable<Held> {
-  const all = new Map([...members].map((member) => [keyOf(member.peer.metadata), member]));
-  for (const access of [...accesses].sort(by(ageOf))) {
-    if (!isFor(access, gateway.name) || hasEnded(access, now)) continue;
-    const resolved = resolveAccess(access, world);
-    yield { resolved, inside: resolved.peers.flatMap(({ metadata }) => all.get(keyOf(metadata)) ?? []) };
-  }
+  { accesses, now }: Pick<AccessObjects, 'accesses' | 'now'>,
+): readonly AnyAccess[] {
+  const all = [...accesses].filter((access) => isFor(access, gateway.name) && !hasEnded(access, now));
+  return sortedBy(all, ageOf);
 }
 
 /** Whether the grant is meant for the gateway. */
