@@ -17,13 +17,24 @@ const PROXY_OBJECT = /^(add|create|delete) (table ip kube-proxy|chain ip nat KUB
 /** The interface of ipvs mode comes and goes; its addresses, on lines without the second colon, follow the Services. */
 const PROXY_LINK = /^(Deleted )?\d+: kube-ipvs0: /;
 
+/** What is ours, and which lines of `nft monitor` tell of what we did ourselves. */
+export interface Watched {
+  readonly names: Names;
+  readonly isOwn: (line: string) => boolean;
+}
+
 /**
  * Reports what the kernel announces about our table, interface, addresses and routes, about forwarding being turned off, and about
  * kube-proxy in another mode, which asks for another firewall.
  */
-export function watchKernel(commands: Commands, names: Names, signal: AbortSignal, onDrift: OnDrift): void {
+export function watchKernel(
+  commands: Commands,
+  { names, isOwn }: Watched,
+  signal: AbortSignal,
+  onDrift: OnDrift,
+): void {
   const report = gathered(signal, onDrift);
-  void monitor(commands, ['nft', 'monitor'], signal, report, tableDrift(names.table));
+  void monitor(commands, ['nft', 'monitor'], signal, report, tableDrift(names.table, isOwn));
   const objects = ['link', 'address', 'route', 'netconf'];
   void monitor(commands, ['ip', '-o', 'monitor', ...objects], signal, report, linkDrift([names.device, names.other]));
 }
@@ -34,12 +45,13 @@ export function doubtsProxyMode(what: string): boolean {
 }
 
 /** What a line of `nft monitor` says about the table or the mode of kube-proxy, if anything. */
-export function tableDrift(table: string): (line: string) => string | undefined {
+export function tableDrift(table: string, isOwn: Watched['isOwn'] = () => false): (line: string) => string | undefined {
   const noted = new RegExp(`^(add|delete) element inet ${table} ${SEEN_PREFIX}`);
   return (line) => {
     if (PROXY_OBJECT.test(line)) return PROXY_MODE_CHANGED;
     if (noted.test(line)) return undefined;
-    return ` ${line} `.includes(` inet ${table} `) ? `nftables table ${table} changed` : undefined;
+    if (!` ${line} `.includes(` inet ${table} `) || isOwn(line)) return undefined;
+    return `nftables table ${table} changed`;
   };
 }
 

@@ -98,7 +98,7 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
     observeFlows: (sources) => openFlows(commands, sources),
     apply: (operation) => perform(eyes, turnedOn, operation),
     watchDrift(names, signal, onDrift) {
-      watchKernel(commands, names, signal, (what) => {
+      watchKernel(commands, { names, isOwn: nftables.isOwn }, signal, (what) => {
         if (doubtsProxyMode(what)) proxyMode.forget();
         onDrift(what);
       });

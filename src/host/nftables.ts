@@ -6,6 +6,7 @@ import type { ElementChange, Ruleset } from '../dataplane/nftables/ruleset.ts';
 import type { Family } from '../net/address.ts';
 import type { Commands } from './exec.ts';
 import { failedSaying } from './exec-error.ts';
+import { OwnElements } from './own-elements.ts';
 import { writeScratch } from './scratch.ts';
 
 const ABSENT = /No such file or directory/;
@@ -18,6 +19,8 @@ export interface Nftables {
   list(table: string): Promise<ListedTable | undefined>;
   replace(ruleset: Ruleset, turnedOn: readonly Family[]): Promise<void>;
   change(table: string, changes: readonly ElementChange[]): Promise<void>;
+  /** Whether a line of `nft monitor` tells of nothing but elements that `change` has just changed; each is told once. */
+  isOwn(line: string): boolean;
   /** Reads the sets and empties those that have elements; what comes in between comes again. */
   take(table: string, sets: readonly string[]): Promise<readonly string[]>;
   /** What the first counter of a chain has counted; undefined where there is no such chain. */
@@ -32,12 +35,23 @@ export interface Nftables {
 
 /** Scripts go through a file in `runDir`: a child's standard input is a socket here, which `nft -f` cannot open. */
 export function createNftables(commands: Commands, runDir: string): Nftables {
+  const own = new OwnElements(() => performance.now());
   const script = async (table: string, text: string, file = `${table}.nft`) => {
     await commands.run(['nft', '-f', await writeScratch(runDir, file, text)]);
   };
   const list = async (table: string) => {
     const text = await unlessAbsent(commands.run(['nft', '-j', '-s', 'list', 'table', 'inet', table]));
     return text === undefined ? undefined : parseTable(text, table);
+  };
+  const change = async (table: string, changes: readonly ElementChange[]) => {
+    try {
+      await script(table, renderElementChanges(table, changes));
+    } catch (error) {
+      const listed = failedSaying(error, NO_ELEMENT) ? await list(table) : undefined;
+      if (listed === undefined) throw error;
+      const left = remainingChanges(changes, listed.observed);
+      if (left.length > 0) await script(table, renderElementChanges(table, left));
+    }
   };
   /** One that has timed out since fails the whole transaction; then everything that is noted goes. This runs beside everything else. */
   const takeOut = async (table: string, found: readonly CountedElement[]) => {
@@ -61,15 +75,15 @@ export function createNftables(commands: Commands, runDir: string): Nftables {
       if (listed !== undefined) await script(table, renderSeal(table, listed.fingerprint));
     },
     async change(table, changes) {
+      const takeBack = own.expect(table, changes);
       try {
-        await script(table, renderElementChanges(table, changes));
+        await change(table, changes);
       } catch (error) {
-        const listed = failedSaying(error, NO_ELEMENT) ? await list(table) : undefined;
-        if (listed === undefined) throw error;
-        const left = remainingChanges(changes, listed.observed);
-        if (left.length > 0) await script(table, renderElementChanges(table, left));
+        takeBack();
+        throw error;
       }
     },
+    isOwn: (line) => own.heard(line),
     async take(table, sets) {
       const found: string[] = [];
       for (const set of sets) {

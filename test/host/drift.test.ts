@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ObservedPeer } from '../../src/dataplane/wireguard/device.ts';
 import { linkDrift, tableDrift } from '../../src/host/drift.ts';
+import { OwnElements } from '../../src/host/own-elements.ts';
 import { servedDrift } from '../../src/host/peer-drift.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import type { PublicKey } from '../../src/net/key.ts';
@@ -30,6 +31,46 @@ describe('a line of nft monitor', () => {
     ['', false],
   ])('%j', (line, ours) => {
     expect(tableDrift('sallyport_default')(line) !== undefined).toBe(ours);
+  });
+});
+
+describe('a line of nft monitor about elements', () => {
+  const set = 'inet sallyport_default by_peer_tcp4';
+  const [one, other] = ['10.213.0.16 . 10.96.0.20 . 80', '10.213.0.17 . 10.96.0.20 . 80'];
+  const changes = [{ set: 'by_peer_tcp4', added: [one], removed: [other] }];
+  let now = 0;
+  const changing = () => {
+    now = 0;
+    const own = new OwnElements(() => now);
+    const takeBack = own.expect('sallyport_default', changes);
+    const drift = tableDrift('sallyport_default', (line) => own.heard(line));
+    return { takeBack, reports: (line: string) => drift(line) !== undefined };
+  };
+
+  test('that we have changed ourselves is no drift, once', () => {
+    const { reports } = changing();
+    expect(reports(`delete element ${set} { ${other} }`)).toBe(false);
+    expect(reports(`add element ${set} { ${one} }`)).toBe(false);
+    expect(reports(`add element ${set} { ${one} }`)).toBe(true);
+  });
+
+  test.each([
+    ['the contrary', `delete element ${set} { ${one} }`],
+    ['another element', `add element ${set} { ${other} }`],
+    ['ours and another in one line', `add element ${set} { ${one}, ${other} }`],
+    ['another set', `add element inet sallyport_default by_peer_udp4 { ${one} }`],
+    ['a rule', 'delete rule inet sallyport_default from_mesh handle 12'],
+  ])('that is %s is drift', (_what, line) => {
+    expect(changing().reports(line)).toBe(true);
+  });
+
+  test('is drift where we did not change them after all, or long ago', () => {
+    const failed = changing();
+    failed.takeBack();
+    expect(failed.reports(`add element ${set} { ${one} }`)).toBe(true);
+    const { reports } = changing();
+    now = 60_000;
+    expect(reports(`add element ${set} { ${one} }`)).toBe(true);
   });
 });
 

@@ -114,6 +114,14 @@ describe.skipIf(missing)(`drift${because(missing)}`, () => {
     }
   });
 
+  test('is not what we have done to elements ourselves, and is when somebody does the same', async () => {
+    const changed = { set: 'granted_tcp4', added: ['10.96.0.77 . 53'], removed: ['10.96.0.10 . 53'] };
+    const before = await watch.quiet();
+    await node.host.apply({ kind: 'change-elements', table, changes: [changed] });
+    expect(await watch.quiet()).toBe(before);
+    await run(`nftables table ${table} changed`, `nft add element inet ${table} granted_tcp4 { 10.96.0.10 . 53 }`);
+  });
+
   test('of others is none of ours', async () => {
     const before = await watch.quiet();
     await node.namespace.runAll(`
