@@ -1,10 +1,13 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { auditGroup } from '../test/bench/audit.ts';
 import { commandsGroup } from '../test/bench/commands.ts';
+import { grantsGroup } from '../test/bench/grants.ts';
 import { kernelBytesGroup } from '../test/bench/kernel-bytes.ts';
 import { laptopGroup } from '../test/bench/laptop.ts';
 import { lossGroup } from '../test/bench/loss.ts';
+import { lostLaptopGroup } from '../test/bench/lost-laptop.ts';
 import { meshGroup } from '../test/bench/mesh.ts';
 import { planGroup } from '../test/bench/plan.ts';
 import { type Group, type Row, unmeasured } from '../test/bench/row.ts';
@@ -14,7 +17,18 @@ import { interruption } from './support/interrupt.ts';
 
 /** `npm run bench [NAME…] [-- --json FILE] [-- --markdown FILE]`: measures, prints a table, and writes the rows. */
 
-const GROUPS = [planGroup, commandsGroup, sizeGroup, kernelBytesGroup, lossGroup, meshGroup, laptopGroup];
+const GROUPS = [
+  planGroup,
+  commandsGroup,
+  grantsGroup,
+  auditGroup,
+  sizeGroup,
+  kernelBytesGroup,
+  lossGroup,
+  lostLaptopGroup,
+  meshGroup,
+  laptopGroup,
+];
 const MARKS = ['<!-- rows: begin -->', '<!-- rows: end -->'] as const;
 
 const { values, positionals } = parseArgs({

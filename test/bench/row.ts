@@ -6,6 +6,8 @@ export interface Row {
   readonly value?: number | undefined;
   /** The most that the number may be; undefined where there is no goal. */
   readonly goal?: number | undefined;
+  /** The least that it may be, where more is better. */
+  readonly least?: number | undefined;
   /** What the machine itself, or a rival, needs for the same in this very run. */
   readonly floor?: number | undefined;
   readonly ratio?: number | undefined;

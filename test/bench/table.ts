@@ -3,11 +3,11 @@ import type { Row } from './row.ts';
 
 /** A row as a terminal shows it: the numbers, and below them what they mean. */
 export function rowLine(row: Row): string {
-  const { name, unit, value, goal, floor, ratio, n, says } = row;
+  const { name, unit, value, floor, ratio, n, says } = row;
   if (value === undefined) return `${name.padEnd(36)} ${says}`;
   const parts = [
     `${name.padEnd(36)} ${number(value).padStart(9)} ${unit.padEnd(9)}`,
-    goal === undefined ? '' : `goal ${goal}${isMissed(row) ? ' MISSED' : ''}`,
+    aim(row) === '' ? '' : `goal ${aim(row)}${isMissed(row) ? ' MISSED' : ''}`,
     floor === undefined ? '' : `floor ${number(floor)}${times(ratio)}`,
     `n=${n}`,
   ];
@@ -21,13 +21,12 @@ export function rowsTable(rows: readonly Row[]): string {
 }
 
 function cells(row: Row): readonly string[] {
-  const { name, unit, value, goal, floor, ratio, n, says } = row;
+  const { name, unit, value, floor, ratio, n, says } = row;
   const measured = value === undefined ? '' : `${number(value)} ${unit}`;
-  const aim = goal === undefined ? '' : `${goal}${isMissed(row) ? ', missed' : ''}`;
   return [
     `\`${name}\``,
     measured,
-    aim,
+    `${aim(row)}${isMissed(row) ? ', missed' : ''}`,
     floor === undefined ? '' : number(floor),
     ratio === undefined ? '' : short(ratio),
     String(n),
@@ -35,8 +34,14 @@ function cells(row: Row): readonly string[] {
   ];
 }
 
-function isMissed({ value, goal }: Row): boolean {
-  return value !== undefined && goal !== undefined && value > goal;
+function aim({ goal, least }: Row): string {
+  if (least !== undefined) return `at least ${number(least)}`;
+  return goal === undefined ? '' : String(goal);
+}
+
+function isMissed({ value, goal, least }: Row): boolean {
+  if (value === undefined) return false;
+  return (goal !== undefined && value > goal) || (least !== undefined && value < least);
 }
 
 function times(ratio: number | undefined): string {

@@ -24,8 +24,8 @@ export class Traffic {
   #rest = '';
   #closed: { readonly at: number; readonly reason: string } | undefined;
 
-  constructor(laptop: Laptop, kind: TrafficKind, address: string, port = 80) {
-    const argv = [process.execPath, SOURCE, kind, address, String(port), String(EVERY_MS)];
+  constructor(laptop: Laptop, kind: TrafficKind, address: string, port = 80, everyMs = EVERY_MS) {
+    const argv = [process.execPath, SOURCE, kind, address, String(port), String(everyMs)];
     const running = laptop.exec(argv, { signal: this.#stopping.signal, onOutput: (text) => this.#take(text) });
     this.#ended = running.catch(() => undefined);
   }

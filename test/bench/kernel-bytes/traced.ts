@@ -22,13 +22,14 @@ const CARRIES = new Set(['sendto', 'sendmsg', 'recvfrom', 'recvmsg', 'read', 'wr
 export class TracedCommands {
   readonly commands: Commands;
   readonly #file: string;
-  readonly #plain = createCommands();
+  readonly #plain: Commands;
   #programs: string[] | undefined;
 
-  /** `folder` is for the trace. */
-  constructor(folder: string) {
+  /** `folder` is for the trace; `enter` leads to where the commands are to run. */
+  constructor(folder: string, enter: readonly string[] = []) {
     this.#file = join(folder, 'trace');
-    const traced = createCommands(['strace', '-f', '-qq', '-y', '-A', '-o', this.#file, '--']);
+    this.#plain = createCommands(enter);
+    const traced = createCommands(['strace', '-f', '-qq', '-y', '-A', '-o', this.#file, '--', ...enter]);
     this.commands = {
       start: this.#plain.start,
       run: (argv, options) => {

@@ -1,0 +1,86 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Ruleset } from '../../../src/dataplane/nftables/ruleset.ts';
+import { TestCluster } from '../../netns/cluster.ts';
+import { missing } from '../../netns/machine.ts';
+import { aGrant } from '../../support/grants.ts';
+import { PLAN_NAMES } from '../../support/node-plans.ts';
+import { median, type Report, row } from '../row.ts';
+import { Drain } from './drain.ts';
+
+const SIZES = [0, 1_000, 10_000] as const;
+const ROUNDS = 16;
+const SAMPLE_MS = 1_200;
+/** So long a flow needs to find its pace after a change. */
+const PAUSE_MS = 250;
+/** The share of the throughput without rules of access that there must be with them. */
+const LEAST = 0.98;
+/** The device that is measured is granted what it asks for, whatever else is. */
+const OWN = '10.213.0.16 tcp 10.96.0.20 80';
+
+export const throughputRows = SIZES.map((size) => `throughput_grants_${size}`);
+
+interface Sample {
+  readonly size: number | undefined;
+  readonly perSecond: number;
+}
+
+/**
+ * One TCP connection from a laptop through WireGuard and the gateway to a Service, while the table of the gateway is one and then another.
+ * They take turns, so that what else the machine does slows all of them.
+ */
+export async function throughput(report: Report): Promise<void> {
+  if (missing !== undefined) throw new Error(missing);
+  const cluster = await TestCluster.create('nftables');
+  const rulesets = [undefined, ...SIZES].map((size) => ({ size, ruleset: rulesetWith(cluster, size) }));
+  const samples: Sample[][] = [];
+  const drain = new Drain(cluster.alice.namespace, 'http://10.96.0.20/big');
+  try {
+    const { turnedOn } = (await cluster.gateway.host.observe(PLAN_NAMES)).state.sysctls;
+    for (let round = 0; round < ROUNDS; round += 1) {
+      const samplesOfRound: Sample[] = [];
+      for (const { size, ruleset } of [...rulesets.slice(round % 4), ...rulesets.slice(0, round % 4)]) {
+        await cluster.gateway.host.apply({ kind: 'replace-table', ruleset, turnedOn });
+        await delay(PAUSE_MS);
+        samplesOfRound.push({ size, perSecond: await drain.sample(SAMPLE_MS) });
+      }
+      samples.push(samplesOfRound);
+    }
+  } finally {
+    await drain.stop();
+    await cluster.dispose();
+  }
+  for (const size of SIZES) sizeRow(size, samples, report);
+}
+
+/** Undefined for a gateway that allows by default. */
+function rulesetWith(cluster: TestCluster, size: number | undefined): Ruleset {
+  if (size === undefined) return cluster.plan().ruleset;
+  const others = Array.from(
+    { length: size },
+    (_, index) => `10.213.${8 + (index >> 8)}.${index & 255} tcp 10.97.${index % 7}.${index % 200} 443`,
+  );
+  const services = [OWN, ...others].map(aGrant);
+  return cluster.plan({ accessDefault: 'Deny', granted: { services, ranges: [] } }).ruleset;
+}
+
+function sizeRow(size: number, samples: readonly (readonly Sample[])[], report: Report): void {
+  const ofSize = (wanted: number | undefined) => (round: readonly Sample[]) =>
+    (round.find((sample) => sample.size === wanted)?.perSecond ?? Number.NaN) / 1e6;
+  const none = median(samples.map(ofSize(undefined)));
+  const shares = samples.map((round) => ofSize(size)(round) / ofSize(undefined)(round));
+  report(
+    row({
+      name: `throughput_grants_${size}`,
+      unit: 'Mbit/s',
+      value: median(samples.map(ofSize(size))),
+      least: LEAST * none,
+      floor: none,
+      n: samples.length,
+      says: `of one TCP connection through WireGuard (wireguard-go) and a gateway that denies by default, to a granted Service, with the elements of ${size} other grants; floor: the same connection while the gateway allows every Service, in turn with it, ${SAMPLE_MS / 1000} s each; within a round its share was ${percent(median(shares))} in the median, ${percent(Math.min(...shares))} to ${percent(Math.max(...shares))}`,
+    }),
+  );
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
