@@ -1,5 +1,6 @@
 import { changeRows, grantChange } from './grants/change.ts';
 import { throughput, throughputRows } from './grants/throughput.ts';
+import { withPrecedence } from './precedence.ts';
 import { type Group, unmeasured } from './row.ts';
 
 const PARTS = [
@@ -15,7 +16,7 @@ export const grantsGroup: Group = {
     for (const { rows, measure } of PARTS) {
       if (!rows.some(isWanted)) continue;
       try {
-        await measure(report);
+        await withPrecedence(() => measure(report));
       } catch (error) {
         for (const name of rows) report(unmeasured(name, error));
       }

@@ -12,6 +12,7 @@ import type { PublicKey } from '../../../src/net/key.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { createLog, type Log } from '../../../src/runtime/log.ts';
 import { TestCluster } from '../../netns/cluster.ts';
+import type { Namespace } from '../../netns/namespace.ts';
 import { aMember, aServedGateway, NOW } from '../../support/builders.ts';
 import { PLAN_NAMES } from '../../support/node-plans.ts';
 
@@ -20,6 +21,9 @@ const EVERY_MS = 3_000;
 /** So many addresses of no Service, the same again and again: the sets hold fewer. */
 const DESTINATIONS = 60_000;
 const FIRST = '10.100.0.1';
+const OWNER = 'ada@example.com';
+/** Looks after the scan until nothing is left to tell. */
+const MOST_LOOKS = 10;
 const SCAN = join(import.meta.dirname, '../../netns/programs/scan.ts');
 
 /** What a log said of a scan. */
@@ -54,8 +58,9 @@ export class AuditedNode {
       bindings: { log: 'audit', program: 'agent', node: 'node-a', gateway: 'default' },
       destination: { write: (line) => writeSync(this.#descriptor, line) },
     });
-    const { publicKey } = cluster.alice.keys;
-    const ada = aMember({ name: 'ada', address: '10.213.0.16', spec: { publicKey, owner: 'ada@example.com' } });
+    const members = [cluster.alice, cluster.bob].map(({ keys: { publicKey } }, index) =>
+      aMember({ name: `laptop-${index}`, address: `10.213.0.${16 + index}`, spec: { publicKey, owner: OWNER } }),
+    );
     const current = topology(aServedGateway());
     const observed = () => this.#observedPeers;
     const web = serviceType.parse({
@@ -67,7 +72,7 @@ export class AuditedNode {
       peers: { get: () => undefined },
       sync: {
         names: PLAN_NAMES,
-        table: peerTable('default', [ada], NOW),
+        table: peerTable('default', members, NOW),
         topology: () => current,
         get observedPeers() {
           return observed();
@@ -82,7 +87,7 @@ export class AuditedNode {
 
   static async start(): Promise<AuditedNode> {
     const cluster = await TestCluster.create('nftables');
-    await cluster.gateway.sync(cluster.plan({ accessDefault: 'Deny', newConnectionsPerSecond: 0 }));
+    await cluster.gateway.sync(cluster.plan({ accessDefault: 'Deny' }));
     const node = new AuditedNode(cluster);
     await node.#look();
     return node;
@@ -92,7 +97,8 @@ export class AuditedNode {
   async scanned(seconds: number): Promise<Told> {
     const before = { text: readFileSync(this.#file, 'utf8').length, refused: await this.#refused() };
     const began = performance.now();
-    const scanning = new Scanning(this.#cluster);
+    const { alice, bob } = this.#cluster;
+    const scans = [alice, bob].map(({ namespace }) => new Scan(namespace));
     const looks: number[] = [];
     try {
       while (performance.now() - began < seconds * 1000) {
@@ -100,16 +106,19 @@ export class AuditedNode {
         looks.push(await this.#look());
       }
     } finally {
-      await scanning.stop();
+      for (const scan of scans) await scan.stop();
     }
     const took = (performance.now() - began) / 1000;
-    // What was still on its way, and what came during the last look, is told by two more.
-    for (let rest = 0; rest < 2; rest += 1) {
+    const lines = this.#told(before.text).lines;
+    const refused = (await this.#refused()) - before.refused;
+    // What came during the last look, and what nobody was to look at yet, is told later.
+    let told = this.#told(before.text);
+    for (let look = 0; look < MOST_LOOKS && told.inLines + told.leftOut < refused; look += 1) {
       await delay(EVERY_MS);
       await this.#look();
+      told = this.#told(before.text);
     }
-    const refused = (await this.#refused()) - before.refused;
-    return { seconds: took, looks, refused, ...counted(readFileSync(this.#file, 'utf8').slice(before.text)) };
+    return { seconds: took, looks, refused, ...told, lines };
   }
 
   /** How many such lines a second the log writes where nobody looks at rules. */
@@ -117,7 +126,7 @@ export class AuditedNode {
     const line = {
       event: 'connection',
       verdict: 'denied',
-      peer: { namespace: 'team-a', name: 'ada', owner: 'ada@example.com' },
+      peer: { namespace: 'team-a', name: 'ada', owner: OWNER },
       from: '10.213.0.16',
       to: { address: '10.100.0.1', port: 9 },
       protocol: 'udp',
@@ -137,6 +146,10 @@ export class AuditedNode {
     await this.#cluster.dispose();
   }
 
+  #told(from: number): Pick<Told, 'lines' | 'inLines' | 'leftOut'> {
+    return counted(readFileSync(this.#file, 'utf8').slice(from));
+  }
+
   async #look(): Promise<number> {
     this.#observedPeers = await this.#cluster.gateway.host.observePeers(PLAN_NAMES.device);
     const began = performance.now();
@@ -149,16 +162,16 @@ export class AuditedNode {
   }
 }
 
-/** Scans by one laptop, one after the other. */
-class Scanning {
-  readonly #cluster: TestCluster;
+/** Scans by a laptop, one after the other. */
+class Scan {
+  readonly #laptop: Namespace;
   #running: Running | undefined;
   #isStopped = false;
   readonly #ended: Promise<void>;
 
-  constructor(cluster: TestCluster) {
-    this.#cluster = cluster;
-    this.#ended = this.#scan();
+  constructor(laptop: Namespace) {
+    this.#laptop = laptop;
+    this.#ended = this.#go();
   }
 
   async stop(): Promise<void> {
@@ -167,10 +180,9 @@ class Scanning {
     await this.#ended;
   }
 
-  async #scan(): Promise<void> {
-    const { commands } = this.#cluster.alice.namespace;
+  async #go(): Promise<void> {
     while (!this.#isStopped) {
-      this.#running = commands.start([process.execPath, SCAN, FIRST, String(DESTINATIONS)]);
+      this.#running = this.#laptop.commands.start([process.execPath, SCAN, FIRST, String(DESTINATIONS)]);
       await this.#running.exited;
     }
   }
