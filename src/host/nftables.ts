@@ -10,8 +10,8 @@ import { OwnElements } from './own-elements.ts';
 import { writeScratch } from './scratch.ts';
 
 const ABSENT = /No such file or directory/;
-/** How nft 1.0.6 says it of an interval set. */
-const NO_ELEMENT = /No such file or directory|element does not exist/;
+/** How nft 1.0.6 says that an element is not there; of an interval set; and where the kernel's answer repeats more than nft has room for. */
+const NO_ELEMENT = /No such file or directory|element does not exist|No buffer space available/;
 
 /** Our one table, by way of nft. */
 export interface Nftables {
@@ -53,7 +53,7 @@ export function createNftables(commands: Commands, runDir: string): Nftables {
       if (left.length > 0) await script(table, renderElementChanges(table, left));
     }
   };
-  /** One that has timed out since fails the whole transaction; then everything that is noted goes. This runs beside everything else. */
+  /** One that is not there fails the whole transaction; then everything that is noted goes. This runs beside everything else. */
   const takeOut = async (table: string, found: readonly CountedElement[]) => {
     const file = `${table}_seen.nft`;
     const changes = [...Map.groupBy(found, ({ set }) => set)].map(([set, elements]) => ({
@@ -61,8 +61,12 @@ export function createNftables(commands: Commands, runDir: string): Nftables {
       added: [],
       removed: elements.map(({ element }) => element),
     }));
-    const isOut = await unlessAbsent(script(table, renderElementChanges(table, changes), file).then(() => true));
-    if (isOut) return;
+    try {
+      await script(table, renderElementChanges(table, changes), file);
+      return;
+    } catch (error) {
+      if (!failedSaying(error, NO_ELEMENT)) throw error;
+    }
     const flushes = changes.map(({ set }) => `flush set inet ${table} ${set}\n`).join('');
     await unlessAbsent(script(table, flushes, file));
   };
@@ -99,14 +103,16 @@ export function createNftables(commands: Commands, runDir: string): Nftables {
       return text === undefined ? undefined : parseChainCounter(text);
     },
     async takeCounted(table, sets) {
-      // One at a time: of several `list set` in one command, nft 1.0.6 finds the last alone.
+      // One at a time: of several `list set` in one command, nft 1.0.6 finds the last alone. A set that grows meanwhile may be listed with
+      // an element twice.
       const found: CountedElement[] = [];
       for (const set of sets) {
         const text = await unlessAbsent(commands.run(['nft', '-j', 'list', 'set', 'inet', table, set]));
         found.push(...(text === undefined ? [] : parseCountedElements(text)));
       }
-      if (found.length > 0) await takeOut(table, found);
-      return found;
+      const distinct = [...new Map(found.map((one) => [`${one.set} ${one.element}`, one])).values()];
+      if (distinct.length > 0) await takeOut(table, distinct);
+      return distinct;
     },
     async remove(table) {
       await unlessAbsent(commands.run(['nft', 'delete', 'table', 'inet', table]));

@@ -1,11 +1,10 @@
 import { Agent, get } from 'node:http';
 
 /*
- * Reads from a URL again and again by one connection: node drain-source.ts URL. Prints `MICROSECONDS BYTES` every 20 ms: the machine's
- * monotonic clock, and what has come so far.
+ * Reads from a URL again and again by one connection: node drain-source.ts URL MS. After half as long, in which the connection finds its
+ * pace, prints how many bytes came in a second.
  */
-const [url = ''] = process.argv.slice(2);
-const EVERY_MS = 20;
+const [url = '', ms = '0'] = process.argv.slice(2);
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 let bytes = 0;
 
@@ -19,4 +18,10 @@ function read(): void {
 }
 
 read();
-setInterval(() => console.log(`${process.hrtime.bigint() / 1000n} ${bytes}`), EVERY_MS);
+setTimeout(() => {
+  const [began, before] = [performance.now(), bytes];
+  setTimeout(() => {
+    console.log((bytes - before) / ((performance.now() - began) / 1000));
+    process.exit(0);
+  }, Number(ms));
+}, Number(ms) / 2);

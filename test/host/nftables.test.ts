@@ -1,0 +1,62 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createNftables, type Nftables } from '../../src/host/nftables.ts';
+import { type Answer, ScriptedCommands } from '../support/scripted-commands.ts';
+
+const TABLE = 'sallyport_default';
+const SET = 'seen_denied4';
+
+describe('taking out what rules have noted', () => {
+  let folder: string;
+  let nftables: Nftables;
+  /** The scripts that nft was given, in their order. */
+  let scripts: Promise<string>[];
+  let onScript: (count: number) => Answer;
+  const noted = (...hosts: readonly number[]) => {
+    const elements = hosts.map((host) => ({
+      elem: { val: { concat: ['10.213.0.16', 'tcp', `10.96.9.${host}`, 80] }, counter: { packets: 2, bytes: 120 } },
+    }));
+    return JSON.stringify({ nftables: [{ set: { family: 'inet', name: SET, table: TABLE, elem: elements } }] });
+  };
+  let listing: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'nftables-'));
+    scripts = [];
+    onScript = () => '';
+    const commands = new ScriptedCommands((line) => {
+      if (!line.startsWith('nft -f ')) return listing;
+      scripts.push(readFile(line.slice('nft -f '.length), 'utf8'));
+      return onScript(scripts.length);
+    });
+    nftables = createNftables(commands, folder);
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  test('takes an element out once that a set listed twice while it grew, and counts it once', async () => {
+    listing = noted(1, 2, 1);
+    const found = await nftables.takeCounted(TABLE, [SET]);
+    expect(found.reduce((sum, { packets }) => sum + packets, 0)).toBe(4);
+    expect(await Promise.all(scripts)).toEqual([
+      `delete element inet ${TABLE} ${SET} { 10.213.0.16 . tcp . 10.96.9.1 . 80, 10.213.0.16 . tcp . 10.96.9.2 . 80 }\n`,
+    ]);
+  });
+
+  test.each([
+    'Error: Could not process rule: No such file or directory',
+    'netlink: Error: Could not process rule: No buffer space available',
+  ])('empties the sets where the kernel refuses the transaction: %s', async (stderr) => {
+    listing = noted(1);
+    onScript = (count) => (count === 1 ? { exitCode: 1, stderr } : '');
+    expect(await nftables.takeCounted(TABLE, [SET])).toHaveLength(1);
+    expect(await scripts[1]).toBe(`flush set inet ${TABLE} ${SET}\n`);
+  });
+
+  test('fails where it cannot be done at all', async () => {
+    listing = noted(1);
+    onScript = () => ({ exitCode: 1, stderr: 'Operation not permitted' });
+    await expect(nftables.takeCounted(TABLE, [SET])).rejects.toThrow('not permitted');
+  });
+});
