@@ -75,6 +75,13 @@ test('zod is imported as a namespace, of which a bundle holds what is used and n
   expect(files.filter((file) => /^import \{[^}]*\bz\b[^}]*\} from 'zod'/m.test(codeOf(file)))).toEqual([]);
 });
 
+test('the library of the metrics is in one file, and in no program for people', () => {
+  const users = files.filter((file) => importsOf(file).includes('@prometheus-io/client'));
+  expect(users).toEqual(['src/runtime/metrics.ts']);
+  const programs = files.filter((file) => importsOf(file).some((path) => path.endsWith('/runtime/metrics.ts')));
+  expect([...new Set(programs.map(layerOf))].sort()).toEqual(['agent', 'operator']);
+});
+
 test('only the shell of the user-mode client opens sockets', () => {
   const users = files.filter((file) => file.startsWith('src/usermode/') && importsOf(file).includes('node:dgram'));
   expect(users.filter((file) => !/-(socket|tunnel)\.ts$/.test(file))).toEqual([]);

@@ -57,7 +57,7 @@ export interface AgentOptions {
 /** What an agent has seen of its node last. */
 export interface AgentView {
   readonly observed: ReadonlyMap<PublicKey, SeenPeer>;
-  readonly table: Pick<PeerTable, 'isInUse' | 'memberWith'>;
+  readonly table: Pick<PeerTable, 'isInUse' | 'memberCount' | 'memberWith'>;
   /** The name of the gateway's table. */
   readonly firewall: string;
   /** As its report has them. */

@@ -24,21 +24,24 @@ export interface PeerCensus {
   readonly ages: Readonly<Record<HandshakeAge, number>>;
 }
 
-/** Counts the members in a node's interface, each once, whatever keys it has; the node's own probe is none. `now` is in milliseconds. */
+/**
+ * Counts the members of a node, each once, whatever keys it has; the node's own probe is none. `now` is in milliseconds. Of ten thousand few
+ * have ever come to one node, and the cost grows with those.
+ */
 export function countPeers(
   observed: ReadonlyMap<PublicKey, SeenPeer>,
-  table: Pick<PeerTable, 'isInUse'>,
+  table: Pick<PeerTable, 'isInUse' | 'memberCount'>,
   now: number,
 ): PeerCensus {
-  const states = { connected: 0, idle: 0, never: 0 };
+  const states = { connected: 0, idle: 0 };
   const ages = { under_3m: 0, under_1h: 0, under_1d: 0, older: 0 };
   for (const { publicKey, latestHandshake } of observed.values()) {
-    if (!table.isInUse(publicKey)) continue;
+    if (latestHandshake === 0 || !table.isInUse(publicKey)) continue;
     const handshake = latestHandshake * 1_000;
-    if (latestHandshake === 0) states.never += 1;
-    else states[isLive(handshake, now) ? 'connected' : 'idle'] += 1;
+    states[isLive(handshake, now) ? 'connected' : 'idle'] += 1;
     // A clock that was set back leaves handshakes of the future behind; they are the youngest that there are.
-    if (latestHandshake > 0) ages[AGES_MS.find(([, most]) => now - handshake < most)?.[0] ?? 'older'] += 1;
+    ages[AGES_MS.find(([, most]) => now - handshake < most)?.[0] ?? 'older'] += 1;
   }
-  return { states, ages };
+  const never = Math.max(0, table.memberCount - states.connected - states.idle);
+  return { states: { ...states, never }, ages };
 }
