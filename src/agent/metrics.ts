@@ -47,6 +47,16 @@ export const AGENT_METRICS = {
     name: 'sallyport_agent_sent_bytes_total',
     help: "Bytes of WireGuard's packets to devices.",
   },
+  conntrackEntries: {
+    type: 'gauge',
+    name: 'sallyport_agent_conntrack_entries',
+    help: "Entries in the node's connection tracking, of devices and of everybody else; absent where the kernel tracks none.",
+  },
+  conntrackLimit: {
+    type: 'gauge',
+    name: 'sallyport_agent_conntrack_entries_limit',
+    help: "How many entries the node's connection tracking takes (nf_conntrack_max); once it is full nobody opens a connection through the node. Absent where there is no limit.",
+  },
   refused: {
     type: 'counter',
     name: 'sallyport_agent_refused_packets_total',
@@ -109,7 +119,7 @@ export const AGENT_METRICS = {
     type: 'counter',
     name: 'sallyport_agent_reading_failures_total',
     help: 'Readings for this page that failed, and are left as they were; the log says why.',
-    labels: { reading: ['refused_packets'] },
+    labels: { reading: ['refused_packets', 'connection_tracking'] },
   },
   mended: {
     type: 'counter',

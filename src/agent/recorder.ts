@@ -1,4 +1,5 @@
 import { keyOf } from '../api/resource.ts';
+import type { ConnectionTracking } from '../dataplane/connection-tracking.ts';
 import type { Operation } from '../dataplane/operation.ts';
 import type { Host } from '../host/host.ts';
 import type { ReflectorNotice } from '../k8s/reflector.ts';
@@ -81,7 +82,7 @@ export class AgentRecorder implements TurnRecorder {
   }
 
   /** Asks this agent and its host before each page. */
-  follow(agent: Pick<Agent, 'view' | 'notReady'>, host: Pick<Host, 'countedPackets'>): void {
+  follow(agent: Pick<Agent, 'view' | 'notReady'>, host: Pick<Host, 'countedPackets' | 'observeTracking'>): void {
     this.#options.metrics.beforePage(async () => {
       const { view } = agent;
       this.#instruments.serving.set({}, agent.notReady() === undefined ? 1 : 0);
@@ -91,7 +92,17 @@ export class AgentRecorder implements TurnRecorder {
       await this.#read('refused_packets', async () =>
         this.#takeRefused(await host.countedPackets(view.firewall, 'refuse')),
       );
+      await this.#read('connection_tracking', async () => this.#tellTracking(await host.observeTracking()));
     });
+  }
+
+  #tellTracking(tracking: ConnectionTracking | undefined): void {
+    const { conntrackEntries, conntrackLimit } = this.#instruments;
+    conntrackEntries.clear();
+    conntrackLimit.clear();
+    if (tracking === undefined) return;
+    conntrackEntries.set({}, tracking.entries);
+    if (tracking.most > 0) conntrackLimit.set({}, tracking.most);
   }
 
   #tellPeers({ observed, table, withoutPresharedKey }: AgentView): void {
@@ -141,7 +152,7 @@ export class AgentRecorder implements TurnRecorder {
   }
 
   /** A reading that fails is told, and costs the page nothing else: pages are read when something is wrong. */
-  async #read(reading: 'refused_packets', read: () => Promise<void>): Promise<void> {
+  async #read(reading: (typeof AGENT_METRICS.unread.labels.reading)[number], read: () => Promise<void>): Promise<void> {
     try {
       await read();
     } catch (error) {

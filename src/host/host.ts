@@ -1,3 +1,4 @@
+import type { ConnectionTracking } from '../dataplane/connection-tracking.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
 import type { CountedElement } from '../dataplane/nftables/counted.ts';
 import type { ForeignRuleset } from '../dataplane/nftables/foreign.ts';
@@ -22,6 +23,8 @@ export interface Host {
   observePeers(device: string): Promise<ReadonlyMap<PublicKey, ObservedPeer>>;
   /** What programs other than ours filter. Dearer than `observe` where there is much of it, so for rare looks. Changes nothing. */
   observeForeignRules(names: Names): Promise<ForeignRuleset>;
+  /** How full the node's connection tracking is; undefined where the kernel tracks none. Two small files. Changes nothing. */
+  observeTracking(): Promise<ConnectionTracking | undefined>;
   /** The preshared keys that this node was brought, by the names of their files, each by its fingerprint. */
   presharedKeys(): Promise<ReadonlyMap<string, string>>;
   /** Calls `onChange` whenever they may have changed, until the signal aborts. */

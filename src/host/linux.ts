@@ -85,6 +85,7 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
     },
     observePeers: async (device) => (await wireguard.dump(device))?.peers ?? new Map(),
     observeForeignRules: (names) => readForeignRules(commands, files, names.table),
+    observeTracking: () => eyes.sysctls.tracking(),
     presharedKeys: () => presharedKeys.read(),
     watchPresharedKeys: (signal, onChange) => presharedKeys.watch(signal, onChange),
     async hasPrivateKey(publicKey) {

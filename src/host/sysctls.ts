@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { ConnectionTracking } from '../dataplane/connection-tracking.ts';
 import type { Family } from '../net/address.ts';
 
 /** Reads and writes small files; a test gives one that works in another network namespace. */
@@ -34,6 +35,8 @@ export interface Sysctls {
   /** Undefined while there is no such interface. */
   rpFilter(device: string): Promise<number | undefined>;
   setRpFilter(device: string, value: number): Promise<void>;
+  /** Undefined where the kernel tracks no connections. */
+  tracking(): Promise<ConnectionTracking | undefined>;
 }
 
 /** IPv6 has no switch of its own that forwards, only the one for all interfaces; ip_forward is IPv4's. */
@@ -66,5 +69,11 @@ export function createSysctls(root: string, files: SmallFiles = ownFiles): Sysct
       return text === undefined ? undefined : Number(text);
     },
     setRpFilter: (device, value) => write(rpFilter(device), value),
+    async tracking() {
+      const [entries, most] = await Promise.all(
+        ['count', 'max'].map((name) => files.read(join(root, `netfilter/nf_conntrack_${name}`))),
+      );
+      return entries === undefined || most === undefined ? undefined : { entries: Number(entries), most: Number(most) };
+    },
   };
 }

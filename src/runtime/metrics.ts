@@ -35,8 +35,8 @@ export class Metrics {
   readonly #readers: (() => void | Promise<void>)[] = [];
 
   /**
-   * Puts these on the page. A counter whose labels can only say what is known begins at 0, so that the first event is a change. @throws when
-   * a name is taken or unfit.
+   * Puts these on the page. A counter whose labels can only say what is known begins at 0, so that the first event is a change; a gauge is
+   * absent until it is set. @throws when a name is taken or unfit.
    */
   define<const D extends Readonly<Record<string, MetricDefinition>>>(definitions: D): Instruments<D> {
     const made = Object.entries(definitions).map(([key, definition]) => [key, this.#make(definition)] as const);
@@ -66,7 +66,10 @@ export class Metrics {
     }
     if (type === 'gauge') {
       const gauge = new Gauge<string>(settings);
-      return { set: (values: Record<string, string>, to: number) => gauge.set(values, to), clear: () => gauge.reset() };
+      // The library shows a gauge without labels as 0 before anybody has said so.
+      const clear = () => (Object.keys(labels).length === 0 ? gauge.remove() : gauge.reset());
+      clear();
+      return { set: (values: Record<string, string>, to: number) => gauge.set(values, to), clear };
     }
     const histogram = new Histogram<string>({
       ...settings,

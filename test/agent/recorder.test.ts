@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { AgentView } from '../../src/agent/agent.ts';
 import { AgentRecorder } from '../../src/agent/recorder.ts';
+import type { ConnectionTracking } from '../../src/dataplane/connection-tracking.ts';
 import type { ObservedPeer } from '../../src/dataplane/wireguard/device.ts';
 import { peerTable } from '../../src/mesh/peer-table.ts';
 import { createLog } from '../../src/runtime/log.ts';
@@ -12,6 +13,7 @@ const table = peerTable('default', [aMember({ name: 'ada' }), aMember({ name: 'b
 
 let peers: readonly ObservedPeer[];
 let counter: () => Promise<number | undefined>;
+let tracking: ConnectionTracking | undefined;
 let metrics: Metrics;
 let recorder: AgentRecorder;
 
@@ -39,7 +41,7 @@ function record(devices: number): void {
     },
     notReady: () => undefined,
   };
-  recorder.follow(agent, { countedPackets: () => counter() });
+  recorder.follow(agent, { countedPackets: () => counter(), observeTracking: async () => tracking });
 }
 
 const samples = async () => Object.fromEntries(samplesOf((await metrics.page()).text));
@@ -48,6 +50,7 @@ const about = async (pattern: RegExp) => Object.entries(await samples()).filter(
 beforeEach(() => {
   peers = [used('ada', 100), used('bob', 10)];
   counter = async () => 0;
+  tracking = { entries: 120, most: 1_000 };
 });
 
 describe('single devices', () => {
@@ -92,6 +95,20 @@ describe('refused packets', () => {
       'sallyport_agent_reading_failures_total{reading="refused_packets"}': 1,
     });
   });
+});
+
+test.each([
+  [
+    { entries: 120, most: 1_000 },
+    { entries: 120, entries_limit: 1_000 },
+  ],
+  [{ entries: 120, most: 0 }, { entries: 120 }],
+  [undefined, {}],
+])('connection tracking of %j shows, and its limit where it has one', async (given, shown) => {
+  tracking = given;
+  record(0);
+  const told = Object.entries(shown).map(([name, value]) => [`sallyport_agent_conntrack_${name}`, value]);
+  expect(await about(/_conntrack_/)).toEqual(told);
 });
 
 test('a probe is counted by its end, and timed by the steps that it took', async () => {

@@ -31,6 +31,15 @@ export const ALERT_STORIES: readonly AlertStory[] = [
     firingAt: 11,
   },
   {
+    alert: 'SallyportConnectionTrackingFull',
+    series: {
+      [`sallyport_agent_conntrack_entries{${NODE}}`]: '799x4 801x20',
+      [`sallyport_agent_conntrack_entries_limit{${NODE}}`]: '1000x30',
+    },
+    quietAt: 6,
+    firingAt: 8,
+  },
+  {
     alert: 'SallyportDriftRepeated',
     series: { [`sallyport_agent_drift_mended_total{${NODE}}`]: '0x60 0+1x60' },
     quietAt: 62,

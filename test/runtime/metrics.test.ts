@@ -7,6 +7,7 @@ const DEFINITIONS = {
   made: { type: 'counter', name: 'x_made_total', help: 'Made.', labels: { by: ['hand', 'machine'] } },
   kinds: { type: 'counter', name: 'x_kinds_total', help: 'Kinds.', labels: { kind: 'any' } },
   stock: { type: 'gauge', name: 'x_stock', help: 'Left.', labels: { place: 'any' } },
+  level: { type: 'gauge', name: 'x_level', help: 'Level.' },
   took: { type: 'histogram', name: 'x_took_seconds', help: 'Time.', buckets: [0.1, 1] },
 } as const;
 
@@ -38,6 +39,16 @@ describe('a page of metrics', () => {
     const samples = await page(metrics);
     expect(samples.get('x_made_total{by="machine"}')).toBe(0);
     expect([...samples.keys()].filter((name) => name.startsWith('x_kinds'))).toEqual([]);
+  });
+
+  test('shows a gauge only while somebody has said what it is', async () => {
+    const metrics = new Metrics();
+    const { level } = metrics.define(DEFINITIONS);
+    expect((await page(metrics)).has('x_level')).toBe(false);
+    level.set({}, 0);
+    expect((await page(metrics)).get('x_level')).toBe(0);
+    level.clear();
+    expect((await page(metrics)).has('x_level')).toBe(false);
   });
 
   test('forgets what was cleared, and asks readers anew each time', async () => {

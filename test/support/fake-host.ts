@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import type { ConnectionTracking } from '../../src/dataplane/connection-tracking.ts';
 import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
 import type { CountedElement } from '../../src/dataplane/nftables/counted.ts';
 import { type ForeignRuleset, NO_FOREIGN_RULES } from '../../src/dataplane/nftables/foreign.ts';
@@ -44,6 +45,8 @@ export class FakeHost implements Host {
   counterLooks = 0;
   /** What rules have put into sets, with its counters. */
   counted: readonly CountedElement[] = [];
+  /** How full connection tracking is. */
+  tracking: ConnectionTracking | undefined = { entries: 40, most: 131_072 };
   /** How often everything was looked at. */
   observations = 0;
   /** Every operation that was asked for, in order. */
@@ -82,6 +85,10 @@ export class FakeHost implements Host {
 
   async observeForeignRules(_names: Names): Promise<ForeignRuleset> {
     return this.foreign;
+  }
+
+  async observeTracking(): Promise<ConnectionTracking | undefined> {
+    return this.tracking;
   }
 
   async apply(operation: Operation): Promise<void> {
