@@ -4,7 +4,7 @@
  */
 const SECONDS: Readonly<Record<string, number>> = {
   'test/lab/main-job.test.ts': 80,
-  'test/lab/matrix.test.ts': 330,
+  'test/lab/matrix.test.ts': 340,
   'test/lab/uninstall.test.ts': 160,
   'test/lab/restart.test.ts': 130,
   'test/lab/conditions.test.ts': 110,
@@ -36,7 +36,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   'test/netns/packets.test.ts': 30,
   'test/netns/full-tunnel.test.ts': 90,
   'test/netns/audit.test.ts': 40,
-  'test/netns/access.test.ts': 40,
+  'test/netns/access.test.ts': 60,
   'test/netns/gateway-key.test.ts': 45,
   'test/netns/drift.test.ts': 50,
   'test/netns/host.test.ts': 60,

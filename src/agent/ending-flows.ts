@@ -1,4 +1,4 @@
-import { stillEnded } from '../dataplane/nftables/ended-flows.ts';
+import { mergedFlows, stillEnded } from '../dataplane/nftables/ended-flows.ts';
 import type { Flow, Ruleset } from '../dataplane/nftables/ruleset.ts';
 import type { Operation } from '../dataplane/operation.ts';
 import type { Host } from '../host/host.ts';
@@ -80,7 +80,8 @@ export class EndingFlows {
         const taken = new Set(this.#pending);
         const { flows, kept } = stillEnded(this.#ruleset, needingGrants(this.#need, [...taken]));
         const going = [...kept, ...freeAmong(this.#need, flows)];
-        if (flows.length > 0) await this.#host.apply({ kind: 'end-flows', flows, kept: going });
+        const merged = mergedFlows(this.#ruleset, flows, this.#need?.sources ?? []);
+        if (flows.length > 0) await this.#host.apply({ kind: 'end-flows', flows: merged, kept: going });
         this.#pending = this.#pending.filter((flow) => !taken.has(flow));
       }
     } catch (error) {

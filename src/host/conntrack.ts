@@ -1,5 +1,5 @@
 import type { Flow } from '../dataplane/nftables/ruleset.ts';
-import { addressFamily, type Family, parseAddress } from '../net/address.ts';
+import { type Family, parseAddress } from '../net/address.ts';
 import { type Cidr, cidrBase, cidrFamily, cidrsOverlap, hostCidr } from '../net/cidr.ts';
 import type { Commands } from './exec.ts';
 import { failedSaying } from './exec-error.ts';
@@ -28,13 +28,15 @@ export function flowSources(text: string): ReadonlySet<Cidr> {
   return sources;
 }
 
-/** Ends connections of single devices, by what they dialled, but for those in `kept`, and no others. */
+/** Ends connections by what was dialled, those of single devices but for what is in `kept`, and no others. */
 export async function endFlows(commands: Commands, flows: readonly Flow[], kept: readonly Flow[]): Promise<void> {
   for (const family of [4, 6] as const) {
-    const wanted = flows.filter(({ source }) => addressFamily(source) === family);
-    const isShort = wanted.length < LIST_FROM && kept.length === 0;
-    const present = isShort ? wanted : await openAmong(commands, family, wanted, kept);
-    for (const { source, destination, open } of present) {
+    const wanted = flows.filter(({ destination }) => cidrFamily(destination) === family);
+    const whole = wanted.filter(({ source }) => isPrefix(source));
+    const own = wanted.filter(({ source }) => !isPrefix(source));
+    const isShort = own.length < LIST_FROM && kept.length === 0;
+    const present = isShort ? own : await openAmong(commands, family, own, kept);
+    for (const { source, destination, open } of [...whole, ...present]) {
       const words = [
         ...(open === undefined ? [] : ['-p', open.protocol]),
         ...['-s', source, '-d', destination],
@@ -79,6 +81,10 @@ export function dialledFlows(text: string): readonly Flow[] {
     found.set(key, { source: from.value, destination: hostCidr(to.value), open });
   }
   return [...found.values()];
+}
+
+function isPrefix(source: Flow['source']): boolean {
+  return source.includes('/');
 }
 
 /** One look at the kernel's table, instead of a walk through it for each of many. */

@@ -206,6 +206,16 @@ describe('connections that are open and that no element let in, or none that thi
     await expect.poll(left).toEqual([WEB_FLOW]);
   });
 
+  test('of many devices end at once where nobody is let in, and one by one where somebody is', async () => {
+    const from = (host: number, to: string) => aFlow(`10.213.0.${host} tcp ${to}`);
+    const many = (to: string) => Array.from({ length: 20 }, (_, index) => from(100 + index, to));
+    host.open = [WEB_FLOW, ...many('10.96.0.20 80'), ...many('10.96.0.23 5432')];
+    start();
+    await sync.syncAll();
+    await expect.poll(left).toEqual([WEB_FLOW]);
+    expect(host.ended).toHaveLength(21);
+  });
+
   test('are looked for again when that has failed, and the failure is told', async () => {
     host.open = [DB];
     host.blindness = new Error('no conntrack');

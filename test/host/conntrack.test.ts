@@ -73,6 +73,12 @@ describe('connections that are no longer granted', () => {
     ]);
   });
 
+  test('of a whole mesh cost a command, and no look', async () => {
+    const commands = new ScriptedCommands(() => '');
+    await endFlows(commands, [{ ...flow('10.213.0.3'), source: '10.213.0.0/16' as Cidr }], []);
+    expect(commands.asked).toEqual(['conntrack -D -f ipv4 -p tcp -s 10.213.0.0/16 -d 10.96.0.20/32 --dport 80']);
+  });
+
   test('leave those alone that go on, of a range that ends', async () => {
     const commands = new ScriptedCommands((line) =>
       line.includes('-L') ? `${LISTED}${LISTED.replaceAll('=80 ', '=443 ')}` : '',

@@ -12,6 +12,7 @@ import { sameRoute } from '../../src/dataplane/routes/route.ts';
 import type { ObservedDevice, ObservedPeer } from '../../src/dataplane/wireguard/device.ts';
 import type { PeerChange } from '../../src/dataplane/wireguard/peer-change.ts';
 import type { Host, Observation } from '../../src/host/host.ts';
+import type { IpAddress } from '../../src/net/address.ts';
 import { type Cidr, cidrContains } from '../../src/net/cidr.ts';
 import type { PublicKey } from '../../src/net/key.ts';
 
@@ -98,7 +99,7 @@ export class FakeHost implements Host {
     if (operation.kind === 'forget-flows') this.forgotten.push(...operation.sources);
     if (operation.kind === 'end-flows') {
       this.ended.push(...operation.flows);
-      this.open = this.open.filter((flow) => !operation.flows.some((ended) => isDeepStrictEqual(ended, flow)));
+      this.open = this.open.filter((flow) => !operation.flows.some((ended) => endsFlow(ended, flow)));
     }
     this.state = afterOperation(this.state, operation);
   }
@@ -147,7 +148,7 @@ export class FakeHost implements Host {
   async observeFlows(sources: readonly Cidr[]): Promise<readonly Flow[]> {
     this.flowLooks += 1;
     if (this.blindness !== undefined) throw this.blindness;
-    return this.open.filter(({ source }) => sources.some((cidr) => cidrContains(cidr, source)));
+    return this.open.filter(({ source }) => sources.some((cidr) => cidrContains(cidr, source as IpAddress)));
   }
 
   /** The kubelet brings other files; a fake fingerprint is the key itself. */
@@ -376,4 +377,11 @@ function withoutDestination(state: NodeState, route: NodeState['routes'][number]
 
 function withoutRoute(state: NodeState, route: NodeState['routes'][number]): NodeState['routes'] {
   return state.routes.filter((other) => !sameRoute(route, other));
+}
+
+function endsFlow(ended: Flow, { source, destination, open }: Flow): boolean {
+  const isOf = ended.source.includes('/')
+    ? cidrContains(ended.source as Cidr, source as IpAddress)
+    : ended.source === source;
+  return isOf && ended.destination === destination && isDeepStrictEqual(ended.open, open);
 }

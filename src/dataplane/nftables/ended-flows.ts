@@ -1,5 +1,5 @@
 import { parseAddress } from '../../net/address.ts';
-import { type AddressRange, cidrRange, hostCidr, parseCidr } from '../../net/cidr.ts';
+import { type AddressRange, type Cidr, cidrFamily, cidrRange, hostCidr, parseCidr } from '../../net/cidr.ts';
 import { parsed } from '../../net/parsed.ts';
 import {
   cidrElement,
@@ -40,6 +40,60 @@ export function stillEnded(ruleset: Pick<Ruleset, 'sets'>, left: readonly Flow[]
     return !isHere && !ranges.cover(flow);
   });
   return { flows, kept: stillLetIn(ruleset, flows) };
+}
+
+/** From so many devices on, one walk through the kernel's connections for all of them is worth finding out that it hits nobody else. */
+const MANY = 8;
+
+/**
+ * The same connections; but where many devices' are to one port of one address, and no device is let in there, those of the whole mesh: the
+ * kernel is walked through once for them, and not once for each.
+ */
+export function mergedFlows(
+  { sets }: Pick<Ruleset, 'sets'>,
+  flows: readonly Flow[],
+  mesh: readonly Cidr[],
+): readonly Flow[] {
+  const groups = [...Map.groupBy(flows, dialledBy).values()];
+  if (!groups.some((group) => group.length >= MANY)) return flows;
+  const somebodys = new Somebodys(sets);
+  return groups.flatMap((group) => {
+    const [first] = group;
+    if (group.length < MANY || first === undefined || somebodys.meet(first)) return group;
+    const own = mesh.filter((cidr) => cidrFamily(cidr) === cidrFamily(first.destination));
+    return own.length === 0 ? group : own.map((source) => ({ ...first, source }));
+  });
+}
+
+function dialledBy({ destination, open }: Flow): string {
+  return `${cidrElement(destination)} ${open?.protocol} ${open?.port}`;
+}
+
+/** What some device or other is let in to. */
+class Somebodys {
+  readonly #single: ReadonlySet<string>;
+  readonly #ranges: readonly Ranged[];
+
+  constructor(sets: readonly NamedSet[]) {
+    const single = new Set<string>();
+    for (const { lets, interval, elements } of sets) {
+      if (lets === undefined || interval) continue;
+      for (const element of elements) {
+        const [, destination, port] = element.split(' . ');
+        single.add(`${destination} ${lets} ${port}`);
+      }
+    }
+    this.#single = single;
+    const ranges = sets.filter(({ interval }) => interval);
+    this.#ranges = ranges.flatMap(({ lets, elements }) => flowsOf(lets, elements)).map(ranged);
+  }
+
+  /** Whether some of it is this, or in this: of a whole range that is dialled, nothing is known. */
+  meet(flow: Flow): boolean {
+    if (cidrElement(flow.destination) === flow.destination || flow.open === undefined) return true;
+    const own = ranged(flow);
+    return this.#single.has(dialledBy(flow)) || this.#ranges.some((one) => meet(one, own));
+  }
 }
 
 /** What of the observed elements lets something in that these sets do not. Nothing is added: they may hold more than was ever wished. */

@@ -74,9 +74,9 @@ export interface FlowPort {
   readonly port: number | undefined;
 }
 
-/** Connections of one device, by what it dialled. */
+/** Connections of one device, or of all in a prefix, by what was dialled. */
 export interface Flow {
-  readonly source: IpAddress;
+  readonly source: IpAddress | Cidr;
   readonly destination: Cidr;
   /** Undefined for all that goes there. */
   readonly open: FlowPort | undefined;

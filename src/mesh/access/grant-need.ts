@@ -46,7 +46,7 @@ export function needingGrants(need: GrantNeed | undefined, flows: readonly Flow[
   if (need === undefined) return [];
   const known = new Map<string, boolean>();
   return flows.filter((flow) => {
-    if (need.exempt.includes(flow.source)) return false;
+    if (need.exempt.some((address) => address === flow.source)) return false;
     const key = `${flow.destination} ${flow.open?.protocol} ${flow.open?.port}`;
     const needs = known.get(key) ?? (isWithin(need, flow) && !need.free.some((free) => covers(free, flow)));
     known.set(key, needs);

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { endedFlows } from '../../../src/dataplane/nftables/ended-flows.ts';
-import type { NamedSet, Ruleset } from '../../../src/dataplane/nftables/ruleset.ts';
+import { endedFlows, mergedFlows } from '../../../src/dataplane/nftables/ended-flows.ts';
+import type { Flow, NamedSet, Ruleset } from '../../../src/dataplane/nftables/ruleset.ts';
+import type { Cidr } from '../../../src/net/cidr.ts';
+import { aFlow } from '../../support/grants.ts';
 
 const set = (name: string, lets: NamedSet['lets'], interval: boolean, elements: readonly string[]): NamedSet => ({
   name,
@@ -68,4 +70,35 @@ test('what many elements let in is found in the time that it takes to read them'
   const [removed, stays] = [all.slice(0, 10_000), all.slice(10_000)];
   const { flows, kept } = endedFlows(having({ tcp: stays }), [{ set: 'tcp', added: [], removed }]);
   expect([flows.length, kept.length]).toEqual([10_000, 0]);
+});
+
+describe('the connections of many devices to one port', () => {
+  const MESH = ['10.0.0.0/24', 'fd00::/64'] as Cidr[];
+  const many = Array.from({ length: 8 }, (_, index) => aFlow(`10.0.0.${index + 1} tcp 10.96.0.20 80`));
+  const whole: Flow = { ...aFlow('10.0.0.1 tcp 10.96.0.20 80'), source: '10.0.0.0/24' as Cidr };
+
+  test('end as those of the whole mesh, where no device is let in there', () => {
+    const other = aFlow('10.0.0.1 tcp 10.96.0.21 80');
+    const stays = having({ tcp: ['10.0.0.9 . 10.96.0.20 . 81', '10.0.0.9 . 10.96.0.21 . 80'] });
+    expect(mergedFlows(stays, [...many, other], MESH)).toEqual([whole, other]);
+  });
+
+  test.each<[string, Parameters<typeof having>[0]]>([
+    ['that one', { tcp: ['10.0.0.9 . 10.96.0.20 . 80'] }],
+    ['its address', { any: ['10.0.0.9 . 10.96.0.20'] }],
+    ['a range around it', { any: ['10.0.0.9 . 10.96.0.0/16'] }],
+    ['that port of a range', { ranged: ['10.0.0.9 . 10.96.0.0/16 . 80'] }],
+  ])('end each by itself, where some device is let in to %s', (_what, stays) => {
+    expect(mergedFlows(having(stays), many, MESH)).toEqual(many);
+  });
+
+  test('end each by itself where they are few, or the mesh is not known', () => {
+    expect(mergedFlows(having({}), many.slice(1), MESH)).toEqual(many.slice(1));
+    expect(mergedFlows(having({}), many, [])).toEqual(many);
+  });
+
+  test('to whole ranges end each by itself', () => {
+    const ranges = many.map((flow) => ({ ...flow, destination: '10.96.0.0/16' as Cidr }));
+    expect(mergedFlows(having({}), ranges, MESH)).toEqual(ranges);
+  });
 });
