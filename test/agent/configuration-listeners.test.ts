@@ -5,6 +5,7 @@ import type { Question } from '../../src/agent/configuration-answer.ts';
 import { ConfigurationListeners } from '../../src/agent/configuration-listeners.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import { createLog } from '../../src/runtime/log.ts';
+import { freePort } from '../support/free-port.ts';
 
 const ONE = '127.0.0.1' as IpAddress;
 const TWO = '127.0.0.2' as IpAddress;
@@ -15,16 +16,6 @@ let port: number;
 let listeners: ConfigurationListeners;
 let asked: Question[];
 let problems: number;
-
-/** A port that nobody has at any address of this machine just now. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '::');
-  await once(server, 'listening');
-  const { port } = server.address() as { readonly port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 const url = (address: IpAddress) => `http://${address.includes(':') ? `[${address}]` : address}:${port}/`;
 

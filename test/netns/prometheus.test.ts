@@ -1,15 +1,19 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { inProject } from '../../scripts/support/paths.ts';
 import { AGENT_METRICS } from '../../src/agent/metrics.ts';
 import { OPERATOR_METRICS } from '../../src/operator/metrics.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
+import { createLog } from '../../src/runtime/log.ts';
 import { Metrics } from '../../src/runtime/metrics.ts';
+import { serveMetrics } from '../../src/runtime/metrics-listener.ts';
 import { tellProgram } from '../../src/runtime/program-metrics.ts';
-import { run } from '../lab/exec.ts';
+import { run, TIED } from '../lab/exec.ts';
 import { because } from '../support/because.ts';
+import { freePort } from '../support/free-port.ts';
 import { ALERT_STORIES, type AlertStory } from './alert-stories.ts';
 import { unpackedPackage } from './debian-package.ts';
 
@@ -42,6 +46,31 @@ function written(name: string, value: unknown): string {
   const file = join(folder, name);
   writeFileSync(file, stringify(value));
   return file;
+}
+
+/** Runs Prometheus on this page and these rules; the answer asks it, as Grafana does. */
+async function scraping(page: string, signal: AbortSignal): Promise<(query: string) => Promise<readonly string[]>> {
+  const config = written('prometheus.yaml', {
+    global: { scrape_interval: '200ms', scrape_timeout: '200ms', evaluation_interval: '200ms' },
+    rule_files: [RULES],
+    scrape_configs: [{ job_name: 'sallyport', static_configs: [{ targets: [page] }] }],
+  });
+  const port = await freePort();
+  const words = [`--config.file=${config}`, `--storage.tsdb.path=${join(folder, 'data')}`];
+  const argv = [join(String(prometheus), 'usr/bin/prometheus'), ...words, `--web.listen-address=127.0.0.1:${port}`];
+  void run([...TIED, ...argv], { signal }).catch(() => undefined);
+  return async (query) => {
+    const url = `http://127.0.0.1:${port}/api/v1/query?query=${encodeURIComponent(query)}`;
+    const answer = await fetch(url).then(
+      (response) => response.json() as Promise<Answered>,
+      () => undefined,
+    );
+    return answer?.data?.result.map(({ value }) => value[1]) ?? [];
+  };
+}
+
+interface Answered {
+  readonly data?: { readonly result: readonly { readonly value: readonly [number, string] }[] };
 }
 
 /** How many alerts of this name fire at a minute. */
@@ -89,6 +118,22 @@ describe.skipIf(missing !== undefined)(`Prometheus' own program${because(missing
     const file = written('queries.yaml', { groups: [{ name: 'dashboard', rules }] });
     expect(await promtool(['check', 'rules', file])).toMatchObject({ code: 0 });
     expect(queries.length).toBeGreaterThan(20);
+  });
+
+  test('reads the page as it is served, types and meanings included', async () => {
+    const ending = new AbortController();
+    onTestFinished(() => ending.abort());
+    const metrics = new Metrics();
+    metrics.define(AGENT_METRICS).conditions.set({ condition: 'ServicesReachable' }, 0);
+    const port = await freePort();
+    const log = createLog({ level: 'silent' });
+    await serveMetrics({ port, hosts: ['127.0.0.1'], metrics, clock: systemClock, log, signal: ending.signal });
+    const ask = await scraping(`127.0.0.1:${port}`, ending.signal);
+    const condition = () => ask('sallyport_agent_condition{condition="ServicesReachable"}');
+    await expect.poll(condition, { timeout: 10_000 }).toEqual(['0']);
+    expect(await ask('up')).toEqual(['1']);
+    const pending = () => ask('ALERTS{alertname="SallyportServicesUnreachable",alertstate="pending"}');
+    await expect.poll(pending, { timeout: 5_000 }).toEqual(['1']);
   });
 
   test.each([
