@@ -12,9 +12,12 @@ import { delay } from '../k8s/clock.ts';
 import type { EventRecorder } from '../k8s/events.ts';
 import { heartbeat } from '../k8s/lease.ts';
 import type { Store } from '../k8s/store.ts';
+import type { FullDevice } from '../mesh/connection-tracking.ts';
 import { judgeNode, type NodeFailure } from '../mesh/node-status.ts';
 import type { PeerTable } from '../mesh/peer-table.ts';
 import { liveSessions, type SeenPeer } from '../mesh/sessions.ts';
+import type { Topology } from '../mesh/topology.ts';
+import { some } from '../mesh/view.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
@@ -26,6 +29,7 @@ import { type AccessStores, GrantedAccess } from './granted-access.ts';
 import { KeyChanges } from './key-changes.ts';
 import { forgetNode } from './leave.ts';
 import { NodeSync, type Turn } from './node-sync.ts';
+import { NodeTracking } from './node-tracking.ts';
 import { Probing } from './probing.ts';
 import type { TurnRecorder } from './recorder.ts';
 import { Reporter } from './reporter.ts';
@@ -89,6 +93,7 @@ export class Agent {
   readonly #reporter: Reporter;
   readonly #probing: Probing;
   readonly #foreign: ForeignRules;
+  readonly #tracking: NodeTracking;
   readonly #configurations: DeviceConfigurations;
   readonly #keyChanges: KeyChanges;
   readonly #audit: AuditTrail;
@@ -106,6 +111,7 @@ export class Agent {
     this.#sync = new NodeSync({
       ...options,
       access: this.#access,
+      full: () => this.#tracking.full.flatMap(({ addresses }) => addresses),
       onOperation: (operation) => this.#logOperation(operation),
       onApplied: (operation, seconds) => options.recorder?.applied(operation, seconds),
     });
@@ -127,6 +133,13 @@ export class Agent {
       ...options,
       names: this.#sync.names,
       onLook: () => this.#reporter.changed(),
+    });
+    this.#tracking = new NodeTracking({
+      ...options,
+      table: this.#sync.table,
+      bounds: () => boundsOf(this.#sync.topology()),
+      onLook: () => this.#reporter.changed(),
+      onFull: (added) => this.#takeFull(added),
     });
     this.#keyChanges = new KeyChanges({
       table: this.#sync.table,
@@ -184,9 +197,10 @@ export class Agent {
     const alive = AbortSignal.any([signal, living.signal]);
     const beating = this.#beat(alive);
     const probing = this.#probing.run(alive);
+    const tracking = this.#tracking.run(alive);
     await this.#turnForever(signal, () => living.abort());
     this.#keyChanges.close();
-    await Promise.all([beating, probing, this.#auditing]);
+    await Promise.all([beating, probing, tracking, this.#auditing]);
     this.#configurations.close();
     await this.#options.probe.close();
     if (!this.#cleaned) await this.#reporter.stop();
@@ -337,6 +351,23 @@ export class Agent {
     this.#wake.wish(this.#sync.appliedResourceVersion === undefined ? 'all' : 'touched');
   }
 
+  /** Who has too many connections open is refused more from the next step on. */
+  #takeFull(added: readonly FullDevice[]): void {
+    const { events, node } = this.#options;
+    const { gateway } = this.#sync;
+    this.#sync.grantsChanged();
+    this.#wake.wish('touched');
+    if (gateway === undefined || added.length === 0) return;
+    const names = some(added.map(({ peer }) => peer));
+    events.record({
+      regarding: gateway,
+      type: 'Warning',
+      reason: 'TooManyConnections',
+      action: 'Refuse',
+      note: `Through node ${node}, ${names} ${added.length === 1 ? 'has' : 'have'} as many connections open as spec.access.maxConnections (${gateway.spec.access.maxConnections}) allows, and open no more until some are closed.`,
+    });
+  }
+
   /** One timer for the next expiry: revocation must not depend on anybody telling. */
   #armExpiry(): void {
     const { clock } = this.#options;
@@ -385,6 +416,8 @@ export class Agent {
       peers: table.memberCount,
       withoutPresharedKey: [...this.#sync.withoutPresharedKey()],
       otherKey: this.#sync.otherKey,
+      tracking: this.#tracking.standing,
+      cutGrants: this.#sync.cutGrants,
       connections: liveSessions(observedPeers.values(), table, before?.connections ?? [], now),
     };
     return judgeNode(findings, before, now);
@@ -408,6 +441,10 @@ export class Agent {
       note: `On node ${node} somebody changed what this gateway had made; mended: ${steps}.`,
     });
   }
+}
+
+function boundsOf(topology: Topology | undefined) {
+  return { pool: topology?.pool ?? [], limit: topology?.gateway.spec.access.maxConnections ?? 0 };
 }
 
 /** What of a gateway decides about its nodes; the counts in its status change with every peer. */

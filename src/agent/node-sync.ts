@@ -11,6 +11,7 @@ import type { ObservedPeer, WantedPeer } from '../dataplane/wireguard/device.ts'
 import type { Host } from '../host/host.ts';
 import type { Change, Store } from '../k8s/store.ts';
 import { grantNeed } from '../mesh/access/grant-need.ts';
+import type { AnyAccess } from '../mesh/access/resolve.ts';
 import { accessGateway } from '../mesh/access/world.ts';
 import { ARRIVAL_SETS, arrivalIn } from '../mesh/arrivals.ts';
 import { nodeNames, planNode, probePeer } from '../mesh/node.ts';
@@ -18,6 +19,7 @@ import { PeerTable } from '../mesh/peer-table.ts';
 import { routes } from '../mesh/routes.ts';
 import type { SeenPeer } from '../mesh/sessions.ts';
 import type { Topology } from '../mesh/topology.ts';
+import type { IpAddress } from '../net/address.ts';
 import { cidrBase } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -38,6 +40,8 @@ export interface NodeSyncOptions {
   readonly host: Host;
   readonly clock: Clock;
   readonly probeKey: PublicKey;
+  /** Addresses of devices that have as many connections open as they may. */
+  readonly full?: (() => Iterable<IpAddress>) | undefined;
   /** Called for every step before it is done. */
   readonly onOperation: (operation: Operation) => void;
   /** Called for every step after it is done. */
@@ -68,6 +72,8 @@ export class NodeSync {
   readonly judged: JudgedGateways;
   facts: LocalFacts | undefined;
   state: NodeState | undefined;
+  /** Grants of which the node leaves something out because there are too many; undefined before the first plan. */
+  cutGrants: readonly AnyAccess[] | undefined;
   /** Every MeshPeer as of this version of the collection is in the interface; undefined before the first time. */
   appliedResourceVersion: string | undefined;
   readonly #options: NodeSyncOptions;
@@ -117,7 +123,7 @@ export class NodeSync {
     return current !== undefined && !this.#options.access.isKnown(accessGateway(current));
   }
 
-  /** Says that what is granted may have changed; the next sync carries it out. */
+  /** Says that what is granted, or who has too many connections open, may have changed; the next sync carries it out. */
   grantsChanged(): void {
     this.#hasNewGrants = true;
   }
@@ -321,8 +327,15 @@ export class NodeSync {
 
   #plan(topology: Topology, facts: LocalFacts): NodePlan {
     const granted = this.#options.access.granted(accessGateway(topology), this.table, this.#options.clock.now());
-    const plan = planNode(topology, { facts, peers: this.table.wanted, granted, other: this.#twofold });
+    const plan = planNode(topology, {
+      facts,
+      peers: this.table.wanted,
+      granted,
+      full: this.#options.full?.(),
+      other: this.#twofold,
+    });
     this.#ending.follow(plan.ruleset, grantNeed(topology));
+    this.cutGrants = granted.cut ?? [];
     return plan;
   }
 

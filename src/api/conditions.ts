@@ -69,6 +69,8 @@ export const REASONS = {
     ],
     Programmed: ['Programmed', 'NotAccepted', 'NoNodes', 'WaitingForNodes', 'NodesFailed'],
     ServicesReachable: ['ProbeSucceeded', 'ProbeFailed', 'NotProbed'],
+    ConnectionTracking: ['Enough', 'NearlyFull', 'NotObserved'],
+    GrantsOpened: ['Opened', 'TooMany', 'NotObserved'],
     KeyApplied: [
       'Applied',
       'Rotating',
@@ -97,6 +99,8 @@ export const REASONS = {
     ForwardingEnabled: ['Enabled', 'SingleFamily', 'Disabled', 'ForeignFirewall', 'NotObserved'],
     Programmed: ['Programmed', 'ApplyFailed', 'ProgramMissing', 'WaitingForGateway', 'CleaningUp'],
     ServicesReachable: ['ProbeSucceeded', 'HandshakeFailed', 'DNSFailed', 'TCPFailed', 'NotProbed'],
+    ConnectionTracking: ['Enough', 'NearlyFull', 'NotObserved'],
+    GrantsOpened: ['Opened', 'TooMany', 'NotObserved'],
   },
 } as const;
 

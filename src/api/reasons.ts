@@ -169,6 +169,23 @@ export const REASON_TEXTS: {
         NotProbed: 'No node has probed yet.',
       },
     },
+    ConnectionTracking: {
+      question: 'Is there room for connections in the connection tracking of the nodes?',
+      reasons: {
+        Enough: 'Yes.',
+        NearlyFull: 'Not on some node; the message names it, whose devices hold most, and the sysctl that makes room.',
+        NotObserved: 'No node has looked yet.',
+      },
+    },
+    GrantsOpened: {
+      question: 'Where spec.access.default is Deny: do the nodes open all that grants allow?',
+      reasons: {
+        Opened: 'Yes.',
+        TooMany:
+          'No: together they would open more than a gateway may, so the newest are left out; the message names them. Name fewer devices, Services or ports in grants, or serve some devices by another MeshGateway.',
+        NotObserved: 'No node has seen the grants yet.',
+      },
+    },
     KeyApplied: {
       question: "Do devices use the key in the gateway's Secret?",
       reasons: {
@@ -257,6 +274,24 @@ export const REASON_TEXTS: {
         TCPFailed:
           'The Service kubernetes did not answer; look at the service proxy of this node and at firewalls between nodes.',
         NotProbed: 'The agent has not probed yet.',
+      },
+    },
+    ConnectionTracking: {
+      question: "Is there room for connections in the node's connection tracking?",
+      reasons: {
+        Enough: 'Yes.',
+        NearlyFull:
+          'No: it is filled to four fifths, or was and has not fallen below seven tenths since. The message says whose devices hold most, and the sysctl that makes room.',
+        NotObserved: 'The agent has not looked yet.',
+      },
+    },
+    GrantsOpened: {
+      question: 'Where the gateway denies by default: does the node open all that grants allow?',
+      reasons: {
+        Opened: 'Yes.',
+        TooMany:
+          'No: together they would open more than a gateway may, so the newest are left out; the message names them. Name fewer devices, Services or ports in grants, or serve some devices by another MeshGateway.',
+        NotObserved: 'The agent has not seen all grants yet.',
       },
     },
   },

@@ -1,8 +1,9 @@
+import type { TrackedSource } from '../dataplane/connection-tracking.ts';
 import type { Flow } from '../dataplane/nftables/ruleset.ts';
-import { type Family, parseAddress } from '../net/address.ts';
+import { type Family, type IpAddress, parseAddress } from '../net/address.ts';
 import { type Cidr, cidrBase, cidrFamily, cidrsOverlap, hostCidr } from '../net/cidr.ts';
 import type { Commands } from './exec.ts';
-import { failedSaying } from './exec-error.ts';
+import { ExecError, failedSaying } from './exec-error.ts';
 
 /** Every command walks the kernel's whole table, so from this many sources on it is read once to see which have entries. */
 const LIST_FROM = 8;
@@ -16,6 +17,36 @@ export async function forgetFlows(commands: Commands, sources: readonly Cidr[]):
     const present = wanted.length < LIST_FROM ? wanted : await withEntries(commands, family, wanted);
     for (const source of present) await forget(commands, family, ['-s', source]);
   }
+}
+
+/** TCP's last states: net/netfilter/nf_conntrack_proto_tcp.c. */
+const CLOSED = / (TIME_WAIT|CLOSE) /;
+
+/** What each address in these prefixes has opened, line by line: a full table is tens of megabytes of text. */
+export async function trackedBySource(
+  commands: Commands,
+  sources: readonly Cidr[],
+): Promise<ReadonlyMap<IpAddress, TrackedSource>> {
+  const found = new Map<string, { entries: number; open: number }>();
+  const count = (line: string) => {
+    const source = / src=(\S+)/.exec(line)?.[1];
+    if (source === undefined) return;
+    const seen = found.get(source) ?? { entries: 0, open: 0 };
+    if (seen.entries === 0) found.set(source, seen);
+    seen.entries += 1;
+    if (!CLOSED.test(line)) seen.open += 1;
+  };
+  for (const prefix of sources) {
+    const argv = ['conntrack', '-L', '-f', `ipv${cidrFamily(prefix)}`, '-s', prefix];
+    const exit = await commands.start(argv, count).exited;
+    if (exit.exitCode !== 0) throw new ExecError({ argv, ...exit, timedOut: false });
+  }
+  return new Map(
+    [...found].flatMap(([source, seen]) => {
+      const address = parseAddress(source);
+      return address.ok ? [[address.value, seen] as const] : [];
+    }),
+  );
 }
 
 /** The original sources of the entries that `conntrack -L` prints: the first `src=` of each line. */

@@ -1,4 +1,4 @@
-import type { ConnectionTracking } from '../dataplane/connection-tracking.ts';
+import type { ConnectionTracking, TrackedSource } from '../dataplane/connection-tracking.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
 import type { CountedElement } from '../dataplane/nftables/counted.ts';
 import type { ForeignRuleset } from '../dataplane/nftables/foreign.ts';
@@ -6,6 +6,7 @@ import type { Flow } from '../dataplane/nftables/ruleset.ts';
 import type { Names, NodeState } from '../dataplane/node-plan.ts';
 import type { Operation } from '../dataplane/operation.ts';
 import type { ObservedPeer } from '../dataplane/wireguard/device.ts';
+import type { IpAddress } from '../net/address.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 
@@ -25,6 +26,8 @@ export interface Host {
   observeForeignRules(names: Names): Promise<ForeignRuleset>;
   /** How full the node's connection tracking is; undefined where the kernel tracks none. Two small files. Changes nothing. */
   observeTracking(): Promise<ConnectionTracking | undefined>;
+  /** What each address in these prefixes has opened, by connection tracking. Walks through all of it, so for rare looks. Changes nothing. */
+  trackedBySource(sources: readonly Cidr[]): Promise<ReadonlyMap<IpAddress, TrackedSource>>;
   /** The preshared keys that this node was brought, by the names of their files, each by its fingerprint. */
   presharedKeys(): Promise<ReadonlyMap<string, string>>;
   /** Calls `onChange` whenever they may have changed, until the signal aborts. */

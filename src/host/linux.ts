@@ -4,7 +4,7 @@ import type { Operation } from '../dataplane/operation.ts';
 import type { Family } from '../net/address.ts';
 import { cidrFamily } from '../net/cidr.ts';
 import { keyFileName, type PublicKey } from '../net/key.ts';
-import { endFlows, forgetFlows, openFlows } from './conntrack.ts';
+import { endFlows, forgetFlows, openFlows, trackedBySource } from './conntrack.ts';
 import { doubtsProxyMode, watchKernel } from './drift.ts';
 import { type Commands, createCommands } from './exec.ts';
 import { readForeignRules } from './foreign-rules.ts';
@@ -86,6 +86,7 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
     observePeers: async (device) => (await wireguard.dump(device))?.peers ?? new Map(),
     observeForeignRules: (names) => readForeignRules(commands, files, names.table),
     observeTracking: () => eyes.sysctls.tracking(),
+    trackedBySource: (sources) => trackedBySource(commands, sources),
     presharedKeys: () => presharedKeys.read(),
     watchPresharedKeys: (signal, onChange) => presharedKeys.watch(signal, onChange),
     async hasPrivateKey(publicKey) {

@@ -10,6 +10,7 @@ import { arrivalChain, arrivalSets } from './arrivals.ts';
 import { type AuditedConnections, admission, auditChains, auditSets, refusal } from './audit/sets.ts';
 import { CONFIGURATION_PORT } from './client-configuration.ts';
 import { FLOOD, flowLimit, flowLimitSets } from './flow-limit.ts';
+import { heldLimit, TOO_MANY } from './held-limit.ts';
 import { internet } from './internet.ts';
 
 /** What the firewall of a gateway is made from. */
@@ -34,6 +35,8 @@ export interface FirewallInput {
   readonly peerToPeer: 'Allow' | 'Deny';
   /** Of each device; 0 for no limit. */
   readonly newConnectionsPerSecond: number;
+  /** Addresses of devices that have as many connections open as they may; undefined where there is no limit. */
+  readonly full?: Iterable<IpAddress> | undefined;
   /** Which connections of devices are noted for the audit log. */
   readonly audited: AuditedConnections;
   readonly proxyMode: ProxyMode;
@@ -75,6 +78,7 @@ function sets(input: FirewallInput): readonly NamedSet[] {
       : []),
     ...(input.second === undefined ? [] : arrivalSets()),
     ...(input.newConnectionsPerSecond === 0 ? [] : flowLimitSets()),
+    ...(input.full === undefined ? [] : addresses('full', [...input.full])),
     ...auditSets(input.audited),
   ];
 }
@@ -89,6 +93,7 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
     ]),
     ...auditChains(input.audited),
     ...(input.newConnectionsPerSecond === 0 ? [] : [FLOOD]),
+    ...(input.full === undefined ? [] : [TOO_MANY]),
     chain('access', access(input)),
     chain('from_mesh', [
       { text: 'ct state established,related accept' },
@@ -125,8 +130,11 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
   ];
 }
 
-function limited({ newConnectionsPerSecond }: FirewallInput): readonly Rule[] {
-  return newConnectionsPerSecond === 0 ? [] : flowLimit(newConnectionsPerSecond);
+function limited({ newConnectionsPerSecond, full }: FirewallInput): readonly Rule[] {
+  return [
+    ...(newConnectionsPerSecond === 0 ? [] : flowLimit(newConnectionsPerSecond)),
+    ...(full === undefined ? [] : heldLimit()),
+  ];
 }
 
 function hookChains(input: FirewallInput): readonly Chain[] {

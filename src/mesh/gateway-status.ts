@@ -1,4 +1,4 @@
-import { conditionsFrom, findCondition, isTrue, type Reason, type Verdict, verdict } from '../api/conditions.ts';
+import { conditionsFrom, findCondition, type Reason, type Verdict, verdict } from '../api/conditions.ts';
 import type { MeshGateway, MeshGatewayStatus } from '../api/meshgateway.ts';
 import { MOST_NAMED_PEERS } from '../api/meshgateway-status.ts';
 import { childName, GATEWAY_LABEL } from '../api/names.ts';
@@ -10,8 +10,10 @@ import {
   ownGatewayAddresses,
 } from './gateway-checks.ts';
 import { endOf, type HeldKey, type KeyJudgement } from './gateway-keys.ts';
+import { grantsOf, trackingOf } from './gateway-limits.ts';
 import { publicClusterCidrs } from './internet.ts';
 import { slotOf } from './key-slots.ts';
+import { nodeProblems, statusOf } from './node-problems.ts';
 import { servingNodes } from './selectors.ts';
 import { type GatewayNode, isProgrammed, isReady, type MeshView, some } from './view.ts';
 
@@ -23,8 +25,6 @@ const MOST = {
   source: 253,
   dnsServers: 3,
   proxyMode: 63,
-  nodeMessage: 1000,
-  problems: 3,
 } as const;
 
 /** Decides one gateway: whether it is served, by what, and whether it works. `now` is in milliseconds since the epoch. */
@@ -131,10 +131,13 @@ function gatewayVerdicts(
   const programmed = violation === undefined ? programming(gateway, serving) : notAccepted('Programmed');
   const reachable = reachability(serving);
   const key = serving.findings.keys?.verdict;
+  const grants = grantsOf(gateway, serving.reports);
   return [
     accepted,
     programmed,
     reachable,
+    trackingOf(serving.reports),
+    ...(grants === undefined ? [] : [grants]),
     ...(key === undefined ? [] : [key]),
     readiness(gateway, [accepted, programmed, reachable], serving),
   ];
@@ -249,24 +252,4 @@ function noWayIn({ metadata, spec }: MeshGateway): string {
   if (spec.endpoint.service === undefined)
     return 'Devices have no way in: none of the selected nodes has an address in its status; set spec.endpoint.hosts to a name or address under which devices reach a node.';
   return `Devices have no way in: Service ${childName(metadata.name)} has no address. Ask whatever provides load balancers here why (kubectl get services -A -l ${GATEWAY_LABEL}=${metadata.name}, then kubectl describe it); without one, set spec.endpoint.hosts, or spec.endpoint.nodeAddresses to true.`;
-}
-
-/** Each problem once, with the nodes that have it. */
-function nodeProblems(nodes: readonly GatewayNode[], type: string): string {
-  const nodesWith = new Map<string, string[]>();
-  for (const { report } of nodes) {
-    const condition = findCondition(report.status?.conditions ?? [], type);
-    const problem = condition === undefined ? 'it has not reported yet.' : condition.message.slice(0, MOST.nodeMessage);
-    nodesWith.set(problem, [...(nodesWith.get(problem) ?? []), report.spec.node]);
-  }
-  const problems = [...nodesWith]
-    .map(([problem, names]) => `On node${names.length > 1 ? 's' : ''} ${some(names.sort())}: ${problem}`)
-    .sort();
-  const more = problems.length - MOST.problems;
-  return `${problems.slice(0, MOST.problems).join(' ')}${more > 0 ? ` And ${more} other problems on other nodes.` : ''}`;
-}
-
-function statusOf({ report }: GatewayNode, type: string): string | undefined {
-  const conditions = report.status?.conditions ?? [];
-  return isTrue(conditions, type) ? 'True' : findCondition(conditions, type)?.status;
 }

@@ -14,7 +14,10 @@ import type { ObservedDevice } from '../dataplane/wireguard/device.ts';
 import type { Family } from '../net/address.ts';
 import { cidrFamily } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
+import type { AnyAccess } from './access/resolve.ts';
+import { type TrackingStanding, trackingVerdict } from './connection-tracking.ts';
 import { firewallBeforeAnswers, foreignFirewall } from './foreign-firewall.ts';
+import { grantsVerdict } from './grants-opened.ts';
 
 /** Why a node could not be brought to its plan. */
 export interface NodeFailure {
@@ -55,6 +58,10 @@ export interface NodeFindings {
   readonly withoutPresharedKey?: readonly ObjectKey[] | undefined;
   /** The key that the node serves beside the one that devices are told. */
   readonly otherKey?: PublicKey | undefined;
+  /** How the node's connection tracking stands; undefined before the first look. */
+  readonly tracking?: TrackingStanding | undefined;
+  /** Grants of which the node leaves something out because there are too many; undefined before it has seen them all. */
+  readonly cutGrants?: readonly AnyAccess[] | undefined;
 }
 
 /** A report holds no more sessions than this, so that it stays far below what the API server stores. */
@@ -93,11 +100,14 @@ type NodeVerdict = Verdict<'MeshGatewayNode'>;
 
 function verdicts(findings: NodeFindings): readonly NodeVerdict[] {
   const firewall = firewallInTheWay(findings);
+  const grants = grantsVerdict(findings.gateway, findings.cutGrants);
   const all = [
     interfaceUp(findings),
     forwarding(findings, firewall),
     programmed(findings),
     services(findings, firewall),
+    trackingVerdict(findings.tracking),
+    ...(grants === undefined ? [] : [grants]),
   ];
   return all.map((one) => ({ ...one, message: one.message.slice(0, MAX_MESSAGE) }));
 }

@@ -2,7 +2,7 @@ import { interfaceName, otherInterfaceName, tableName } from '../api/names.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
 import type { Names, NodePlan } from '../dataplane/node-plan.ts';
 import type { WantedDevice, WantedPeer } from '../dataplane/wireguard/device.ts';
-import { addressFamily } from '../net/address.ts';
+import { addressFamily, type IpAddress } from '../net/address.ts';
 import { probeAddress } from '../net/allocate.ts';
 import { type Cidr, cidrFamily, hostCidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
@@ -21,6 +21,8 @@ export interface NodeInput {
   readonly peers: ReadonlyMap<PublicKey, WantedPeer>;
   /** What single devices may reach where the gateway denies by default. */
   readonly granted?: Granted | undefined;
+  /** Addresses of devices that have as many connections open as they may. */
+  readonly full?: Iterable<IpAddress> | undefined;
   /** What of the gateway's other key is known here; without it the node serves one key alone. */
   readonly other?: { readonly moved: Iterable<Cidr> } | undefined;
 }
@@ -33,7 +35,10 @@ export function nodeNames(gateway: string, device = interfaceName(gateway)): Nam
 }
 
 /** Everything that a gateway makes on one node. Nodes with equal facts and peers get equal plans. */
-export function planNode(topology: Topology, { facts, peers, granted = NOTHING_GRANTED, other }: NodeInput): NodePlan {
+export function planNode(
+  topology: Topology,
+  { facts, peers, granted = NOTHING_GRANTED, full = [], other }: NodeInput,
+): NodePlan {
   const { gateway } = topology;
   const second = other === undefined ? undefined : topology.other;
   const served = [topology, ...(second === undefined ? [] : [second])];
@@ -65,6 +70,7 @@ export function planNode(topology: Topology, { facts, peers, granted = NOTHING_G
       granted,
       peerToPeer: gateway.spec.access.peerToPeer,
       newConnectionsPerSecond: gateway.spec.access.newConnectionsPerSecond,
+      full: gateway.spec.access.maxConnections === 0 ? undefined : full,
       audited: gateway.spec.audit.connections,
       proxyMode: facts.proxyMode,
       listenPorts: served.map(({ listenPort }) => listenPort),

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { findCondition, isTrue, type Reason } from '../api/conditions.ts';
+import { type Condition, type ConditionType, findCondition, isTrue, type Reason } from '../api/conditions.ts';
 import { daemonSetType, serviceType } from '../api/core.ts';
 import { type MeshGateway, type MeshGatewayStatus, meshGatewayType } from '../api/meshgateway.ts';
 import { CLEANUP_FINALIZER, childName, OPERATOR_MANAGER } from '../api/names.ts';
@@ -133,18 +133,26 @@ const BEGINNING: ReadonlySet<string> = new Set<Reason<'MeshGateway', 'Programmed
   'NotProbed',
 ]);
 
+const LIMITS: ReadonlySet<string> = new Set<ConditionType<'MeshGateway'>>(['ConnectionTracking', 'GrantsOpened']);
+
 /** An Event when a person should look: whenever a gateway begins or ceases to work, or the reason changes. */
 function announce(events: EventRecorder, gateway: MeshGateway, status: MeshGatewayStatus): void {
-  for (const type of ['Accepted', 'KeyApplied', 'Ready']) {
+  for (const type of ['Accepted', 'KeyApplied', ...LIMITS, 'Ready']) {
     const before = findCondition(gateway.status?.conditions ?? [], type);
     const after = findCondition(status.conditions ?? [], type);
-    if (after === undefined || (before?.status === after.status && before.reason === after.reason)) continue;
+    if (after === undefined || !isNews(type, before, after)) continue;
     // Ready follows Accepted; one Event is enough.
     if (type === 'Ready' && after.reason === 'NotAccepted') continue;
     const isBeginning = type === 'Ready' && before?.status !== 'True' && BEGINNING.has(whyNotReady(status));
     const severity = after.status === 'True' || isBeginning ? 'Normal' : 'Warning';
     events.record({ regarding: gateway, type: severity, reason: after.reason, action: 'Serve', note: after.message });
   }
+}
+
+/** Of a limit it is news when it is met, and when it is no more. */
+function isNews(type: string, before: Condition | undefined, after: Condition): boolean {
+  if (LIMITS.has(type) && after.status !== 'False' && before?.status !== 'False') return false;
+  return before?.status !== after.status || before.reason !== after.reason;
 }
 
 function whyNotReady({ conditions = [] }: MeshGatewayStatus): string {

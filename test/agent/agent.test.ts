@@ -10,6 +10,7 @@ import { timestamp } from '../../src/api/timestamp.ts';
 import { chainKey } from '../../src/dataplane/nftables/foreign.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import { aKey } from '../support/builders.ts';
+import { FakeHost } from '../support/fake-host.ts';
 import { samplesOf } from '../support/metrics-page.ts';
 import { NAMESPACE, SmallMesh, type SmallNode } from '../support/small-mesh.ts';
 
@@ -310,6 +311,25 @@ describe('a node', () => {
       fieldManager: OPERATOR_MANAGER,
     });
     await report((one) => BigInt(one.status?.appliedResourceVersion ?? 0) >= BigInt(metadata.resourceVersion));
+  });
+
+  test('a node that is nearly full of connections says so, and so does the gateway, with an Event', async () => {
+    const host = new FakeHost();
+    host.tracking = { entries: 120_000, most: 131_072 };
+    await mesh.startNode('node-b', host);
+    const isFull = ({ status }: MeshGateway) =>
+      findCondition(status?.conditions ?? [], 'ConnectionTracking')?.status === 'False';
+    const gateway = await mesh.until(meshGatewayType, 'default' as ObjectKey, isFull);
+    const told = findCondition(gateway.status?.conditions ?? [], 'ConnectionTracking');
+    expect(told).toMatchObject({ reason: 'NearlyFull', message: expect.stringContaining('On node node-b: ') });
+    expect(mesh.happened).toContainEqual(expect.objectContaining({ reason: 'NearlyFull', type: 'Warning' }));
+    expect(host.trackingWalks).toBe(1);
+  });
+
+  test('a node says whether it opens all that grants allow, once they decide', async () => {
+    await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { access: { default: 'Deny' } } });
+    await report(is('GrantsOpened'));
+    await mesh.until(meshGatewayType, 'default' as ObjectKey, is('GrantsOpened'));
   });
 
   test('counts in the gateway status make nobody look at the node', async () => {

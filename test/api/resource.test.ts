@@ -36,7 +36,7 @@ describe('parsing', () => {
         internet: { enabled: false, access: 'AsDefault', except: [] },
       },
       allowedPeers: { namespaces: { from: 'All' } },
-      access: { default: 'Allow', peerToPeer: 'Deny', newConnectionsPerSecond: 500 },
+      access: { default: 'Allow', peerToPeer: 'Deny', newConnectionsPerSecond: 500, maxConnections: 20_000 },
       audit: { connections: 'Denied', endpoints: true },
       dns: { enabled: true, servers: [], domain: 'cluster.local' },
       keyRotation: { overlap: '7d', hosts: [] },

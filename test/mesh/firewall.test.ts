@@ -23,6 +23,7 @@ const INPUT: FirewallInput = {
   granted: NOTHING_GRANTED,
   peerToPeer: 'Deny',
   newConnectionsPerSecond: 500,
+  full: ['10.213.0.17', 'fd5a:213::17', '10.213.0.16'] as IpAddress[],
   audited: 'None',
   proxyMode: 'nftables',
   listenPorts: [51840],
@@ -36,6 +37,8 @@ const elements = (ruleset: Ruleset, set: string) => ruleset.sets.find(({ name })
 const LIMITED = [
   'ct state new ct status & confirmed == 0 update @opening4 { ip saddr limit rate over 500/second burst 2000 packets } goto flood',
   'ct state new ct status & confirmed == 0 update @opening6 { ip6 saddr limit rate over 500/second burst 2000 packets } goto flood',
+  'ct state new ct status & confirmed == 0 ip saddr @full4 goto too_many',
+  'ct state new ct status & confirmed == 0 ip6 saddr @full6 goto too_many',
 ];
 
 describe('what may leave the mesh', () => {
@@ -211,7 +214,23 @@ describe.skipIf(nftMissing)(`the real nft${because(nftMissing)}`, () => {
 
 test('a device may open connections as fast as it likes where its gateway has no limit', () => {
   const without = firewall({ ...INPUT, newConnectionsPerSecond: 0 });
-  expect(rules(without, 'from_mesh').filter((rule) => LIMITED.includes(rule))).toEqual([]);
+  expect(rules(without, 'from_mesh').filter((rule) => LIMITED.includes(rule))).toEqual(LIMITED.slice(2));
   expect(without.chains.map(({ name }) => name)).not.toContain('flood');
   expect(without.sets.filter(({ name }) => name.startsWith('opening'))).toEqual([]);
+});
+
+test('whoever has too many connections open is in a set, so that the rules are the same whoever it is', () => {
+  const some = firewall(INPUT);
+  expect([elements(some, 'full4'), elements(some, 'full6')]).toEqual([
+    ['10.213.0.16', '10.213.0.17'],
+    ['fd5a:213::17'],
+  ]);
+  expect(firewall({ ...INPUT, full: [] }).chains).toEqual(some.chains);
+});
+
+test('a device may keep as many connections open as it likes where its gateway has no limit', () => {
+  const without = firewall({ ...INPUT, full: undefined });
+  expect(rules(without, 'from_mesh').filter((rule) => LIMITED.includes(rule))).toEqual(LIMITED.slice(0, 2));
+  expect(without.chains.map(({ name }) => name)).not.toContain('too_many');
+  expect(without.sets.filter(({ name }) => name.startsWith('full'))).toEqual([]);
 });

@@ -84,6 +84,7 @@ describe('a gateway', () => {
         expect.objectContaining({ type: 'Accepted', status: 'True', reason: 'Accepted' }),
         expect.objectContaining({ type: 'Programmed', status: 'True', reason: 'Programmed' }),
         expect.objectContaining({ type: 'ServicesReachable', status: 'True', reason: 'ProbeSucceeded' }),
+        expect.objectContaining({ type: 'ConnectionTracking', status: 'True', reason: 'Enough' }),
         expect.objectContaining({ type: 'Ready', status: 'True', reason: 'Ready' }),
       ],
     });
@@ -281,8 +282,14 @@ describe('a cluster however large', () => {
 });
 
 describe('every reason', () => {
-  // Those of the key are reached in gateway-keys.test.ts.
-  const { Accepted: _, KeyApplied: _key, ...types } = REASONS.MeshGateway;
+  // Those of the key are reached in gateway-keys.test.ts, those of limits below.
+  const {
+    Accepted: _,
+    KeyApplied: _key,
+    ConnectionTracking: _tracking,
+    GrantsOpened: _grants,
+    ...types
+  } = REASONS.MeshGateway;
   const cases: readonly Case[] = [
     {},
     two(unprogrammed, undefined),
@@ -298,5 +305,61 @@ describe('every reason', () => {
   test.each(Object.entries(types))('of %s can be reached', (type, reasons) => {
     const reached = new Set(cases.map((judged) => condition(judged, type).reason));
     expect([...reached].sort()).toEqual([...reasons].sort());
+  });
+});
+
+describe('a limit that some node has come to', () => {
+  const saying = (type: string, status: 'True' | 'False', reason: string) => ({
+    status: { conditions: [aCondition(type, status, { reason, message: `${reason} in words.` })] },
+  });
+  const full = saying('ConnectionTracking', 'False', 'NearlyFull');
+  const enough = saying('ConnectionTracking', 'True', 'Enough');
+  const denying = { spec: { access: { default: 'Deny' as const } } };
+  const cut = saying('GrantsOpened', 'False', 'TooMany');
+  const open = saying('GrantsOpened', 'True', 'Opened');
+
+  const cases: readonly [string, Case, 'ConnectionTracking' | 'GrantsOpened', string][] = [
+    ['a node nearly full', two(full, enough), 'ConnectionTracking', 'False NearlyFull'],
+    ['a dead node nearly full', two({ ...full, alive: false }, enough), 'ConnectionTracking', 'True Enough'],
+    ['nodes with room', two(enough, enough), 'ConnectionTracking', 'True Enough'],
+    ['nobody has looked', two(silent, silent), 'ConnectionTracking', 'Unknown NotObserved'],
+    ['more grants than a node opens', { ...two(cut, open), gateway: denying }, 'GrantsOpened', 'False TooMany'],
+    ['all grants open', { ...two(open, open), gateway: denying }, 'GrantsOpened', 'True Opened'],
+    [
+      'grants that nobody has seen',
+      { ...two(silent, silent), gateway: denying },
+      'GrantsOpened',
+      'Unknown NotObserved',
+    ],
+  ];
+
+  test.each(cases)('is told with the node: %s', (_what, judged, type, expected) => {
+    expect(answer(judged, type)).toBe(expected);
+  });
+
+  test.each(['ConnectionTracking', 'GrantsOpened'] as const)('reaches every reason of %s', (type) => {
+    const reached = cases.flatMap(([, , asked, text]) => (asked === type ? [text.split(' ')[1]] : []));
+    expect(new Set(reached)).toEqual(new Set(REASONS.MeshGateway[type]));
+  });
+
+  test('is told in the words of the node, and leaves the gateway ready', () => {
+    const nodes = two(
+      {
+        status: {
+          conditions: [
+            ...(full.status.conditions ?? []),
+            aCondition('Programmed', 'True'),
+            aCondition('ServicesReachable', 'True'),
+          ],
+        },
+      },
+      {},
+    );
+    expect(condition(nodes, 'ConnectionTracking').message).toBe('On node a: NearlyFull in words.');
+    expect(answer(nodes, 'Ready')).toBe('True Ready');
+  });
+
+  test('is none of grants where the gateway allows everything', () => {
+    expect(findCondition(judge(two(cut, cut)).conditions ?? [], 'GrantsOpened')).toBeUndefined();
   });
 });

@@ -1,9 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { findCondition, REASONS } from '../../src/api/conditions.ts';
+import { meshAccessType } from '../../src/api/meshaccess.ts';
 import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
+import type { ObjectKey } from '../../src/api/resource.ts';
 import { chainKey, type ForeignRuleset } from '../../src/dataplane/nftables/foreign.ts';
 import type { NodeState } from '../../src/dataplane/node-plan.ts';
 import { diff } from '../../src/dataplane/operation.ts';
+import type { TrackingStanding } from '../../src/mesh/connection-tracking.ts';
 import { planNode } from '../../src/mesh/node.ts';
 import { judgeNode, type NodeFailure, type NodeFindings } from '../../src/mesh/node-status.ts';
 import { topology } from '../../src/mesh/topology.ts';
@@ -59,11 +62,37 @@ const failed = (reason: NodeFailure['reason']) => ({
   failure: { reason, message: `${reason} in words.` },
 });
 
+const ROOM: TrackingStanding = { reading: { entries: 40, most: 131_072 }, isNearlyFull: false, holders: [] };
+const FULL: TrackingStanding = {
+  reading: { entries: 120_000, most: 131_072 },
+  isNearlyFull: true,
+  holders: [{ peer: 'team-a/ada' as ObjectKey, percent: 60 }],
+};
+const DENYING = aServedGateway({ spec: { access: { default: 'Deny' } } });
+const anAccess = () =>
+  meshAccessType.parse({
+    apiVersion: 'sallyport.dev/v1alpha1',
+    kind: 'MeshAccess',
+    metadata: { name: 'everything', namespace: 'shop' },
+    spec: { from: [{}], to: [{}] },
+  });
+
 const CASES: readonly [string, Partial<NodeFindings>, string, string][] = [
   ['a node where all is well', {}, 'InterfaceUp', 'True KernelWireGuard'],
   ['a node where all is well', {}, 'ForwardingEnabled', 'True Enabled'],
   ['a node where all is well', {}, 'Programmed', 'True Programmed'],
   ['a node where all is well', {}, 'ServicesReachable', 'True ProbeSucceeded'],
+  ['a node where nobody has looked', {}, 'ConnectionTracking', 'Unknown NotObserved'],
+  ['a node with room', { tracking: ROOM }, 'ConnectionTracking', 'True Enough'],
+  ['a node that is nearly full', { tracking: FULL }, 'ConnectionTracking', 'False NearlyFull'],
+  [
+    'a gateway that denies, and nobody has seen the grants',
+    { gateway: DENYING },
+    'GrantsOpened',
+    'Unknown NotObserved',
+  ],
+  ['a gateway that denies', { gateway: DENYING, cutGrants: [] }, 'GrantsOpened', 'True Opened'],
+  ['too many grants', { gateway: DENYING, cutGrants: [anAccess()] }, 'GrantsOpened', 'False TooMany'],
   [
     'wireguard-go',
     { state: served(aServedGateway({ spec: { dataplane: 'Userspace' } })) },
@@ -136,6 +165,10 @@ describe("a node's report", () => {
   test.each(Object.entries(REASONS.MeshGatewayNode))('reaches every reason of %s', (type, reasons) => {
     const reached = CASES.flatMap(([, , asked, text]) => (asked === type ? [text.split(' ')[1]] : []));
     expect([...new Set(reached)].sort()).toEqual([...reasons].sort());
+  });
+
+  test('says nothing of grants where the gateway allows everything', () => {
+    expect(answer({ cutGrants: [] }, 'GrantsOpened')).toBe('undefined undefined');
   });
 
   test('tells what runs, how far it is and for which generation', () => {

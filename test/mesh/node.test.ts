@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { nodeNames, planNode, probePeer } from '../../src/mesh/node.ts';
 import { peerTable } from '../../src/mesh/peer-table.ts';
 import { type Topology, topology } from '../../src/mesh/topology.ts';
+import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import { aKey, aMember, aServedGateway, type GatewayParts, NOW, POOL, POOL6, someFacts } from '../support/builders.ts';
 
@@ -48,6 +49,14 @@ describe('the plan of a node', () => {
     expect(plan.routes).toEqual([{ destination: POOL, device: 'wg-default' }]);
     expect(plan.ruleset.sets.find(({ name }) => name === 'pool6')?.elements).toEqual([]);
     expect(plan.ruleset.sets.find(({ name }) => name === 'gateway6')?.elements).toEqual([]);
+  });
+
+  test('refuses those who have too many connections open, unless the gateway has no limit', () => {
+    const full = ['10.213.0.20'] as IpAddress[];
+    const set = (parts: GatewayParts) =>
+      planNode(served(parts), { facts: someFacts(), peers, full }).ruleset.sets.find(({ name }) => name === 'full4');
+    expect(set({})?.elements).toEqual(['10.213.0.20']);
+    expect(set({ spec: { access: { maxConnections: 0 } } })).toBeUndefined();
   });
 
   test('leads nobody over IPv6 where the node does not speak it, whichever key they came by', () => {

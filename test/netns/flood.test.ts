@@ -1,8 +1,17 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { NodeTracking } from '../../src/agent/node-tracking.ts';
+import type { Running } from '../../src/host/exec.ts';
+import { peerTable } from '../../src/mesh/peer-table.ts';
+import type { IpAddress } from '../../src/net/address.ts';
+import type { Cidr } from '../../src/net/cidr.ts';
+import { createLog } from '../../src/runtime/log.ts';
 import { because } from '../support/because.ts';
+import { aMember, NOW } from '../support/builders.ts';
+import { ManualClock } from '../support/fake-clock.ts';
 import { TestCluster } from './cluster.ts';
 import { missing } from './machine.ts';
+import { startProgram } from './mesh.ts';
 import type { Namespace } from './namespace.ts';
 
 const PER_SECOND = 50;
@@ -16,16 +25,17 @@ const MUTE = [
   'nft add rule inet mute out udp sport 5353 drop',
 ];
 
-describe.skipIf(missing)(`a device that opens connections as fast as it can${because(missing)}`, () => {
-  let cluster: TestCluster;
-  let alice: Namespace;
-  let bob: Namespace;
-  beforeAll(async () => {
-    cluster = await TestCluster.create('nftables');
-    [alice, bob] = [cluster.alice.namespace, cluster.bob.namespace];
-  });
-  afterAll(() => cluster?.dispose());
+let cluster: TestCluster;
+let alice: Namespace;
+let bob: Namespace;
+beforeAll(async () => {
+  if (missing !== undefined) return;
+  cluster = await TestCluster.create('nftables');
+  [alice, bob] = [cluster.alice.namespace, cluster.bob.namespace];
+});
+afterAll(() => cluster?.dispose());
 
+describe.skipIf(missing)(`a device that opens connections as fast as it can${because(missing)}`, () => {
   const limit = async (newConnectionsPerSecond: number) => {
     const { gateway } = cluster;
     await gateway.sync(cluster.plan({ newConnectionsPerSecond }));
@@ -81,5 +91,93 @@ describe.skipIf(missing)(`a device that opens connections as fast as it can${bec
     await limit(0);
     await flood();
     expect(await tracked()).toBeGreaterThan(FLOOD * 0.9);
+  });
+});
+
+const ALICE = ['10.213.0.16', 'fd5a:213::16'];
+const BOB = ['10.213.0.17', 'fd5a:213::17'];
+const MOST = 50;
+const MORE = 30;
+
+describe.skipIf(missing)(`a device that keeps connections open${because(missing)}`, () => {
+  const running: Running[] = [];
+  let tracking: NodeTracking;
+  let limit: number;
+  beforeEach(async () => {
+    await cluster.gateway.namespace.run('conntrack -F');
+    const peers = Object.entries({ alice: ALICE, bob: BOB }).map(([name, addresses]) =>
+      aMember({ name, status: { addresses } }),
+    );
+    tracking = new NodeTracking({
+      host: cluster.gateway.host,
+      table: peerTable('default', peers, NOW),
+      bounds: () => ({ pool: ['10.213.0.0/16', 'fd5a:213::/64'] as Cidr[], limit }),
+      // Still, so that each look may take as long as it likes.
+      clock: new ManualClock(),
+      log: createLog({ level: 'silent' }),
+      onLook: () => undefined,
+      onFull: () => undefined,
+    });
+  });
+  afterEach(async () => {
+    for (const one of running.splice(0)) await one.stop();
+  });
+
+  /** What an agent does at each look, with a limit of so many: says which kinds of steps it took. */
+  const look = async (most: number) => {
+    limit = most;
+    await tracking.look();
+    const full = most === 0 ? null : tracking.full.flatMap(({ addresses }) => addresses);
+    return (await cluster.gateway.sync(cluster.plan({ full }))).map(({ kind }) => kind);
+  };
+  /** Opens so many and keeps what is let in; says how many that is, and then how many still work. */
+  const hold = async (count: number) => {
+    const said: { open?: number; refused?: object; echoes?: number }[] = [];
+    const onLine = (line: string) => void said.push(JSON.parse(line));
+    running.push(await startProgram(alice.commands, `hold-many.ts 10.96.0.20 7 ${count}`, onLine));
+    return { ...said[0], echoes: () => said.at(-1)?.echoes };
+  };
+  const answer = async (asking: Namespace) => (await asking.ask('get http://10.96.0.20/')).answer;
+  const SERVED = { from: '10.1.0.1' };
+
+  test('is refused more at once when it has as many as it may, and those go on; others are served', async () => {
+    await look(MOST);
+    const first = await hold(MOST);
+    expect(first.open).toBe(MOST);
+    expect(await look(MOST)).toEqual(['change-elements']);
+    const { open, refused } = await hold(MORE);
+    expect({ open, refused }).toEqual({ open: 0, refused: { ECONNREFUSED: MORE } });
+    await expect.poll(first.echoes, { interval: 50 }).toBe(MOST);
+    expect(await answer(bob)).toMatchObject(SERVED);
+    expect(await look(MOST)).toEqual([]);
+  });
+
+  test('is served again when it has closed some, which TCP remembers and nobody counts', async () => {
+    await look(MOST);
+    await hold(MOST);
+    await look(MOST);
+    expect(await answer(alice)).not.toMatchObject(SERVED);
+    for (const one of running.splice(0)) await one.stop();
+    await expect.poll(() => look(MOST), { interval: 100 }).toEqual(['change-elements']);
+    expect(await answer(alice)).toMatchObject(SERVED);
+    const tracked = await cluster.gateway.host.trackedBySource(['10.213.0.16/32'] as Cidr[]);
+    expect(tracked.get('10.213.0.16' as IpAddress)?.entries).toBeGreaterThanOrEqual(MOST);
+  });
+
+  test('keeps them whatever becomes of the limit, which changes no rule', async () => {
+    await look(MOST);
+    const { echoes } = await hold(MOST);
+    expect([await look(MOST), await look(2 * MOST), await look(MORE)].flat()).toEqual(Array(3).fill('change-elements'));
+    expect(await look(0)).toEqual(['replace-table']);
+    expect((await hold(MORE)).open).toBe(MORE);
+    await expect.poll(echoes, { interval: 50 }).toBe(MOST);
+  });
+
+  test('shows in how full the node is', async () => {
+    await hold(MOST);
+    await look(MOST);
+    const { entries = 0, most = 0 } = tracking.standing?.reading ?? {};
+    expect(entries).toBeGreaterThanOrEqual(MOST);
+    expect(most).toBeGreaterThan(entries);
   });
 });

@@ -159,6 +159,8 @@ interface ReportParts {
   readonly status?: MeshGatewayNodeStatus;
 }
 
+const WELL = ['Programmed', 'ServicesReachable', 'ConnectionTracking', 'GrantsOpened'];
+
 /** The report of a node that lives, holds everything and reaches Services. `status` is laid over that. */
 export function aReport({ gateway = 'default', node = 'node-a', alive = true, status }: ReportParts = {}): GatewayNode {
   const report = meshGatewayNodeType.parse({
@@ -171,7 +173,7 @@ export function aReport({ gateway = 'default', node = 'node-a', alive = true, st
       mtu: 1420,
       proxyMode: 'nftables',
       appliedResourceVersion: '1000',
-      conditions: [aCondition('Programmed', 'True'), aCondition('ServicesReachable', 'True')],
+      conditions: WELL.map((type) => aCondition(type, 'True')),
       ...status,
     },
   });

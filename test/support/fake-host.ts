@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ConnectionTracking } from '../../src/dataplane/connection-tracking.ts';
+import type { ConnectionTracking, TrackedSource } from '../../src/dataplane/connection-tracking.ts';
 import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
 import type { CountedElement } from '../../src/dataplane/nftables/counted.ts';
 import { type ForeignRuleset, NO_FOREIGN_RULES } from '../../src/dataplane/nftables/foreign.ts';
@@ -36,6 +36,11 @@ export class FakeHost implements Host {
   state: NodeState;
   /** What other programs filter. */
   foreign: ForeignRuleset = NO_FOREIGN_RULES;
+  /** How full connection tracking is, and by whose entries. */
+  tracking: ConnectionTracking | undefined = { entries: 40, most: 131_072 };
+  tracked: ReadonlyMap<IpAddress, TrackedSource> = new Map();
+  /** How often it was walked through. */
+  trackingWalks = 0;
   /** The private keys that the kubelet brought, by their public halves; undefined for whichever is asked for. */
   privateKeys: ReadonlySet<PublicKey> | undefined;
   /** What the firewall has noted of those who came by another interface. */
@@ -46,8 +51,6 @@ export class FakeHost implements Host {
   counterLooks = 0;
   /** What rules have put into sets, with its counters. */
   counted: readonly CountedElement[] = [];
-  /** How full connection tracking is. */
-  tracking: ConnectionTracking | undefined = { entries: 40, most: 131_072 };
   /** How often everything was looked at. */
   observations = 0;
   /** Every operation that was asked for, in order. */
@@ -90,6 +93,11 @@ export class FakeHost implements Host {
 
   async observeTracking(): Promise<ConnectionTracking | undefined> {
     return this.tracking;
+  }
+
+  async trackedBySource(_sources: readonly Cidr[]): Promise<ReadonlyMap<IpAddress, TrackedSource>> {
+    this.trackingWalks += 1;
+    return this.tracked;
   }
 
   async apply(operation: Operation): Promise<void> {

@@ -27,6 +27,8 @@ export interface NodePlanWishes {
   readonly granted?: FirewallInput['granted'];
   readonly peerToPeer?: FirewallInput['peerToPeer'];
   readonly newConnectionsPerSecond?: number;
+  /** Addresses of devices that may open no more connections; null where there is no limit. */
+  readonly full?: readonly string[] | null;
   readonly audited?: FirewallInput['audited'];
   readonly proxyMode?: FirewallInput['proxyMode'];
   /** Another key beside it, the newer one, with the addresses of those who came by it. */
@@ -79,6 +81,7 @@ export function aNodePlan(wishes: NodePlanWishes = {}): NodePlan {
       granted: wishes.granted ?? NOTHING_GRANTED,
       peerToPeer: wishes.peerToPeer ?? 'Deny',
       newConnectionsPerSecond,
+      full: fullOf(wishes),
       audited,
       proxyMode: wishes.proxyMode ?? 'nftables',
       listenPorts: [listenPort, ...second.listenPorts],
@@ -88,6 +91,10 @@ export function aNodePlan(wishes: NodePlanWishes = {}): NodePlan {
       ...second.routes,
     ],
   };
+}
+
+function fullOf({ full = [] }: NodePlanWishes): readonly IpAddress[] | undefined {
+  return full === null ? undefined : (full as readonly string[] as readonly IpAddress[]);
 }
 
 function secondOf({ other }: NodePlanWishes, own: WantedDevice) {

@@ -57,6 +57,8 @@ export interface AttributedRange extends RangeGrant {
 export interface Granted {
   readonly services: readonly Grant[];
   readonly ranges: readonly RangeGrant[];
+  /** The grants, oldest first, of which not everything is opened because the gateway opens as much as it may. */
+  readonly cut?: readonly AnyAccess[] | undefined;
 }
 
 /** Nothing is granted. */
@@ -81,6 +83,8 @@ export interface Opened {
   readonly ranges: readonly AttributedRange[];
   /** Whether it would open more than there is room for; the newest devices are left out then. */
   readonly isCut: boolean;
+  /** Whether it is cut because older grants have left no more room than that. */
+  readonly isLate?: boolean | undefined;
 }
 
 /** Says what one grant opens, `most` at most. */
@@ -110,8 +114,8 @@ export function* openedInTurn(
   let room = MOST_OF_A_GATEWAY;
   for (const access of held(gateway, objects)) {
     const opened = open(access, Math.min(room, MOST_OF_A_GRANT));
+    yield opened.isCut && room < MOST_OF_A_GRANT ? { ...opened, isLate: true } : opened;
     room -= openings(opened);
-    yield opened;
   }
 }
 
@@ -148,7 +152,11 @@ export function granted(gateway: AccessGateway, members: readonly AccessMember[]
 /** All that these grants open. */
 export function addedUp(opened: Iterable<Opened>): Granted {
   const all = [...opened];
-  return { services: all.flatMap(({ services }) => services), ranges: all.flatMap(({ ranges }) => ranges) };
+  return {
+    services: all.flatMap(({ services }) => services),
+    ranges: all.flatMap(({ ranges }) => ranges),
+    cut: all.filter(({ isLate }) => isLate === true).map(({ access }) => access),
+  };
 }
 
 function openedWithin(gateway: AccessGateway, one: Held, most: number): Opened {

@@ -6,6 +6,7 @@ import {
   type AccessGateway,
   type AccessMember,
   accessOf,
+  addedUp,
   MOST_OF_A_GATEWAY,
   MOST_OF_A_GRANT,
   openedBy,
@@ -133,6 +134,8 @@ describe('a grant to more than there is room for', () => {
     expect(all.map(({ access }) => access.metadata.name)).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
     expect(all.reduce((sum, { services }) => sum + services.length, 0)).toBe(MOST_OF_A_GATEWAY);
     expect(all.at(-1)?.services).toEqual([]);
+    expect(all.map(({ isCut, isLate }) => isCut && isLate === true)).toEqual([...Array(5).fill(false), true]);
+    expect(addedUp(all).cut).toEqual([all.at(-1)?.access]);
   });
 
   test('is no matter as long as it fits', () => {
