@@ -50,6 +50,11 @@ export function describeScan(given: () => TestCluster): void {
       },
     );
 
+    test('finds shut what is open to the cluster', async () => {
+      for (const port of [22, 10250, 30443])
+        expect((await given().backend.ask(`tcp 10.1.0.1 ${port}`)).answer).toBe('connected');
+    });
+
     test('finds nothing on the link itself', async () => {
       await bringTo('Allow');
       expect(await reachLinkLocal(given(), 'alice')).not.toContain('open');

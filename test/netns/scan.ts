@@ -12,7 +12,7 @@ export type Outcome = 'open' | 'refused' | 'silent';
 export type Source = readonly [four: string, six: string];
 
 const PROGRAM = join(import.meta.dirname, 'programs/reach.ts');
-const TCP = [7, 22, 53, 80, 443, 2379, 6443, 7007, 8080, 8443, 10250, 51840];
+const TCP = [7, 22, 53, 80, 443, 2379, 6443, 7007, 8080, 8443, 10250, 30080, 30443, 51840];
 const UDP = [53, 443, 5353, 8080, 8472, 10000, 51840];
 /** Those that the node proxies, and one in each family that nobody has. */
 const SERVICE_ADDRESSES = ['10.96.0.1', '10.96.0.10', '10.96.0.20', '10.96.0.30', '10.96.0.31', '10.96.9.9'].concat(
@@ -42,6 +42,14 @@ export async function prepareForScans({ gateway, backend, ...laptops }: TestClus
     await backend.run(`ip address add ${address} dev lo${address.includes(':') ? ' nodad' : ''}`);
   await gateway.namespace.run('ip route add 169.254.169.254 via 10.1.0.2');
   await gateway.namespace.run('ip route add fd00:ec2::254 via fd5a:1::2');
+  // Node ports, which kube-proxy opens at every address that the node has: of a pod, and of a program on the node itself.
+  await gateway.namespace.runAll(`
+    nft add table inet node_ports
+    nft add chain inet node_ports prerouting { type nat hook prerouting priority dstnat ; }
+    nft add rule inet node_ports prerouting fib daddr type local tcp dport 30080 dnat ip to 10.1.0.2:8080
+    nft add rule inet node_ports prerouting fib daddr type local tcp dport 30080 dnat ip6 to [fd5a:1::2]:8080
+    nft add rule inet node_ports prerouting fib daddr type local tcp dport 30443 dnat ip to 10.1.0.1:6443
+  `);
   for (const name of ['alice', 'bob'] as const) {
     const { namespace } = laptops[name];
     await namespace.run(`wg set wg0 peer ${gateway.keys.publicKey} allowed-ips 0.0.0.0/0,::/0`);
