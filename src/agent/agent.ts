@@ -68,6 +68,8 @@ export interface AgentView {
   readonly conditions: readonly Condition[];
   /** How many devices wait for their preshared key. */
   readonly withoutPresharedKey: number;
+  /** How many devices may open no more connections for now. */
+  readonly devicesAtLimit: number;
 }
 
 /** Everything is observed anew this often, whatever the monitors say. */
@@ -175,6 +177,7 @@ export class Agent {
       firewall: this.#sync.names.table,
       conditions: this.#reporter.written?.conditions ?? [],
       withoutPresharedKey: [...this.#sync.withoutPresharedKey()].length,
+      devicesAtLimit: this.#tracking.full.length,
     };
   }
 

@@ -57,6 +57,11 @@ export const AGENT_METRICS = {
     name: 'sallyport_agent_conntrack_entries_limit',
     help: "How many entries the node's connection tracking takes (nf_conntrack_max); once it is full nobody opens a connection through the node. Absent where there is no limit.",
   },
+  devicesAtLimit: {
+    type: 'gauge',
+    name: 'sallyport_agent_devices_at_connection_limit',
+    help: 'Devices that have as many connections open through the node as `spec.access.maxConnections` allows.',
+  },
   refused: {
     type: 'counter',
     name: 'sallyport_agent_refused_packets_total',

@@ -105,12 +105,13 @@ export class AgentRecorder implements TurnRecorder {
     if (tracking.most > 0) conntrackLimit.set({}, tracking.most);
   }
 
-  #tellPeers({ observed, table, withoutPresharedKey }: AgentView): void {
+  #tellPeers({ observed, table, withoutPresharedKey, devicesAtLimit }: AgentView): void {
     const { peers, handshakes, received, sent } = this.#instruments;
     const { states, ages } = countPeers(observed, table, this.#options.clock.now());
     for (const state of PEER_STATES) peers.set({ state }, states[state]);
     for (const age of HANDSHAKE_AGES) handshakes.set({ age }, ages[age]);
     this.#instruments.withoutPresharedKey.set({}, withoutPresharedKey);
+    this.#instruments.devicesAtLimit.set({}, devicesAtLimit);
     const bytes = this.#traffic.take(observed);
     received.add({}, bytes.received);
     sent.add({}, bytes.sent);

@@ -34,6 +34,7 @@ function record(devices: number): void {
     firewall: 'sallyport-default',
     conditions: [],
     withoutPresharedKey: 1,
+    devicesAtLimit: 3,
   });
   const agent = {
     get view() {
@@ -92,6 +93,8 @@ describe('refused packets', () => {
     counter = () => Promise.reject(new Error('nft is missing'));
     expect(await samples()).toMatchObject({
       sallyport_agent_serving: 1,
+      sallyport_agent_peers_without_preshared_key: 1,
+      sallyport_agent_devices_at_connection_limit: 3,
       'sallyport_agent_reading_failures_total{reading="refused_packets"}': 1,
     });
   });
