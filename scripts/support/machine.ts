@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { INSTALLED_SOURCE, SOURCE_PACKAGE, SOURCE_REMEDY } from '../../test/lab/linux-source.ts';
+import { isSourceNear, SOURCE_REMEDY } from '../../test/lab/linux-source.ts';
 import needs from './needs.json' with { type: 'json' };
 
 /** A command's full path, found as bootstrap.mjs prepared PATH; undefined when there is none. */
@@ -36,9 +36,7 @@ export function kernelProblem(): string | undefined {
 }
 
 function hasLinuxSource(): boolean {
-  if (existsSync(INSTALLED_SOURCE)) return true;
-  const asked = spawnSync('apt-cache', ['policy', SOURCE_PACKAGE], { encoding: 'utf8' });
-  return /^ {2}\S+: +\d/m.test(asked.stdout ?? '');
+  return isSourceNear((name) => spawnSync('apt-cache', ['policy', name], { encoding: 'utf8' }).stdout ?? '');
 }
 
 function namespaceProblem(): string | undefined {

@@ -7,6 +7,8 @@ import type { Sample } from './programs/netem-and-relay.ts';
 /** A round trip may differ by a few of the guest's timer ticks of 10 ms. */
 const TICKS_MS = 40;
 const SHARE = 0.03;
+/** What overtakes what is a matter of the jitter, which both spread alike. */
+const OVERTAKEN_SHARE = 0.2;
 
 // Again if the two differ, for a guest that others starve is late by chance; a relay that does something else does so every time.
 test('the relay does to datagrams what the kernel does by netem', { retry: 2, timeout: 120_000 }, async () => {
@@ -27,5 +29,7 @@ test('the relay does to datagrams what the kernel does by netem', { retry: 2, ti
   expect(netem.lost).toBeGreaterThan(0.05);
   expect(netem.overtaken).toBeGreaterThan(0.05);
   for (const share of ['lost', 'doubled'] as const) expect(Math.abs(relay[share] - netem[share])).toBeLessThan(SHARE);
-  for (const trip of ['p10', 'p50', 'p90'] as const) expect(Math.abs(relay[trip] - netem[trip])).toBeLessThan(TICKS_MS);
+  expect(Math.abs(relay.overtaken - netem.overtaken)).toBeLessThan(OVERTAKEN_SHARE);
+  // The shortest trips alone: the relay is a program, whose longest ones tell how busy the machine is.
+  expect(Math.abs(relay.p10 - netem.p10)).toBeLessThan(TICKS_MS);
 });

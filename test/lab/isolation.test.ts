@@ -212,7 +212,7 @@ describe('what Prometheus would read', () => {
       expect(told['sallyport_agent_probe_duration_seconds_count{step="tcp"}']).toBeGreaterThan(1);
       expect(told['sallyport_agent_reconcile_duration_seconds_count{look="all"}']).toBeGreaterThan(0);
       expect(told.sallyport_agent_conntrack_entries).toBeGreaterThan(0);
-    expect(Object.keys(told).join('\n')).not.toContain('demo/');
+      expect(Object.keys(told).join('\n')).not.toContain('demo/');
     },
   );
 

@@ -103,7 +103,9 @@ export class KernelNode implements LabNode {
     const script = firstScript({ name: this.name, shares: { '/var/log': this.logs }, body });
     await writeFile(`${folder}/first`, script, { mode: 0o755 });
     const mac = `02:00:00:00:01:${index.toString(16).padStart(2, '0')}`;
-    const links = [`eth0=tuntap,node${index},${mac}`, `eth1=tuntap,commands${index}`];
+    // guest-inside.sh names them eth0 and eth1.
+    const tap = (at: number, name: string) => `vec${at}:transport=tap,ifname=${name},gro=1`;
+    const links = [`${tap(0, `node${index}`)},mac=${mac}`, tap(1, `commands${index}`)];
     const command = guestCommand({
       kernel,
       memory: MEMORY,

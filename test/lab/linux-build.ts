@@ -9,7 +9,9 @@ import { lostOptions, withoutModules } from './linux-configuration.ts';
 import { type LinuxSource, linuxSource, SOURCE_REMEDY } from './linux-source.ts';
 import { say } from './progress.ts';
 
-const FRAGMENT = join(import.meta.dirname, 'tools', 'linux', 'fragment.config');
+const CONFIGURATION = join(import.meta.dirname, 'tools', 'linux');
+/** For every line of kernels; beside it, what only one of them needs, by its name. */
+const FRAGMENT = join(CONFIGURATION, 'fragment.config');
 const REPORT_MS = 15_000;
 /** Files that a whole build compiles or links, and the minutes that takes on two processors; measured. */
 const WHOLE = { files: 2_150, minutes: 7 } as const;
@@ -27,33 +29,31 @@ const NEEDED: Readonly<Record<string, string>> = {
 
 /**
  * The file of a User-Mode Linux: Debian's kernel, with WireGuard and all that a Kubernetes node needs, as an ordinary
- * program. Built now if it is not in the cache, where its folder is named by the source's version, the fragment and the
+ * program. Built now if none is in the cache, where its folder is named by the source's version, the configuration and the
  * processor's kind, and appears complete or not at all. A build that was cut short is gone on with.
  * @throws Error that says what the machine lacks.
  */
 export async function userModeLinux(): Promise<string> {
   if (process.arch !== 'x64')
     throw new Error(`User-Mode Linux exists for x86-64 only, and this is ${process.arch}; use such a machine`);
-  const source = await linuxSource();
-  const fragment = readFileSync(FRAGMENT, 'utf8');
   const suffix = createHash('sha256')
-    .update(JSON.stringify([fragment, process.arch]))
+    .update(JSON.stringify([...configurations(), process.arch]))
     .digest('hex')
     .slice(0, 16);
-  if (source === undefined) return newestBuilt(suffix);
-  const key = `${source.version}-${suffix}`;
-  const target = join(folder(), key);
-  if (!existsSync(target)) await buildLocked(source, fragment, target);
-  return join(target, 'linux');
+  return newestBuilt(suffix) ?? buildLocked(suffix);
 }
 
-/** A machine that cannot ask for the newest source any more can still use what it built. */
-function newestBuilt(suffix: string): string {
+function configurations(): readonly string[] {
+  const names = readdirSync(CONFIGURATION).filter((name) => name.endsWith('.config'));
+  return names.sort().map((name) => readFileSync(join(CONFIGURATION, name), 'utf8'));
+}
+
+/** What was built is used, whatever can be had meanwhile: it need only be a kernel, not the newest one. */
+function newestBuilt(suffix: string): string | undefined {
   const names = existsSync(folder()) ? readdirSync(folder()) : [];
   const built = names.filter((name) => name.endsWith(`-${suffix}`)).sort(byVersion);
   const newest = built.at(-1);
-  if (newest === undefined) throw new Error(`there is no source of a kernel to build: ${SOURCE_REMEDY}`);
-  return join(folder(), newest, 'linux');
+  return newest === undefined ? undefined : join(folder(), newest, 'linux');
 }
 
 function byVersion(one: string, other: string): number {
@@ -64,16 +64,26 @@ function folder(): string {
   return join(cacheDirectory(), 'linux');
 }
 
-async function buildLocked(source: LinuxSource, fragment: string, target: string): Promise<void> {
+async function buildLocked(suffix: string): Promise<string> {
   const lock = await buildLock();
   try {
     // Somebody else may have built it while we waited.
-    if (existsSync(target)) return;
+    const built = newestBuilt(suffix);
+    if (built !== undefined) return built;
     await requireCommands();
-    await build(source, fragment, target);
+    const source = await linuxSource(folder());
+    if (source === undefined) throw new Error(`there is no source of a kernel to build: ${SOURCE_REMEDY}`);
+    const target = join(folder(), `${source.version}-${suffix}`);
+    await build(source, fragmentOf(source), target);
+    return join(target, 'linux');
   } finally {
     lock.close();
   }
+}
+
+function fragmentOf({ line }: LinuxSource): string {
+  const own = join(CONFIGURATION, `${line}.config`);
+  return [FRAGMENT, own].map((file) => (existsSync(file) ? readFileSync(file, 'utf8') : '')).join('');
 }
 
 async function requireCommands(): Promise<void> {

@@ -11,7 +11,7 @@ export interface GuestKernel {
   readonly init: string;
   /** A folder of the host for the kernel's own socket, which nobody else uses. */
   readonly folder: string;
-  /** Further words for the kernel, e.g. `eth0=tuntap,tap0` for a link to a tap device of the network it is started in. */
+  /** Further words for the kernel, e.g. `vec0:transport=tap,ifname=tap0` for a link to a tap device of the network it is started in. */
   readonly words?: readonly string[];
 }
 
@@ -28,7 +28,8 @@ export function guestCommand({ kernel, memory, init, folder, words = [] }: Guest
     ...[kernel, `mem=${memory}M`, `uml_dir=${folder}`, 'umid=guest'],
     // The host's root, which the guest cannot write to: `firstScript` lays memory over it.
     ...['root=/dev/root', 'rootfstype=hostfs', 'rootflags=/', 'ro', `init=${init}`],
-    ...['con=null', 'con0=fd:0,fd:1', 'quiet', ...words],
+    // Half of the time of ptrace, where the kernel is new enough to know the word.
+    ...['seccomp=auto', 'con=null', 'con0=fd:0,fd:1', 'quiet', ...words],
   ];
 }
 

@@ -156,10 +156,10 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
       await changes(cluster.alice, first, second.publicKey);
       await pause(2000);
     });
-    expect(moving).toMatchObject({ failed: [] });
+    expect(moving.failed).toEqual([]);
     // Alone it is less than half a second: the agent looks five times a second, and TCP repeats itself. A busy machine is slower.
     expect(moving.longestMs).toBeLessThan(8_000);
-    expect(await staying).toMatchObject({ failed: [] });
+    expect((await staying).failed).toEqual([]);
     expect((await observed()).routes).toContainEqual({ destination: '10.213.0.16/32', device: 'wg-default_2' });
   });
 

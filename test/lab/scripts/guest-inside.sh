@@ -28,6 +28,9 @@ done
 sed 's/^bogomips.*/cpu MHz\t\t: 2000.000\n&/' /proc/cpuinfo >/run/lab/cpuinfo
 mount --bind /run/lab/cpuinfo /proc/cpuinfo
 
+ip link set vec0 name eth0
+ip link set vec1 name eth1
+
 # Commands come on a line of their own, which ends in a network namespace of its own: whatever a test does to the node's
 # links, addresses and firewall, the node can still be asked, and nothing of this shows in its network.
 touch /run/lab/commands
