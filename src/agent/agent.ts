@@ -12,12 +12,11 @@ import { delay } from '../k8s/clock.ts';
 import type { EventRecorder } from '../k8s/events.ts';
 import { heartbeat } from '../k8s/lease.ts';
 import type { Store } from '../k8s/store.ts';
-import type { FullDevice } from '../mesh/connection-tracking.ts';
+import { type FullDevice, tooManyConnections } from '../mesh/connection-tracking.ts';
 import { judgeNode, type NodeFailure } from '../mesh/node-status.ts';
 import type { PeerTable } from '../mesh/peer-table.ts';
 import { liveSessions, type SeenPeer } from '../mesh/sessions.ts';
 import type { Topology } from '../mesh/topology.ts';
-import { some } from '../mesh/view.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
@@ -29,7 +28,7 @@ import { type AccessStores, GrantedAccess } from './granted-access.ts';
 import { KeyChanges } from './key-changes.ts';
 import { forgetNode } from './leave.ts';
 import { NodeSync, type Turn } from './node-sync.ts';
-import { NodeTracking } from './node-tracking.ts';
+import { NodeTracking, type TrackingBounds } from './node-tracking.ts';
 import { Probing } from './probing.ts';
 import type { TurnRecorder } from './recorder.ts';
 import { Reporter } from './reporter.ts';
@@ -361,13 +360,12 @@ export class Agent {
     this.#sync.grantsChanged();
     this.#wake.wish('touched');
     if (gateway === undefined || added.length === 0) return;
-    const names = some(added.map(({ peer }) => peer));
     events.record({
       regarding: gateway,
       type: 'Warning',
       reason: 'TooManyConnections',
       action: 'Refuse',
-      note: `Through node ${node}, ${names} ${added.length === 1 ? 'has' : 'have'} as many connections open as spec.access.maxConnections (${gateway.spec.access.maxConnections}) allows, and open no more until some are closed.`,
+      note: tooManyConnections(node, added, gateway.spec.access.maxConnections),
     });
   }
 
@@ -446,8 +444,8 @@ export class Agent {
   }
 }
 
-function boundsOf(topology: Topology | undefined) {
-  return { pool: topology?.pool ?? [], limit: topology?.gateway.spec.access.maxConnections ?? 0 };
+function boundsOf(topology: Topology | undefined): TrackingBounds | undefined {
+  return topology && { pool: topology.pool, limit: topology.gateway.spec.access.maxConnections };
 }
 
 /** What of a gateway decides about its nodes; the counts in its status change with every peer. */

@@ -12,11 +12,16 @@ import type { PeerTable } from '../mesh/peer-table.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { Log } from '../runtime/log.ts';
 
+export interface TrackingBounds {
+  readonly pool: readonly Cidr[];
+  readonly limit: number;
+}
+
 export interface NodeTrackingOptions {
   readonly host: Pick<Host, 'observeTracking' | 'trackedBySource'>;
   readonly table: Pick<PeerTable, 'memberAt'>;
-  /** From where devices come, and how many connections each may have open, 0 for any number. */
-  readonly bounds: () => { readonly pool: readonly Cidr[]; readonly limit: number };
+  /** From where devices come, and how many connections each may have open, 0 for any number; undefined while nobody knows. */
+  readonly bounds: () => TrackingBounds | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** Is called after each look. */
@@ -27,6 +32,8 @@ export interface NodeTrackingOptions {
 
 /** A reading is two small files. */
 const LOOK_MS = 5_000;
+/** Until it is known whose entries are looked for. */
+const NO_BOUNDS_MS = 200;
 /** Walking through all entries takes at most one part in so many of the time, however many they are. */
 const SHARE = 10;
 /** Who has most of a node that is nearly full is told so seldom: each time is a write. */
@@ -53,7 +60,8 @@ export class NodeTracking {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.look();
-      await delay(this.#options.clock, LOOK_MS, signal);
+      const { clock, bounds } = this.#options;
+      await delay(clock, bounds() === undefined ? NO_BOUNDS_MS : LOOK_MS, signal);
     }
   }
 
@@ -75,19 +83,21 @@ export class NodeTracking {
   }
 
   async #follow(standing: TrackingStanding): Promise<void> {
-    const { clock, bounds } = this.#options;
-    const { limit } = bounds();
+    const { clock } = this.#options;
+    const bounds = this.#options.bounds();
+    if (bounds === undefined) return;
+    const { limit } = bounds;
     const mayBeFull = limit > 0 && standing.reading.entries >= limit;
     if (!mayBeFull) this.#take([]);
     const now = clock.monotonic();
     const wantsHolders = standing.isNearlyFull && now >= this.#holdersAt;
-    if ((mayBeFull && now >= this.#walkAt) || wantsHolders) await this.#walk(standing, limit, wantsHolders);
+    if ((mayBeFull && now >= this.#walkAt) || wantsHolders) await this.#walk(standing, bounds, wantsHolders);
   }
 
-  async #walk(standing: TrackingStanding, limit: number, wantsHolders: boolean): Promise<void> {
-    const { host, table, bounds, clock } = this.#options;
+  async #walk(standing: TrackingStanding, { pool, limit }: TrackingBounds, wantsHolders: boolean): Promise<void> {
+    const { host, table, clock } = this.#options;
     const began = clock.monotonic();
-    const tracked = await host.trackedBySource(bounds().pool);
+    const tracked = await host.trackedBySource(pool);
     const ended = clock.monotonic();
     this.#walkAt = ended + (ended - began) * SHARE;
     if (limit > 0) this.#take(fullDevices(tracked, limit, table));

@@ -4,6 +4,7 @@ import type { ConnectionTracking, TrackedSource } from '../dataplane/connection-
 import type { IpAddress } from '../net/address.ts';
 import { cidrBase } from '../net/cidr.ts';
 import type { PeerTable } from './peer-table.ts';
+import { some } from './view.ts';
 
 /** A device with many entries of a node's connection tracking. */
 export interface Holder {
@@ -58,6 +59,13 @@ export function fullDevices(tracked: Tracked, limit: number, table: Members): re
     .filter(({ open }) => open >= limit)
     .map(({ peer, addresses }) => ({ peer, addresses }))
     .sort((one, other) => (one.peer < other.peer ? -1 : 1));
+}
+
+/** What an Event says of devices that may open no more through a node. */
+export function tooManyConnections(node: string, devices: readonly FullDevice[], limit: number): string {
+  const names = some(devices.map(({ peer }) => peer));
+  const they = devices.length === 1 ? 'has' : 'have';
+  return `Through node ${node}, ${names} ${they} as many connections open as spec.access.maxConnections (${limit}) allows. Those go on; more are refused until some are closed.`;
 }
 
 /** What a node says of its connection tracking. */

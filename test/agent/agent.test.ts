@@ -8,6 +8,7 @@ import { OPERATOR_MANAGER } from '../../src/api/names.ts';
 import type { ObjectKey } from '../../src/api/resource.ts';
 import { timestamp } from '../../src/api/timestamp.ts';
 import { chainKey } from '../../src/dataplane/nftables/foreign.ts';
+import type { IpAddress } from '../../src/net/address.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import { aKey } from '../support/builders.ts';
 import { FakeHost } from '../support/fake-host.ts';
@@ -323,7 +324,19 @@ describe('a node', () => {
     const told = findCondition(gateway.status?.conditions ?? [], 'ConnectionTracking');
     expect(told).toMatchObject({ reason: 'NearlyFull', message: expect.stringContaining('On node node-b: ') });
     expect(mesh.happened).toContainEqual(expect.objectContaining({ reason: 'NearlyFull', type: 'Warning' }));
-    expect(host.trackingWalks).toBe(1);
+  });
+
+  test('a device that has too many connections open through a node is refused more there, which an Event tells', async () => {
+    const address = (await mesh.client.get(meshPeerType, 'ada', 'team-a'))?.status?.addresses?.[0] as IpAddress;
+    const host = new FakeHost();
+    host.tracking = { entries: 30_000, most: 131_072 };
+    host.tracked = new Map([[address, { entries: 25_000, open: 25_000 }]]);
+    await mesh.startNode('node-b', host);
+    await untilNode(() => host.state.ruleset?.elements.get('full4')?.includes(address) === true);
+    await untilNode(() =>
+      mesh.happened.some(({ reason, note }) => reason === 'TooManyConnections' && note.includes('team-a/ada')),
+    );
+    expect(mesh.happened.map(({ reason }) => reason)).not.toContain('DriftMended');
   });
 
   test('a node says whether it opens all that grants allow, once they decide', async () => {

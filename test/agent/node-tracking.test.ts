@@ -14,7 +14,7 @@ const most = 100_000;
 let host: FakeHost;
 let clock: ManualClock;
 let tracking: NodeTracking;
-let limit: number;
+let limit: number | undefined;
 let looks: number;
 /** Who was told to be full, each time. */
 let told: (readonly ObjectKey[])[];
@@ -28,7 +28,7 @@ beforeEach(() => {
   tracking = new NodeTracking({
     host,
     table,
-    bounds: () => ({ pool: [], limit }),
+    bounds: () => (limit === undefined ? undefined : { pool: [], limit }),
     clock,
     log,
     onLook: () => (looks += 1),
@@ -58,6 +58,13 @@ describe('a node whose connection tracking fills', () => {
     await look(95_000);
     expect(host.trackingWalks).toBe(2);
     expect((await look(10_000))?.holders).toEqual([]);
+  });
+
+  test('is told though nobody knows yet whose entries to look for, and those are found then', async () => {
+    limit = undefined;
+    expect(await look(90_000)).toMatchObject({ isNearlyFull: true, holders: [] });
+    limit = 0;
+    expect((await look(90_000))?.holders).toHaveLength(1);
   });
 
   test('is told though nobody can say who holds most', async () => {

@@ -274,3 +274,8 @@ async function timed<T>(what: string, act: () => Promise<T>): Promise<T> {
   measured.push(`${what}: ${((performance.now() - began) / 1000).toFixed(1)} s`);
   return result;
 }
+
+test('every node says that it has room for connections', async () => {
+  const told = await mesh.untilGateway('default', 'ConnectionTracking', 'True', 'Enough');
+  expect(messageOf(told, 'ConnectionTracking')).toBe('There is room for connections on 2 of 2 live nodes.');
+});

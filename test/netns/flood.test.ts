@@ -103,13 +103,23 @@ describe.skipIf(missing)(`a device that keeps connections open${because(missing)
   const running: Running[] = [];
   let tracking: NodeTracking;
   let limit: number;
+  /** For how many entries there is room, if not for as many as the kernel says. */
+  let room: number | undefined;
   beforeEach(async () => {
     await cluster.gateway.namespace.run('conntrack -F');
+    room = undefined;
+    const { host } = cluster.gateway;
     const peers = Object.entries({ alice: ALICE, bob: BOB }).map(([name, addresses]) =>
       aMember({ name, status: { addresses } }),
     );
     tracking = new NodeTracking({
-      host: cluster.gateway.host,
+      host: {
+        trackedBySource: (sources) => host.trackedBySource(sources),
+        async observeTracking() {
+          const reading = await host.observeTracking();
+          return reading && { ...reading, most: room ?? reading.most };
+        },
+      },
       table: peerTable('default', peers, NOW),
       bounds: () => ({ pool: ['10.213.0.0/16', 'fd5a:213::/64'] as Cidr[], limit }),
       // Still, so that each look may take as long as it likes.
@@ -175,9 +185,16 @@ describe.skipIf(missing)(`a device that keeps connections open${because(missing)
 
   test('shows in how full the node is', async () => {
     await hold(MOST);
-    await look(MOST);
-    const { entries = 0, most = 0 } = tracking.standing?.reading ?? {};
-    expect(entries).toBeGreaterThanOrEqual(MOST);
-    expect(most).toBeGreaterThan(entries);
+    await look(0);
+    const { reading, isNearlyFull } = tracking.standing ?? {};
+    expect(isNearlyFull).toBe(false);
+    expect(reading?.entries).toBeGreaterThanOrEqual(MOST);
+    expect(reading?.most).toBeGreaterThan(reading?.entries ?? 0);
+    // The kernel's own limit is one for all namespaces, and not ours to change.
+    room = MOST;
+    await look(0);
+    const [holder] = tracking.standing?.holders ?? [];
+    expect([tracking.standing?.isNearlyFull, holder?.peer]).toEqual([true, 'team-a/alice']);
+    expect(holder?.percent).toBeGreaterThanOrEqual(100);
   });
 });
