@@ -2,7 +2,7 @@ import type { MeshPeer } from '../api/meshpeer.ts';
 import type { ObjectKey } from '../api/resource.ts';
 import type { Host } from '../host/host.ts';
 import type { Change, Store } from '../k8s/store.ts';
-import { type AuditNames, connectionLines, servicesByAddress } from '../mesh/audit/connections.ts';
+import { type AuditNames, connectionLines, mostLines, servicesByAddress } from '../mesh/audit/connections.ts';
 import { Unaccounted } from '../mesh/audit/left-out.ts';
 import { type AuditedSession, type AuditedSessions, membershipLines, sessionLines } from '../mesh/audit/lifecycle.ts';
 import { type AuditLine, auditedPeer, auditSentence } from '../mesh/audit/line.ts';
@@ -33,8 +33,6 @@ export interface AuditTrailOptions {
 /** What rules have noted is read this often at most, and takes at most one part in `SHARE` of the time. */
 const EVERY_MS = 2_500;
 const SHARE = 10;
-/** So many connections have lines of their own after one look. */
-const MOST_LINES = 500;
 /** A packet in the tunnel takes at least so much of WireGuard; a keepalive takes half of it. */
 const PACKET_BYTES = 64;
 
@@ -51,6 +49,7 @@ export class AuditTrail {
   #received = new Map<PublicKey, number>();
   #hasSent = true;
   #nextLook = 0;
+  #lastLook = Number.NEGATIVE_INFINITY;
   #isLooking = false;
 
   constructor(options: AuditTrailOptions) {
@@ -105,13 +104,16 @@ export class AuditTrail {
     this.#hasSent = false;
     this.#isLooking = true;
     const began = clock.monotonic();
+    const most = mostLines(began - this.#lastLook);
+    this.#lastLook = began;
     const names = () => ({
       table: this.#options.sync.table,
       services: servicesByAddress(services),
       probes: topology.pool.map(probeAddress),
     });
     try {
-      for (const verdict of auditedVerdicts(topology.gateway.spec.audit.connections)) await this.#look(verdict, names);
+      for (const verdict of auditedVerdicts(topology.gateway.spec.audit.connections))
+        await this.#look(verdict, names, most);
     } finally {
       const now = clock.monotonic();
       this.#nextLook = now + Math.max(EVERY_MS, SHARE * (now - began));
@@ -119,7 +121,7 @@ export class AuditTrail {
     }
   }
 
-  async #look(verdict: Verdict, names: () => AuditNames): Promise<void> {
+  async #look(verdict: Verdict, names: () => AuditNames, most: number): Promise<void> {
     const { host, sync } = this.#options;
     const { table } = sync.names;
     const unaccounted = this.#unaccounted[verdict];
@@ -130,7 +132,7 @@ export class AuditTrail {
     const { lines, leftOut } = connectionLines(
       counted.flatMap((one) => sightingIn(one) ?? []),
       names(),
-      MOST_LINES,
+      most,
     );
     this.#write(lines);
     const count = leftOut + unaccounted.take(counter, noted);

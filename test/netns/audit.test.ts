@@ -23,7 +23,7 @@ const SERVICES = [
   { metadata: { name: 'web', namespace: 'team-a' }, spec: { clusterIPs: ['10.96.0.20', 'fd5a:96::20'] } },
   { metadata: { name: 'kubernetes', namespace: 'default' }, spec: { clusterIPs: ['10.96.0.1'] } },
 ].map((service) => serviceType.parse(service));
-const MOST_LINES = 500;
+const MOST_LINES = 2_000;
 const MOST_NOTED = 8_192;
 
 describe.skipIf(missing).each(['nftables', 'iptables'] as const)(

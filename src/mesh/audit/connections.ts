@@ -19,6 +19,18 @@ export interface ConnectionLines {
   readonly leftOut: number;
 }
 
+const LINES_PER_S = 200;
+/** Writing more at once would hold up everything else that the agent does. */
+const MOST_LINES = 2_000;
+
+/**
+ * How many connections have lines of their own after a look, by the milliseconds since the look before: on a busy node looks are rarer, and
+ * tell of more.
+ */
+export function mostLines(ms: number): number {
+  return Math.min(MOST_LINES, Math.floor((LINES_PER_S * ms) / 1000));
+}
+
 /**
  * A line for each device and destination, `most` in all. Where there are more, devices take turns, so that one that scans the cluster
  * does not push out the lines of others; of each, what happened most often comes first.

@@ -13,7 +13,8 @@ export class Unaccounted {
 
   /** Takes in a look: the chain's counter, and the sum of what stood in its sets right after. A smaller counter than before is one of a new table. */
   take(counter: number, noted: number): number {
-    const before = this.#told === undefined ? counter - noted : counter < this.#told ? 0 : this.#told;
+    const unknown = Math.max(0, counter - noted);
+    const before = this.#told === undefined ? unknown : counter < this.#told ? 0 : this.#told;
     this.#told = Math.max(counter, before + noted);
     return Math.max(0, counter - before - noted);
   }

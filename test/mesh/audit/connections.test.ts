@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { serviceType } from '../../../src/api/core.ts';
-import { type AuditNames, connectionLines, servicesByAddress } from '../../../src/mesh/audit/connections.ts';
+import { type AuditNames, connectionLines, mostLines, servicesByAddress } from '../../../src/mesh/audit/connections.ts';
 import { type Sighting, sightingIn } from '../../../src/mesh/audit/sets.ts';
 import { peerTable } from '../../../src/mesh/peer-table.ts';
 import type { IpAddress } from '../../../src/net/address.ts';
@@ -103,4 +103,9 @@ describe('of more than there may be lines', () => {
     const { lines } = tell([...scan, seen('10.213.0.21 . tcp . 10.96.0.20 . 80')], 2);
     expect(lines).toMatchObject([{ from: '10.213.0.20' }, { from: '10.213.0.21' }]);
   });
+});
+
+test('as many lines are written in a minute whether looks are frequent or rare, and never too many at once', () => {
+  expect([2_500, 3_000, 10_000].map(mostLines)).toEqual([500, 600, 2_000]);
+  expect([60_000, Number.POSITIVE_INFINITY].map(mostLines)).toEqual([2_000, 2_000]);
 });

@@ -23,6 +23,12 @@ test('what was noted between the two readings is made up for', () => {
   expect(unaccounted.take(115, 3)).toBe(0);
 });
 
+test('what was noted between the two readings of the first look is made up for too', () => {
+  const unaccounted = new Unaccounted();
+  expect(unaccounted.take(100, 103)).toBe(0);
+  expect(unaccounted.take(110, 7)).toBe(0);
+});
+
 test('a table that was made anew counts from nothing', () => {
   const unaccounted = new Unaccounted();
   unaccounted.take(100, 100);
