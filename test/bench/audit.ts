@@ -23,7 +23,7 @@ export const auditGroup: Group = {
         value: lines / seconds,
         floor: alone,
         n: lines,
-        says: `that the agent's audit log wrote in ${Math.round(seconds)} s while two devices dialled ${perSecond(refused)} destinations a second, all refused, as fast as the default of newConnectionsPerSecond lets them; ${leftOut} of ${refused} packets got no line of their own and were counted in its left-out lines, ${unaccounted} were neither; ${looks.length} looks, of ${Math.round(Math.max(...looks))} ms at most, ${((100 * sum(looks)) / seconds / 1000).toFixed(1)} % of the time, and by intent no more than 500 lines each; floor: the log alone`,
+        says: `that the agent's audit log wrote in ${Math.round(seconds)} s while two devices dialled ${perSecond(refused)} destinations a second, all refused, nearly as fast as the default of newConnectionsPerSecond lets them; ${leftOut} of ${refused} packets got no line of their own and were counted in its left-out lines, ${unaccounted} were neither; ${looks.length} looks, of ${Math.round(Math.max(...looks))} ms at most, ${((100 * sum(looks)) / seconds / 1000).toFixed(1)} % of the time, and by intent no more than 200 lines a second; floor: the log alone`,
       }),
     );
   },

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { silenceApiServer, unsilenceApiServer } from '../lab/adversity.ts';
 import { startMesh } from '../lab/mesh.ts';
 import { ofKubectl } from './lost-laptop/kubectl.ts';
@@ -5,8 +6,10 @@ import { LostLaptop } from './lost-laptop/lost-laptop.ts';
 import { type Group, median, type Report, row } from './row.ts';
 
 const TIMES = 5;
-/** Devices that expire one after the other while nobody reaches the API server. */
-const EXPIRING = ['expired-1', 'expired-2', 'expired-3'] as const;
+/** The first is put out by a command; the others expire one after the other while nobody reaches the API server. */
+const NAMES = ['lost', 'expired-1', 'expired-2', 'expired-3'] as const;
+/** Long enough for the nodes to hear of the expiries, and over before the first. */
+const HEARD_MS = 1_500;
 const GOAL_S = 1;
 const ROWS = ['lost_laptop_s', 'lost_laptop_operator_down_s', 'lost_laptop_api_server_down_s'] as const;
 
@@ -18,19 +21,22 @@ export const lostLaptopGroup: Group = {
     const mesh = await startMesh('bench-lost');
     try {
       const floor = median(await ofKubectl(mesh.cluster, TIMES));
-      const lost = await LostLaptop.join(mesh, 'lost');
+      const [lost, ...expiring] = await Promise.all(NAMES.map((name) => LostLaptop.join(mesh, name)));
+      if (lost === undefined) throw new Error('no laptop has joined');
+      await lost.begin();
       const deleted = await lost.times(TIMES, 'deleted');
       putOut(ROWS[0], deleted, floor, `\`kubectl delete meshpeer\``, report);
       await mesh.scale('sallyport-operator', 0);
       const suspended = await lost.times(TIMES, 'suspended');
       await lost.stop();
       putOut(ROWS[1], suspended, floor, 'the `kubectl patch` that suspends it, no operator running,', report);
-      const members = await Promise.all(EXPIRING.map((name) => LostLaptop.join(mesh, name)));
-      const expiries = await LostLaptop.expireInTurn(members);
+      await Promise.all(expiring.map((one) => one.begin()));
+      const expiries = await LostLaptop.expireInTurn(expiring);
+      await delay(HEARD_MS);
       await silenceApiServer(mesh.cluster);
-      expired(await Promise.all(members.map((one, index) => one.silentSince(expiries[index] ?? 0))), report);
+      expired(await Promise.all(expiring.map((one, index) => one.silentSince(expiries[index] ?? 0))), report);
       await unsilenceApiServer(mesh.cluster);
-      for (const member of members) await member.stop();
+      for (const one of expiring) await one.stop();
     } finally {
       await mesh.cluster.stop();
     }

@@ -4,7 +4,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { AuditTrail } from '../../../src/agent/audit-trail.ts';
 import { serviceType } from '../../../src/api/core.ts';
 import type { ObservedPeer } from '../../../src/dataplane/wireguard/device.ts';
-import type { Running } from '../../../src/host/exec.ts';
 import { AUDIT_CHAINS } from '../../../src/mesh/audit/sets.ts';
 import { peerTable } from '../../../src/mesh/peer-table.ts';
 import { topology } from '../../../src/mesh/topology.ts';
@@ -12,19 +11,19 @@ import type { PublicKey } from '../../../src/net/key.ts';
 import { systemClock } from '../../../src/runtime/clock.ts';
 import { createLog, type Log } from '../../../src/runtime/log.ts';
 import { TestCluster } from '../../netns/cluster.ts';
-import type { Namespace } from '../../netns/namespace.ts';
 import { aMember, aServedGateway, NOW } from '../../support/builders.ts';
 import { PLAN_NAMES } from '../../support/node-plans.ts';
 
 /** As often as the agent looks at its interface's peers. */
 const EVERY_MS = 3_000;
-/** So many addresses of no Service, the same again and again: the sets hold fewer. */
-const DESTINATIONS = 60_000;
-const FIRST = '10.100.0.1';
+/** Addresses of no Service. */
+const PREFIX = '10.100';
+/** Less than what a device may open by default. */
+const PER_SECOND = 450;
 const OWNER = 'ada@example.com';
 /** Looks after the scan until nothing is left to tell. */
 const MOST_LOOKS = 10;
-const SCAN = join(import.meta.dirname, '../../netns/programs/scan.ts');
+const DIAL = join(import.meta.dirname, 'dial-source.ts');
 
 /** What a log said of a scan. */
 export interface Told {
@@ -93,12 +92,14 @@ export class AuditedNode {
     return node;
   }
 
-  /** Has a laptop dial one destination after the other for so long, and follows the rules meanwhile. */
+  /** Has both laptops dial one destination after the other for so long, and follows the rules meanwhile. */
   async scanned(seconds: number): Promise<Told> {
     const before = { text: readFileSync(this.#file, 'utf8').length, refused: await this.#refused() };
     const began = performance.now();
     const { alice, bob } = this.#cluster;
-    const scans = [alice, bob].map(({ namespace }) => new Scan(namespace));
+    const dialling = [alice, bob].map(({ namespace }) =>
+      namespace.commands.start([process.execPath, DIAL, PREFIX, `${PER_SECOND}`]),
+    );
     const looks: number[] = [];
     try {
       while (performance.now() - began < seconds * 1000) {
@@ -106,10 +107,10 @@ export class AuditedNode {
         looks.push(await this.#look());
       }
     } finally {
-      for (const scan of scans) await scan.stop();
+      for (const one of dialling) await one.stop();
     }
     const took = (performance.now() - began) / 1000;
-    const lines = this.#told(before.text).lines;
+    const { lines } = this.#told(before.text);
     const refused = (await this.#refused()) - before.refused;
     // What came during the last look, and what nobody was to look at yet, is told later.
     let told = this.#told(before.text);
@@ -118,7 +119,7 @@ export class AuditedNode {
       await this.#look();
       told = this.#told(before.text);
     }
-    return { seconds: took, looks, refused, ...told, lines };
+    return { seconds: took, looks, ...told, lines, refused: (await this.#refused()) - before.refused };
   }
 
   /** How many such lines a second the log writes where nobody looks at rules. */
@@ -146,6 +147,7 @@ export class AuditedNode {
     await this.#cluster.dispose();
   }
 
+  /** What the file says from there on. */
   #told(from: number): Pick<Told, 'lines' | 'inLines' | 'leftOut'> {
     return counted(readFileSync(this.#file, 'utf8').slice(from));
   }
@@ -159,32 +161,6 @@ export class AuditedNode {
 
   async #refused(): Promise<number> {
     return (await this.#cluster.gateway.host.countedPackets(PLAN_NAMES.table, AUDIT_CHAINS.denied)) ?? 0;
-  }
-}
-
-/** Scans by a laptop, one after the other. */
-class Scan {
-  readonly #laptop: Namespace;
-  #running: Running | undefined;
-  #isStopped = false;
-  readonly #ended: Promise<void>;
-
-  constructor(laptop: Namespace) {
-    this.#laptop = laptop;
-    this.#ended = this.#go();
-  }
-
-  async stop(): Promise<void> {
-    this.#isStopped = true;
-    await this.#running?.stop();
-    await this.#ended;
-  }
-
-  async #go(): Promise<void> {
-    while (!this.#isStopped) {
-      this.#running = this.#laptop.commands.start([process.execPath, SCAN, FIRST, String(DESTINATIONS)]);
-      await this.#running.exited;
-    }
   }
 }
 

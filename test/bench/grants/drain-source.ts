@@ -1,10 +1,12 @@
 import { Agent, get } from 'node:http';
 
 /*
- * Reads from a URL again and again by one connection: node drain-source.ts URL MS. After half as long, in which the connection finds its
- * pace, prints how many bytes came in a second.
+ * Reads from a URL again and again by one connection, until it is killed: node drain-source.ts URL. Prints a line when the connection has found
+ * its pace, and every 100 ms from then on how many bytes have come so far.
  */
-const [url = '', ms = '0'] = process.argv.slice(2);
+const [url = ''] = process.argv.slice(2);
+const PACE_MS = 400;
+const EVERY_MS = 100;
 const agent = new Agent({ keepAlive: true, maxSockets: 1 });
 let bytes = 0;
 
@@ -18,10 +20,4 @@ function read(): void {
 }
 
 read();
-setTimeout(() => {
-  const [began, before] = [performance.now(), bytes];
-  setTimeout(() => {
-    console.log((bytes - before) / ((performance.now() - began) / 1000));
-    process.exit(0);
-  }, Number(ms));
-}, Number(ms) / 2);
+setTimeout(() => setInterval(() => console.log(bytes), EVERY_MS), PACE_MS);

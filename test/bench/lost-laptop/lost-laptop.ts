@@ -16,19 +16,26 @@ export class LostLaptop {
   readonly #mesh: Mesh;
   readonly #laptop: Laptop;
   readonly #device: Device;
-  readonly #traffic: Traffic;
+  readonly #service: string;
+  #traffic: Traffic | undefined;
 
   private constructor(mesh: Mesh, laptop: Laptop, device: Device, service: string) {
     this.#mesh = mesh;
     this.#laptop = laptop;
     this.#device = device;
-    this.#traffic = new Traffic(laptop, 'datagrams', service, 80, EVERY_MS);
+    this.#service = service;
   }
 
   static async join(mesh: Mesh, name: string): Promise<LostLaptop> {
     const [laptop, device] = await Promise.all([mesh.cluster.addLaptop(name), mesh.addDevice(name)]);
     await mesh.join(laptop, device);
     return new LostLaptop(mesh, laptop, device, await mesh.serviceAddress('hello-node-2'));
+  }
+
+  /** Begins to ask, and resolves once there are answers. */
+  async begin(): Promise<void> {
+    this.#traffic = new Traffic(this.#laptop, 'datagrams', this.#service, 80, EVERY_MS);
+    await this.#traffic.answerAfter(Date.now());
   }
 
   /** Has devices expire one after the other; resolves with when, in milliseconds since the epoch. */
@@ -48,7 +55,7 @@ export class LostLaptop {
   async times(count: number, how: 'deleted' | 'suspended'): Promise<readonly number[]> {
     const seconds: number[] = [];
     for (let time = 0; time < count; time += 1) {
-      await this.#traffic.answerAfter(Date.now());
+      await this.#traffic?.answerAfter(Date.now());
       const began = Date.now();
       if (how === 'deleted') await this.#mesh.deleteDevice(this.#device);
       else await this.#mesh.patchDevice(this.#device, { suspended: true });
@@ -63,14 +70,14 @@ export class LostLaptop {
   /** Waits for the silence after a moment; how long after it the last answer came, in seconds. */
   async silentSince(moment: number): Promise<number> {
     await delay(Math.max(moment, Date.now()) + SILENCE_MS - Date.now());
-    const last = this.#traffic.lastAnswer ?? 0;
+    const last = this.#traffic?.lastAnswer ?? 0;
     if (last > Date.now() - SILENCE_MS / 2) throw new Error('the laptop still gets answers');
     if (last < moment - 1_000) throw new Error('the laptop got no answers before it was put out');
     return Math.max(0, last - moment) / 1000;
   }
 
-  stop(): Promise<void> {
-    return this.#traffic.stop();
+  async stop(): Promise<void> {
+    await this.#traffic?.stop();
   }
 
   /** A session that the node has forgotten is noticed by a stock client only after a while. */
