@@ -84,6 +84,7 @@ function timeRow(
   report: Report,
 ): void {
   const planned = median(timed.map(({ planned }) => planned));
+  const [least, most] = [Math.min, Math.max].map((pick) => pick(...timed.map(({ ms }) => ms))) as [number, number];
   report(
     row({
       name: 'grant_change_ms',
@@ -91,7 +92,7 @@ function timeRow(
       value: median(timed.map(({ ms }) => ms)),
       floor: median(whole),
       n: timed.length,
-      says: `from the changed MeshAccess in the agent's cache until the kernel has its element, one removed or added among ${GRANTS}, each an object of its own (${planned.toFixed(1)} ms of it until it was clear what to do; the slowest took ${Math.max(...timed.map(({ ms }) => ms)).toFixed(1)} ms); the kernel's announcements of the ${timed.length} changes led to ${looks} looks at everything; rival: the whole ruleset in one transaction, by nft alone`,
+      says: `from the changed MeshAccess in the agent's cache until the kernel has its element, one removed or added among ${GRANTS}, each an object of its own (${planned.toFixed(1)} ms of it until it was clear what to do; from ${least.toFixed(1)} to ${most.toFixed(1)} ms); the kernel's announcements of the ${timed.length} changes led to ${looks} looks at everything; rival: the whole ruleset in one transaction, by nft alone`,
     }),
   );
 }
