@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { NodeSync } from '../../src/agent/node-sync.ts';
+import { meshAccessType } from '../../src/api/meshaccess.ts';
 import type { MeshGateway } from '../../src/api/meshgateway.ts';
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import { keyOf } from '../../src/api/resource.ts';
@@ -237,4 +238,21 @@ describe('connections that are open and that no element let in, or none that thi
     await sync.syncAll();
     expect(left()).toEqual([WEB_FLOW]);
   });
+});
+
+test('grants for which there is no more room are known, for as long as that is so', async () => {
+  const access = meshAccessType.parse({
+    apiVersion: 'sallyport.dev/v1alpha1',
+    kind: 'MeshAccess',
+    metadata: { name: 'late', namespace: 'shop' },
+    spec: { from: [{}], to: [{}] },
+  });
+  expect(sync.cutGrants).toEqual([]);
+  grants = { ...allGranted(WEB), cut: [access] };
+  sync.grantsChanged();
+  await sync.syncTouched();
+  expect(sync.cutGrants).toEqual([access]);
+  grant(WEB);
+  await sync.syncTouched();
+  expect(sync.cutGrants).toEqual([]);
 });
