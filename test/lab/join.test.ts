@@ -7,6 +7,8 @@ import { type JoinedStatus, JoiningLaptop, PublishedProgram } from './joining-la
 import { curl, type Mesh, must, startMesh, until } from './mesh.ts';
 
 const SERVICE = 'http://hello-node-2.demo.svc.cluster.local';
+/** A second cluster begins and ends in it. */
+const TWO_CLUSTERS_MS = 300_000;
 
 let mesh: Mesh;
 let program: PublishedProgram;
@@ -258,30 +260,34 @@ test('a second profile that leads to the same ranges is refused while the first 
   await zoe.must('leave two');
 });
 
-test('two clusters at once answer by their own names, and each goes without the other', async () => {
-  const values = ['pool.cidrs={10.214.0.0/16}', 'gateway.spec.dns.domain=cluster-2.local'];
-  const office = await startMesh('join-2', 'userspace', { site: 2, values });
-  try {
-    const una = await aLaptop('una');
-    await office.cluster.plugInGuest(una.laptop);
-    const here = SERVICE;
-    const there = 'http://hello-node-1.demo.svc.cluster-2.local';
-    await una.must('join --profile home');
-    await una.giveKubeconfig(office, 'una', 'demo');
-    await una.must('join --profile office');
-    for (const url of [here, there]) expect(await curl(una.laptop, url)).toMatchObject({ status: 200 });
-    expect(await una.must('list')).toMatch(/home +up .*\n *office +up /);
-    await una.must('down home');
-    expect(await curl(una.laptop, there)).toMatchObject({ status: 200 });
-    expect((await curl(una.laptop, here)).status).not.toBe(200);
-    await una.must('up home');
-    await una.must('leave office');
-    expect(await curl(una.laptop, here)).toMatchObject({ status: 200 });
-    expect((await curl(una.laptop, there)).status).not.toBe(200);
-  } finally {
-    await office.cluster.stop();
-  }
-});
+test(
+  'two clusters at once answer by their own names, and each goes without the other',
+  async () => {
+    const values = ['pool.cidrs={10.214.0.0/16}', 'gateway.spec.dns.domain=cluster-2.local'];
+    const office = await startMesh('join-2', 'userspace', { site: 2, values });
+    try {
+      const una = await aLaptop('una');
+      await office.cluster.plugInGuest(una.laptop);
+      const here = SERVICE;
+      const there = 'http://hello-node-1.demo.svc.cluster-2.local';
+      await una.must('join --profile home');
+      await una.giveKubeconfig(office, 'una', 'demo');
+      await una.must('join --profile office');
+      for (const url of [here, there]) expect(await curl(una.laptop, url)).toMatchObject({ status: 200 });
+      expect(await una.must('list')).toMatch(/home +up .*\n *office +up /);
+      await una.must('down home');
+      expect(await curl(una.laptop, there)).toMatchObject({ status: 200 });
+      expect((await curl(una.laptop, here)).status).not.toBe(200);
+      await una.must('up home');
+      await una.must('leave office');
+      expect(await curl(una.laptop, here)).toMatchObject({ status: 200 });
+      expect((await curl(una.laptop, there)).status).not.toBe(200);
+    } finally {
+      await office.cluster.stop();
+    }
+  },
+  TWO_CLUSTERS_MS,
+);
 
 // The last one: the node stays dead.
 test('new connections go on through another node soon after the one in use has died', async () => {

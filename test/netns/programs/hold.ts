@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 
 /*
  * Holds a TCP connection to an echo open: hold.ts HOST PORT. Says "echo" for each that came back, and at its end {"answer": …}, the
@@ -15,6 +15,12 @@ process.exit();
 
 async function hold(): Promise<never> {
   const socket = connect(Number(port), host);
+  // It may end at any moment, in the pauses too.
+  const ended = new Promise<never>((_, reject) => socket.on('error', reject));
+  return Promise.race([ended, echo(socket)]);
+}
+
+async function echo(socket: Socket): Promise<never> {
   await once(socket, 'connect');
   for (;;) {
     socket.write('.');
