@@ -61,7 +61,7 @@ export async function madeOn(node: LabNode): Promise<Made> {
   return {
     link: await linkIndexOn(node),
     handle: await tableHandleOn(node),
-    table: await print('nft', '-s', 'list', 'table', 'inet', TABLE),
+    table: withoutSeen(await print('nft', '-s', 'list', 'table', 'inet', TABLE)),
     addresses: await print('ip', '-br', '-4', 'address', 'show', 'dev', DEVICE),
     routes: await print('ip', 'route', 'show', 'dev', DEVICE),
     served: [await wg('public-key'), await wg('listen-port'), ...peers.sort()].join('\n'),
@@ -70,6 +70,11 @@ export async function madeOn(node: LabNode): Promise<Made> {
 }
 
 const PROBE = '\t10.213.0.15/32';
+
+/** A table without the elements that packets put into its sets, which come and go by themselves. */
+function withoutSeen(table: string): string {
+  return table.replace(/(flags dynamic[^}]*?)\s*elements = \{[^}]*\}/g, '$1');
+}
 
 /** Hears of every removal of something that the gateway has made on a node, however soon it is made again. */
 export class RemovalWatch {
