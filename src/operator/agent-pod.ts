@@ -118,10 +118,12 @@ function metricsEnvironment({ metrics: { listen, port, devices, sources } }: Age
   ];
 }
 
+/**
+ * PodMonitors find the port by its name. On loopback nobody looks for it, and whether the agent can answer there must not decide
+ * whether the node has an agent, as the scheduler would where another pod has the port.
+ */
 function metricsPorts({ metrics: { listen, port } }: AgentConfig) {
-  if (listen === 'None') return [];
-  const declared = hostPort('metrics', port, 'TCP');
-  return [listen === 'Loopback' ? { ...declared, hostIP: '127.0.0.1' } : declared];
+  return listen === 'Node' ? [hostPort('metrics', port, 'TCP')] : [];
 }
 
 function hostPort(name: string, port: number, protocol: 'UDP' | 'TCP') {
