@@ -123,9 +123,10 @@ async function serve(settings: Settings): Promise<void> {
     recorder,
   });
   recorder.follow(agent, host);
+  // First what the kubelet asks: without it the agent is restarted, without metrics it does its work.
+  await serveHealth({ ...HEALTH, notReady: () => agent.notReady(), signal });
   if (settings.metrics !== undefined)
     await serveMetrics({ ...settings.metrics, metrics, clock: systemClock, log, signal });
-  await serveHealth({ ...HEALTH, notReady: () => agent.notReady(), signal });
   await agent.run(signal);
   if (!agent.isClean) {
     // Its pod may have ended because the node no longer serves the gateway; where this fails, the operator has a Job try again.

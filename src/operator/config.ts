@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { DEFAULT_POOL } from '../api/names.ts';
 import { type Cidr, cidrFamily, cidrLength, cidrsOverlap, parseCidr } from '../net/cidr.ts';
 import { type Parsed, parsed, refused } from '../net/parsed.ts';
+import { AGENT_HEALTH_PORT } from './agent-pod.ts';
 
 /** Where the chart mounts the operator's configuration. */
 export const OPERATOR_CONFIG_FILE = '/etc/sallyport/operator.yaml';
@@ -57,7 +58,27 @@ const sourceSchema = z.string().transform((text, context) => {
 
 const DEFAULT_AGENT_RESOURCES = { requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '512Mi' } };
 
-const portSchema = z.int().min(1).max(65535);
+/** Where the operator's pods answer their kubelets. */
+export const OPERATOR_HEALTH_PORT = 8081;
+
+const HEALTH_PORTS: Readonly<Record<number, string>> = {
+  [OPERATOR_HEALTH_PORT]: "the operator's health",
+  [AGENT_HEALTH_PORT]: "the agents' health",
+};
+
+/** One value is for operator and agents, so it must suit both. */
+const metricsPortSchema = z
+  .int()
+  .max(65535)
+  .default(METRICS_PORT)
+  .superRefine((port, context) => {
+    const health = HEALTH_PORTS[port];
+    const problem =
+      health === undefined ? 'needs a right that no program of Sallyport has' : `is the port of ${health}`;
+    if (health === undefined && port >= 1024) return;
+    const message = `${port} ${problem}; take another one from 1024 on, such as ${METRICS_PORT}`;
+    context.addIssue({ code: 'custom', message });
+  });
 
 const agentSchema = z.strictObject({
   image: z.string().min(1, "name the agents' image, such as example.com/sallyport:0.1.0"),
@@ -74,7 +95,7 @@ const agentSchema = z.strictObject({
   metrics: z
     .strictObject({
       listen: z.enum(['None', 'Loopback', 'Node']).default('Loopback'),
-      port: portSchema.default(METRICS_PORT),
+      port: metricsPortSchema,
       devices: z.int().min(0).max(10_000).default(0),
       sources: z.array(sourceSchema).default(PRIVATE),
     })
@@ -106,7 +127,7 @@ const operatorConfigSchema = z.strictObject({
   pool: poolSchema.default([DEFAULT_POOL as Cidr]),
   logLevel: z.enum(LOG_LEVELS).default('info'),
   expiredPeers: z.strictObject({ deleteAfter: deleteAfterSchema }).prefault({}),
-  metrics: z.strictObject({ enabled: z.boolean().default(true), port: portSchema.default(METRICS_PORT) }).prefault({}),
+  metrics: z.strictObject({ enabled: z.boolean().default(true), port: metricsPortSchema }).prefault({}),
   quotas: z.strictObject({ peersPerOwner: peersPerOwnerSchema }).prefault({}),
   agent: agentSchema,
 });

@@ -13,13 +13,10 @@ import { Metrics } from '../runtime/metrics.ts';
 import { serveMetrics } from '../runtime/metrics-listener.ts';
 import { tellProgram } from '../runtime/program-metrics.ts';
 import { interruptSignal } from '../runtime/signals.ts';
-import { OPERATOR_CONFIG_FILE, type OperatorConfig, parseOperatorConfig } from './config.ts';
+import { OPERATOR_CONFIG_FILE, OPERATOR_HEALTH_PORT, type OperatorConfig, parseOperatorConfig } from './config.ts';
 import { lead } from './lead.ts';
 import { OperatorRecorder } from './recorder.ts';
 import { removeGateways } from './remove-gateways.ts';
-
-/** Where the operator's pods answer their kubelets. */
-const HEALTH_PORT = 8081;
 
 const LEASE_NAME = 'sallyport-operator';
 
@@ -57,7 +54,7 @@ async function run(config: OperatorConfig, signal: AbortSignal): Promise<number>
   const shell = await openShell(createLog({ level: config.logLevel, bindings: { program: 'operator' } }), signal);
   const { transport, client, log } = shell;
   const { POD_NAME: identity = 'operator', POD_NAMESPACE: namespace = 'sallyport-system' } = process.env;
-  await serveHealth({ port: HEALTH_PORT, notReady: () => undefined, signal });
+  await serveHealth({ port: OPERATOR_HEALTH_PORT, notReady: () => undefined, signal });
   const events = createEventRecorder(client, {
     controller: 'sallyport.dev/operator',
     instance: identity,

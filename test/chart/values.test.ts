@@ -38,6 +38,12 @@ describe.skipIf(HELM === undefined)(`values that are wrong are refused${NEEDS_HE
     [{ agent: { resources: { request: {} } } }, /at '\/agent\/resources': additional properties 'request' not allowed/],
     [{ expiredPeers: { deleteAfter: '1 day' } }, /at '\/expiredPeers\/deleteAfter': '1 day' does not match pattern/],
     [{ metrics: { agents: { listen: 'All' } } }, /at '\/metrics\/agents\/listen': value must be one of 'None'/],
+    [
+      { metrics: { port: 8081 } },
+      /metrics\.port: 8081 is the port of the operator's health; take another one from 1024 on, such as 9842/,
+    ],
+    [{ metrics: { port: 9841 } }, /metrics\.port: 9841 is the port of the agents' health; take another one/],
+    [{ metrics: { port: 80 } }, /metrics\.port: 80 needs a right that no program of Sallyport has; take another one/],
     [{ cleanup: { deadlineSeconds: 0 } }, /at '\/cleanup\/deadlineSeconds': minimum: got 0, want 10/],
     [
       { operator: { networkPolicy: { apiServerPorts: [] } } },

@@ -80,6 +80,18 @@ describe('the operator configuration', () => {
       `expiredPeers: {deleteAfter: 1 day}\n${AGENT}`,
       'expiredPeers.deleteAfter: "1 day" is not a time such as 24h, 30m or 7d, nor never',
     ],
+    [
+      `metrics: {port: 8081}\n${AGENT}`,
+      "metrics.port: 8081 is the port of the operator's health; take another one from 1024 on, such as 9842",
+    ],
+    [
+      'agent: {image: i, metrics: {port: 9841}}',
+      "agent.metrics.port: 9841 is the port of the agents' health; take another one from 1024 on, such as 9842",
+    ],
+    [
+      `metrics: {port: 1023}\n${AGENT}`,
+      'metrics.port: 1023 needs a right that no program of Sallyport has; take another one from 1024 on, such as 9842',
+    ],
     ['agent: {image: ""}', "agent.image: name the agents' image, such as example.com/sallyport:0.1.0"],
   ])('refuses %j', (text, problem) => {
     expect(problemOf(text)).toBe(problem);

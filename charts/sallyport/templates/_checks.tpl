@@ -16,6 +16,14 @@
   {{- end -}}
   {{- $_ := set $families $family true -}}
 {{- end -}}
+{{- $port := int .Values.metrics.port -}}
+{{- $problem := get (dict "8081" "is the port of the operator's health" "9841" "is the port of the agents' health") (toString $port) -}}
+{{- if and (not $problem) (lt $port 1024) -}}
+  {{- $problem = "needs a right that no program of Sallyport has" -}}
+{{- end -}}
+{{- if $problem -}}
+  {{- fail (printf "metrics.port: %d %s; take another one from 1024 on, such as 9842" $port $problem) -}}
+{{- end -}}
 {{- if not (regexMatch "^[a-z0-9]([a-z0-9-]*[a-z0-9])?$" .Values.gateway.name) -}}
   {{- fail (printf "gateway.name: %q must be lower-case letters, digits and \"-\", and start and end with a letter or digit" .Values.gateway.name) -}}
 {{- end -}}
