@@ -25,6 +25,17 @@ export const ALERT_STORIES: readonly AlertStory[] = [
     firingAt: 11,
   },
   {
+    alert: 'SallyportAgentsNotSeen',
+    series: {
+      'sallyport_operator_gateway_ready_nodes{gateway="default",pod="a"}': '2x40',
+      'sallyport_operator_gateway_ready_nodes{gateway="default",pod="b"}': '2x40',
+      'sallyport_agent_serving{gateway="default",instance="node-a"}': '1x40',
+      'sallyport_agent_serving{gateway="default",instance="node-b"}': '1x4 stale',
+    },
+    quietAt: 14,
+    firingAt: 16,
+  },
+  {
     alert: 'SallyportConditionFalse',
     series: { [`sallyport_agent_condition{${NODE},condition="ForwardingEnabled"}`]: '1x4 0x20' },
     quietAt: 9,
@@ -78,6 +89,12 @@ export const ALERT_STORIES: readonly AlertStory[] = [
     series: { 'sallyport_operator_gateway_condition{gateway="default",condition="Ready"}': '1x4 0x20' },
     quietAt: 9,
     firingAt: 11,
+  },
+  {
+    alert: 'SallyportKeyNotApplied',
+    series: { 'sallyport_operator_gateway_condition{gateway="default",condition="KeyApplied"}': '1x4 0x60' },
+    quietAt: 34,
+    firingAt: 36,
   },
   {
     alert: 'SallyportNodesNotReady',
