@@ -177,13 +177,30 @@ describe.skipIf(HELM === undefined)(`what the chart brings to Prometheus and Gra
     expect(metadata).toMatchObject({ labels: { grafana_dashboard: '1' }, annotations: { folder: 'Network' } });
   });
 
-  test('is refused where Prometheus could not reach the agents', async () => {
-    const { code, stderr } = await helm(['template', 'sallyport', CHART], {
-      metrics: { podMonitor: { enabled: true } },
-    });
+  test.each(['podMonitor', 'rules'])('is refused where Prometheus could not reach the agents: %s', async (part) => {
+    const { code, stderr } = await helm(['template', 'sallyport', CHART], { metrics: { [part]: { enabled: true } } });
     expect(code).not.toBe(0);
+    expect(stderr).toContain(`metrics.${part}.enabled: agents answer on`);
     expect(stderr).toContain('set metrics.agents.listen to Node, or to None');
+  });
+
+  test("is the operator's alone where agents do not listen", async () => {
     const operatorAlone = await render({ metrics: { agents: { listen: 'None' }, podMonitor: { enabled: true } } });
     expect(ours(operatorAlone)).toEqual(['PodMonitor sallyport-operator']);
+    const noAgents = await render({ metrics: { agents: { listen: 'None' }, rules: { enabled: true } } });
+    const { spec } = one(noAgents, 'PrometheusRule', 'sallyport') as unknown as {
+      readonly spec: { readonly groups: readonly { readonly name: string }[] };
+    };
+    expect(spec.groups.map(({ name }) => name)).toEqual(['sallyport-operator']);
+  });
+
+  test.each([
+    [{ rules: { enabled: true } }, true],
+    [{ rules: { enabled: true }, podMonitor: { enabled: true } }, false],
+    [{}, false],
+  ])('with %j it is said that somebody must scrape: %s', async (given, isSaid) => {
+    const words = ['install', 'sallyport', CHART, '--dry-run=client'];
+    const { code, stdout } = await helm(words, { metrics: { agents: { listen: 'Node' }, ...given } });
+    expect([code, stdout.includes('SallyportNoLeader fires for ever')]).toEqual([0, isSaid]);
   });
 });
