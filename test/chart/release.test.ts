@@ -8,6 +8,19 @@ interface Job {
   readonly template: { readonly spec: Readonly<Record<string, unknown>> };
 }
 
+interface Validation {
+  readonly expression: string;
+  readonly messageExpression: string;
+}
+
+interface Policy {
+  readonly validations: readonly Validation[];
+}
+
+function adviceOf(validations: readonly Validation[]): string {
+  return validations.map(({ messageExpression }) => messageExpression).join('\n');
+}
+
 describe.skipIf(HELM === undefined)(`the chart${NEEDS_HELM}`, () => {
   test('passes helm lint', async () => {
     const { code, stdout, stderr } = await helm(['lint', '--strict', CHART]);
@@ -43,6 +56,27 @@ describe.skipIf(HELM === undefined)(`the chart${NEEDS_HELM}`, () => {
   ])('with priority class "%s" has %i quota that admits the agents', async (priorityClassName, count) => {
     const quotas = (await render({ agent: { priorityClassName } })).filter(({ kind }) => kind === 'ResourceQuota');
     expect(quotas).toHaveLength(count);
+  });
+
+  describe('about owners of devices', () => {
+    const NOBODYS = "(oldObject == null || variables.before != '') && (object == null || variables.after != '')";
+    const validations = async (values: object) =>
+      (one(await render(values), 'ValidatingAdmissionPolicy', 'sallyport-owners').spec as Policy).validations;
+
+    test('lets a developer leave a device without one, and advises so, unless told that each has one', async () => {
+      const lenient = await validations({});
+      const strict = await validations({ policies: { owners: { required: true } } });
+      const expressions = lenient.map(({ expression }) => expression);
+      expect(expressions).not.toContain(NOBODYS);
+      expect(strict.map(({ expression }) => expression)).toEqual([NOBODYS, ...expressions]);
+      expect(adviceOf(lenient)).toContain('name yourself or leave it out;');
+      expect(adviceOf(strict)).not.toContain('leave it out');
+    });
+
+    test('says nothing when told so', async () => {
+      const rendered = await render({ policies: { owners: { enabled: false, required: true } } });
+      expect(rendered.filter(({ metadata }) => metadata.name === 'sallyport-owners')).toEqual([]);
+    });
   });
 
   test('puts every object that can be in a namespace into one', async () => {
