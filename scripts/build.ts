@@ -1,7 +1,7 @@
 import { chmod, readFile, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build as bundle, type Plugin } from 'esbuild';
+import { build as bundle, type Metafile, type Plugin } from 'esbuild';
 
 /**
  * Makes one file of each program: `node scripts/build.ts [PROGRAM…]`, into dist/. The image holds the operator and the agent, the
@@ -20,6 +20,8 @@ export type Program = keyof typeof PROGRAMS;
 export interface Bundle {
   readonly file: string;
   readonly bytes: number;
+  /** The folders of the npm packages whose code is in it, each absolute, sorted. */
+  readonly packages: readonly string[];
 }
 
 const ROOT = join(import.meta.dirname, '..');
@@ -89,7 +91,9 @@ export async function buildProgram(program: Program, folder: string, root: strin
   const { entry, forPeople } = PROGRAMS[program];
   const file = join(folder, `${program}.mjs`);
   await rm(join(folder, program), { recursive: true, force: true });
-  await bundle({
+  const { metafile } = await bundle({
+    metafile: true,
+    absWorkingDir: root,
     entryPoints: { [program]: join(root, entry) },
     outdir: folder,
     outExtension: { '.js': '.mjs' },
@@ -108,7 +112,15 @@ export async function buildProgram(program: Program, folder: string, root: strin
     logLevel: 'warning',
   });
   if (forPeople) await chmod(file, 0o755);
-  return { file, bytes: (await stat(file)).size };
+  return { file, bytes: (await stat(file)).size, packages: packagesIn(metafile, root) };
+}
+
+function packagesIn({ outputs }: Metafile, root: string): readonly string[] {
+  const inputs = Object.values(outputs).flatMap((output) => Object.entries(output.inputs));
+  const folders = inputs.flatMap(([file, { bytesInOutput }]) =>
+    bytesInOutput === 0 ? [] : (/^.*node_modules\/(?:@[^/]+\/)?[^/]+(?=\/)/.exec(file) ?? []),
+  );
+  return [...new Set(folders)].sort().map((folder) => resolve(root, folder));
 }
 
 async function versionOf(root: string): Promise<string> {

@@ -99,6 +99,18 @@ describe('docs/audit.md', () => {
   });
 });
 
+describe('docs/install.md', () => {
+  const commands = commandsIn(read('docs/install.md'), 'sh');
+
+  test('has the commands that verify the image, the chart, the manifests and the npm package, and names no host', () => {
+    const verified = commands.flatMap(
+      (line) => /^gh attestation verify (\S+) --repo OWNER\/REPOSITORY$/.exec(line)?.[1] ?? [],
+    );
+    expect(verified).toEqual(['oci://REGISTRY/OWNER/REPOSITORY:VERSION', 'install.yaml', 'sallyport-VERSION.tgz']);
+    expect(commands).toContain('npm install sallyport && npm audit signatures');
+  });
+});
+
 describe('samples', () => {
   const objects = globSync('manifests/samples/*.yaml', { cwd: ROOT })
     .sort()
