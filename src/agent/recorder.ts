@@ -4,8 +4,10 @@ import type { Operation } from '../dataplane/operation.ts';
 import type { Host } from '../host/host.ts';
 import type { ReflectorNotice } from '../k8s/reflector.ts';
 import type { Verdict } from '../mesh/audit/sets.ts';
+import { DeviceTraffic } from '../mesh/device-traffic.ts';
 import { countPeers, HANDSHAKE_AGES, PEER_STATES } from '../mesh/peer-census.ts';
 import { grownBy, PeerTraffic } from '../mesh/peer-traffic.ts';
+import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Instruments, Metrics } from '../runtime/metrics.ts';
@@ -39,6 +41,7 @@ export class AgentRecorder implements TurnRecorder {
   readonly #options: AgentRecorderOptions;
   readonly #instruments: Instruments<typeof AGENT_METRICS>;
   readonly #traffic = new PeerTraffic();
+  readonly #deviceTraffic = new DeviceTraffic();
   /** What the firewall had counted at the last page; undefined before the first. */
   #refused: number | undefined;
 
@@ -126,14 +129,18 @@ export class AgentRecorder implements TurnRecorder {
     const used = [...observed.values()].filter(
       ({ publicKey, latestHandshake }) => latestHandshake > 0 && table.isInUse(publicKey),
     );
+    const deviceOf = (key: PublicKey) => {
+      const member = table.memberWith(key);
+      return member === undefined ? undefined : keyOf(member.peer.metadata);
+    };
+    const totals = this.#deviceTraffic.take(observed, deviceOf);
     if (used.length > this.#options.devices) devicesLeftOut.set({}, used.length);
     else
-      for (const { publicKey, receivedBytes, sentBytes } of used) {
-        const member = table.memberWith(publicKey);
-        if (member === undefined) continue;
-        const device = keyOf(member.peer.metadata);
-        deviceReceived.add({ device }, receivedBytes);
-        deviceSent.add({ device }, sentBytes);
+      for (const device of new Set(used.map(({ publicKey }) => deviceOf(publicKey)))) {
+        const bytes = device === undefined ? undefined : totals.get(device);
+        if (device === undefined || bytes === undefined) continue;
+        deviceReceived.add({ device }, bytes.received);
+        deviceSent.add({ device }, bytes.sent);
       }
   }
 

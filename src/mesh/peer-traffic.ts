@@ -8,7 +8,7 @@ export interface Bytes {
 }
 
 /** While a gateway has two keys, each of their interfaces counts for itself. */
-type Counters = { readonly [I in 'own' | 'other']?: Bytes };
+export type Counters = { readonly [I in 'own' | 'other']?: Bytes };
 
 /**
  * What went through a node's interface since the last look, whoever has come and gone. What was there before the first look was counted by
@@ -21,17 +21,31 @@ export class PeerTraffic {
   take(observed: ReadonlyMap<PublicKey, SeenPeer>): Bytes {
     const after = new Map<PublicKey, Counters>();
     let [received, sent] = [0, 0];
-    for (const { publicKey, receivedBytes, sentBytes, isByOtherKey } of observed.values()) {
-      const known = this.#before?.get(publicKey);
-      const side = isByOtherKey === true ? 'other' : 'own';
-      after.set(publicKey, { ...known, [side]: { received: receivedBytes, sent: sentBytes } });
+    for (const peer of observed.values()) {
+      const { counters, grown } = counted(this.#before?.get(peer.publicKey), peer);
+      after.set(peer.publicKey, counters);
       if (this.#before === undefined) continue;
-      received += grownBy(known?.[side]?.received, receivedBytes);
-      sent += grownBy(known?.[side]?.sent, sentBytes);
+      received += grown.received;
+      sent += grown.sent;
     }
     this.#before = after;
     return { received, sent };
   }
+}
+
+/** The counters of a peer as they stand now, and what they have counted since they stood at `known`. */
+export function counted(
+  known: Counters | undefined,
+  { receivedBytes, sentBytes, isByOtherKey }: SeenPeer,
+): { readonly counters: Counters; readonly grown: Bytes } {
+  const side = isByOtherKey === true ? 'other' : 'own';
+  return {
+    counters: { ...known, [side]: { received: receivedBytes, sent: sentBytes } },
+    grown: {
+      received: grownBy(known?.[side]?.received, receivedBytes),
+      sent: grownBy(known?.[side]?.sent, sentBytes),
+    },
+  };
 }
 
 /** What a counter has counted since it stood at `before`; one that stands lower has begun anew. */

@@ -4,6 +4,7 @@ import { AgentRecorder } from '../../src/agent/recorder.ts';
 import type { ConnectionTracking } from '../../src/dataplane/connection-tracking.ts';
 import type { ObservedPeer } from '../../src/dataplane/wireguard/device.ts';
 import { peerTable } from '../../src/mesh/peer-table.ts';
+import type { SeenPeer } from '../../src/mesh/sessions.ts';
 import { createLog } from '../../src/runtime/log.ts';
 import { Metrics } from '../../src/runtime/metrics.ts';
 import { aKey, aMember, NOW } from '../support/builders.ts';
@@ -11,7 +12,7 @@ import { samplesOf } from '../support/metrics-page.ts';
 
 const table = peerTable('default', [aMember({ name: 'ada' }), aMember({ name: 'bob', address: '10.213.0.21' })], NOW);
 
-let peers: readonly ObservedPeer[];
+let peers: readonly SeenPeer[];
 let counter: () => Promise<number | undefined>;
 let tracking: ConnectionTracking | undefined;
 let metrics: Metrics;
@@ -75,6 +76,28 @@ describe('single devices', () => {
     expect(await about(/_device_|_devices_left_out/)).toEqual([['sallyport_agent_devices_left_out', 2]]);
     peers = [used('ada', 100)];
     expect((await about(/_device_|_devices_left_out/)).map(([, value]) => value)).toEqual([100, 200, 0]);
+  });
+});
+
+describe('bytes of a device', () => {
+  const received = async () => (await about(/_device_received/)).map(([, value]) => value);
+  const other = (name: string, bytes: number) => ({ ...used(name, bytes), isByOtherKey: true }) as const;
+
+  test('go on while it goes back and forth between the interfaces of two keys', async () => {
+    record(2);
+    peers = [used('ada', 1_000)];
+    expect(await received()).toEqual([1_000]);
+    peers = [other('ada', 40)];
+    expect(await received()).toEqual([1_040]);
+    peers = [used('ada', 1_001)];
+    expect(await received()).toEqual([1_041]);
+  });
+
+  test('go on while it was left out, and when its interface is made anew', async () => {
+    record(1);
+    expect(await received()).toEqual([]);
+    peers = [used('ada', 30)];
+    expect(await received()).toEqual([130]);
   });
 });
 
