@@ -51,9 +51,11 @@ function listen(host: string | undefined, page: Page, options: MetricsListenerOp
   const { port, clock, log } = options;
   return async function attempt(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    const server = serverOf(page, options);
     try {
+      const server = serverOf(page, options);
       await bound(server, port, host);
+      // Such as EMFILE while a connection is taken in: without a listener it would end the program.
+      server.on('error', (error) => log.error({ error, host, port }, 'metrics: a connection could not be taken in'));
       signal.addEventListener('abort', () => closeAtOnce(server), { once: true });
       if (signal.aborted) closeAtOnce(server);
     } catch (error) {

@@ -1,3 +1,4 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { createServer, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -45,6 +46,19 @@ function statusFor(localAddress: string): Promise<number | string | undefined> {
   });
 }
 
+/** The server that answers what is asked meanwhile. */
+async function serverBehind(asking: () => Promise<unknown>): Promise<Server> {
+  let found: Server | undefined;
+  const note = (message: unknown) => {
+    found = (message as { readonly server: Server }).server;
+  };
+  subscribe('http.server.request.start', note);
+  await asking();
+  unsubscribe('http.server.request.start', note);
+  if (found === undefined) throw new Error('no server was asked');
+  return found;
+}
+
 describe('whoever asks for metrics', () => {
   test('gets the page, and nothing else', async () => {
     await free();
@@ -65,8 +79,14 @@ describe('whoever asks for metrics', () => {
         return made.promise;
       },
     });
+    let arrived = 0;
+    const count = () => {
+      arrived += 1;
+    };
+    subscribe('http.server.request.start', count);
     const asking = [ask('/metrics'), ask('/metrics'), ask('/metrics')];
-    await expect.poll(() => pages).toBe(1);
+    await expect.poll(() => arrived).toBe(3);
+    unsubscribe('http.server.request.start', count);
     made.resolve({ text: 'one 1\n', contentType: 'text/plain' });
     expect(await Promise.all(asking.map(async (one) => (await one).text()))).toEqual(Array(3).fill('one 1\n'));
     expect(pages).toBe(1);
@@ -78,6 +98,15 @@ describe('whoever asks for metrics', () => {
     const answer = await ask('/metrics');
     expect([answer.status, await answer.text()]).toEqual([500, 'metrics could not be read; see the log\n']);
     expect(lines.join('')).toMatch(/nft is missing.*metrics could not be read/);
+  });
+
+  test('is answered further after a connection could not be taken in', async () => {
+    await free();
+    await serve(new Metrics());
+    const server = await serverBehind(() => ask('/metrics'));
+    server.emit('error', new Error('accept EMFILE'));
+    expect(lines.join('')).toMatch(/accept EMFILE.*metrics: a connection could not be taken in/);
+    expect((await ask('/metrics')).status).toBe(200);
   });
 
   test('is hung up on where it is not among those who may, but for the machine itself', async () => {
@@ -101,6 +130,12 @@ test('a port that somebody else holds is told and tried again, and holds up noth
       ),
     )
     .toBe(200);
+});
+
+test('sources that are none are told, and hold up nothing', async () => {
+  await free();
+  await serve(new Metrics(), ['mesh']);
+  expect(lines.join('')).toContain('metrics cannot be asked for');
 });
 
 test('nothing listens or waits any more once the program ends', async () => {
