@@ -6,7 +6,7 @@ export const PROGRAM_METRICS = {
     type: 'gauge',
     name: 'sallyport_build_info',
     help: '1, with what runs as labels.',
-    labels: { program: ['operator', 'agent'], version: 'the version of Sallyport', node: 'the version of Node.js' },
+    labels: { program: ['operator', 'agent'], version: 'the version of Sallyport', nodejs: 'the version of Node.js' },
   },
   cpu: {
     type: 'counter',
@@ -31,7 +31,7 @@ declare const SALLYPORT_VERSION: string | undefined;
 export function tellProgram(metrics: Metrics, program: 'operator' | 'agent'): void {
   const { build, cpu, memory, started } = metrics.define(PROGRAM_METRICS);
   const version = typeof SALLYPORT_VERSION === 'undefined' ? 'unbuilt' : SALLYPORT_VERSION;
-  build.set({ program, version, node: process.version }, 1);
+  build.set({ program, version, nodejs: process.version }, 1);
   started.set({}, Math.round(Date.now() / 1_000 - process.uptime()));
   let told = 0;
   metrics.beforePage(() => {

@@ -151,6 +151,12 @@ describe.skipIf(HELM === undefined)(`what the chart brings to Prometheus and Gra
     });
   });
 
+  test('is scraped as often as it is said', async () => {
+    const podMonitor = { enabled: true, interval: '1m30s' };
+    const monitor = one(await render({ metrics: { ...all, podMonitor } }), 'PodMonitor', 'sallyport-operator');
+    expect(monitor.spec).toMatchObject({ podMetricsEndpoints: [{ interval: '1m30s' }] });
+  });
+
   test('leads each alert to what to do about it', async () => {
     const { spec } = one(await render({ metrics: all }), 'PrometheusRule', 'sallyport') as unknown as {
       readonly spec: { readonly groups: typeof groups };

@@ -143,10 +143,15 @@ describe.skipIf(HELM === undefined)(`the pods of the chart${NEEDS_HELM}`, () => 
       from: [{ namespaceSelector: selector }],
       ports,
     });
+    expect(ingressOf(await render({ metrics: { scrapedFrom: null } }))[1]).toEqual(ingressOf(objects)[1]);
     const off = await render({ metrics: { enabled: false } });
     expect(ingressOf(off)).toHaveLength(1);
     expect(podOf(one(off, 'Deployment', 'sallyport-operator')).containers[0]?.ports).toHaveLength(1);
     expect(configOf(off)).toMatchObject({ metrics: { enabled: false }, agent: { metrics: { listen: 'None' } } });
+  });
+
+  test('null for the sources of metrics means those of the operator', async () => {
+    expect(configOf(await render({ metrics: { agents: { sources: null } } }))).toEqual(configOf(objects));
   });
 
   test('labels from values never change what the Deployment selects', async () => {

@@ -44,6 +44,22 @@ describe.skipIf(HELM === undefined)(`values that are wrong are refused${NEEDS_HE
     ],
     [{ metrics: { port: 9841 } }, /metrics\.port: 9841 is the port of the agents' health; take another one/],
     [{ metrics: { port: 80 } }, /metrics\.port: 80 needs a right that no program of Sallyport has; take another one/],
+    [
+      { metrics: { podMonitor: { interval: '0s' } } },
+      /at '\/metrics\/podMonitor\/interval': '0s' does not match pattern/,
+    ],
+    [
+      { metrics: { agents: { sources: ['10.0.0.0/8', 'mesh'] } } },
+      /metrics\.agents\.sources\[1\]: "mesh" is not a CIDR such as 10\.0\.0\.0\/8/,
+    ],
+    [
+      { metrics: { agents: { sources: ['192.168.0.0/33'] } } },
+      /metrics\.agents\.sources\[0\]: "192\.168\.0\.0\/33" must have a prefix length of at most \/32/,
+    ],
+    [
+      { metrics: { agents: { sources: ['fd00::/129'] } } },
+      /metrics\.agents\.sources\[0\]: "fd00::\/129" must have a prefix length of at most \/128/,
+    ],
     [{ cleanup: { deadlineSeconds: 0 } }, /at '\/cleanup\/deadlineSeconds': minimum: got 0, want 10/],
     [
       { operator: { networkPolicy: { apiServerPorts: [] } } },

@@ -83,7 +83,7 @@ describe('a page of metrics', () => {
     const metrics = new Metrics();
     tellProgram(metrics, 'agent');
     const [first, second] = [await page(metrics), await page(metrics)];
-    expect(first.get(`sallyport_build_info{program="agent",version="unbuilt",node="${process.version}"}`)).toBe(1);
+    expect(first.get(`sallyport_build_info{program="agent",version="unbuilt",nodejs="${process.version}"}`)).toBe(1);
     expect(first.get('process_resident_memory_bytes')).toBeGreaterThan(1e6);
     expect(
       Math.abs((first.get('process_start_time_seconds') ?? 0) + process.uptime() - Date.now() / 1_000),
