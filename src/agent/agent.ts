@@ -103,6 +103,7 @@ export class Agent {
   #failure: NodeFailure | undefined;
   #failures = 0;
   #retryAt = 0;
+  #cancelRetry: () => void = () => undefined;
   #cancelExpiry: () => void = () => undefined;
   #cleaned = false;
 
@@ -115,6 +116,7 @@ export class Agent {
       full: () => this.#tracking.full.flatMap(({ addresses }) => addresses),
       onOperation: (operation) => this.#logOperation(operation),
       onApplied: (operation, seconds) => options.recorder?.applied(operation, seconds),
+      onUnended: (error) => this.#tellUnended(error),
     });
     this.#reporter = new Reporter({
       ...options,
@@ -201,7 +203,10 @@ export class Agent {
     const probing = this.#probing.run(alive);
     const tracking = this.#tracking.run(alive);
     await this.#turnForever(signal, () => living.abort());
+    this.#cancelRetry();
+    this.#cancelExpiry();
     this.#keyChanges.close();
+    this.#sync.close();
     await Promise.all([beating, probing, tracking, this.#auditing]);
     this.#configurations.close();
     await this.#options.probe.close();
@@ -284,7 +289,7 @@ export class Agent {
         if (look === 'arrivals') continue;
         await this.#turn(look);
       } catch (error) {
-        this.#fail(error);
+        this.#fail(error, began);
       }
       this.#configurations.follow();
       this.#reporter.changed();
@@ -336,15 +341,31 @@ export class Agent {
     return look === 'peers' ? this.#sync.syncPeers() : this.#sync.syncTouched();
   }
 
-  /** Tells what is wrong and comes back later; the data plane stays as it is meanwhile. */
-  #fail(error: unknown): void {
+  /**
+   * Tells what is wrong and comes back later; the data plane stays as it is meanwhile. What fails in a turn that began while a retry was
+   * waited for does not put that off.
+   */
+  #fail(error: unknown, began: number): void {
     const { clock, log } = this.#options;
-    const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)] ?? RETRY_MS[0];
+    const isWaiting = this.#failure !== undefined && began < this.#retryAt;
     this.#failure = failureOf(error);
-    this.#failures += 1;
-    this.#retryAt = clock.monotonic() + wait;
-    log.error({ error, failures: this.#failures, retryInMs: wait }, 'the node is not where it should be');
-    clock.timer(wait, () => this.#wake.wish('all'));
+    if (!isWaiting) {
+      const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)] ?? RETRY_MS[0];
+      this.#failures += 1;
+      this.#retryAt = clock.monotonic() + wait;
+      this.#cancelRetry();
+      this.#cancelRetry = clock.timer(wait, () => this.#wake.wish('all'));
+    }
+    const retryInMs = Math.max(0, Math.round(this.#retryAt - clock.monotonic()));
+    log.error({ error, failures: this.#failures, retryInMs }, 'the node is not where it should be');
+  }
+
+  /** What is open and should not be harms nobody else, so turns go on. */
+  #tellUnended(error: unknown): void {
+    const { log } = this.#options;
+    if (error === undefined) log.info({}, 'connections that are let in no more have been ended');
+    else log.error({ error }, 'connections that are let in no more could not be ended yet');
+    this.#reporter.changed();
   }
 
   #takeGrants(): void {
@@ -403,6 +424,7 @@ export class Agent {
     if (gateway === undefined || this.#cleaned) return undefined;
     const now = this.#options.clock.now();
     const plan = this.#sync.topology();
+    const { unended } = this.#sync;
     const isLeaving = gateway.metadata.deletionTimestamp !== undefined;
     const findings = {
       gateway: isLeaving ? gateway : (plan?.gateway ?? gateway),
@@ -410,6 +432,7 @@ export class Agent {
       facts,
       state,
       failure: this.#failure,
+      unended: unended === undefined ? undefined : failureOf(unended).message,
       probe: this.#probing.verdict,
       foreign: this.#foreign.found,
       unanswered: this.#sync.nextKeyProblem ?? this.#configurations.problem,

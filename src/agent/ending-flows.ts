@@ -3,6 +3,9 @@ import type { Flow, Ruleset } from '../dataplane/nftables/ruleset.ts';
 import type { Operation } from '../dataplane/operation.ts';
 import type { Host } from '../host/host.ts';
 import { ALL_NEED_GRANTS, freeAmong, type GrantNeed, needingGrants } from '../mesh/access/grant-need.ts';
+import { parseAddress } from '../net/address.ts';
+import { type Cidr, cidrBase, cidrContains, cidrsOverlap, hostCidr } from '../net/cidr.ts';
+import type { Clock } from '../runtime/clock.ts';
 
 type EndFlows = Extract<Operation, { readonly kind: 'end-flows' }>;
 
@@ -12,26 +15,43 @@ export interface FlowHost extends Pick<Host, 'observeFlows'> {
   readonly apply: (operation: EndFlows) => Promise<void>;
 }
 
+/** So many are ended before somebody asks again whether they still are to end: each costs a walk. */
+const SLICE = 32;
+const RETRY_MS = [1_000, 2_000, 5_000, 10_000, 30_000] as const;
+
+export interface EndingFlowsOptions {
+  readonly host: FlowHost;
+  readonly clock: Pick<Clock, 'timer'>;
+  /** Is called with what an attempt failed with, and with undefined when one has gone well again. */
+  readonly onProblem: (error: unknown) => void;
+}
+
 /**
  * Ends connections beside the agent's turns: each costs a walk through the kernel's whole table, which nobody whose access is taken away is
- * to wait for. What could not be ended stays here until it is; what is let in again meanwhile goes on.
+ * to wait for, and no turn fails because one of them does. What could not be ended stays here and is tried again until it is; what is let
+ * in again meanwhile goes on.
  */
 export class EndingFlows {
-  readonly #host: FlowHost;
+  readonly #options: EndingFlowsOptions;
   #ruleset: Pick<Ruleset, 'sets'> = { sets: [] };
   #need: GrantNeed | undefined = ALL_NEED_GRANTS;
+  /** What has just ceased to be let in, open or not. */
+  #left: readonly Flow[] = [];
+  /** What is to end. */
   #pending: readonly Flow[] = [];
-  #isLooking = false;
+  #isComparing = false;
   #isRunning = false;
-  #failure: { readonly error: unknown } | undefined;
+  #isClosed = false;
+  #failures = 0;
+  #cancelRetry: (() => void) | undefined;
 
-  constructor(host: FlowHost) {
-    this.#host = host;
+  constructor(options: EndingFlowsOptions) {
+    this.#options = options;
   }
 
   /** Connections that the rules have just ceased to let in. */
   add({ flows }: EndFlows): void {
-    this.#pending = [...this.#pending, ...flows];
+    this.#left = [...this.#left, ...flows];
   }
 
   /** The rules that nodes are brought to: what they let in is not ended, nor what needs no grant. */
@@ -46,55 +66,146 @@ export class EndingFlows {
   }
 
   /**
-   * Has all that is open compared with these rules, once they are in place: where nobody knows what was let in before them, as when the
+   * Has all that is open compared with these rules, which are in place: where nobody knows what was let in before them, as when the
    * agent has just begun or another table has taken the place of one.
    */
   compare(): void {
-    this.#isLooking = true;
+    this.#isComparing = true;
   }
 
-  /** Begins to end what is to end. @throws what the last attempt failed with, once; it is repeated all the same */
+  /** Begins to end what is to end; while the last attempt has failed, it waits for its next one. */
   begin(): void {
-    if (this.#isRunning || !this.#hasMore()) return;
-    const failure = this.#failure;
-    this.#failure = undefined;
+    if (this.#isRunning || this.#isClosed || this.#cancelRetry !== undefined || !this.#hasMore()) return;
     void this.#end();
-    if (failure !== undefined) throw failure.error;
   }
 
   /** Nothing is to end any more: the node has been cleared. */
   clear(): void {
+    this.#left = [];
     this.#pending = [];
-    this.#isLooking = false;
+    this.#isComparing = false;
+    this.#forgetFailures();
+  }
+
+  /** Nothing is tried any more: the agent ends, and the next one compares. */
+  close(): void {
+    this.#isClosed = true;
+    this.#forgetFailures();
   }
 
   #hasMore(): boolean {
-    return this.#isLooking || this.#pending.length > 0;
+    return this.#isComparing || this.#left.length > 0 || this.#pending.length > 0;
   }
 
   async #end(): Promise<void> {
     this.#isRunning = true;
     try {
-      while (this.#hasMore()) {
-        if (this.#isLooking) await this.#look();
-        const taken = new Set(this.#pending);
-        const { flows, kept } = stillEnded(this.#ruleset, needingGrants(this.#need, [...taken]));
-        const going = [...kept, ...freeAmong(this.#need, flows)];
-        const merged = mergedFlows(this.#ruleset, flows, this.#need?.sources ?? []);
-        if (flows.length > 0) await this.#host.apply({ kind: 'end-flows', flows: merged, kept: going });
-        this.#pending = this.#pending.filter((flow) => !taken.has(flow));
+      while (this.#hasMore() && !this.#isClosed) {
+        await this.#look();
+        await this.#endSome();
       }
+      if (this.#failures > 0) this.#options.onProblem(undefined);
+      this.#forgetFailures();
     } catch (error) {
-      this.#failure = { error };
+      this.#retryLater(error);
     }
     this.#isRunning = false;
   }
 
-  /** What is open and not let in is to end like what has just ceased to be. */
+  /** Those that come first, by the rules as of now. */
+  async #endSome(): Promise<void> {
+    const need = this.#need;
+    const taken = new Set(this.#pending);
+    const { flows, kept } = stillEnded(this.#ruleset, needingGrants(need, [...taken]));
+    const merged = mergedFlows(this.#ruleset, flows, need?.sources ?? []);
+    const slice = merged.slice(0, SLICE);
+    if (slice.length > 0) {
+      const sources = new Set(slice.map(({ source }) => source));
+      const going = [...kept, ...freeAmong(need, slice)].filter(({ source }) => sources.has(source));
+      await this.#options.host.apply({ kind: 'end-flows', flows: slice, kept: going });
+    }
+    const rest = flowsBut(flows, slice);
+    this.#pending = this.#pending.filter((flow) => !taken.has(flow) || rest.has(flow));
+  }
+
+  /**
+   * What is open and not let in is to end like what has just ceased to be. Of many that have ceased to be let in few are open as a rule, and
+   * one look finds these.
+   */
   async #look(): Promise<void> {
     const need = this.#need;
-    const open = need === undefined ? [] : await this.#host.observeFlows(need.sources);
-    this.#isLooking = false;
-    this.#pending = [...this.#pending, ...needingGrants(need, open)];
+    const [left, isComparing] = [this.#left, this.#isComparing];
+    const canSee = need !== undefined && need.sources.length > 0;
+    // Whoever asks from here on asks about what this look may not see.
+    this.#left = [];
+    this.#isComparing = false;
+    if (!canSee || (!isComparing && left.length <= SLICE)) {
+      this.#pending = [...this.#pending, ...left];
+      return;
+    }
+    try {
+      const unseen = left.filter(({ source }) => !need.sources.some((cidr) => isFrom(cidr, source)));
+      const open = await this.#options.host.observeFlows(need.sources);
+      this.#pending = [
+        ...this.#pending,
+        ...(isComparing ? needingGrants(need, open) : openAmong(open, left)),
+        ...unseen,
+      ];
+    } catch (error) {
+      this.#left = [...left, ...this.#left];
+      this.#isComparing ||= isComparing;
+      throw error;
+    }
   }
+
+  #retryLater(error: unknown): void {
+    if (this.#isClosed || !this.#hasMore()) return;
+    const wait = RETRY_MS[Math.min(this.#failures, RETRY_MS.length - 1)] ?? RETRY_MS[0];
+    this.#failures += 1;
+    this.#cancelRetry = this.#options.clock.timer(wait, () => {
+      this.#cancelRetry = undefined;
+      this.begin();
+    });
+    this.#options.onProblem(error);
+  }
+
+  #forgetFailures(): void {
+    this.#failures = 0;
+    this.#cancelRetry?.();
+    this.#cancelRetry = undefined;
+  }
+}
+
+/** Those that `ended`, which may be of the whole mesh, has nothing of. */
+function flowsBut(flows: readonly Flow[], ended: readonly Flow[]): ReadonlySet<Flow> {
+  const single = new Set(ended);
+  const whole = new Set(ended.filter(({ source }) => source.includes('/')).map(dialled));
+  return new Set(flows.filter((flow) => !single.has(flow) && !whole.has(dialled(flow))));
+}
+
+/** What of these ranges and ports is open. */
+function openAmong(open: readonly Flow[], flows: readonly Flow[]): readonly Flow[] {
+  const single = new Set(flows.map((flow) => `${flow.source} ${dialled(flow)}`));
+  const wide = Map.groupBy(
+    flows.filter(({ open, destination }) => open === undefined || hostCidr(cidrBase(destination)) !== destination),
+    ({ source }) => source,
+  );
+  return open.filter(
+    (flow) =>
+      single.has(`${flow.source} ${dialled(flow)}`) || wide.get(flow.source)?.some((one) => isOf(one, flow)) === true,
+  );
+}
+
+function isFrom(cidr: Cidr, source: Flow['source']): boolean {
+  const address = parseAddress(source);
+  return address.ok && cidrContains(cidr, address.value);
+}
+
+function isOf({ destination, open }: Flow, flow: Flow): boolean {
+  if (!cidrsOverlap(destination, flow.destination)) return false;
+  return open === undefined || (open.protocol === flow.open?.protocol && open.port === flow.open.port);
+}
+
+function dialled({ destination, open }: Flow): string {
+  return `${destination} ${open?.protocol} ${open?.port}`;
 }

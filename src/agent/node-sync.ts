@@ -46,6 +46,8 @@ export interface NodeSyncOptions {
   readonly onOperation: (operation: Operation) => void;
   /** Called for every step after it is done. */
   readonly onApplied?: (operation: Operation, seconds: number) => void;
+  /** Called when connections that are let in no more could not be ended, and with undefined when they could again. */
+  readonly onUnended?: (error: unknown) => void;
 }
 
 /** What one turn did. */
@@ -76,6 +78,8 @@ export class NodeSync {
   cutGrants: readonly AnyAccess[] | undefined;
   /** Every MeshPeer as of this version of the collection is in the interface; undefined before the first time. */
   appliedResourceVersion: string | undefined;
+  /** Why connections that are let in no more go on; undefined while none do. It is tried again beside the turns. */
+  unended: unknown;
   readonly #options: NodeSyncOptions;
   readonly #touched = new Set<PublicKey>();
   /** What is there, each with its peers as last seen: one interface, or two while a key takes the place of another. */
@@ -90,13 +94,22 @@ export class NodeSync {
   #ended = 0;
   /** The last plan that was carried out whole, peers aside: what differs from it again was changed by another hand. */
   #carriedOut: string | undefined;
+  /** Whether what was open when this agent began has been compared with its rules. */
+  #hasCompared = false;
 
   constructor(options: NodeSyncOptions) {
     this.#options = options;
     this.#next = new NextKey(options.clock);
     this.#ending = new EndingFlows({
-      observeFlows: (sources) => options.host.observeFlows(sources),
-      apply: (step) => this.#apply(step),
+      host: {
+        observeFlows: (sources) => options.host.observeFlows(sources),
+        apply: (step) => this.#apply(step),
+      },
+      clock: options.clock,
+      onProblem: (error) => {
+        this.unended = error;
+        options.onUnended?.(error);
+      },
     });
     this.names = nodeNames(options.gateway);
     this.table = new PeerTable(options.gateway);
@@ -211,7 +224,8 @@ export class NodeSync {
       await this.#lookAgain();
     }
     // An agent that was killed may have left open what it was about to end.
-    if (this.#carriedOut === undefined) this.#ending.compare();
+    if (!this.#hasCompared) this.#ending.compare();
+    this.#hasCompared = true;
     const mended = operations.length > 0 && !hadTouched && this.#carriedOut === fixedPart(plan);
     this.#carriedOut = fixedPart(plan);
     this.appliedResourceVersion = version;
@@ -290,11 +304,17 @@ export class NodeSync {
   /** Takes everything of the gateway off the node. */
   async cleanUp(): Promise<void> {
     this.#ending.clear();
+    this.unended = undefined;
     await clearNode(this.#options.host, this.names, this.#options.onOperation);
     this.state = undefined;
     this.#interfaces = [];
     this.#twofold = undefined;
     this.appliedResourceVersion = undefined;
+  }
+
+  /** Leaves no timer behind; the node stays as it is. */
+  close(): void {
+    this.#ending.close();
   }
 
   /** A device that has two keys has its addresses with the one that it uses. */
@@ -397,15 +417,22 @@ export class NodeSync {
     const { state, table } = this;
     const { clock, ...options } = this.#options;
     if (!this.#hasNewGrants || state?.ruleset === undefined) return [];
-    const found = ungranted(state.ruleset, { ...options, table, now: clock.now() });
-    if (found === undefined) return [];
-    if (found.changes.length > 0) {
-      this.#ending.followGrants(found);
-      await this.#carryOut(found.operations);
-      this.state = { ...state, ruleset: afterChanges(state.ruleset, found.changes) };
-    }
+    // What changes from here on, the next look takes up.
     this.#hasNewGrants = false;
-    return found.operations;
+    let isDone = false;
+    try {
+      const found = ungranted(state.ruleset, { ...options, table, now: clock.now() });
+      if (found === undefined) return [];
+      if (found.changes.length > 0) {
+        this.#ending.followGrants(found);
+        await this.#carryOut(found.operations);
+        this.state = { ...state, ruleset: afterChanges(state.ruleset, found.changes) };
+      }
+      isDone = true;
+      return found.operations;
+    } finally {
+      if (!isDone) this.#hasNewGrants = true;
+    }
   }
 
   /** The resources may change while the steps are under way, so what is remembered afterwards is what was carried out. */
@@ -433,10 +460,13 @@ export class NodeSync {
         this.#ending.add(operation);
         continue;
       }
-      // What was let in without an element, as by default, has none that leaves.
-      if (operation.kind === 'replace-table') this.#ending.compare();
       this.#next.doing = operation;
-      await this.#apply(operation);
+      try {
+        await this.#apply(operation);
+      } finally {
+        // What was let in without an element, as by default, has none that leaves; and it may be in place though the step failed.
+        if (operation.kind === 'replace-table') this.#ending.compare();
+      }
     }
   }
 

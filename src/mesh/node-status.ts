@@ -47,6 +47,8 @@ export interface NodeFindings {
   readonly probe?: ProbeVerdict | undefined;
   /** What harms no device yet: why they get no configuration from this node, or why it does not serve the gateway's next key. */
   readonly unanswered?: string | undefined;
+  /** Why connections that are let in no more go on, in a sentence. */
+  readonly unended?: string | undefined;
   /** What other programs filter, as of the last look. */
   readonly foreign?: ForeignRuleset | undefined;
   /** Every MeshPeer as of this resourceVersion is in the interface; undefined before the first time. */
@@ -198,7 +200,7 @@ function unansweredBehindFirewall({ state, foreign }: NodeFindings): string | un
   return firewallBeforeAnswers(foreign, { device: name, listenPort, families: meshFamilies(state) });
 }
 
-function programmed({ gateway, hasPlan, failure, appliedResourceVersion }: NodeFindings): NodeVerdict {
+function programmed({ gateway, hasPlan, failure, unended, appliedResourceVersion }: NodeFindings): NodeVerdict {
   const say = (status: 'True' | 'False', reason: Reason<'MeshGatewayNode', 'Programmed'>, message: string) =>
     verdict('MeshGatewayNode', 'Programmed', status, reason, message);
   if (gateway.metadata.deletionTimestamp !== undefined)
@@ -215,7 +217,11 @@ function programmed({ gateway, hasPlan, failure, appliedResourceVersion }: NodeF
     );
   if (appliedResourceVersion === undefined)
     return say('False', 'WaitingForGateway', 'The first plan has not been applied yet.');
-  return say('True', 'Programmed', 'The kernel holds what the resources say.');
+  const but =
+    unended === undefined
+      ? ''
+      : ` But connections that are let in no more could not be ended and may go on; it is tried again: ${unended}`;
+  return say('True', 'Programmed', `The kernel holds what the resources say.${but}`);
 }
 
 function services({ probe }: NodeFindings, firewall: string | undefined): NodeVerdict {

@@ -289,6 +289,16 @@ describe('a node', () => {
     expect(node.host.state.ruleset).toBeUndefined();
   });
 
+  test('whatever else fails until the next try does not put that off', async () => {
+    for (const kind of ['replace-table', 'set-peers'] as const)
+      node.host.failures.set(kind, new Error('Operation not permitted'));
+    node.host.drift('the table is gone', (state) => ({ ...state, ruleset: undefined }));
+    await report((one) => findCondition(one.status?.conditions ?? [], 'Programmed')?.reason === 'ApplyFailed');
+    const looks = node.host.observations;
+    await mesh.client.delete(meshPeerType, { name: 'ada', namespace: 'team-a' });
+    await expect.poll(() => node.host.observations, { interval: 5, timeout: 1_800 }).toBeGreaterThan(looks);
+  });
+
   test('a changed spec waits for the word of the operator, and what was decided before holds', async () => {
     await endOperator();
     await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { mtu: 1380 } });

@@ -4,9 +4,11 @@ import { meshAccessType } from '../../src/api/meshaccess.ts';
 import type { MeshGateway } from '../../src/api/meshgateway.ts';
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import { keyOf } from '../../src/api/resource.ts';
+import type { Operation } from '../../src/dataplane/operation.ts';
 import { Cache } from '../../src/k8s/store.ts';
 import { type Granted, NOTHING_GRANTED } from '../../src/mesh/access/access.ts';
 import { aKey, aMember, aServedGateway, NOW } from '../support/builders.ts';
+import { ManualClock } from '../support/fake-clock.ts';
 import { FakeHost } from '../support/fake-host.ts';
 import { aFlow, allGranted } from '../support/grants.ts';
 
@@ -26,6 +28,9 @@ let gateways: Cache<MeshGateway>;
 let sync: NodeSync;
 let grants: Granted;
 let isKnown: boolean;
+let clock: ManualClock;
+/** What connections could not be ended for, each time, and undefined when they could again. */
+let told: unknown[];
 /** An agent begins, on what the last one left. */
 let start: () => void;
 
@@ -53,6 +58,8 @@ beforeEach(async () => {
   gateways.put(DENYING);
   peers.put(peer);
   isKnown = true;
+  clock = new ManualClock();
+  told = [];
   start = () => {
     sync = new NodeSync({
       access: { isKnown: () => isKnown, granted: () => grants, ended: () => 0 },
@@ -60,9 +67,10 @@ beforeEach(async () => {
       gateways,
       peers,
       host,
-      clock: { now: () => NOW, monotonic: () => 0, timer: () => () => undefined },
+      clock: { now: () => NOW, monotonic: () => clock.monotonic(), timer: (ms, act) => clock.timer(ms, act) },
       probeKey: aKey('probe'),
       onOperation: () => undefined,
+      onUnended: (error) => told.push(error),
     });
     sync.takePeer({ key: keyOf(peer.metadata), after: peer });
   };
@@ -110,29 +118,98 @@ describe('connections that could not be ended', () => {
   });
 
   test('are ended later, once, and the failure is told', async () => {
-    await expect(sync.syncPeers()).rejects.toThrow('no conntrack');
-    expect(ended()).toEqual([]);
+    await expect.poll(() => told).toEqual([new Error('no conntrack')]);
+    expect([ended(), sync.unended]).toEqual([[], new Error('no conntrack')]);
     host.failures.clear();
-    await expect(sync.syncAll()).rejects.toThrow('no conntrack');
+    await clock.advance(1_000);
+    await expect.poll(ended).toEqual(['10.96.0.20/32']);
+    expect([told.at(-1), sync.unended]).toEqual([undefined, undefined]);
     await sync.syncAll();
-    expect(ended()).toEqual(['10.96.0.20/32']);
-    await sync.syncAll();
+    await clock.advance(60_000);
     expect(ended()).toHaveLength(1);
+  });
+
+  test('keep nobody from anything new, and are tried again after longer and longer waits', async () => {
+    await expect.poll(() => told).toHaveLength(1);
+    const bob = aMember({ name: 'bob', status: { addresses: ['10.213.0.17'] } });
+    sync.takePeer({ key: keyOf(bob.metadata), after: bob });
+    await sync.syncTouched();
+    expect(host.state.device?.peers.has(aKey('team-a/bob'))).toBe(true);
+    grant(SHOP, '10.213.0.17 tcp 10.96.0.20 80');
+    for (const look of [() => sync.syncPeers(), () => sync.syncAll(), () => sync.syncRevoked()]) await look();
+    expect([open(), told.length]).toEqual([['10.213.0.16 . 10.96.0.21 . 80', '10.213.0.17 . 10.96.0.20 . 80'], 1]);
+    await clock.advance(1_000);
+    expect(told).toHaveLength(2);
+    await clock.advance(1_900);
+    expect(told).toHaveLength(2);
+    await clock.advance(100);
+    expect([told.length, clock.pending]).toEqual([3, 1]);
+    sync.close();
+    expect(clock.pending).toBe(0);
   });
 
   test('go on when they are granted again', async () => {
     host.failures.clear();
     grant(WEB, SHOP);
-    await sync.syncTouched().catch(() => undefined);
-    await sync.syncAll();
-    expect(ended()).toEqual([]);
+    await sync.syncTouched();
+    await clock.advance(60_000);
+    expect([ended(), clock.pending]).toEqual([[], 0]);
+  });
+});
+
+/** Steps of a kind wait until they are let go. */
+function hold(kind: Operation['kind']): () => void {
+  const held = Promise.withResolvers<void>();
+  const apply = host.apply.bind(host);
+  host.apply = (step) => (step.kind === kind ? held.promise.then(() => apply(step)) : apply(step));
+  return held.resolve;
+}
+
+test('what ends while what has ended before is carried out is not forgotten', async () => {
+  refuse();
+  const release = hold('change-elements');
+  grant(SHOP);
+  const looking = sync.syncTouched();
+  grant();
+  release();
+  await looking;
+  await sync.syncTouched();
+  expect(open()).toEqual([]);
+});
+
+describe('many connections that end', () => {
+  const ports = Array.from({ length: 100 }, (_, index) => `10.213.0.16 tcp 10.96.0.30 ${1_000 + index}`);
+  const isEnded = (port: number) => host.ended.some(({ open }) => open?.port === port);
+
+  beforeEach(async () => {
+    grant(WEB, SHOP, ...ports);
+    await sync.syncTouched();
+    host.open = ports.map(aFlow);
+  });
+
+  test('go on where they are granted again before their turn has come', async () => {
+    const release = hold('end-flows');
+    grant(WEB, SHOP);
+    await sync.syncTouched();
+    grant(WEB, SHOP, ...ports.slice(90));
+    await sync.syncTouched();
+    release();
+    await expect.poll(() => isEnded(1_089)).toBe(true);
+    await clock.advance(0);
+    expect(host.open).toEqual(ports.slice(90).map(aFlow));
+  });
+
+  test('are only those that are open', async () => {
+    host.open = [aFlow(ports[50] ?? ''), aFlow('10.213.0.16 tcp 10.213.0.1 51840')];
+    grant(WEB, SHOP);
+    await sync.syncTouched();
+    await expect.poll(ended).toEqual(['10.96.0.30/32']);
+    expect(host.open).toHaveLength(1);
   });
 });
 
 test('nobody who is revoked waits for connections to be ended', async () => {
-  const held = Promise.withResolvers<void>();
-  const apply = host.apply.bind(host);
-  host.apply = (step) => (step.kind === 'end-flows' ? held.promise.then(() => apply(step)) : apply(step));
+  const release = hold('end-flows');
   grant(SHOP);
   await sync.syncTouched();
   const gone = aMember({ spec: { suspended: true } });
@@ -140,7 +217,7 @@ test('nobody who is revoked waits for connections to be ended', async () => {
   await sync.syncTouched();
   expect(host.state.device?.peers.has(aKey('team-a/ada'))).toBe(false);
   expect(ended()).toEqual([]);
-  held.resolve();
+  release();
   await expect.poll(ended).toContain('10.96.0.20/32');
 });
 
@@ -222,8 +299,60 @@ describe('connections that are open and that no element let in, or none that thi
     host.blindness = new Error('no conntrack');
     start();
     await sync.syncAll();
+    await expect.poll(() => told).toEqual([new Error('no conntrack')]);
     host.blindness = undefined;
-    await expect(sync.syncAll()).rejects.toThrow('no conntrack');
+    await clock.advance(1_000);
+    await expect.poll(left).toEqual([]);
+  });
+
+  test('are looked for once the other table is in place, though others are being ended', async () => {
+    const release = hold('end-flows');
+    grant(SHOP);
+    await sync.syncTouched();
+    host.open = [DB];
+    host.drift('table', ({ ruleset: _gone, ...state }) => state);
+    const apply = host.apply.bind(host);
+    const looks = host.flowLooks;
+    host.apply = async (step) => {
+      if (step.kind === 'replace-table') {
+        release();
+        await clock.advance(0);
+        // What is opened until the rules are in place would be missed.
+        expect(host.flowLooks).toBe(looks);
+      }
+      await apply(step);
+    };
+    await sync.syncAll();
+    await expect.poll(left).toEqual([]);
+  });
+
+  test('are looked for once more when the rules change during a look', async () => {
+    const looked = Promise.withResolvers<void>();
+    const observe = host.observeFlows.bind(host);
+    host.observeFlows = async (sources) => {
+      const found = await observe(sources);
+      await looked.promise;
+      return found;
+    };
+    start();
+    await sync.syncAll();
+    host.open = [DB];
+    host.drift('table', ({ ruleset: _gone, ...state }) => state);
+    await sync.syncAll();
+    looked.resolve();
+    await expect.poll(left).toEqual([]);
+  });
+
+  test('are looked for by an agent that carried out grants before it had looked at everything', async () => {
+    host.open = [DB];
+    start();
+    host.failures.set('replace-table', new Error('no nft'));
+    host.drift('table', (state) => ({ ...state, ruleset: state.ruleset && { ...state.ruleset, intact: false } }));
+    await expect(sync.syncAll()).rejects.toThrow('no nft');
+    host.failures.clear();
+    sync.grantsChanged();
+    await sync.syncTouched();
+    await sync.syncAll();
     await expect.poll(left).toEqual([]);
   });
 
@@ -234,8 +363,8 @@ describe('connections that are open and that no element let in, or none that thi
     await sync.syncTouched();
     host.failures.clear();
     gateways.put(ALLOWING);
-    await sync.syncAll().catch(() => undefined);
     await sync.syncAll();
+    await clock.advance(60_000);
     expect(left()).toEqual([WEB_FLOW]);
   });
 });
