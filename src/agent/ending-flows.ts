@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { mergedFlows, stillEnded } from '../dataplane/nftables/ended-flows.ts';
 import type { Flow, Ruleset } from '../dataplane/nftables/ruleset.ts';
 import type { Operation } from '../dataplane/operation.ts';
@@ -54,10 +55,15 @@ export class EndingFlows {
     this.#left = [...this.#left, ...flows];
   }
 
-  /** The rules that nodes are brought to: what they let in is not ended, nor what needs no grant. */
-  follow(ruleset: Pick<Ruleset, 'sets'>, need: GrantNeed | undefined): void {
+  /**
+   * The rules that nodes are brought to: what they let in is not ended, nor what needs no grant. Says whether something else than before
+   * needs one, so that what is open is to be compared once the rules are in place.
+   */
+  follow(ruleset: Pick<Ruleset, 'sets'>, need: GrantNeed | undefined): boolean {
+    const isOther = !isDeepStrictEqual(need, this.#need);
     this.#need = need;
     this.followGrants(ruleset);
+    return isOther;
   }
 
   /** The most that is still granted, while nobody decides what needs a grant. */

@@ -74,7 +74,7 @@ export class NodeSync {
   readonly judged: JudgedGateways;
   facts: LocalFacts | undefined;
   state: NodeState | undefined;
-  /** Grants of which the node leaves something out because there are too many; undefined before the first plan. */
+  /** Grants of which the node leaves something out because there are too many; undefined before the first plan, and where they decide nothing. */
   cutGrants: readonly AnyAccess[] | undefined;
   /** Every MeshPeer as of this version of the collection is in the interface; undefined before the first time. */
   appliedResourceVersion: string | undefined;
@@ -94,7 +94,7 @@ export class NodeSync {
   #ended = 0;
   /** The last plan that was carried out whole, peers aside: what differs from it again was changed by another hand. */
   #carriedOut: string | undefined;
-  /** Whether what was open when this agent began has been compared with its rules. */
+  /** Whether what was open before has been compared with the rules since this agent began, and since what needs a grant was another. */
   #hasCompared = false;
 
   constructor(options: NodeSyncOptions) {
@@ -224,8 +224,7 @@ export class NodeSync {
       await this.#lookAgain();
     }
     // An agent that was killed may have left open what it was about to end.
-    if (!this.#hasCompared) this.#ending.compare();
-    this.#hasCompared = true;
+    this.#compareOnce();
     const mended = operations.length > 0 && !hadTouched && this.#carriedOut === fixedPart(plan);
     this.#carriedOut = fixedPart(plan);
     this.appliedResourceVersion = version;
@@ -354,8 +353,8 @@ export class NodeSync {
       full: this.#options.full?.(),
       other: this.#twofold,
     });
-    this.#ending.follow(plan.ruleset, grantNeed(topology));
-    this.cutGrants = granted.cut ?? [];
+    if (this.#ending.follow(plan.ruleset, grantNeed(topology))) this.#hasCompared = false;
+    this.cutGrants = topology.gateway.spec.access.default === 'Allow' ? undefined : (granted.cut ?? []);
     return plan;
   }
 
@@ -383,7 +382,14 @@ export class NodeSync {
     }
     this.state = { ...state, ruleset: afterChanges(state.ruleset, changes) };
     this.#carriedOut = fixedPart(plan);
+    if (this.appliedResourceVersion !== undefined) this.#compareOnce();
     return operations;
+  }
+
+  /** Once the rules are in place. */
+  #compareOnce(): void {
+    if (!this.#hasCompared) this.#ending.compare();
+    this.#hasCompared = true;
   }
 
   async #syncKeys(keys: ReadonlySet<PublicKey>): Promise<Turn> {

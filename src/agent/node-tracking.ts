@@ -6,6 +6,7 @@ import {
   fullDevices,
   holders,
   isNearlyFull,
+  mayBeFull,
   type TrackingStanding,
 } from '../mesh/connection-tracking.ts';
 import type { PeerTable } from '../mesh/peer-table.ts';
@@ -71,9 +72,9 @@ export class NodeTracking {
     try {
       const reading = await host.observeTracking();
       if (reading === undefined) return;
-      const { isNearlyFull: before = false, holders: known = [] } = this.standing ?? {};
+      const { isNearlyFull: before = false, holders: known } = this.standing ?? {};
       const nearlyFull = isNearlyFull(reading, before);
-      this.standing = { reading, isNearlyFull: nearlyFull, holders: nearlyFull ? known : [] };
+      this.standing = { reading, isNearlyFull: nearlyFull, holders: nearlyFull ? known : undefined };
       if (nearlyFull && !before) this.#holdersAt = this.#walkAt = Number.NEGATIVE_INFINITY;
       await this.#follow(this.standing);
     } catch (error) {
@@ -87,11 +88,11 @@ export class NodeTracking {
     const bounds = this.#options.bounds();
     if (bounds === undefined) return;
     const { limit } = bounds;
-    const mayBeFull = limit > 0 && standing.reading.entries >= limit;
-    if (!mayBeFull) this.#take([]);
+    const wantsFull = mayBeFull(standing.reading, limit, this.full);
+    if (!wantsFull) this.#take([]);
     const now = clock.monotonic();
     const wantsHolders = standing.isNearlyFull && now >= this.#holdersAt;
-    if ((mayBeFull && now >= this.#walkAt) || wantsHolders) await this.#walk(standing, bounds, wantsHolders);
+    if ((wantsFull && now >= this.#walkAt) || wantsHolders) await this.#walk(standing, bounds, wantsHolders);
   }
 
   async #walk(standing: TrackingStanding, { pool, limit }: TrackingBounds, wantsHolders: boolean): Promise<void> {
@@ -100,7 +101,7 @@ export class NodeTracking {
     const tracked = await host.trackedBySource(pool);
     const ended = clock.monotonic();
     this.#walkAt = ended + (ended - began) * SHARE;
-    if (limit > 0) this.#take(fullDevices(tracked, limit, table));
+    if (limit > 0) this.#take(fullDevices(tracked, limit, table, this.full));
     if (!wantsHolders) return;
     this.#holdersAt = ended + HOLDERS_MS;
     this.standing = { ...standing, holders: holders(tracked, standing.reading, table) };

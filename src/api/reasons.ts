@@ -178,9 +178,9 @@ export const REASON_TEXTS: {
       },
     },
     GrantsOpened: {
-      question: 'Where spec.access.default is Deny: do the nodes open all that grants allow?',
+      question: 'Where spec.access.default is Deny: do the nodes have room for all grants together?',
       reasons: {
-        Opened: 'Yes.',
+        Opened: 'Yes. What a grant that is too large by itself leaves out is in its own status.',
         TooMany:
           'No: together they would open more than a gateway may, so the newest are left out; the message names them. Name fewer devices, Services or ports in grants, or serve some devices by another MeshGateway.',
         NotObserved: 'No node has seen the grants yet.',
@@ -286,9 +286,9 @@ export const REASON_TEXTS: {
       },
     },
     GrantsOpened: {
-      question: 'Where the gateway denies by default: does the node open all that grants allow?',
+      question: 'Where the gateway denies by default: does the node have room for all grants together?',
       reasons: {
-        Opened: 'Yes.',
+        Opened: 'Yes. What a grant that is too large by itself leaves out is in its own status.',
         TooMany:
           'No: together they would open more than a gateway may, so the newest are left out; the message names them. Name fewer devices, Services or ports in grants, or serve some devices by another MeshGateway.',
         NotObserved: 'The agent has not seen all grants yet.',

@@ -24,8 +24,8 @@ export interface TrackingStanding {
   /** The last reading. It changes all the time, so no status tells it. */
   readonly reading: ConnectionTracking;
   readonly isNearlyFull: boolean;
-  /** Who had most of it when somebody looked last, while it is nearly full. */
-  readonly holders: readonly Holder[];
+  /** Who had most of it when somebody looked last, while it is nearly full; undefined until somebody has looked. */
+  readonly holders: readonly Holder[] | undefined;
 }
 
 type Tracked = ReadonlyMap<IpAddress, TrackedSource>;
@@ -34,6 +34,9 @@ type Members = Pick<PeerTable, 'memberAt'>;
 /** It is nearly full from so much on, and has room again below the other: a number that swings around one of them tells nothing. */
 const NEARLY_FULL = 0.8;
 const ROOM_AGAIN = 0.7;
+
+/** A device that may open no more may again once it has so much of its limit: one that closes and opens around it is not told each time. */
+const ROOM_FOR_DEVICE = 0.9;
 
 /** Whoever has less than this is no cause, and more names than these help nobody. */
 const LEAST_PERCENT = 5;
@@ -53,12 +56,26 @@ export function holders(tracked: Tracked, { most }: ConnectionTracking, table: M
     .slice(0, MOST_HOLDERS);
 }
 
-/** The devices that have as many connections open as `limit` allows, or more, over all of their addresses. */
-export function fullDevices(tracked: Tracked, limit: number, table: Members): readonly FullDevice[] {
+/**
+ * The devices that have as many connections open as `limit` allows, or more, over all of their addresses; and those of `before` that have
+ * not closed a good part of them since.
+ */
+export function fullDevices(
+  tracked: Tracked,
+  limit: number,
+  table: Members,
+  before: readonly FullDevice[] = [],
+): readonly FullDevice[] {
+  const were = new Set(before.map(({ peer }) => peer));
   return byDevice(tracked, table)
-    .filter(({ open }) => open >= limit)
+    .filter(({ peer, open }) => open >= limit || (were.has(peer) && open > limit * ROOM_FOR_DEVICE))
     .map(({ peer, addresses }) => ({ peer, addresses }))
     .sort((one, other) => (one.peer < other.peer ? -1 : 1));
+}
+
+/** Whether some device may be full by this reading: nobody has more than all together. `before` as in `fullDevices`. */
+export function mayBeFull({ entries }: ConnectionTracking, limit: number, before: readonly FullDevice[]): boolean {
+  return limit > 0 && (before.length > 0 ? entries > limit * ROOM_FOR_DEVICE : entries >= limit);
 }
 
 /** What an Event says of devices that may open no more through a node. */
@@ -98,8 +115,10 @@ function byDevice(tracked: Tracked, table: Members) {
 
 function nearlyFull({ reading: { most }, holders }: TrackingStanding): string {
   const who =
-    holders.length === 0
-      ? 'No device of this gateway has much of it, so see who else has (conntrack -L on the node).'
-      : `Of it ${holders.map(({ peer, percent }) => `${peer} has ${percent} %`).join(', ')}: suspend a device that is not to have so much (spec.suspended of the MeshPeer), or lower spec.access.maxConnections of the MeshGateway.`;
+    holders === undefined
+      ? 'Which devices have most of it is not known yet.'
+      : holders.length === 0
+        ? 'No device of this gateway has much of it, so see who else has (conntrack -L on the node).'
+        : `Of it ${holders.map(({ peer, percent }) => `${peer} has ${percent} %`).join(', ')}: suspend a device that is not to have so much (spec.suspended of the MeshPeer), or lower spec.access.maxConnections or spec.access.newConnectionsPerSecond of the MeshGateway.`;
   return `More than ${ROOM_AGAIN * 100} % of the node's connection tracking (net.netfilter.nf_conntrack_max, ${most}) is in use, and once it is full nobody opens a connection through this node, pods and the node itself included. ${who} To have more room: sysctl -w net.netfilter.nf_conntrack_max=${most * 2} on the node; kube-proxy sets it anew when it starts, by conntrack.maxPerCore and conntrack.min of its configuration.`;
 }

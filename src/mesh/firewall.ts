@@ -98,7 +98,8 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
     chain('from_mesh', [
       { text: 'ct state established,related accept' },
       ENDED,
-      ...limited(input),
+      ...paced(input),
+      ...held(input),
       peerToPeer(input),
       { text: 'jump access' },
       ...bothFamilies(({ ip, n }) => ({
@@ -116,13 +117,15 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
     chain('to_node', [
       { text: 'ct state established,related accept' },
       ENDED,
-      ...limited(input),
+      ...paced(input),
       { text: 'ip daddr @gateway4 icmp type echo-request accept' },
       { text: 'ip6 daddr @gateway6 icmpv6 type echo-request accept' },
       ...bothFamilies(({ ip, n }) => ({
         text: `${ip} daddr @gateway${n} tcp dport ${CONFIGURATION_PORT} accept`,
         comment: 'a device asks for its own configuration',
       })),
+      // After what the gateway itself answers: a device that may open no more still hears of its own configuration.
+      ...held(input),
       { text: 'jump access', comment: 'Services whose endpoint is a host-network pod of this node' },
       ...localServices(input),
       { text: refuse, comment: 'host guard' },
@@ -130,11 +133,12 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
   ];
 }
 
-function limited({ newConnectionsPerSecond, full }: FirewallInput): readonly Rule[] {
-  return [
-    ...(newConnectionsPerSecond === 0 ? [] : flowLimit(newConnectionsPerSecond)),
-    ...(full === undefined ? [] : heldLimit()),
-  ];
+function paced({ newConnectionsPerSecond }: FirewallInput): readonly Rule[] {
+  return newConnectionsPerSecond === 0 ? [] : flowLimit(newConnectionsPerSecond);
+}
+
+function held({ full }: FirewallInput): readonly Rule[] {
+  return full === undefined ? [] : heldLimit();
 }
 
 function hookChains(input: FirewallInput): readonly Chain[] {

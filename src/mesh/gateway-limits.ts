@@ -32,5 +32,9 @@ export function grantsOf({ spec }: MeshGateway, reports: readonly GatewayNode[])
   if (cut.length > 0) return say('False', 'TooMany', nodeProblems(cut, type));
   const whole = alive.filter((node) => statusOf(node, type) === 'True');
   if (whole.length === 0) return say('Unknown', 'NotObserved', 'No node has seen the grants yet.');
-  return say('True', 'Opened', `${whole.length} of ${alive.length} live nodes open all that grants allow.`);
+  return say(
+    'True',
+    'Opened',
+    `On ${whole.length} of ${alive.length} live nodes no grant opens less because all together are too many.`,
+  );
 }

@@ -17,7 +17,12 @@ export function grantsVerdict(
     message: string,
   ) => verdict('MeshGatewayNode', 'GrantsOpened', status, reason, message);
   if (cut === undefined) return say('Unknown', 'NotObserved', 'Not every grant has been seen yet.');
-  if (cut.length === 0) return say('True', 'Opened', 'All that grants allow is open.');
+  if (cut.length === 0)
+    return say(
+      'True',
+      'Opened',
+      'No grant opens less because all together are too many; what one that is too large by itself leaves out is in its own status.',
+    );
   const names = cut.map(({ kind, metadata }) => `${kind} ${keyOf(metadata)}`);
   return say(
     'False',

@@ -356,6 +356,31 @@ describe('connections that are open and that no element let in, or none that thi
     await expect.poll(left).toEqual([]);
   });
 
+  test('end when the gateway keeps more from the internet, or no longer names a DNS server', async () => {
+    const [far, dns] = [aFlow('10.213.0.16 tcp 8.8.8.8 443'), aFlow('10.213.0.16 udp 10.96.0.10 53')];
+    const internet = (except: readonly string[]) => ({ enabled: true, access: 'Allow', except });
+    const { status } = DENYING;
+    const put = (except: readonly string[], servers: readonly string[]) =>
+      gateways.put({
+        ...DENYING,
+        spec: { ...DENYING.spec, advertise: { ...DENYING.spec.advertise, internet: internet(except) } },
+        status: { ...status, dns: { ...status?.dns, servers }, internet: { excluded: [] } },
+      } as unknown as MeshGateway);
+    put([], ['10.96.0.10']);
+    await sync.syncAll();
+    await clock.advance(0);
+    host.open = [WEB_FLOW, far, dns];
+    const looks = host.flowLooks;
+    await sync.syncAll();
+    expect(host.flowLooks).toBe(looks);
+    put([], ['10.96.0.11']);
+    await sync.syncAll();
+    await expect.poll(left).toEqual([WEB_FLOW, far]);
+    put(['8.8.8.0/24'], ['10.96.0.11']);
+    await sync.syncAll();
+    await expect.poll(left).toEqual([WEB_FLOW]);
+  });
+
   test('go on when the gateway allows by the time they would end', async () => {
     host.open = [WEB_FLOW];
     host.failures.set('end-flows', new Error('no conntrack'));
@@ -384,4 +409,8 @@ test('grants for which there is no more room are known, for as long as that is s
   grant(WEB);
   await sync.syncTouched();
   expect(sync.cutGrants).toEqual([]);
+  gateways.put(ALLOWING);
+  await sync.syncAll();
+  gateways.put(DENYING);
+  expect(sync.cutGrants).toBeUndefined();
 });

@@ -55,12 +55,16 @@ describe('of the devices of a node', () => {
     expect(fullDevices(tracked(counts), 20, table)).toEqual([
       { peer: 'team-a/ada', addresses: ['10.213.0.16', 'fd5a:213::16'] },
     ]);
+    const bob = { peer: 'team-a/bob' as never, addresses: ['10.213.0.17' as IpAddress] };
+    const full = (limit: number) => fullDevices(tracked(counts), limit, table, [bob]).map(({ peer }) => peer);
+    expect([full(21), full(22)]).toEqual([['team-a/bob'], []]);
   });
 });
 
 describe('a node that is nearly full', () => {
-  const told = (percent: number | undefined, entries = 90_000) => {
-    const found = percent === undefined ? [] : [{ peer: 'team-a/bob' as never, percent }];
+  const told = (percent: number | 'nobody looked' | 'nobody', entries = 90_000) => {
+    const nobody = percent === 'nobody' ? [] : undefined;
+    const found = typeof percent === 'string' ? nobody : [{ peer: 'team-a/bob' as never, percent }];
     const standing = { reading: { entries, most }, isNearlyFull: true, holders: found };
     return trackingVerdict(standing).message;
   };
@@ -68,7 +72,9 @@ describe('a node that is nearly full', () => {
   test('says who holds most, and which sysctl makes room', () => {
     expect(told(40)).toContain('team-a/bob has 40 %');
     expect(told(40)).toContain('sysctl -w net.netfilter.nf_conntrack_max=200000');
-    expect(told(undefined)).toContain('No device of this gateway');
+    expect(told(40)).toContain('spec.access.newConnectionsPerSecond');
+    expect(told('nobody')).toContain('No device of this gateway');
+    expect(told('nobody looked')).toContain('not known yet');
   });
 
   test('says the same while the number alone changes', () => {

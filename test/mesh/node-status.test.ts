@@ -62,7 +62,7 @@ const failed = (reason: NodeFailure['reason']) => ({
   failure: { reason, message: `${reason} in words.` },
 });
 
-const ROOM: TrackingStanding = { reading: { entries: 40, most: 131_072 }, isNearlyFull: false, holders: [] };
+const ROOM: TrackingStanding = { reading: { entries: 40, most: 131_072 }, isNearlyFull: false, holders: undefined };
 const FULL: TrackingStanding = {
   reading: { entries: 120_000, most: 131_072 },
   isNearlyFull: true,
@@ -141,6 +141,7 @@ const CASES: readonly [string, Partial<NodeFindings>, string, string][] = [
   ['a key that does not fit', failed('KeyMismatch'), 'InterfaceUp', 'False KeyMismatch'],
   ['a failure elsewhere', failed('ApplyFailed'), 'InterfaceUp', 'True KernelWireGuard'],
   ['a failure elsewhere', failed('ApplyFailed'), 'Programmed', 'False ApplyFailed'],
+  ['connections that cannot be ended', { unended: 'No conntrack.' }, 'Programmed', 'True Programmed'],
   ['no probe yet', { probe: undefined }, 'ServicesReachable', 'Unknown NotProbed'],
   [
     'a handshake that failed',
