@@ -145,20 +145,16 @@ export class EndingFlows {
     // Whoever asks from here on asks about what this look may not see.
     this.#left = [];
     this.#isComparing = false;
-    if (!canSee || (!isComparing && left.length <= SLICE)) {
-      this.#pending = [...this.#pending, ...left];
-      return;
-    }
+    const isFew = !canSee || left.length <= SLICE;
+    if (isFew) this.#pending = [...this.#pending, ...left];
+    if (!canSee || (isFew && !isComparing)) return;
     try {
-      const unseen = left.filter(({ source }) => !need.sources.some((cidr) => isFrom(cidr, source)));
       const open = await this.#options.host.observeFlows(need.sources);
-      this.#pending = [
-        ...this.#pending,
-        ...(isComparing ? needingGrants(need, open) : openAmong(open, left)),
-        ...unseen,
-      ];
+      const unseen = left.filter(({ source }) => !need.sources.some((cidr) => isFrom(cidr, source)));
+      const found = isComparing ? needingGrants(need, open) : openAmong(open, left);
+      this.#pending = [...this.#pending, ...found, ...(isFew ? [] : unseen)];
     } catch (error) {
-      this.#left = [...left, ...this.#left];
+      if (!isFew) this.#left = [...left, ...this.#left];
       this.#isComparing ||= isComparing;
       throw error;
     }

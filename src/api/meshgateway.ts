@@ -269,7 +269,7 @@ export const meshGatewaySpecSchema = z
           .max(1_000_000)
           .default(DEFAULT_MAX_CONNECTIONS)
           .describe(
-            "How many connections a device may have open through one node: entries of the node's connection tracking, without those of closed TCP connections. The agent counts them every few seconds; one that has as many is refused more, and keeps those that it has, until it has fewer. 0: any number.",
+            "How many connections a device may have open through one node: entries of the node's connection tracking, without those of closed TCP connections. The agent counts them every few seconds; one that has as many is refused more, and keeps those that it has, until it has closed a tenth. 0: any number.",
           ),
       })
       .default({
