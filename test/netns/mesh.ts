@@ -67,9 +67,10 @@ export class TestNode {
     this.#host = await linuxHost(this.namespace, this.folder, this.commandsRun);
   }
 
-  /** Resolves once no wireguard-go runs there any more: one that has lost its interface ends, which takes it a moment. */
+  /** Resolves once the wireguard-go of the first interface runs no more: one that has lost it ends, which takes it a moment. */
   async withoutWireguardGo(): Promise<void> {
-    const count = `pgrep --ns ${this.namespace.pid} --nslist net -c wireguard-go`;
+    // Of another interface one may go on. The dots stand for spaces.
+    const count = `pgrep --ns ${this.namespace.pid} --nslist net -c -f wireguard-go.-f.${PLAN_NAMES.device}$`;
     while ((await this.namespace.tries(count)).trim() > '0') await delay(20);
   }
 
