@@ -108,6 +108,22 @@ export function widenCidr(cidr: Cidr, bits: number): Cidr {
   return `${addressFromValue(family, clearHostBits(family, addressValue(cidrBase(cidr)), length))}/${length}` as Cidr;
 }
 
+/** The narrowest prefix that holds all of these, which are of one family; undefined where there are none. */
+export function coveringCidr(cidrs: Iterable<Cidr>): Cidr | undefined {
+  let [one, first, last]: [Cidr | undefined, bigint, bigint] = [undefined, 0n, 0n];
+  for (const cidr of cidrs) {
+    const range = cidrRange(cidr);
+    if (one === undefined || range.first < first) first = range.first;
+    if (one === undefined || range.last > last) last = range.last;
+    one ??= cidr;
+  }
+  if (one === undefined) return undefined;
+  const family = cidrFamily(one);
+  const differing = first === last ? 0 : (first ^ last).toString(2).length;
+  const length = addressBits(family) - differing;
+  return `${addressFromValue(family, clearHostBits(family, first, length))}/${length}` as Cidr;
+}
+
 function clearHostBits(family: Family, value: bigint, length: number): bigint {
   const hostBits = BigInt(addressBits(family) - length);
   return (value >> hostBits) << hostBits;

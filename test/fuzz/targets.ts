@@ -12,7 +12,7 @@ import { parseTable } from '../../src/dataplane/nftables/parse.ts';
 import { parseRoutes } from '../../src/dataplane/routes/parse.ts';
 import { UnreadableOutput } from '../../src/dataplane/unreadable.ts';
 import { parseDump } from '../../src/dataplane/wireguard/parse.ts';
-import { flowSources } from '../../src/host/conntrack.ts';
+import { DialledReader } from '../../src/host/conntrack-entries.ts';
 import { failureFromAnswer, TransportError } from '../../src/k8s/errors.ts';
 import { LeaseObservations } from '../../src/k8s/lease.ts';
 import { LineSplitter, LineTooLong } from '../../src/k8s/lines.ts';
@@ -58,7 +58,7 @@ export const TARGETS: readonly FuzzTarget[] = [
   json('ip address', IP_ADDRESSES, UnreadableOutput, parseHostAddresses),
   json('ip route', IP_ROUTES, UnreadableOutput, (input) => parseRoutes(input, 4, 'wg-default')),
   json('ip route default', IP_ROUTES, UnreadableOutput, parseDefaultRoutes),
-  text('conntrack', [CONNTRACK], undefined, flowSources),
+  text('conntrack', [CONNTRACK], undefined, (input) => new DialledReader().read(input)),
   spelling('address', ['10.213.0.1', 'fd5a:213::1', '::ffff:1.2.3.4'], parseAddress),
   spelling('cidr', ['10.213.0.0/16', 'fd5a:213::/64'], parseCidr),
   spelling('endpoint', ['192.0.2.1:51840', '[2001:db8::1]:51840', 'vpn.example.com:51840'], parseEndpoint),

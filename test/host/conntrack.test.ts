@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Flow } from '../../src/dataplane/nftables/ruleset.ts';
-import { dialledFlows, endFlows, flowSources, forgetFlows, openFlows } from '../../src/host/conntrack.ts';
+import { endFlows, forgetFlows, openFlows, trackedBySource } from '../../src/host/conntrack.ts';
+import { DialledReader } from '../../src/host/conntrack-entries.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
 import { aFlow } from '../support/grants.ts';
@@ -11,6 +12,10 @@ const LISTED = `tcp      6 431998 ESTABLISHED src=10.213.0.3 dst=10.96.0.20 spor
 udp      17 29 src=10.213.0.250 dst=10.96.0.10 sport=1 dport=53 [UNREPLIED] src=10.1.0.2 dst=10.1.0.1 sport=5353 dport=1 mark=0 use=1
 `;
 
+const dialledFlows = (text: string) => {
+  const reader = new DialledReader();
+  return text.split('\n').flatMap((line) => reader.read(line) ?? []);
+};
 const sources = (count: number) => Array.from({ length: count }, (_, index) => `10.213.0.${index}/32` as Cidr);
 
 describe('connections of a peer that is gone', () => {
@@ -36,7 +41,7 @@ describe('connections of a peer that is gone', () => {
     const commands = new ScriptedCommands((line) => (line.includes('-L') ? LISTED : ''));
     await forgetFlows(commands, [...sources(100), '10.214.0.0/24' as Cidr]);
     expect(commands.asked).toEqual([
-      'conntrack -L -f ipv4',
+      'conntrack -L -f ipv4 -s 10.213.0.0/25',
       'conntrack -D -f ipv4 -s 10.213.0.3/32',
       'conntrack -D -f ipv4 -s 10.214.0.0/24',
     ]);
@@ -68,7 +73,7 @@ describe('connections that are no longer granted', () => {
     const many = Array.from({ length: 100 }, (_, index) => flow(`10.213.0.${index}`));
     await endFlows(commands, [...many, flow('10.213.0.3', '10.96.0.20/32', 443)], []);
     expect(commands.asked).toEqual([
-      'conntrack -L -f ipv4',
+      'conntrack -L -f ipv4 -s 10.213.0.0/25',
       'conntrack -D -f ipv4 -p tcp -s 10.213.0.3 -d 10.96.0.20/32 --dport 80',
     ]);
   });
@@ -79,13 +84,45 @@ describe('connections that are no longer granted', () => {
     expect(commands.asked).toEqual(['conntrack -D -f ipv4 -p tcp -s 10.213.0.0/16 -d 10.96.0.20/32 --dport 80']);
   });
 
+  const merged = (port: number): Flow => ({ ...flow('', '10.96.0.20/32', port), source: '10.213.0.0/16' as Cidr });
+
+  test('of a whole mesh that are many cost one look, and a command for those that are there', async () => {
+    const foreign = LISTED.replace('src=10.213.0.3', 'src=10.214.0.3').replace('dport=80', 'dport=81');
+    const commands = new ScriptedCommands((line) => (line.includes('-L') ? LISTED + foreign : ''));
+    const many = Array.from({ length: 2500 }, (_, index) => merged(index + 1));
+    await endFlows(commands, [...many, flow('10.213.0.3'), flow('10.213.0.4')], []);
+    expect(commands.asked).toEqual([
+      'conntrack -L -f ipv4 -s 10.213.0.0/16',
+      'conntrack -D -f ipv4 -p tcp -s 10.213.0.0/16 -d 10.96.0.20/32 --dport 80',
+    ]);
+  });
+
+  test('of a whole mesh to a range are looked for in the range', async () => {
+    const commands = new ScriptedCommands((line) => (line.includes('-L') ? LISTED : ''));
+    const ranges = Array.from({ length: 100 }, (_, index) => ({
+      ...merged(80),
+      destination: `10.${index}.0.0/16` as Cidr,
+    }));
+    await endFlows(commands, ranges, []);
+    expect(commands.asked).toEqual([
+      'conntrack -L -f ipv4 -s 10.213.0.0/16',
+      'conntrack -D -f ipv4 -p tcp -s 10.213.0.0/16 -d 10.96.0.0/16 --dport 80',
+    ]);
+  });
+
+  test('of devices all over a family are looked for everywhere', async () => {
+    const commands = new ScriptedCommands(() => '');
+    await endFlows(commands, [flow('10.213.0.3'), flow('192.168.7.1')], [flow('10.213.0.3', '10.50.0.0/16', 0)]);
+    expect(commands.asked).toEqual(['conntrack -L -f ipv4']);
+  });
+
   test('leave those alone that go on, of a range that ends', async () => {
     const commands = new ScriptedCommands((line) =>
       line.includes('-L') ? `${LISTED}${LISTED.replaceAll('=80 ', '=443 ')}` : '',
     );
     await endFlows(commands, [flow('10.213.0.3', '10.96.0.0/16', 0)], [flow('10.213.0.3', '10.96.0.0/24', 443)]);
     expect(commands.asked).toEqual([
-      'conntrack -L -f ipv4',
+      'conntrack -L -f ipv4 -s 10.213.0.3/32',
       'conntrack -D -f ipv4 -p tcp -s 10.213.0.3 -d 10.96.0.20/32 --dport 80',
     ]);
   });
@@ -123,7 +160,46 @@ test('what is spoken without a name or ports is ended by its number, and nothing
   expect(commands.asked).toEqual(['conntrack -D -f ipv4 -p 50 -s 10.213.0.3 -d 10.50.0.1/32']);
 });
 
-test('a listing tells who opened each connection', () => {
-  expect([...flowSources(LISTED)]).toEqual(['10.213.0.3/32', '10.213.0.250/32']);
-  expect([...flowSources('nonsense\n src=nonsense\n')]).toEqual([]);
+describe('a table of 130,000 entries', () => {
+  const device = (index: number) => `10.213.0.${(index % 8) + 1}`;
+  const target = (index: number) => `10.96.${(index >> 3) >> 8}.${(index >> 3) & 255}`;
+  const all = Array.from(
+    { length: 130_000 },
+    (_, index) =>
+      `tcp 6 99 ESTABLISHED src=${device(index)} dst=${target(index)} sport=1 dport=80 src=10.96.0.1 dst=10.1.0.1\n`,
+  ).join('');
+
+  test('to as many targets is read to its end', async () => {
+    const commands = new ScriptedCommands(() => all);
+    const open = await openFlows(commands, ['10.213.0.0/16'] as Cidr[]);
+    expect(open.length).toBe(130_000);
+    expect(open.at(-1)).toEqual(aFlow(`${device(129_999)} tcp ${target(129_999)} 80`));
+  });
+
+  test('is looked through once for thousands of ends, and what goes on is left alone', async () => {
+    const commands = new ScriptedCommands((line) => (line.includes('-L') ? all : ''));
+    const ends = Array.from({ length: 16_000 }, (_, index) => aFlow(`${device(index)} tcp ${target(index)} 80`));
+    await endFlows(commands, ends, ends.slice(20));
+    const [look, ...deleted] = commands.asked;
+    expect(look).toBe('conntrack -L -f ipv4 -s 10.213.0.0/28');
+    expect(deleted.length).toBe(20);
+  });
+});
+
+test.each<[string, (commands: ScriptedCommands) => Promise<unknown>]>([
+  ['who is gone', (commands) => forgetFlows(commands, sources(9))],
+  [
+    'what ends',
+    (commands) => endFlows(commands, [aFlow('10.213.0.1 tcp 10.96.0.20 80')], [aFlow('10.213.0.1 tcp 10.96.0.20 81')]),
+  ],
+  ['what is open', (commands) => openFlows(commands, sources(1))],
+  ['who has how much', (commands) => trackedBySource(commands, sources(1))],
+])('the table is read line by line for %s, and what cannot be read is an error', async (_what, look) => {
+  const isListing = (line: string) => line.includes(' -L ');
+  const commands = new ScriptedCommands(() => LISTED);
+  await look(commands);
+  expect(commands.streamed).toEqual(commands.asked.filter(isListing));
+  expect(commands.streamed.length).toBe(1);
+  const refused = new ScriptedCommands((line) => (isListing(line) ? { exitCode: 1, stderr: 'not permitted' } : ''));
+  await expect(look(refused)).rejects.toThrow('not permitted');
 });

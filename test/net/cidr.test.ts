@@ -11,6 +11,7 @@ import {
   cidrsIn,
   cidrsOverlap,
   compareCidrs,
+  coveringCidr,
   hostCidr,
   normalizeCidrs,
   parseCidr,
@@ -179,4 +180,37 @@ test('the whole of a family is one range', () => {
       expect(cidrRange(all)).toEqual({ family, first: 0n, last: 2n ** BigInt(addressBits(family)) - 1n });
     }),
   );
+});
+
+describe('the prefix that covers others', () => {
+  test.each([
+    ['10.213.0.3/32', ['10.213.0.3/32']],
+    ['10.213.0.0/25', ['10.213.0.100/32', '10.213.0.3/32']],
+    ['10.0.0.0/8', ['10.213.0.0/16', '10.1.0.0/16', '10.213.0.3/32']],
+    ['0.0.0.0/0', ['10.213.0.0/16', '192.168.7.0/24']],
+    ['fd5a:213::10/125', ['fd5a:213::11/128', 'fd5a:213::16/128']],
+    [undefined, []],
+  ])('%s is the narrowest of %j', (expected, cidrs) => {
+    expect(coveringCidr(cidrs as Cidr[])).toBe(expected);
+  });
+
+  test('holds all of them, and no half of it does', () => {
+    const some = families.chain((family) =>
+      fc.array(
+        cidrs.filter((cidr) => cidrFamily(cidr) === family),
+        { minLength: 1 },
+      ),
+    );
+    fc.assert(
+      fc.property(some, (all) => {
+        const whole = coveringCidr(all) as Cidr;
+        expect(normalizeCidrs([whole, ...all])).toEqual([whole]);
+        const { first, last } = cidrRange(whole);
+        const middle = (first + last) / 2n;
+        const isHalf =
+          all.every((cidr) => cidrRange(cidr).last <= middle) || all.every((cidr) => cidrRange(cidr).first > middle);
+        expect(first !== last && isHalf).toBe(false);
+      }),
+    );
+  });
 });

@@ -7,6 +7,8 @@ export type Answer = string | { readonly exitCode: number; readonly stderr: stri
 /** Commands that answer as a test says and remember what they were asked. */
 export class ScriptedCommands implements Commands {
   readonly asked: string[] = [];
+  /** Those whose answer was taken line by line. */
+  readonly streamed: string[] = [];
   readonly #answer: (line: string) => Answer;
 
   constructor(answer: (line: string) => Answer) {
@@ -21,7 +23,16 @@ export class ScriptedCommands implements Commands {
     throw new ExecError({ argv, ...answer, timedOut: false });
   }
 
-  start(): Running {
-    throw new Error('no command of this test stays');
+  /** The same answer, line by line. */
+  start(argv: readonly string[], onLine?: (line: string) => void): Running {
+    this.streamed.push(argv.join(' '));
+    const exited = this.run(argv).then(
+      (text) => {
+        for (const line of text.split('\n').slice(0, -1)) onLine?.(line);
+        return { exitCode: 0, stderr: '' };
+      },
+      (error: ExecError) => ({ exitCode: error.facts.exitCode, stderr: error.facts.stderr }),
+    );
+    return { pid: undefined, exited, stop: async () => void (await exited) };
   }
 }

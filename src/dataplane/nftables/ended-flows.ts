@@ -66,13 +66,33 @@ export function mergedFlows(
 }
 
 function dialledBy({ destination, open }: Flow): string {
-  return `${cidrElement(destination)} ${open?.protocol} ${open?.port}`;
+  return `${cidrElement(destination)} ${openOf({ open })}`;
+}
+
+/** The ranges of the sets, each once, as some device's. */
+function distinctRanges(sets: readonly NamedSet[]): readonly Flow[] {
+  const found = new Map<string, readonly Flow[]>();
+  for (const { lets, interval, elements } of sets) {
+    if (!interval) continue;
+    for (const element of elements) {
+      const dialled = `${lets} ${element.slice(element.indexOf(' . '))}`;
+      if (!found.has(dialled)) found.set(dialled, flowsOf(lets, [element]));
+    }
+  }
+  return [...found.values()].flat();
+}
+
+const ANY_PORT = { open: undefined };
+
+function openOf({ open }: Pick<Flow, 'open'>): string {
+  return `${open?.protocol} ${open?.port}`;
 }
 
 /** What some device or other is let in to. */
 class Somebodys {
   readonly #single: ReadonlySet<string>;
-  readonly #ranges: readonly Ranged[];
+  /** Each once, however many devices are let in there, by port. */
+  readonly #ranges: ReadonlyMap<string, readonly Ranged[]>;
 
   constructor(sets: readonly NamedSet[]) {
     const single = new Set<string>();
@@ -84,15 +104,15 @@ class Somebodys {
       }
     }
     this.#single = single;
-    const ranges = sets.filter(({ interval }) => interval);
-    this.#ranges = ranges.flatMap(({ lets, elements }) => flowsOf(lets, elements)).map(ranged);
+    this.#ranges = Map.groupBy(distinctRanges(sets).map(ranged), ({ flow }) => openOf(flow));
   }
 
   /** Whether some of it is this, or in this: of a whole range that is dialled, nothing is known. */
   meet(flow: Flow): boolean {
     if (cidrElement(flow.destination) === flow.destination || flow.open === undefined) return true;
+    if (this.#single.has(dialledBy(flow))) return true;
     const own = ranged(flow);
-    return this.#single.has(dialledBy(flow)) || this.#ranges.some((one) => meet(one, own));
+    return [ANY_PORT, flow].some((near) => this.#ranges.get(openOf(near))?.some((one) => meet(one, own)) === true);
   }
 }
 
@@ -155,7 +175,7 @@ class Ranges {
 }
 
 function portOf({ source, open }: Pick<Flow, 'source' | 'open'>): string {
-  return `${source} ${open?.protocol} ${open?.port}`;
+  return `${source} ${openOf({ open })}`;
 }
 
 function ranged(flow: Flow): Ranged {
@@ -199,7 +219,9 @@ function flowsOf(lets: NamedSet['lets'], elements: readonly string[]): readonly 
 
 /** Whether some connection is of both. */
 function meet({ flow: one, range: a }: Ranged, { flow: other, range: b }: Ranged): boolean {
-  if (a.family !== b.family || a.first > b.last || b.first > a.last) return false;
-  if (one.open === undefined || other.open === undefined) return true;
-  return one.open.protocol === other.open.protocol && one.open.port === other.open.port;
+  const isOnePort =
+    one.open === undefined ||
+    other.open === undefined ||
+    (one.open.port === other.open.port && one.open.protocol === other.open.protocol);
+  return isOnePort && a.family === b.family && a.first <= b.last && b.first <= a.last;
 }

@@ -101,4 +101,20 @@ describe('the connections of many devices to one port', () => {
     const ranges = many.map((flow) => ({ ...flow, destination: '10.96.0.0/16' as Cidr }));
     expect(mergedFlows(having({}), ranges, MESH)).toEqual(ranges);
   });
+
+  test('are compared with a range once, however many devices it is let in to', () => {
+    const devices = Array.from({ length: 5000 }, (_, index) => `10.0.${index >> 8}.${index & 255}`);
+    const stays = having({
+      any: devices.map((device) => `${device} . 10.97.0.0/16`),
+      ranged: ['10.0.0.9 . 10.98.0.0/16 . 80'],
+    });
+    const groups = Array.from({ length: 2500 }, (_, group) =>
+      many.map(({ source }) => aFlow(`${source} tcp 10.96.${group >> 8}.${group & 255} 80`)),
+    );
+    const met = many.map(({ source }) => aFlow(`${source} tcp 10.97.0.1 80`));
+    const metByPort = many.map(({ source }) => aFlow(`${source} tcp 10.98.0.1 80`));
+    const merged = mergedFlows(stays, [...groups, met, metByPort].flat(), MESH);
+    expect(merged.length).toBe(2500 + 16);
+    expect(merged.slice(2500)).toEqual([...met, ...metByPort]);
+  });
 });
