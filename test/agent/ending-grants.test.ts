@@ -170,6 +170,7 @@ test('what ends while what has ended before is carried out is not forgotten', as
   const release = hold('change-elements');
   grant(SHOP);
   const looking = sync.syncTouched();
+  await clock.advance(0);
   grant();
   release();
   await looking;
