@@ -147,13 +147,20 @@ export class NodePrograms {
     );
   }
 
-  /** Its health says "fine" before the first rule is in place, so the rules themselves are asked. */
+  /** Its health says "fine" before the first rule is in place, so the rules themselves are asked, and whether it is through with all. */
   async #servicesLeadSomewhere(mode: KubeProxyMode): Promise<void> {
     const [argv, sign] = rulesOf(this.#identity.site)[mode];
-    const ask = async () => ((await this.#machine.exec(argv)).stdout.includes(sign) ? true : undefined);
+    const ask = async () => {
+      if (!(await this.#machine.exec(argv)).stdout.includes(sign)) return undefined;
+      return SYNCED.test((await this.#machine.exec(PROXY_METRICS)).stdout) ? true : undefined;
+    };
     await poll(`kube-proxy's rules on ${this.#machine.name}`, ask, { timeout: 120_000 });
   }
 }
+
+const PROXY_METRICS = ['curl', '-s', '--max-time', '5', 'http://127.0.0.1:10249/metrics'];
+/** In ipvs mode Services come one after the other, which takes a guest seconds; this is told once all have. */
+const SYNCED = /^kubeproxy_sync_proxy_rules_last_timestamp_seconds(\{[^}]*IPv4[^}]*\})? [1-9]/m;
 
 /** In each mode, a command that prints what leads ClusterIPs to pods, and how it writes that of the API server. */
 function rulesOf({
