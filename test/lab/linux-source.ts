@@ -9,7 +9,7 @@ export const SOURCE_PACKAGE = 'linux-source-7.3';
 /** Where Debian has it. */
 const SUITE = 'trixie-backports';
 /** The line that is built where that one cannot be had: of Debian's stable release. */
-const STABLE_PACKAGE = 'linux-source-6.12';
+export const STABLE_PACKAGE = 'linux-source-6.12';
 const ARCHIVE_KEYS = '/usr/share/keyrings/debian-archive-keyring.gpg';
 
 /** Debian's source of a kernel: a package that can be had, or an installed one. */
