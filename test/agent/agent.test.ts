@@ -295,8 +295,15 @@ describe('a node', () => {
     node.host.drift('the table is gone', (state) => ({ ...state, ruleset: undefined }));
     await report((one) => findCondition(one.status?.conditions ?? [], 'Programmed')?.reason === 'ApplyFailed');
     const looks = node.host.observations;
-    await mesh.client.delete(meshPeerType, { name: 'ada', namespace: 'team-a' });
-    await expect.poll(() => node.host.observations, { interval: 5, timeout: 1_800 }).toBeGreaterThan(looks);
+    let turns = 0;
+    // Each is a turn in which ada cannot be put out.
+    const failing = async () => {
+      turns += 1;
+      const patch = { metadata: { labels: { turn: `${turns}` } }, spec: { suspended: true } };
+      await mesh.client.patch(meshPeerType, { name: 'ada', namespace: 'team-a' }, patch);
+      return node.host.observations;
+    };
+    await expect.poll(failing, { interval: 100, timeout: 8_000 }).toBeGreaterThan(looks);
   });
 
   test('a changed spec waits for the word of the operator, and what was decided before holds', async () => {

@@ -101,11 +101,15 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
     await inTurn(() => sync.syncAll());
   }
 
-  /** What a device does that takes another configuration: the former key goes as the new one comes. */
+  /**
+   * What a device does that takes another configuration: the former key goes after the new one has its prefixes. The other way round
+   * nobody has them until the kernel has removed a peer, which waits for all processors (synchronize_net in wg_peer_remove), and
+   * whoever connects meanwhile is told that the host is unreachable.
+   */
   async function changes({ namespace }: Laptop, from: PublicKey, to: PublicKey): Promise<void> {
     const port = to === first ? 51840 : 51841;
     const [net] = (await namespace.run('ip -4 -o address show dev eth0')).match(/192\.168\.\d+/) ?? [];
-    await namespace.run(`wg set wg0 peer ${from} remove peer ${to} endpoint ${net}.1:${port} allowed-ips ${ROUTED}`);
+    await namespace.run(`wg set wg0 peer ${to} endpoint ${net}.1:${port} allowed-ips ${ROUTED} peer ${from} remove`);
     // As sallyport asks its gateway at once: who only waits for an answer would be noticed by its handshake, seconds later.
     await namespace.tries('ping -c 1 -W 2 10.213.0.1');
   }

@@ -19,6 +19,19 @@ test('two clusters and what computes begin side by side, the longest first, and 
   ]);
 });
 
+test('a file with two clusters runs beside others alone', () => {
+  const seconds = { ...SECONDS, 'test/lab/join.test.ts': 110, 'test/netns/f.test.ts': 10 };
+  expect(sideBySide(Object.keys(seconds), seconds)).toEqual([
+    'test/lab/join.test.ts',
+    'test/kernel/d.test.ts',
+    'test/netns/e.test.ts',
+    'test/netns/f.test.ts',
+    'test/lab/a.test.ts',
+    'test/lab/b.test.ts',
+    'test/lab/c.test.ts',
+  ]);
+});
+
 test('no file is lost, known or not', () => {
   const files = ['test/lab/new.test.ts', 'test/netns/host.test.ts', 'test/lab/uninstall.test.ts'];
   expect(sideBySide(files).toSorted()).toEqual(files.toSorted());
