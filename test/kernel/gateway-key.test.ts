@@ -2,5 +2,5 @@ import { describeInside } from './inside.ts';
 
 await describeInside(
   'gateway-key.test.ts',
-  'serves it before|takes the new key|reach each other|goes back|another agent|left as it was',
+  'serves it before|takes the new key|reach each other|goes back|put back|another agent|former key ends|left as it was',
 );
