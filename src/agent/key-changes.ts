@@ -23,6 +23,7 @@ export class KeyChanges {
   #cancel: (() => void) | undefined;
   /** How long a look at the peers took last, in milliseconds. */
   #took = 0;
+  #isClosed = false;
 
   constructor(options: KeyChangesOptions) {
     this.#options = options;
@@ -32,14 +33,16 @@ export class KeyChanges {
   follow(tookMs: number = this.#took): void {
     this.#took = tookMs;
     const { table, clock, onLook } = this.#options;
-    if (this.#cancel !== undefined || clock.now() - table.latestPair > CLOSELY_MS) return;
+    if (this.#isClosed || this.#cancel !== undefined || clock.now() - table.latestPair > CLOSELY_MS) return;
     this.#cancel = clock.timer(Math.min(Math.max(EVERY_MS, SHARE * tookMs), RARELY_MS), () => {
       this.#cancel = undefined;
       onLook();
     });
   }
 
+  /** Nothing is looked at from now on, whatever ends after this. */
   close(): void {
+    this.#isClosed = true;
     this.#cancel?.();
   }
 }

@@ -46,6 +46,14 @@ describe('peers are looked at closely', () => {
     expect(looks).toBe(2_405);
   });
 
+  test('no more once that has been ended, though a look ends after it', async () => {
+    changes.follow();
+    changes.close();
+    changes.follow(tookMs);
+    await clock.advance(MINUTE);
+    expect([looks, clock.pending]).toEqual([0, 0]);
+  });
+
   test('once, however often something else is looked at meanwhile', async () => {
     for (let look = 0; look < 5; look++) changes.follow();
     expect(clock.pending).toBe(1);
