@@ -20,14 +20,14 @@ export class ExecError extends Error {
 
 const MAX_COMMAND = 100;
 
-/** One sentence: the command, cut short, how it ended, and the first lines of what it said about it. */
+/** One sentence: the command, cut short, how it ended, and the first lines of what it said about it; wireguard-go frames a notice before it. */
 export function execMessage(facts: ExecFacts): string {
   const command = facts.argv.join(' ');
   const short = command.length <= MAX_COMMAND ? command : `${command.slice(0, MAX_COMMAND)}…`;
   const said = facts.stderr
     .split('\n')
     .map((line) => line.trim())
-    .filter((line) => /[^\s^~]/.test(line))
+    .filter((line) => /[^\s^~]/.test(line) && !/^[┌│└]/.test(line))
     .slice(0, 3)
     .join('; ');
   return `\`${short}\` ${ending(facts)}${said === '' ? '' : `: ${said}`}`;

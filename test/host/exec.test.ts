@@ -103,6 +103,12 @@ describe('the message of a failed command', () => {
     expect(execMessage({ argv: ['wg', 'show'], timedOut: false, ...facts })).toBe(message);
   });
 
+  test('leaves out the frame that wireguard-go puts before what failed', () => {
+    const stderr = '┌───┐\n│   │\n│   Running wireguard-go is not required   │\n└───┘\nERROR: too many open files';
+    const message = execMessage({ argv: ['wireguard-go', '-f', 'wg0'], exitCode: 1, timedOut: false, stderr });
+    expect(message).toBe('`wireguard-go -f wg0` failed with exit code 1: ERROR: too many open files');
+  });
+
   test('cuts a long command short', () => {
     const message = execMessage({
       argv: ['wg', ...Array<string>(1000).fill('peer')],
