@@ -30,6 +30,8 @@ export interface ClientGateway {
   readonly allowedIPs: readonly Cidr[];
   /** What else it takes from a device that asks for a full tunnel: 0.0.0.0/0, ::/0, both or neither. It goes there only then. */
   readonly internet: readonly Cidr[];
+  /** Whether it lets a device reach only what somebody has granted to it. */
+  readonly deniesByDefault: boolean;
   /** Where it is dialled, most preferred first; at least one. */
   readonly endpoints: readonly Endpoint[];
 }

@@ -82,6 +82,7 @@ function servedGateways({ gateways, addresses }: Attachment, mostEndpoints: numb
       addresses: topology.addresses.filter((address) => isRouted(allowedIPs, address)),
       allowedIPs,
       internet,
+      deniesByDefault: topology.gateway.spec.access.default === 'Deny',
       endpoints,
     };
     return [{ topology, client }];

@@ -26,6 +26,7 @@ const NAME = new RegExp(`^${OBJECT_NAME}$`);
 const DOMAIN = new RegExp(`^${DNS_NAME_PATTERN}$`);
 const GATEWAY_NOTE = 'MeshGateway ';
 const FULL_NOTE = 'Full tunnel: ';
+const DENIES_NOTE = 'Denies by default: ';
 const ENDPOINTS_NOTE = 'Endpoints: ';
 const GIVES_CONFIGURATION = ', which gives this device its current configuration at ';
 const PRIVATE_KEY_LINE = 'PostUp = wg set %i private-key /etc/wireguard/%i.key';
@@ -85,11 +86,12 @@ function interfaceLines(configuration: ClientConfiguration): readonly string[] {
 }
 
 function gatewayLines({ persistentKeepalive }: ClientConfiguration, gateway: ClientGateway): readonly string[] {
-  const { name, publicKey, addresses, allowedIPs, internet, endpoints } = gateway;
+  const { name, publicKey, addresses, allowedIPs, internet, deniesByDefault, endpoints } = gateway;
   const urls = addresses.map(configurationUrl).join(' and ');
   return [
     `# MeshGateway ${name}${urls === '' ? '' : `${GIVES_CONFIGURATION}${urls}`}`,
     ...(internet.length === 0 ? [] : [`# ${FULL_NOTE}${internet.join(', ')}`]),
+    ...(deniesByDefault ? [`# ${DENIES_NOTE}a device reaches cluster DNS, and what the owners of Services grant`] : []),
     ...(endpoints.length < 2 ? [] : [`# Endpoints: ${endpoints.join(', ')}`]),
     '[Peer]',
     `PublicKey = ${publicKey}`,
@@ -140,6 +142,7 @@ function gatewayIn(section: Section): ClientGateway {
     addresses: urls === undefined ? [] : checked(note, addressesAt(urls.trim())),
     allowedIPs: required(section, 'AllowedIPs', listOf(parseCidr, 'prefixes, as 10.96.0.0/12, 10.213.0.1/32')),
     internet: internetIn(section),
+    deniesByDefault: section.notes.some(({ text }) => text.startsWith(DENIES_NOTE)),
     endpoints: endpointsIn(section),
   };
 }

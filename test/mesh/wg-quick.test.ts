@@ -21,6 +21,7 @@ const halves = fc.record({
   addresses: fc.uniqueArray(addresses, { maxLength: 2 }),
   endpoints: fc.uniqueArray(endpoints, { minLength: 1, maxLength: 6 }),
   offers: fc.tuple(fc.boolean(), fc.boolean()),
+  deniesByDefault: fc.boolean(),
 });
 
 const gateways: fc.Arbitrary<readonly ClientGateway[]> = fc
@@ -66,6 +67,7 @@ const EXAMPLE: ClientConfiguration = {
       addresses: ['10.213.0.1', 'fd5a::1'] as IpAddress[],
       allowedIPs: ['10.96.0.0/12', '10.213.0.1/32'] as Cidr[],
       internet: [],
+      deniesByDefault: false,
       endpoints: ['vpn.example.com:51840', '[2001:db8::1]:51840'] as Endpoint[],
     },
   ],
@@ -109,6 +111,14 @@ describe('a configuration as a wg-quick file', () => {
     expect(text).toContain('\n# Full tunnel: 0.0.0.0/0, ::/0\n# Endpoints: ');
     expect(text.replace(/^# Full tunnel.*\n/m, '')).toBe(TEXT);
     expect(value(parseWgQuick(text))).toEqual(offering);
+  });
+
+  test('tells that a gateway denies by default, by which a device knows why it is refused', () => {
+    const [gateway] = EXAMPLE.gateways;
+    const denying = { ...EXAMPLE, gateways: [{ ...(gateway as ClientGateway), deniesByDefault: true }] };
+    const text = wgQuick(denying);
+    expect(text.replace(/^# Denies by default: .*\n/m, '')).toBe(TEXT);
+    expect(value(parseWgQuick(text))).toEqual(denying);
   });
 
   test('is asked for at the mesh address of a gateway', () => {

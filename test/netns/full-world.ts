@@ -86,6 +86,7 @@ export class FullWorld {
       addresses: ['10.213.0.1', 'fd5a:213::1'] as IpAddress[],
       allowedIPs: ['10.96.0.0/12', '10.213.0.1/32', 'fd5a:213::1/128'] as Cidr[],
       internet: EVERYTHING,
+      deniesByDefault: false,
       endpoints: [`${ENDPOINT}:51840`] as Endpoint[],
       ...over,
     };

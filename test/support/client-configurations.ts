@@ -12,6 +12,7 @@ export function aClientGateway(over: Partial<ClientGateway> = {}): ClientGateway
     addresses: ['10.213.0.1'] as IpAddress[],
     allowedIPs: ['10.96.0.0/12', '10.213.0.1/32'] as Cidr[],
     internet: [],
+    deniesByDefault: false,
     endpoints: ['192.0.2.11:51840', '192.0.2.12:51840'] as Endpoint[],
     ...over,
   };

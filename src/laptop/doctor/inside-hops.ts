@@ -153,10 +153,8 @@ export const kubernetesService: HopKind = {
   },
 };
 
-function isDenying({ cluster, files }: Findings): boolean {
-  const gateways = seen(seen(cluster)?.gateways) ?? [];
-  const own = files.kind === 'read' ? files.configuration.gateways.map(({ name }) => name) : [];
-  return gateways.some(({ metadata, spec }) => own.includes(metadata.name) && spec.access?.default === 'Deny');
+function isDenying({ files }: Findings): boolean {
+  return files.kind === 'read' && files.configuration.gateways.some(({ deniesByDefault }) => deniesByDefault);
 }
 
 function servicesRemedy({ kind }: Reached): string {
@@ -189,7 +187,7 @@ export const service: HopKind = {
     if (denial !== undefined)
       return broken(
         `${what} is refused. ${denial}`,
-        `whoever owns namespace ${namespace} lets this device through with a MeshAccess; what is granted says: sallyport access explain ${files.configuration.peer} ${name}:${port}`,
+        `ask the owner of namespace ${namespace} for a MeshAccess that lets this device through; what is granted says: sallyport access explain ${files.configuration.peer} ${name}:${port}`,
       );
     return broken(
       `${what} ${cause(reached)}`,

@@ -605,17 +605,19 @@ const SITUATIONS: readonly Situation[] = [
     },
     hop: 'service',
     why: /is refused\. Denied by policy: ask$/,
-    mend: /owner|owns namespace demo .* sallyport access explain team-a\/ada hello\.demo:80$/,
+    mend: /^ask the owner of namespace demo .* sallyport access explain team-a\/ada hello\.demo:80$/,
   },
   {
     what: 'the Service is refused, and the gateways deny by default',
     findings: {
-      cluster: theCluster({ gateways: found([theGateway({}, { access: { default: 'Deny' } })]) }),
+      files: someFiles({
+        configuration: aClientConfiguration({ gateways: [aClientGateway({ deniesByDefault: true })] }),
+      }),
       inside: someInside({ service: { ...hello, dns: itsDns, address, reached: { kind: 'refused' } } }),
     },
     hop: 'service',
     why: /deny by default/,
-    mend: /MeshAccess/,
+    mend: /ask the owner of namespace demo for a MeshAccess/,
   },
   {
     what: 'the Service is granted and has no endpoint',
@@ -702,7 +704,9 @@ describe('what works is not blamed', () => {
     [
       'a gateway that lets devices reach DNS alone',
       {
-        cluster: theCluster({ gateways: found([theGateway({}, { access: { default: 'Deny' } })]) }),
+        files: someFiles({
+          configuration: aClientConfiguration({ gateways: [aClientGateway({ deniesByDefault: true })] }),
+        }),
         inside: someInside({ kubernetes: { address: '10.96.0.1' as IpAddress, reached: { kind: 'refused' } } }),
       },
     ],
