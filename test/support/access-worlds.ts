@@ -1,3 +1,4 @@
+import { BlockList, isIP } from 'node:net';
 import fc from 'fast-check';
 import { type ClusterMeshAccess, clusterMeshAccessType } from '../../src/api/clustermeshaccess.ts';
 import { type Namespace, namespaceType, type Service, serviceType } from '../../src/api/core.ts';
@@ -52,23 +53,56 @@ export function randomWorld(ground?: Ground): fc.Arbitrary<World> {
  * person would check it by hand, from the objects alone and by nothing of the program.
  */
 export function mayReach(world: World, peer: MeshPeer, service: Service, port: Port): boolean {
+  if (port.protocol !== 'TCP' && port.protocol !== 'UDP') return false;
+  const place = world.namespaces.find((one) => one.metadata.name === service.metadata.namespace);
+  return isGranted(world, peer, (to, own) =>
+    own === undefined
+      ? isIn(to.namespaces, place) && isTo(to, service, port)
+      : own === service.metadata.namespace && isTo(to, service, port),
+  );
+}
+
+/** The same of a port at an address that the gateway advertises besides Services. */
+export function mayEnter(world: World, peer: MeshPeer, { address, port }: Place): boolean {
+  return isGranted(world, peer, ({ cidrs, ports }) => {
+    const isMeant = ports?.some((wish) => wish.number === port) !== false;
+    return isMeant && cidrs?.some((cidr) => holds(cidr, address)) === true;
+  });
+}
+
+/** A port at an address. */
+export interface Place {
+  readonly address: string;
+  readonly protocol: 'TCP' | 'UDP';
+  readonly port: number;
+}
+
+/** Whether some grant that holds is for this device and this target; `own` is the grant's namespace. */
+function isGranted(
+  world: World,
+  peer: MeshPeer,
+  isTarget: (to: Spec['to'][number], own: string | undefined) => boolean,
+) {
   const { suspended, expiresAt } = peer.spec;
   if (suspended || isOver(expiresAt) || peer.metadata.deletionTimestamp !== undefined) return false;
-  if (port.protocol !== 'TCP' && port.protocol !== 'UDP') return false;
+  const home = world.namespaces.find((one) => one.metadata.name === peer.metadata.namespace);
   return world.accesses.some(({ metadata, spec }) => {
-    const isOfCluster = metadata.namespace === undefined;
-    if (!isOfCluster && metadata.namespace !== service.metadata.namespace) return false;
     if (metadata.deletionTimestamp !== undefined || isOver(spec.expiresAt)) return false;
     if (spec.gateways !== undefined && !spec.gateways.includes('default')) return false;
-    const [home, place] = [peer, service].map((object) =>
-      world.namespaces.find((one) => one.metadata.name === object.metadata.namespace),
-    );
-    const { from: entries, to: targets }: Partial<ClusterMeshAccess['spec']> = spec as ClusterMeshAccess['spec'];
+    const { from: entries, to: targets }: Partial<Spec> = spec as Spec;
     return (
       entries.some((from) => isFrom(from, peer, home, metadata.namespace)) &&
-      targets.some((to) => (!isOfCluster || isIn(to.namespaces, place)) && isTo(to, service, port))
+      targets.some((to) => isTarget(to, metadata.namespace))
     );
   });
+}
+
+function holds(cidr: string, address: string): boolean {
+  const [net = '', length] = cidr.split('/');
+  const family = (one: string) => (isIP(one) === 6 ? 'ipv6' : 'ipv4');
+  const list = new BlockList();
+  list.addSubnet(net, Number(length), family(net));
+  return list.check(address, family(address));
 }
 
 function isOver(time: string | undefined): boolean {
@@ -222,6 +256,26 @@ const to = fc
   .tuple(which, rarely('ports', fc.array(port, { minLength: 1, maxLength: 2 })))
   .map(([chosen, ports]) => ({ ...chosen, ...ports }));
 
+/** Of what the gateway advertises besides Services: all of it and more, a part, one address, and a part without anybody. */
+const RANGES = [
+  '10.0.0.0/8',
+  '10.1.0.0/24',
+  '10.1.0.0/28',
+  '10.1.0.2/32',
+  '10.1.0.128/25',
+  'fd5a:1::/64',
+  'fd5a:1::2/128',
+];
+const toRange = fc
+  .tuple(
+    fc.record({ cidrs: fc.subarray(RANGES, { minLength: 1, maxLength: 3 }) }),
+    fc.oneof(
+      fc.constant({}),
+      fc.record({ ports: fc.subarray([{ number: 8080 }, { number: 7007 }, { number: 5353 }], { minLength: 1 }) }),
+    ),
+  )
+  .map(([chosen, ports]) => ({ ...chosen, ...ports }));
+
 const someNamespaces = fc.oneof(
   fc.record({ names: fc.subarray(NAMESPACES, { minLength: 1 }) }),
   fc.record({ selector }),
@@ -235,17 +289,18 @@ function access(number: number): fc.Arbitrary<AnyAccess> {
       isDeleted: fc.constantFrom(false, false, false, false, true),
       from: fc.array(fc.tuple(from, someNamespaces), { minLength: 1, maxLength: 2 }),
       to: fc.array(fc.tuple(to, someNamespaces), { minLength: 1, maxLength: 2 }),
+      ranges: fc.array(toRange, { maxLength: 2 }),
       end: rarely('expiresAt', fc.constantFrom(LATER, LATER, BEFORE)),
       at: rarely('gateways', fc.constantFrom(['default'], ['default', 'office'], ['office'])),
     })
-    .map(({ home, isDeleted: gone, from: givers, to: targets, end, at }) => {
+    .map(({ home, isDeleted: gone, from: givers, to: targets, ranges, end, at }) => {
       const deletion = gone ? { deletionTimestamp: BEFORE } : {};
       const name = `access-${number}`;
       const apiVersion = 'sallyport.dev/v1alpha1';
       if (home === undefined) {
         const spec = {
           from: givers.map(([entry, namespaces]) => ({ ...entry, namespaces })),
-          to: targets.map(([entry, namespaces]) => ({ ...entry, namespaces })),
+          to: [...targets.map(([entry, namespaces]) => ({ ...entry, namespaces })), ...ranges],
         };
         const object = { apiVersion, kind: 'ClusterMeshAccess', metadata: { name, ...deletion } };
         return clusterMeshAccessType.parse({ ...object, spec: { ...spec, ...end, ...at } });

@@ -10,13 +10,14 @@ import {
   MOST_OF_A_GATEWAY,
   MOST_OF_A_GRANT,
   openedBy,
+  type RangeGrant,
 } from '../../../src/mesh/access/access.ts';
 import { explainAccess } from '../../../src/mesh/access/explain.ts';
 import { accessMembers, accessWorld } from '../../../src/mesh/access/world.ts';
 import { peerTable } from '../../../src/mesh/peer-table.ts';
 import type { IpAddress } from '../../../src/net/address.ts';
-import type { Cidr } from '../../../src/net/cidr.ts';
-import { mayReach, pairsOf, randomWorld, type World } from '../../support/access-worlds.ts';
+import { type Cidr, cidrContains } from '../../../src/net/cidr.ts';
+import { mayEnter, mayReach, pairsOf, randomWorld, type World } from '../../support/access-worlds.ts';
 import { aMember, aNamespace, aServedGateway, NOW } from '../../support/builders.ts';
 
 const GATEWAY: AccessGateway = {
@@ -60,6 +61,33 @@ describe('who may reach what', () => {
     fc.assert(fc.property(randomWorld(), holds), { numRuns: 1000 });
     // Worlds in which nothing is granted would prove nothing.
     expect(open).toBeGreaterThan(1000);
+  });
+
+  test('is what that person finds at addresses of ranges that the gateway advertises, too', () => {
+    const routedCidrs = ['10.1.0.0/24', 'fd5a:1::/64'] as Cidr[];
+    const addresses = ['10.1.0.2', '10.1.0.20', '10.1.0.200', '10.2.0.2', 'fd5a:1::2', 'fd5a:1::3', 'fd5a:2::2'];
+    const places = addresses.flatMap((address) =>
+      [8080, 5353, 443].map((port) => ({ address: address as IpAddress, protocol: 'TCP' as const, port })),
+    );
+    const isOpen = ({ cidr, open }: RangeGrant, { address, port }: (typeof places)[number]) =>
+      cidrContains(cidr, address) && (open === undefined || (open.protocol === 'tcp' && open.port === port));
+    let count = 0;
+    const holds = ({ accesses, ...world }: World) => {
+      const members = accessMembers(peerTable('default', world.peers, NOW));
+      const objects = { accesses, world: accessWorld(world), now: NOW };
+      const { ranges } = addedUp(openedBy({ ...GATEWAY, routedCidrs }, members, objects));
+      for (const peer of world.peers) {
+        const own = ranges.filter((range) => peer.status?.addresses?.includes(range.peer));
+        const found = places.filter((place) => own.some((range) => isOpen(range, place)));
+        const wanted = places
+          .filter(({ address }) => routedCidrs.some((cidr) => cidrContains(cidr, address)))
+          .filter((place) => mayEnter({ accesses, ...world }, peer, place));
+        expect(found).toEqual(wanted);
+        count += found.length;
+      }
+    };
+    fc.assert(fc.property(randomWorld(), holds), { numRuns: 300 });
+    expect(count).toBeGreaterThan(300);
   });
 
   test('is what `sallyport access explain` says of each pair, in a hundred of them', () => {

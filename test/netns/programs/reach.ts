@@ -69,7 +69,7 @@ async function within(answered: Promise<unknown>): Promise<Outcome> {
 
 function ping(host: string): Promise<Outcome> {
   const from = sourceFor(host);
-  const words = ['-c', '1', '-W', '1', ...(from === undefined ? [] : ['-I', from]), host];
+  const words = ['-c', '3', '-i', '0.2', '-W', '1', ...(from === undefined ? [] : ['-I', from]), host];
   return new Promise((resolve) => {
     execFile('ping', words, (error, stdout) => {
       if (error === null) resolve('open');
