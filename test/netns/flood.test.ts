@@ -9,6 +9,7 @@ import { createLog } from '../../src/runtime/log.ts';
 import { because } from '../support/because.ts';
 import { aMember, NOW } from '../support/builders.ts';
 import { ManualClock } from '../support/fake-clock.ts';
+import { aGrant } from '../support/grants.ts';
 import { TestCluster } from './cluster.ts';
 import { missing } from './machine.ts';
 import { startProgram } from './mesh.ts';
@@ -91,6 +92,65 @@ describe.skipIf(missing)(`a device that opens connections as fast as it can${bec
     await limit(0);
     await flood();
     expect(await tracked()).toBeGreaterThan(FLOOD * 0.9);
+  });
+});
+
+describe.skipIf(missing)(`whoever may send to the gateway, with sources that are not his${because(missing)}`, () => {
+  const SOURCES = Array.from({ length: 64 }, (_, index) => `192.168.50.${100 + index}`);
+  /** Longer than a device waits before it tries to shake hands again, which it must when it is told to show that its address is its own. */
+  const FLOOD_MS = 8_000;
+
+  test('keeps nobody from being served, nor from shaking hands', { timeout: 30_000 }, async () => {
+    await cluster.gateway.sync(cluster.plan());
+    await alice.runAll(SOURCES.map((source) => `ip address add ${source}/24 dev eth0`).join('\n'));
+    const before = await cluster.gateway.namespace.run('wg show wg-default peers');
+    const said: string[] = [];
+    const words = `handshakes.ts 192.168.50.1 51840 ${cluster.gateway.keys.publicKey} ${FLOOD_MS} ${SOURCES.join(' ')}`;
+    const flooding = await startProgram(alice.commands, words, (line) => said.push(line));
+    try {
+      const began = performance.now();
+      const answers = [];
+      for (let asked = 0; asked < 5; asked += 1) answers.push((await bob.ask('get http://10.96.0.20/')).answer);
+      expect(answers).toEqual(Array.from({ length: 5 }, () => expect.objectContaining({ from: '10.1.0.1' })));
+      await cluster.shakeHands(cluster.bob);
+      await expect.poll(() => bob.tries('ping -c 1 -W 1 10.213.0.1'), { interval: 200 }).toContain('1 received');
+      const ms = performance.now() - began;
+      expect(ms, 'the flood was over before').toBeLessThan(FLOOD_MS);
+      await flooding.exited;
+      console.log(
+        `${said.at(-1)} handshakes of strangers in ${FLOOD_MS} ms; served, and let in anew, in ${Math.round(ms)} ms`,
+      );
+      expect(Number(said.at(-1))).toBeGreaterThan((10 * FLOOD_MS) / 1000);
+    } finally {
+      await flooding.stop();
+      await alice.runAll(SOURCES.map((source) => `ip address delete ${source}/24 dev eth0`).join('\n'));
+    }
+    expect(await cluster.gateway.namespace.run('wg show wg-default peers')).toBe(before);
+  });
+});
+
+describe.skipIf(missing)(`a device that asks for what nobody granted, as fast as it can${because(missing)}`, () => {
+  test('is told so, fills no table, and keeps nobody from being served', async () => {
+    const { gateway } = cluster;
+    const granted = { services: [aGrant('10.213.0.17 tcp 10.96.0.20 80')], ranges: [] };
+    await gateway.sync(cluster.plan({ accessDefault: 'Deny', granted, newConnectionsPerSecond: 0 }));
+    await gateway.namespace.run('conntrack -F');
+    const refused = async () => {
+      const chain = await gateway.namespace.run('nft list chain inet sallyport_default refuse');
+      return [...chain.matchAll(/counter packets (\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+    };
+    const before = await refused();
+    const program = join(import.meta.dirname, 'programs/flood.ts');
+    const flooding = alice.run(`${process.execPath} ${program} 10.96.0.20 9999 ${FLOOD} each`);
+    const answers = [];
+    for (let asked = 0; asked < 5; asked += 1) answers.push((await bob.ask('get http://10.96.0.20/')).answer);
+    await flooding;
+    expect(answers).toEqual(Array.from({ length: 5 }, () => expect.objectContaining({ from: '10.1.0.1' })));
+    expect((await refused()) - before).toBeGreaterThan(FLOOD * 0.9);
+    const tracked = await gateway.namespace.run('conntrack -L -s 10.213.0.16');
+    expect(tracked.split('\n').filter((line) => line.includes('src=10.213.0.16'))).toEqual([]);
+    // What a kernel says by ICMP to one address is limited by itself.
+    await expect.poll(async () => (await alice.ask('udp 10.96.0.20 9999')).answer).toBe('ECONNREFUSED');
   });
 });
 
