@@ -44,11 +44,25 @@ const SECONDS: Readonly<Record<string, number>> = {
 };
 const SHORT = 10;
 
-/** Clusters of a file, where that is more than one. */
-const CLUSTERS: Readonly<Record<string, number>> = { 'test/lab/join.test.ts': 2 };
+/** How many clusters a file of the lab has at once, where that is not one: some have an API server alone, or nothing of a cluster. */
+const CLUSTERS: Readonly<Record<string, number>> = {
+  'test/lab/join.test.ts': 2,
+  'test/lab/apiserver-contract.test.ts': 0,
+  'test/lab/chart-install.test.ts': 0,
+  'test/lab/crd-validation.test.ts': 0,
+  'test/lab/evidence.test.ts': 0,
+  'test/lab/kind.test.ts': 0,
+  'test/lab/many-preshared-keys.test.ts': 0,
+  'test/lab/published.test.ts': 0,
+  'test/lab/remote-shell.test.ts': 0,
+};
 
-/** So many clusters run at once, which mostly wait; on two cores a third only makes all of them slower. */
-const MOST_CLUSTERS = 2;
+/**
+ * So many clusters run at once, which mostly wait; on two cores a third only makes all of them slower. And each kubelet takes some ten of
+ * the 128 inotify instances that a kernel gives a user unless told otherwise (fs.inotify.max_user_instances); without one, wireguard-go
+ * does not start.
+ */
+export const MOST_CLUSTERS = 2;
 
 /** So many files run at once: those of clusters, beside one that computes, as a guest of the kernel ring does. */
 export const WORKERS = MOST_CLUSTERS + 1;
@@ -84,6 +98,7 @@ export function sideBySide(
   return order;
 }
 
-function clustersOf(file: string): number {
+/** How many clusters a file of tests has at once, by its path from the project's top. */
+export function clustersOf(file: string): number {
   return file.startsWith('test/lab/') ? (CLUSTERS[file] ?? 1) : 0;
 }

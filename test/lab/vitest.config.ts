@@ -6,7 +6,7 @@ export default defineConfig({
     root: `${import.meta.dirname}/../..`,
     include: ['test/lab/**/*.test.ts'],
     globalSetup: ['test/lab/image-setup.ts'],
-    setupFiles: ['test/lab/evidence-setup.ts'],
+    setupFiles: ['test/lab/slots-setup.ts', 'test/lab/evidence-setup.ts'],
     // Evidence of a failure is taken before anything removes what it is about.
     runner: 'test/lab/evidence-runner.ts',
     sequence: { hooks: 'list' },
