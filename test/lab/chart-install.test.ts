@@ -17,6 +17,7 @@ import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { gatewayDaemonSet, gatewayKeySecret, gatewayService, leaveJob } from '../../src/operator/children.ts';
 import { type OperatorConfig, parseOperatorConfig } from '../../src/operator/config.ts';
 import { controlPlaneBinaries, type RealApiServer, startRealApiServer } from '../support/real-api-server.ts';
+import { describeAttempts } from './attempts.ts';
 import { labTools } from './binaries.ts';
 import { sameInDocument } from './printed-document.ts';
 import { type AccessRule, type RightsOf, rightsText } from './rights.ts';
@@ -268,6 +269,19 @@ describe('the chart on a real kube-apiserver', () => {
     expect(await remove('system:serviceaccount:kube-system:namespace-controller', 'last')).toMatch(/^200/);
   });
 
+  describeAttempts(() => ({
+    server,
+    upgrade: (...values) =>
+      helm(
+        'upgrade',
+        'sallyport',
+        inProject('charts/sallyport'),
+        '-n',
+        NAMESPACE,
+        ...values.flatMap((value) => ['--set', value]),
+      ),
+  }));
+
   test('the rights of each account and role are those that docs/reference/rights.md shows', async () => {
     const rules = async (user: string, namespace: string) => {
       const path = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews';
@@ -275,7 +289,7 @@ describe('the chart on a real kube-apiserver', () => {
       const { body } = await server.ask('POST', path, review, { 'impersonate-user': user });
       return (body as { readonly status: { readonly resourceRules: readonly AccessRule[] } }).status.resourceRules;
     };
-    const people = ['viewer', 'developer', 'admin'].map((name) => `sallyport-${name}`);
+    const people = ['viewer', 'developer', 'access-editor', 'admin'].map((name) => `sallyport-${name}`);
     for (const role of people)
       await server.ask('POST', '/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings', {
         metadata: { name: role },
