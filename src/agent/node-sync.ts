@@ -500,7 +500,7 @@ function carriedOut(
 
 /** What of a peer grants ask for, besides whether it is let in. */
 function wornBy({ metadata, spec }: MeshPeer): unknown {
-  return [metadata.labels, spec.owner];
+  return [metadata.labels, spec.owner, spec.groups];
 }
 
 /** A plan without its peers, which follow the resources from moment to moment. */

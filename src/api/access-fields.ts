@@ -35,6 +35,9 @@ export const fromFields = {
   owners: nameList(
     'MeshPeers by spec.owner, to the letter. Nobody names somebody else there where the policy sallyport-owners is on.',
   ).optional(),
+  groups: nameList(
+    'MeshPeers that name one of these in spec.groups. Nobody names a group there that they are not in where the policy sallyport-owners is on.',
+  ).optional(),
 };
 
 const portSchema = z

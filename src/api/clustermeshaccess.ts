@@ -19,7 +19,7 @@ const fromSchema = z
     ...fromFields,
   })
   .describe(
-    'Devices. All that is given must hold. Labels, names and owners are trusted as far as whoever may write MeshPeers in these namespaces.',
+    'Devices. All that is given must hold. Labels and names are trusted as far as whoever may write MeshPeers in these namespaces, owners and groups as far as the policy sallyport-owners holds there.',
   );
 
 const toSchema = z

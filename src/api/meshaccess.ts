@@ -23,7 +23,7 @@ const fromSchema = z
     ...fromFields,
   })
   .describe(
-    'Devices. All that is given must hold; an empty entry ({}) means every MeshPeer in the namespace of this MeshAccess. Labels, names and owners are trusted as far as whoever may write MeshPeers in these namespaces.',
+    'Devices. All that is given must hold; an empty entry ({}) means every MeshPeer in the namespace of this MeshAccess. Labels and names are trusted as far as whoever may write MeshPeers in these namespaces, owners and groups as far as the policy sallyport-owners holds there.',
   );
 
 const toSchema = z

@@ -71,13 +71,28 @@ export const meshPeerSpecSchema = z
       )
       .optional()
       .describe('Whose device this is, for people and audits, such as an e-mail address.'),
+    groups: z
+      .array(z.string().min(1).max(253))
+      .min(1)
+      .max(16)
+      .meta({ 'x-kubernetes-list-type': 'set' })
+      .optional()
+      .describe(
+        'Groups of the owner, as the API server knows them (kubectl auth whoami), which grants may name. Where the policy sallyport-owners is on, nobody adds one that they are not in themselves; leaving a group does not take it away here.',
+      ),
   })
   .meta(
-    cel({
-      rule: '!has(self.nextPublicKey) || self.nextPublicKey != self.publicKey',
-      message:
-        'spec.nextPublicKey must be another key than spec.publicKey: make a key pair for the device to change to with `sallyport key` or `wg genkey`, or leave spec.nextPublicKey out',
-    }),
+    cel(
+      {
+        rule: '!has(self.nextPublicKey) || self.nextPublicKey != self.publicKey',
+        message:
+          'spec.nextPublicKey must be another key than spec.publicKey: make a key pair for the device to change to with `sallyport key` or `wg genkey`, or leave spec.nextPublicKey out',
+      },
+      {
+        rule: '!has(self.groups) || has(self.owner)',
+        message: 'spec.groups are those of spec.owner: name the owner too, or leave spec.groups out',
+      },
+    ),
   )
   .describe('The device as it should be.');
 

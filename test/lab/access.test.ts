@@ -7,6 +7,7 @@ import { type ExecResult, run, TIED } from './exec.ts';
 import { flowsOn } from './gateway-node.ts';
 import type { Laptop } from './laptop.ts';
 import { curl, type Device, type Mesh, startMesh, until } from './mesh.ts';
+import { type ServicePort, scan, servicePorts } from './service-scan.ts';
 import { askSoonAndLong, Traffic } from './traffic.ts';
 
 /** What is granted is reached, and what is taken back is not, this long after kubectl's answer. */
@@ -16,6 +17,7 @@ const TOLD_MS = 12_000;
 /** How long nothing may get through once a grant has ended. */
 const SILENCE_MS = 2500;
 const LIFETIME_S = 5;
+const GATEWAY = '10.213.0.1';
 const ACCESSES = `${meshAccessType.plural}.${meshAccessType.group}`;
 
 interface Member {
@@ -171,6 +173,55 @@ describe('through gateways that deny by default', () => {
       })),
     );
     console.log(`${line}\n${yes.stdout}${no.stdout}`);
+  });
+
+  describe.each(['nftables', 'iptables'] as const)('with kube-proxy in %s mode, a scan of every Service', (mode) => {
+    const scanned = async (isOpen: (port: ServicePort) => boolean) => {
+      const ports = await servicePorts(mesh.cluster);
+      const { open, silent, tried } = await scan(ada.laptop, ports, [GATEWAY]);
+      measured.push(`scanned with kube-proxy in ${mode} mode: ${open.length} of ${tried} ports open`);
+      const wanted = ports
+        .filter((one) => isOpen(one) || (one.service === 'kube-system/kube-dns' && one.port === '53/tcp'))
+        .map(({ port, address }) => `${port} ${address}`);
+      expect(open).toEqual([...wanted, `51840/tcp ${GATEWAY}`].sort());
+      expect(silent).toEqual([]);
+    };
+    const become = async (access: 'Allow' | 'Deny') => {
+      await mesh.patchGateway('default', { access: { default: access } });
+      await until(
+        `a node that says ${access}`,
+        () => isReached(ada, addresses.two),
+        (yes) => yes === (access === 'Allow'),
+      );
+    };
+
+    beforeAll(async () => {
+      await mesh.cluster.node('node-1').setKubeProxyMode(mode);
+      await until(
+        `an agent that knows of ${mode} mode`,
+        () => mesh.gatewayNode('default', 'node-1'),
+        ({ status }) => status?.proxyMode === mode,
+      );
+    });
+
+    test('reaches what `access matrix` lists, and nothing else', async () => {
+      const listed: readonly { peer: string; service: string; port: string }[] = JSON.parse(
+        (await sallyport('access', 'matrix', '-o', 'json')).stdout,
+      );
+      await scanned(({ service, port }) =>
+        listed.some((one) => one.peer === 'team-a/ada' && one.service === service && one.port === port),
+      );
+    });
+
+    test('reaches each that has endpoints where the default is Allow, and nothing else', async () => {
+      await become('Allow');
+      try {
+        // A datagram that is no question has no answer of cluster DNS.
+        await scanned(({ isServed, port }) => isServed && port !== '53/udp');
+      } finally {
+        await become('Deny');
+      }
+    });
   });
 
   test('a grant that is taken back ends the connections that it let in, and no others', async () => {

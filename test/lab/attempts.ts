@@ -22,6 +22,7 @@ const OTHERWISE: Readonly<Record<keyof typeof meshPeerSpecSchema.shape, () => un
   presharedKeySecretName: () => 'borrowed',
   persistentKeepalive: () => 0,
   owner: () => 'heidi',
+  groups: () => ['oncall'],
 };
 
 type Request = readonly [method: string, path: string, body?: object];
@@ -95,6 +96,30 @@ export function describeAttempts(
     expect(await heidi('POST', PEERS, { ...aPeer('forged', { owner: 'heidi' }), status })).toMatch(/^201/);
     const { body } = await given().server.ask('GET', `${PEERS}/forged`);
     expect(body).not.toHaveProperty('status');
+  });
+
+  test('nobody names a group that they are not in, nor keeps one for a device of nobody', async () => {
+    const inGroup = (groups: readonly string[], method: string, path: string, body?: object) => {
+      const headers = {
+        'impersonate-user': 'heidi',
+        'impersonate-group': groups.join(),
+        ...(method === 'PATCH' ? PATCH : {}),
+      };
+      return given().server.ask(method, path, body, headers);
+    };
+    const oncall = { owner: 'heidi', groups: ['oncall'] };
+    expect(await heidi('POST', PEERS, aPeer('borrower', oncall))).toMatch(
+      /^403 .*spec\.groups has oncall, and heidi is not in that group/,
+    );
+    expect((await inGroup(['oncall'], 'POST', PEERS, aPeer('pager', oncall))).status).toBe(201);
+    // Somebody who has left it may still change the device, and not add another one.
+    expect(await heidi('PATCH', `${PEERS}/pager`, { spec: { suspended: true } })).toMatch(/^200/);
+    expect(await heidi('PATCH', `${PEERS}/pager`, { spec: { groups: ['oncall', 'admins'] } })).toMatch(
+      /^403 .*has admins,/,
+    );
+    expect(await heidi('PATCH', `${PEERS}/pager`, { spec: { owner: null } })).toMatch(/^422 .*name the owner too/);
+    expect(await heidi('PATCH', `${PEERS}/pager`, { spec: { owner: null, groups: null } })).toMatch(/^200/);
+    expect(await grace('PATCH', `${PEERS}/pager`, { spec: oncall })).toMatch(/^403/);
   });
 
   test('where every device needs an owner, nobody makes, changes or deletes one without, but who may act for owners', async () => {

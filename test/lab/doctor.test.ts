@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { API_VERSION } from '../../src/api/names.ts';
 import type { Diagnosis } from '../../src/laptop/doctor/diagnose.ts';
 import { JoiningLaptop, PublishedProgram } from './joining-laptop.ts';
 import { type Mesh, must, startMesh, until } from './mesh.ts';
@@ -258,6 +259,13 @@ const EMPTY = {
   spec: { selector: { app: 'nobody' }, ports: [{ port: 80 }] },
 };
 
+const GRANT = {
+  apiVersion: API_VERSION,
+  kind: 'MeshAccess',
+  metadata: { name: 'everybody', namespace: 'demo' },
+  spec: { from: [{}], to: [{ names: ['hello-node-1'] }] },
+};
+
 describe('doctor', { concurrent: true }, () => {
   test('finds nothing wrong with a laptop of which everything works, with a kubeconfig and without', () =>
     laptops.lend(async (laptop) => {
@@ -287,6 +295,33 @@ describe('doctor', { concurrent: true }, () => {
       );
     }),
   );
+});
+
+describe('doctor, where the gateways deny by default,', () => {
+  test('names whom to ask for a grant, without any right to read grants, and nothing once it is there', () =>
+    laptops.lend(async (laptop) => {
+      await mesh.patchGateway('default', { access: { default: 'Deny' } });
+      await until(
+        'a laptop that has heard of it',
+        async () => {
+          must(await laptop.shell(AGAIN));
+          return (await laptop.sallyport('config')).stdout;
+        },
+        (text) => text.includes('# Denies by default'),
+      );
+      const { verdict } = await examined(laptop, SERVICE);
+      expect(verdict).toMatchObject({
+        hop: 'service',
+        why: expect.stringContaining('The gateways deny by default'),
+        mend: expect.stringMatching(/^ask the owner of namespace demo for a MeshAccess/),
+      });
+      await mesh.apply(GRANT);
+      await until(
+        'a doctor who finds nothing any more',
+        () => examined(laptop, SERVICE),
+        (again) => again.verdict === undefined,
+      );
+    }));
 });
 
 async function examined(laptop: JoiningLaptop, words: string): Promise<Diagnosis> {

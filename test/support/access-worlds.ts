@@ -28,6 +28,7 @@ type Port = Service['spec']['ports'][number];
 
 const NAMESPACES = ['red', 'green'];
 const OWNERS = ['ada@example.com', 'bob@example.com'];
+const GROUPS = ['oncall', 'admins'];
 const LATER = new Date(NOW + 60_000).toISOString();
 const BEFORE = new Date(NOW - 60_000).toISOString();
 
@@ -122,12 +123,13 @@ function isFrom(
   home: Namespace | undefined,
   own: string | undefined,
 ) {
-  const { namespaces, names, owners, selector: wanted } = from;
+  const { namespaces, names, owners, groups, selector: wanted } = from;
   if (namespaces === undefined && peer.metadata.namespace !== own) return false;
   if (namespaces?.names !== undefined && !namespaces.names.includes(peer.metadata.namespace ?? '')) return false;
   if (namespaces?.selector !== undefined && !fits(namespaces.selector, home?.metadata.labels)) return false;
   if (names !== undefined && !names.includes(peer.metadata.name)) return false;
   if (owners !== undefined && !owners.includes(peer.spec.owner ?? 'nobody')) return false;
+  if (groups !== undefined && !groups.some((group) => (peer.spec.groups ?? []).includes(group))) return false;
   return fits(wanted, peer.metadata.labels);
 }
 
@@ -155,6 +157,7 @@ export function pairsOf({ peers, services }: World) {
 }
 
 const labels = fc.dictionary(fc.constantFrom('team', 'tier'), fc.constantFrom('a', 'b'), { maxKeys: 2 });
+const groups = fc.oneof(fc.constant({}), fc.record({ groups: fc.subarray(GROUPS, { minLength: 1 }) }));
 const someNamespace = fc.constantFrom(...NAMESPACES);
 
 const values = fc.subarray(['a', 'b'], { minLength: 1 });
@@ -205,13 +208,13 @@ function peer(name: string, addresses: readonly string[], mayBeOut: boolean): fc
     ? fc.constantFrom({}, {}, {}, { expiresAt: LATER }, { expiresAt: BEFORE }, { suspended: true }, 'deleted' as const)
     : fc.constant({});
   return fc
-    .record({ namespace: someNamespace, labels, owner: fc.option(fc.constantFrom(...OWNERS)), state })
+    .record({ namespace: someNamespace, labels, owner: fc.option(fc.tuple(fc.constantFrom(...OWNERS), groups)), state })
     .map(({ namespace: home, labels: worn, owner, state: drawn }) =>
       aMember({
         name,
         namespace: home,
         metadata: { labels: worn, ...(drawn === 'deleted' ? { deletionTimestamp: BEFORE } : {}) },
-        spec: { ...(owner === null ? {} : { owner }), ...(drawn === 'deleted' ? {} : drawn) },
+        spec: { ...(owner === null ? {} : { owner: owner[0], ...owner[1] }), ...(drawn === 'deleted' ? {} : drawn) },
         status: { addresses: [...addresses] },
       }),
     );
@@ -240,6 +243,7 @@ const from = fc
     ),
     rarely('names', fc.subarray(['peer-0', 'peer-1', 'peer-2', 'nobody'], { minLength: 1 })),
     rarely('selector', selector),
+    rarely('groups', fc.subarray([...GROUPS, 'gone'], { minLength: 1 })),
     rarely('owners', fc.subarray([...OWNERS, 'eve@example.com'], { minLength: 1 })),
   )
   .map((parts) => Object.assign({}, ...parts));

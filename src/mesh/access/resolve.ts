@@ -115,9 +115,10 @@ function namespacesOf(wish: FromEntry['namespaces'], own: string | undefined, wo
   });
 }
 
-function isFrom({ names, selector, owners }: FromEntry, { metadata, spec }: MeshPeer): boolean {
+function isFrom({ names, selector, owners, groups }: FromEntry, { metadata, spec }: MeshPeer): boolean {
   if (names?.includes(metadata.name) === false) return false;
   if (selector !== undefined && !selectorMatches(selector, metadata.labels ?? {})) return false;
+  if (groups !== undefined && spec.groups?.some((group) => groups.includes(group)) !== true) return false;
   return owners === undefined || (spec.owner !== undefined && owners.includes(spec.owner));
 }
 
