@@ -74,18 +74,18 @@ async function serve(settings: Settings): Promise<void> {
   tellProgram(metrics, 'agent');
   const devices = settings.metrics?.devices ?? 0;
   const recorder = new AgentRecorder({ metrics, clock: systemClock, log, devices });
-  const follow = <T extends KubernetesObject>(type: ResourceType<T>) => {
+  const follow = <T extends KubernetesObject>(type: ResourceType<T>, holds = false) => {
     const onNotice = (notice: ReflectorNotice) => {
       log.warn({ resource: type.plural, ...notice }, 'watch');
       recorder.watched(type.plural, notice);
     };
-    return startReflector(transport, type, { signal, clock: systemClock, onNotice }).store;
+    return startReflector(transport, type, { signal, clock: systemClock, onNotice, holds }).store;
   };
-  const gateways = follow(meshGatewayType);
-  const peers = follow({ ...meshPeerType, parse: (raw: unknown) => membershipOf(meshPeerType.parse(raw)) });
+  const gateways = follow(meshGatewayType, true);
+  const peers = follow({ ...meshPeerType, parse: (raw: unknown) => membershipOf(meshPeerType.parse(raw)) }, true);
   const followAccess = () => ({
-    accesses: follow(meshAccessType),
-    clusterAccesses: follow(clusterMeshAccessType),
+    accesses: follow(meshAccessType, true),
+    clusterAccesses: follow(clusterMeshAccessType, true),
     services: follow(followedServiceType),
     namespaces: follow(followedNamespaceType),
   });

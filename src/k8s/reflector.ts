@@ -1,9 +1,10 @@
 import type { KubernetesObject, ObjectKey, ResourceType } from '../api/resource.ts';
 import { type Backoff, backoffMs, RECONNECT } from './backoff.ts';
 import { type Clock, delay } from './clock.ts';
-import { ApiError, failureFromStatus, isInvalid, isTooManyRequests, TransportError } from './errors.ts';
+import { ApiError, failureFromStatus, isInvalid, isNotFound, isTooManyRequests, TransportError } from './errors.ts';
+import { Holding, type HoldingNotice } from './holding.ts';
 import { listPages, type Selection } from './list.ts';
-import { parseItem, type RawObject } from './parse.ts';
+import { parseItem, type RawObject, rawObject } from './parse.ts';
 import { resourcePath } from './resource-path.ts';
 import { Cache, type Store } from './store.ts';
 import type { Transport } from './transport.ts';
@@ -15,7 +16,8 @@ export type ReflectorNotice =
   | { readonly kind: 'recovered'; readonly failures: number }
   /** The object is left out of the store until it parses again. */
   | { readonly kind: 'unparsable'; readonly key: ObjectKey; readonly error: Error }
-  | { readonly kind: 'subscriber-failed'; readonly key: ObjectKey; readonly error: unknown };
+  | { readonly kind: 'subscriber-failed'; readonly key: ObjectKey; readonly error: unknown }
+  | HoldingNotice;
 
 export interface ReflectorOptions extends Selection {
   /** Stops it for good. */
@@ -23,6 +25,8 @@ export interface ReflectorOptions extends Selection {
   readonly clock: Clock;
   readonly random?: () => number;
   readonly onNotice?: (notice: ReflectorNotice) => void;
+  /** Whether no list is believed that leaves out more than half at once, until single objects were asked for (Holding); takes the right to get them. */
+  readonly holds?: boolean;
   readonly timing?: Partial<ReflectorTiming>;
 }
 
@@ -79,6 +83,7 @@ class Follower<T extends KubernetesObject> {
   #incoming: Map<ObjectKey, T> | undefined;
   #streamingList = true;
   #opened = false;
+  readonly #holding: Holding<T> | undefined;
   /** Since when this connection has been of use: accepted, and everything there was has been sent. */
   #goodSince: number | undefined;
   #troubled = false;
@@ -92,6 +97,13 @@ class Follower<T extends KubernetesObject> {
     this.#timing = { ...TIMING, ...options.timing };
     this.#random = options.random ?? Math.random;
     this.cache = new Cache((key, error) => this.#notice({ kind: 'subscriber-failed', key, error }));
+    if (options.holds === true)
+      this.#holding = new Holding({
+        ...{ cache: this.cache, clock: options.clock, signal: options.signal, random: this.#random },
+        backoff: this.#timing.backoff,
+        ask: (object) => this.#ask(object),
+        onNotice: (notice) => this.#notice(notice),
+      });
   }
 
   async run(): Promise<void> {
@@ -108,6 +120,7 @@ class Follower<T extends KubernetesObject> {
       this.#incoming = undefined;
       if (!signal.aborted) await delay(clock, this.#settle(failure), signal);
     }
+    await this.#holding?.settled;
     this.cache.stop();
   }
 
@@ -185,7 +198,21 @@ class Follower<T extends KubernetesObject> {
 
   #replace(objects: Map<ObjectKey, T>, version: string): void {
     this.#position = version;
+    this.#holding?.complete(objects);
     this.cache.replace(objects, version);
+  }
+
+  async #ask({ metadata }: T): Promise<T | undefined> {
+    try {
+      const path = resourcePath(this.#type, metadata);
+      const answer = await this.#transport.request({ method: 'GET', path, signal: this.#options.signal });
+      const object = rawObject(this.#type, answer);
+      if (object === undefined) throw new Error(`${path}: the answer is no object with a name`);
+      return this.#parse(object);
+    } catch (error) {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    }
   }
 
   #collect(objects: Map<ObjectKey, T>, object: RawObject): void {

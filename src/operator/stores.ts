@@ -72,19 +72,23 @@ export async function startStores(
   namespace: string,
   options: FollowingOptions,
 ): Promise<Stores> {
-  const follow = <T extends KubernetesObject>(type: ResourceType<T>, selection: Selection = {}) =>
+  const follow = <T extends KubernetesObject>(
+    type: ResourceType<T>,
+    how: Selection & { readonly holds?: boolean } = {},
+  ) =>
     startReflector(transport, type, {
       ...options,
-      ...selection,
+      ...how,
       onNotice: (notice) => options.onNotice(notice, type),
     }).store;
   const own = { namespace, labelSelector: GATEWAY_LABEL };
+  const holds = { holds: true };
   const cidrType = await servedServiceCidrType(client);
   const stores: Stores = {
-    gateways: follow(meshGatewayType),
-    peers: follow(meshPeerType),
-    accesses: follow(meshAccessType),
-    clusterAccesses: follow(clusterMeshAccessType),
+    gateways: follow(meshGatewayType, holds),
+    peers: follow(meshPeerType, holds),
+    accesses: follow(meshAccessType, holds),
+    clusterAccesses: follow(clusterMeshAccessType, holds),
     reports: follow(meshGatewayNodeType, { namespace }),
     leases: follow(leaseType, own),
     nodes: follow(nodeType),
