@@ -1,12 +1,17 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inProject } from '../../scripts/support/paths.ts';
-import { findCondition } from '../../src/api/conditions.ts';
+import { findCondition, isTrue } from '../../src/api/conditions.ts';
 import { keyPairFrom } from '../../src/net/key-pair.ts';
+import { DEVICE, wgOn } from './gateway-node.ts';
 import { curl, type Mesh, must, RELEASE, until } from './mesh.ts';
 import { messageOf, TwoDevices } from './two-devices.ts';
 
 const NOWHERE = { nodeSelector: { 'example.com/no': 'such' }, listenPort: 51850 };
+
+/** What is made in one second is of one age. */
+const SECOND_MS = 1_000;
 
 let devices: TwoDevices;
 let mesh: Mesh;
@@ -74,6 +79,54 @@ describe('a MeshPeer that cannot be let in says why and what to do, and disturbs
     const { message } = findCondition(status?.conditions ?? [], 'Connected') ?? {};
     expect(message).toMatch(/private key must belong to spec\.publicKey/);
   });
+});
+
+test('of devices that come with one key at one moment the same one is let in, whoever decides and whatever the others do', async () => {
+  const { publicKey } = keyPairFrom(randomBytes(32));
+  const come = (name: string) => mesh.addDevice(name, { publicKey });
+  const rivals = await Promise.all(['race-a', 'race-b', 'race-c', 'race-d'].map(come));
+  const letIn = () =>
+    until(
+      'each of them to be judged',
+      () => Promise.all(rivals.map((device) => mesh.peer(device))),
+      (peers) =>
+        peers.every(({ metadata, status }) => {
+          const accepted = findCondition(status?.conditions ?? [], 'Accepted');
+          return accepted !== undefined && accepted.observedGeneration === metadata.generation;
+        }) && peers.some(({ status }) => isTrue(status?.conditions ?? [], 'Accepted')),
+    ).then((peers) =>
+      peers
+        .filter(({ status }) => isTrue(status?.conditions ?? [], 'Accepted'))
+        .map(({ metadata, status }) => `${metadata.name} ${status?.addresses?.[0]}`),
+    );
+  const onNode = async () =>
+    (await wgOn(mesh.cluster.node('node-1'), ['show', DEVICE, 'allowed-ips']))
+      .split('\n')
+      .find((line) => line.startsWith(publicKey))
+      ?.split(/\s/)[1];
+
+  const first = await letIn();
+  expect(first).toHaveLength(1);
+  const [name, address] = (first[0] ?? '').split(' ');
+  await until('its address on the node', onNode, (found) => found === `${address}/32`);
+  const others = rivals.filter((device) => device.name !== name);
+  const operators = ['-l', 'app.kubernetes.io/component=operator', '--grace-period=0', '--force', '--wait=false'];
+  await mesh.cluster.kubectl(['-n', RELEASE.namespace, 'delete', 'pod', ...operators]);
+  for (const device of [...others, ...others]) {
+    await mesh.deleteDevice(device);
+    await come(device.name);
+  }
+  expect(await letIn()).toEqual(first);
+  expect(await onNode()).toBe(`${address}/32`);
+
+  const winner = rivals.find((device) => device.name === name);
+  if (winner === undefined) throw new Error(`nobody is called ${name}`);
+  await delay(SECOND_MS);
+  await mesh.deleteDevice(winner);
+  await come(winner.name);
+  const next = await until('another one', letIn, ([now]) => now !== undefined && !now.startsWith(`${name} `));
+  expect(next).toHaveLength(1);
+  await until('its address on the node', onNode, (found) => found === `${next[0]?.split(' ')[1]}/32`);
 });
 
 test('MeshPeers from before the rules: each is told what is wrong, and nobody else notices', async () => {

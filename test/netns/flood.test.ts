@@ -18,6 +18,7 @@ import type { Namespace } from './namespace.ts';
 const PER_SECOND = 50;
 const BURST = 4 * PER_SECOND;
 const FLOOD = 3_000;
+const MANY = 100_000;
 const DNS = '10.96.0.10 53';
 /** Nobody answers then. */
 const MUTE = [
@@ -66,6 +67,20 @@ describe.skipIf(missing)(`a device that opens connections as fast as it can${bec
     await expect
       .poll(async () => (await alice.ask(`udp ${DNS}`)).answer, { interval: 200 })
       .toMatchObject({ from: '10.1.0.1' });
+  });
+
+  test('is no faster by connections to every port there is, and another device is served meanwhile', async () => {
+    const routedCidrs = ['10.1.0.0/24'] as Cidr[];
+    await cluster.gateway.sync(cluster.plan({ newConnectionsPerSecond: PER_SECOND, routedCidrs }));
+    await cluster.gateway.namespace.run('conntrack -F');
+    const program = join(import.meta.dirname, 'programs/flood.ts');
+    const flooding = alice.run(`${process.execPath} ${program} 10.1.0.2 0 ${MANY} one`);
+    const answers = [];
+    for (let asked = 0; asked < 5; asked += 1) answers.push((await bob.ask('get http://10.96.0.20/')).answer);
+    const seconds = Number(await flooding) / 1000;
+    console.log(`${Math.round(MANY / seconds)} datagrams a second, each of them a new connection`);
+    expect(answers).toEqual(Array.from({ length: 5 }, () => expect.objectContaining({ from: '10.1.0.1' })));
+    expect(await tracked()).toBeLessThanOrEqual(BURST + PER_SECOND * (seconds + 1));
   });
 
   test('another device and its own open connections are served meanwhile', async () => {

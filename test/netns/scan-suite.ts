@@ -25,18 +25,22 @@ export function describeScan(given: () => TestCluster): void {
     }, 60_000);
     afterAll(() => Promise.all(programs.map((program) => program.stop())));
 
-    const bringTo = async (access: 'Allow' | 'Deny') => {
+    const bringTo = async (access: 'Allow' | 'Deny', name?: string) => {
       const { gateway } = given();
-      const world = scanWorld(given(), access);
+      const world = scanWorld(given(), access, name);
       const { facts } = await gateway.host.observe(PLAN_NAMES);
       await gateway.sync(scannedPlan(world, facts));
       return world;
     };
 
-    test.each(['Allow', 'Deny'] as const)(
-      'reaches what the objects say and nothing else, and the rest says no: default %s',
-      async (access) => {
-        const world = await bringTo(access);
+    test.each([
+      ['Allow', 'default'],
+      ['Deny', 'default'],
+      ['Deny', 'office'],
+    ] as const)(
+      'reaches what the objects say and nothing else, and the rest says no: %s by default, through gateway %s',
+      async (access, name) => {
+        const world = await bringTo(access, name);
         const scan = async (name: 'alice' | 'bob') => {
           const targets = scanTargets(name);
           const found = await reach(given(), name, targets);

@@ -57,9 +57,17 @@ const GRANTS: readonly AnyAccess[] = [
   }),
 ];
 
-/** The objects of this cluster: it advertises its pods where it denies by default, and else Services alone. */
-export function scanWorld({ gateway, alice, bob }: TestCluster, accessDefault: 'Allow' | 'Deny'): ScanWorld {
+/**
+ * The objects of this cluster: it advertises its pods where it denies by default, and else Services alone. Its devices may use two
+ * gateways, of which the node serves the named one.
+ */
+export function scanWorld(
+  { gateway, alice, bob }: TestCluster,
+  accessDefault: 'Allow' | 'Deny',
+  name = 'default',
+): ScanWorld {
   const own = aServedGateway({
+    name,
     spec: {
       access: { default: accessDefault },
       advertise: { cidrs: accessDefault === 'Deny' ? ['10.1.0.0/24', 'fd5a:1::/64'] : [] },
@@ -72,14 +80,15 @@ export function scanWorld({ gateway, alice, bob }: TestCluster, accessDefault: '
       dns: { servers: ['10.96.0.10', 'fd5a:96::a'], domain: 'cluster.local' },
     },
   });
-  const served = topology(own);
+  // Whichever gateway it is, it has the interface that is there.
+  const served = topology({ ...own, metadata: { ...own.metadata, name: 'default' } });
   if (served === undefined) throw new Error('the gateway is not served');
   const peer = (name: string, namespace: string, { keys, addresses }: TestCluster['alice']) =>
     aMember({
       name,
       namespace,
       spec: { publicKey: keys.publicKey },
-      status: { publicKey: keys.publicKey, addresses: addresses.map((cidr) => cidr.split('/')[0] ?? '') },
+      status: { gateways: ['default', 'office'], publicKey: keys.publicKey, addresses: addresses.map((cidr) => cidr.split('/')[0] ?? '') },
     });
   return {
     gateway: own,
@@ -92,7 +101,7 @@ export function scanWorld({ gateway, alice, bob }: TestCluster, accessDefault: '
 
 /** What the node is to be, from these objects alone. */
 export function scannedPlan(world: ScanWorld, facts: LocalFacts): NodePlan {
-  const table = peerTable('default', Object.values(world.peers), NOW);
+  const table = peerTable(world.gateway.metadata.name, Object.values(world.peers), NOW);
   return planNode(world.served, { facts, peers: table.wanted, granted: grantedIn(world) });
 }
 
@@ -132,9 +141,9 @@ function isInRange(world: ScanWorld, laptop: 'alice' | 'bob', kind: string, addr
 }
 
 function grantedIn(world: ScanWorld) {
-  const members = accessMembers(peerTable('default', Object.values(world.peers), NOW));
-  const { served, accesses } = world;
-  return granted(accessGateway(served), members, { accesses, world: worldOf(world), now: NOW });
+  const { served, accesses, gateway } = world;
+  const members = accessMembers(peerTable(gateway.metadata.name, Object.values(world.peers), NOW));
+  return granted({ ...accessGateway(served), name: gateway.metadata.name }, members, { accesses, world: worldOf(world), now: NOW });
 }
 
 function worldOf({ peers, services: all }: ScanWorld) {

@@ -2,7 +2,8 @@ import { createSocket } from 'node:dgram';
 
 /*
  * Sends datagrams to ADDRESS PORT as fast as it can, COUNT of them: each from a socket of its own, so that each is a connection of its own,
- * or with `one` all from the same socket. Prints how many milliseconds that took.
+ * or with `one` all from the same socket; to port 0, to all ports in turn, each of which is a connection too. Prints how many milliseconds that
+ * took.
  */
 
 const [address = '', port = '0', count = '0', sockets = 'each'] = process.argv.slice(2);
@@ -16,7 +17,7 @@ await Promise.all(
     while (left > 0) {
       left -= 1;
       const socket = sockets === 'one' ? shared : createSocket('udp4');
-      await new Promise((resolve) => socket.send('x', Number(port), address, resolve));
+      await new Promise((resolve) => socket.send('x', Number(port) || 1 + (left % 65_535), address, resolve));
       if (socket !== shared) socket.close();
     }
   }),
