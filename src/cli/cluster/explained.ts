@@ -1,13 +1,15 @@
 import { clusterMeshAccessType } from '../../api/clustermeshaccess.ts';
+import { findCondition } from '../../api/conditions.ts';
 import { namespaceType, type Service, serviceType } from '../../api/core.ts';
 import { meshAccessType } from '../../api/meshaccess.ts';
 import { meshGatewayType } from '../../api/meshgateway.ts';
 import { meshPeerType } from '../../api/meshpeer.ts';
 import { keyOf } from '../../api/resource.ts';
 import type { Client } from '../../k8s/client.ts';
-import { type AccessAnswer, explainAccess } from '../../mesh/access/explain.ts';
+import { type AccessAnswer, type AccessObjects, explainAccess } from '../../mesh/access/explain.ts';
 import { accessWorld } from '../../mesh/access/world.ts';
 import { UserError } from '../output.ts';
+import { allAccessObjects } from './access-objects.ts';
 
 interface Named {
   readonly namespace: string;
@@ -30,7 +32,8 @@ export interface PortAnswer {
 
 /**
  * Whether a device may reach a Service through each gateway, by the function that makes the nodes' rules. It reads no more of the cluster
- * than these two objects, their namespaces, the gateways and the grants that may be about them. @throws {UserError}
+ * than these two objects, their namespaces, the gateways and the grants that may be about them; and everything where grants say that
+ * they open less than they mean, because what there is no room for depends on all of them. @throws {UserError}
  */
 export async function explained(client: Client, asked: AskedAccess, now: number): Promise<readonly PortAnswer[]> {
   const { namespace } = asked.service;
@@ -50,12 +53,21 @@ export async function explained(client: Client, asked: AskedAccess, now: number)
     );
   const namespaces = [home, place].flatMap((one) => one ?? []);
   const world = accessWorld({ namespaces, peers: [peer], services: [service] });
-  const objects = { gateways: gateways.items, accesses: [...accesses.items, ...clusterAccesses.items], world, now };
+  const few = { gateways: gateways.items, accesses: [...accesses.items, ...clusterAccesses.items], world, now };
+  const objects = isCut(few) ? await allAccessObjects(client, now) : few;
   return portsAsked(service, asked.port).map((port) => ({
     port: port.port,
     protocol: port.protocol,
     gateways: explainAccess({ peer, service, port }, objects),
   }));
+}
+
+/** Whether some grant, or all of them together, open less than they mean. */
+function isCut({ gateways, accesses }: Pick<AccessObjects, 'gateways' | 'accesses'>): boolean {
+  return (
+    gateways.some(({ status }) => findCondition(status?.conditions ?? [], 'GrantsOpened')?.status === 'False') ||
+    accesses.some(({ status }) => findCondition(status?.conditions ?? [], 'Resolved')?.reason === 'PartlyResolved')
+  );
 }
 
 function portsAsked(service: Service, asked: string | undefined): Service['spec']['ports'] {

@@ -1,15 +1,11 @@
-import { clusterMeshAccessType } from '../../api/clustermeshaccess.ts';
-import { namespaceType, serviceType } from '../../api/core.ts';
-import { meshAccessType } from '../../api/meshaccess.ts';
-import { meshGatewayType } from '../../api/meshgateway.ts';
-import { meshPeerType } from '../../api/meshpeer.ts';
 import { keyOf } from '../../api/resource.ts';
 import type { Client } from '../../k8s/client.ts';
 import { type AttributedGrant, type AttributedRange, openedBy } from '../../mesh/access/access.ts';
 import { accessName } from '../../mesh/access/resolve.ts';
-import { accessGateway, accessMembers, accessWorld } from '../../mesh/access/world.ts';
+import { accessGateway, accessMembers } from '../../mesh/access/world.ts';
 import { peerTable } from '../../mesh/peer-table.ts';
 import { topology } from '../../mesh/topology.ts';
+import { allAccessObjects } from '../cluster/access-objects.ts';
 import type { ConnectedCluster } from '../cluster/connect.ts';
 import { explained, type PortAnswer } from '../cluster/explained.ts';
 import { print, UserError } from '../output.ts';
@@ -47,24 +43,15 @@ export async function explain(
 
 /** `sallyport access matrix`: everything that devices may reach, a line each, with the objects that say so. */
 export async function matrix(client: Client, output: Format, now: number): Promise<void> {
-  const [gateways, peers, accesses, clusterAccesses, services, namespaces] = await Promise.all([
-    client.list(meshGatewayType),
-    client.list(meshPeerType),
-    client.list(meshAccessType),
-    client.list(clusterMeshAccessType),
-    client.list(serviceType),
-    client.list(namespaceType),
-  ]);
-  const world = accessWorld({ namespaces: namespaces.items, peers: peers.items, services: services.items });
-  const rows = gateways.items.flatMap((gateway): readonly MatrixRow[] => {
+  const { gateways, peers, ...objects } = await allAccessObjects(client, now);
+  const rows = gateways.flatMap((gateway): readonly MatrixRow[] => {
     const served = topology(gateway);
     const { name } = gateway.metadata;
     if (served === undefined) return [{ peer: '?', gateway: name, service: '?', port: '?', by: [UNDECIDED] }];
-    const members = [...accessMembers(peerTable(name, peers.items, now))];
+    const members = [...accessMembers(peerTable(name, peers, now))];
     const all = { gateway: name, service: '*', port: '*', by: [`MeshGateway ${name}`] };
     if (gateway.spec.access.default === 'Allow')
       return members.map(({ peer }) => ({ peer: keyOf(peer.metadata), ...all }));
-    const objects = { accesses: [...accesses.items, ...clusterAccesses.items], world, now };
     const opened = [...openedBy(accessGateway(served), members, objects)];
     return merged(
       name,

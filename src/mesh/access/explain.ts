@@ -23,6 +23,8 @@ export interface AccessObjects {
   readonly gateways: readonly MeshGateway[];
   readonly accesses: readonly AnyAccess[];
   readonly world: AccessWorld;
+  /** All devices, where what there is no room for is to count; then the rest must be complete too. */
+  readonly peers?: readonly MeshPeer[] | undefined;
   readonly now: number;
 }
 
@@ -80,18 +82,26 @@ function ofService(question: AccessQuestion, served: Topology, objects: AccessOb
     const names = by.map(accessName);
     return { isAllowed: true, because: `Granted by ${some(names)}.`, objects: names };
   }
+  const meant = grantedBy(question, served, { ...objects, peers: undefined }).map(accessName);
+  if (meant.length > 0) return { isAllowed: false, because: tooMany(meant, own), objects: [...meant, own] };
   return { isAllowed: false, ...ungranted(question, served, objects) };
+}
+
+function tooMany(names: readonly string[], gateway: string): string {
+  return `${some(names)} would grant it, but there is no room for all that grants mean, and this is left out; see the condition Resolved of the grant and GrantsOpened of ${gateway}.`;
 }
 
 function grantedBy(
   { peer, service, port }: AccessQuestion,
   served: Topology,
-  { accesses, world, now }: AccessObjects,
+  { accesses, world, peers, now }: AccessObjects,
 ): readonly AnyAccess[] {
-  const members = accessMembers(peerTable(served.gateway.metadata.name, [peer], now));
+  const members = accessMembers(peerTable(served.gateway.metadata.name, peers ?? [peer], now));
   const found = new Set<AnyAccess>();
   for (const grant of accessOf(accessGateway(served), members, { accesses, world, now })) {
-    const isIt = keyOf(grant.destination.service.metadata) === keyOf(service.metadata);
+    const isIt =
+      keyOf(grant.member.peer.metadata) === keyOf(peer.metadata) &&
+      keyOf(grant.destination.service.metadata) === keyOf(service.metadata);
     if (isIt && grant.port === port.port && grant.protocol === port.protocol.toLowerCase()) found.add(grant.access);
   }
   return [...found];

@@ -4,6 +4,7 @@ import { type MeshAccess, meshAccessType } from '../../../src/api/meshaccess.ts'
 import type { MeshGateway } from '../../../src/api/meshgateway.ts';
 import { explainAccess } from '../../../src/mesh/access/explain.ts';
 import { accessWorld } from '../../../src/mesh/access/world.ts';
+import { accessCrowd } from '../../support/access-crowd.ts';
 import { aGateway, aMember, aNamespace, aPeer, aServedGateway, NOW, type PeerParts } from '../../support/builders.ts';
 
 const DENY = aServedGateway({
@@ -39,6 +40,16 @@ function answer({ peer: parts, clusterIPs, port = HTTP, accesses = [], gateway =
   return explainAccess({ peer, service, port }, { gateways: [gateway], accesses, world, now: NOW })[0];
 }
 
+/** What is said of the oldest and of the newest of more devices than a grant may open a Service to. */
+function crowd() {
+  const { peers, service, access, namespaces } = accessCrowd();
+  const world = accessWorld({ namespaces, peers, services: [service] });
+  const objects = { gateways: [DENY], accesses: [access], world, peers, now: NOW };
+  const [port] = service.spec.ports;
+  const ask = (peer = aMember()) => port && explainAccess({ peer, service, port }, objects)[0];
+  return { oldest: ask(peers[0]), newest: ask(peers.at(-1)) };
+}
+
 describe('yes, because', () => {
   test('grants say so, all of which are named', () => {
     expect(answer({ accesses: [anAccess('one', {}), anAccess('two', { to: [{ names: ['web'] }] })] })).toEqual({
@@ -47,6 +58,11 @@ describe('yes, because', () => {
       because: 'Granted by MeshAccess shop/one, MeshAccess shop/two.',
       objects: ['MeshAccess shop/one', 'MeshAccess shop/two'],
     });
+  });
+
+  test('there is room for this one, though not for all', () => {
+    const { oldest } = crowd();
+    expect(oldest).toMatchObject({ isAllowed: true, because: 'Granted by MeshAccess shop/all.' });
   });
 
   test('the gateway allows', () => {
@@ -86,6 +102,16 @@ describe('no, because', () => {
     ['the gateway is not accepted', { gateway: aGateway() }, /not accepted/],
   ])('%s', (_why, parts, because) => {
     expect(answer(parts)).toMatchObject({ isAllowed: false, because: expect.stringMatching(because) });
+  });
+
+  test('there is no room for all that a grant means, and it is one of the newest', () => {
+    expect(crowd().newest).toMatchObject({
+      isAllowed: false,
+      because: expect.stringMatching(
+        /^MeshAccess shop\/all would grant it, but there is no room .* GrantsOpened of MeshGateway default/,
+      ),
+      objects: ['MeshAccess shop/all', 'MeshGateway default'],
+    });
   });
 
   test('the operator has not decided about the device', () => {
