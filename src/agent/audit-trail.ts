@@ -129,15 +129,19 @@ export class AuditTrail {
     if (counter === undefined || !unaccounted.isNew(counter)) return;
     const counted = await host.takeCounted(table, auditSetNames(verdict));
     const noted = counted.reduce((sum, { packets }) => sum + packets, 0);
-    const { lines, leftOut } = connectionLines(
+    const { lines, leftOut, others } = connectionLines(
       counted.flatMap((one) => sightingIn(one) ?? []),
       names(),
       most,
     );
-    this.#write(lines);
-    const count = leftOut + unaccounted.take(counter, noted);
+    const count = others + unaccounted.take(counter, noted);
+    this.#write([...lines, ...leftOut]);
     if (count > 0) this.#write([{ event: 'left-out', verdict, count }]);
-    this.#options.onAudited?.(verdict, lines.length, count);
+    this.#options.onAudited?.(
+      verdict,
+      lines.length,
+      leftOut.reduce((sum, one) => sum + one.count, count),
+    );
   }
 
   /** Whether a device has sent a packet since the last look at the interface. Packets of the node's own probe are no device's. */

@@ -88,7 +88,11 @@ export function scanWorld(
       name,
       namespace,
       spec: { publicKey: keys.publicKey },
-      status: { gateways: ['default', 'office'], publicKey: keys.publicKey, addresses: addresses.map((cidr) => cidr.split('/')[0] ?? '') },
+      status: {
+        gateways: ['default', 'office'],
+        publicKey: keys.publicKey,
+        addresses: addresses.map((cidr) => cidr.split('/')[0] ?? ''),
+      },
     });
   return {
     gateway: own,
@@ -143,7 +147,11 @@ function isInRange(world: ScanWorld, laptop: 'alice' | 'bob', kind: string, addr
 function grantedIn(world: ScanWorld) {
   const { served, accesses, gateway } = world;
   const members = accessMembers(peerTable(gateway.metadata.name, Object.values(world.peers), NOW));
-  return granted({ ...accessGateway(served), name: gateway.metadata.name }, members, { accesses, world: worldOf(world), now: NOW });
+  return granted({ ...accessGateway(served), name: gateway.metadata.name }, members, {
+    accesses,
+    world: worldOf(world),
+    now: NOW,
+  });
 }
 
 function worldOf({ peers, services: all }: ScanWorld) {

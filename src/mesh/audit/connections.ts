@@ -13,11 +13,16 @@ export interface AuditNames {
   readonly probes: readonly IpAddress[];
 }
 
-/** What a look at the sets has to tell, and of how many packets or connections nothing is told. */
+/** What a look at the sets has to tell. */
 export interface ConnectionLines {
   readonly lines: readonly AuditLine[];
-  readonly leftOut: number;
+  /** A line for each device of which something has no line of its own; of how many packets or connections. */
+  readonly leftOut: readonly LeftOut[];
+  /** How many packets or connections of other devices none of these lines stands for. */
+  readonly others: number;
 }
+
+type LeftOut = Extract<AuditLine, { readonly event: 'left-out' }>;
 
 const LINES_PER_S = 200;
 /** Writing more at once would hold up everything else that the agent does. */
@@ -33,12 +38,35 @@ export function mostLines(ms: number): number {
 
 /**
  * A line for each device and destination, `most` in all. Where there are more, devices take turns, so that one that scans the cluster
- * does not push out the lines of others; of each, what happened most often comes first.
+ * does not push out the lines of others; of each, what happened most often comes first. The rest is counted by device, `most` of them again.
  */
 export function connectionLines(sightings: readonly Sighting[], names: AuditNames, most: number): ConnectionLines {
   const told = inTurns(sightings.filter(({ source }) => !names.probes.includes(source)));
-  const leftOut = told.slice(most).reduce((sum, { packets }) => sum + packets, 0);
-  return { lines: told.slice(0, most).map((sighting) => lineOf(sighting, names)), leftOut };
+  const rest = Map.groupBy(told.slice(most), ({ source }) => source);
+  const devices = [...rest.values()].map(together).sort((one, other) => other.packets - one.packets);
+  return {
+    lines: told.slice(0, most).map((sighting) => lineOf(sighting, names)),
+    leftOut: devices.slice(0, most).map((device) => leftOutOf(device, names)),
+    others: sum(devices.slice(most)),
+  };
+}
+
+function together(own: readonly Sighting[]): Pick<Sighting, 'verdict' | 'source' | 'packets'> {
+  const [{ verdict, source }] = own as readonly [Sighting];
+  return { verdict, source, packets: sum(own) };
+}
+
+function sum(sightings: readonly Pick<Sighting, 'packets'>[]): number {
+  return sightings.reduce((all, { packets }) => all + packets, 0);
+}
+
+function leftOutOf({ verdict, source, packets }: ReturnType<typeof together>, { table }: AuditNames): LeftOut {
+  return { event: 'left-out', verdict, ...peerAt(source, table), from: source, count: packets };
+}
+
+function peerAt(source: IpAddress, table: AuditNames['table']): Pick<LeftOut, 'peer'> {
+  const member = table.memberAt(source);
+  return member === undefined ? {} : { peer: auditedPeer(member.peer) };
 }
 
 /** Which Service has which cluster IP. */
@@ -58,12 +86,11 @@ function inTurns(sightings: readonly Sighting[]): readonly Sighting[] {
 
 function lineOf(sighting: Sighting, { table, services }: AuditNames): AuditLine {
   const { verdict, source, protocol, destination, port, packets, bytes } = sighting;
-  const member = table.memberAt(source);
   const { namespace = '', name } = services.get(destination)?.metadata ?? {};
   return {
     event: 'connection',
     verdict,
-    ...(member === undefined ? {} : { peer: auditedPeer(member.peer) }),
+    ...peerAt(source, table),
     from: source,
     to: {
       address: destination,

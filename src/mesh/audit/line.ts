@@ -19,7 +19,7 @@ export interface AuditedDestination {
  * One line of the audit log; docs/audit.md tells people what its fields mean. Fields come, and keep their names and meanings.
  *
  * `connection` stands for `count` packets that were refused, or connections that were let in, since the line before of the same device
- * and destination; `left-out` for what no other line stands for.
+ * and destination; `left-out` for what no other line stands for, of one device as far as that is known.
  */
 export type AuditLine =
   | {
@@ -32,7 +32,14 @@ export type AuditLine =
       readonly count: number;
       readonly bytes: number;
     }
-  | { readonly event: 'left-out'; readonly verdict: 'denied' | 'accepted'; readonly count: number }
+  | {
+      readonly event: 'left-out';
+      readonly verdict: 'denied' | 'accepted';
+      readonly peer?: AuditedPeer | undefined;
+      /** The device's address; missing where nobody knows any more which devices it was. */
+      readonly from?: string | undefined;
+      readonly count: number;
+    }
   | {
       readonly event: 'connected' | 'roamed';
       readonly peer: AuditedPeer;

@@ -45,7 +45,8 @@ describe('a line', () => {
           bytes: 180,
         },
       ],
-      leftOut: 0,
+      leftOut: [],
+      others: 0,
     });
   });
 
@@ -80,7 +81,7 @@ describe('a line', () => {
   });
 
   test("is not there of the node's own probe", () => {
-    expect(tell([seen('10.213.255.254 . tcp . 10.96.0.20 . 80')])).toEqual({ lines: [], leftOut: 0 });
+    expect(tell([seen('10.213.255.254 . tcp . 10.96.0.20 . 80')])).toEqual({ lines: [], leftOut: [], others: 0 });
   });
 
   test('is not there of an element that says nothing', () => {
@@ -93,10 +94,26 @@ describe('of more than there may be lines', () => {
 
   test('the rest is counted, and what happened most often is told first', () => {
     const often = seen('10.213.0.20 . tcp . 10.96.0.20 . 443', 9);
-    const { lines, leftOut } = tell([...scan, often], 5);
+    const { lines, leftOut, others } = tell([...scan, often], 5);
     expect(lines).toHaveLength(5);
     expect(lines[0]).toMatchObject({ to: { port: 443 }, count: 9 });
-    expect(leftOut).toBe(2 * 16);
+    const peer = { namespace: 'team-a', name: 'ada', owner: 'ada@example.com' };
+    expect(leftOut).toEqual([{ event: 'left-out', verdict: 'denied', peer, from: '10.213.0.20', count: 2 * 16 }]);
+    expect(others).toBe(0);
+  });
+
+  test('the rest of more devices than there may be lines is one number', () => {
+    const devices = Array.from({ length: 5 }, (_, index) => `10.213.1.${index}`);
+    const all = devices.flatMap((device, index) =>
+      [80, 443].map((port) => seen(`${device} . tcp . 10.96.0.20 . ${port}`, index + 1)),
+    );
+    const { lines, leftOut, others } = tell(all, 2);
+    expect(lines).toHaveLength(2);
+    expect(leftOut).toMatchObject([
+      { from: '10.213.1.4', count: 10 },
+      { from: '10.213.1.3', count: 8 },
+    ]);
+    expect(lines.reduce((sum, line) => sum + ('count' in line ? line.count : 0), 18 + others)).toBe(30);
   });
 
   test('a device that scans does not push out the lines of another', () => {
