@@ -38,7 +38,6 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
 
   test('are these in the whole cluster', () => {
     expect(lines(rolesOf('ClusterRole')).sort()).toEqual([
-      'sallyport-agent: create patch events.events.k8s.io',
       'sallyport-agent: get list watch clustermeshaccesses.sallyport.dev',
       'sallyport-agent: get list watch meshaccesses.sallyport.dev',
       'sallyport-agent: get list watch meshgateways.sallyport.dev',
@@ -75,6 +74,7 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       'sallyport-agent in sallyport-system: get create patch delete leases.coordination.k8s.io',
       'sallyport-agent in sallyport-system: get create patch delete meshgatewaynodes.sallyport.dev',
       'sallyport-agent in sallyport-system: patch meshgatewaynodes/status.sallyport.dev',
+      'sallyport-agent-events in default: create patch events.events.k8s.io',
       'sallyport-operator in kube-system: get configmaps kubeadm-config',
       'sallyport-operator in kube-system: get list watch services',
       'sallyport-operator in sallyport-system: create jobs.batch',
@@ -155,7 +155,7 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
     for (const { kind, metadata, roleRef, subjects } of bindings) {
       expect(roleRef).toMatchObject({ kind: kind.replace('Binding', ''), name: metadata.name });
       expect(subjects as readonly Reference[]).toEqual([
-        { kind: 'ServiceAccount', name: metadata.name, namespace: RELEASE_NAMESPACE },
+        { kind: 'ServiceAccount', name: metadata.name.replace(/-events$/, ''), namespace: RELEASE_NAMESPACE },
       ]);
     }
     expect(bindings.length).toBe(rolesOf('ClusterRole').length + rolesOf('Role').length);

@@ -168,6 +168,10 @@ describe('the chart on a real kube-apiserver', () => {
     expect(await may(AGENT, 'patch', 'meshgateways', 'sallyport.dev')).toBe(false);
     expect(await may(AGENT, 'create', 'pods', '', NAMESPACE)).toBe(false);
     expect(await may(AGENT, 'list', 'nodes', '')).toBe(false);
+    expect(await may(AGENT, 'create', 'events', 'events.k8s.io', 'default')).toBe(true);
+    for (const namespace of [NAMESPACE, 'kube-system', undefined])
+      for (const verb of ['create', 'patch'])
+        expect(await may(AGENT, verb, 'events', 'events.k8s.io', namespace)).toBe(false);
     expect(await may(AGENT, 'delete', 'daemonsets', 'apps', NAMESPACE)).toBe(false);
   });
 
@@ -219,6 +223,45 @@ describe('the chart on a real kube-apiserver', () => {
       expect((await server.ask('DELETE', `${path}/default.node-2`, undefined, asAgentOf('node-1'))).status).toBe(403);
       expect((await server.ask('DELETE', `${path}/default.node-2`, undefined, asAgentOf('node-2'))).status).toBe(200);
     }
+  });
+
+  test('an agent tells Events in its own name and about gateways, and a token taken from there forges and rewrites no other', async () => {
+    const path = '/apis/events.k8s.io/v1/namespaces/default/events';
+    const asPod = (pod: string) => ({
+      'impersonate-user': AGENT,
+      'impersonate-extra-authentication.kubernetes.io%2fpod-name': pod,
+    });
+    const regarding = { apiVersion: 'sallyport.dev/v1alpha1', kind: 'MeshGateway', name: 'default' };
+    const event = (name: string, changes: object = {}) => ({
+      metadata: { name, namespace: 'default' },
+      eventTime: '2026-01-31T18:00:00.000000Z',
+      reportingController: 'sallyport.dev/agent',
+      reportingInstance: 'sallyport-default-a',
+      type: 'Warning',
+      reason: 'DriftMended',
+      action: 'Mend',
+      regarding,
+      ...changes,
+    });
+    const create = (name: string, changes: object = {}, query = '', headers: object = asPod('sallyport-default-a')) =>
+      told(server.ask('POST', `${path}${query}`, event(name, changes), { ...headers }));
+    const change = (name: string, patch: object, headers: object = asPod('sallyport-default-a')) =>
+      told(server.ask('PATCH', `${path}/${name}`, patch, { ...MERGE, ...headers }));
+    const others = { reportingInstance: 'sallyport-default-b' };
+    await expect.poll(() => create('forged', others, '?dryRun=All')).toMatch(/^403 .*pod sallyport-default-a tells/);
+    expect(await create('own')).toMatch(/^201/);
+    expect(await create('forged', { reportingController: 'kubelet' })).toMatch(/^403 .*pod sallyport-default-a tells/);
+    expect(await create('forged', { regarding: { apiVersion: 'v1', kind: 'Node', name: 'node-1' } })).toMatch(
+      /^403 .*about MeshGateways of sallyport.dev, and this one is about a Node/,
+    );
+    expect(await create('forged', {}, '', { 'impersonate-user': AGENT })).toMatch(/^403 .*this token names none/);
+    const elsewhere = server.ask('POST', path.replace('default', 'kube-system'), event('x'), asPod('x'));
+    expect(await told(elsewhere)).toMatch(/^403 .*cannot create resource "events"/);
+    const series = { series: { count: 2, lastObservedTime: '2026-01-31T18:01:00.000000Z' } };
+    expect(await change('own', series)).toMatch(/^200/);
+    expect(await change('own', series, asPod('sallyport-default-b'))).toMatch(/^403 .*pod sallyport-default-b tells/);
+    expect((await server.ask('POST', path, event('kubelets', { reportingController: 'kubelet' }))).status).toBe(201);
+    expect(await change('kubelets', series)).toMatch(/^403 .*pod sallyport-default-a tells/);
   });
 
   test('a device is its owner’s: nobody else names them, changes it or deletes it, but who may act for owners', async () => {
