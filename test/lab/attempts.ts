@@ -119,7 +119,9 @@ export function describeAttempts(
     );
     expect(await heidi('PATCH', `${PEERS}/pager`, { spec: { owner: null } })).toMatch(/^422 .*name the owner too/);
     expect(await heidi('PATCH', `${PEERS}/pager`, { spec: { owner: null, groups: null } })).toMatch(/^200/);
-    expect(await grace('PATCH', `${PEERS}/pager`, { spec: oncall })).toMatch(/^403/);
+    expect(await grace('PATCH', `${PEERS}/pager`, { spec: oncall })).toMatch(
+      /^403 .*spec\.owner is heidi, and you are grace: name yourself/,
+    );
   });
 
   test('where every device needs an owner, nobody makes, changes or deletes one without, but who may act for owners', async () => {
