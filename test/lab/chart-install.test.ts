@@ -111,7 +111,7 @@ describe('the chart on a real kube-apiserver', () => {
     const foreign = JSON.parse(
       JSON.stringify(crds(DEFAULT_POOL_FAMILIES)[0]).replaceAll('sallyport.dev', 'example.com'),
     );
-    expect((await apply(OPERATOR, `${path}/${foreign.metadata.name}`, foreign)).status).toBe(403);
+    expect(await told(apply(OPERATOR, `${path}/${foreign.metadata.name}`, foreign))).toMatch(/^403 .*cannot patch/);
   });
 
   test('the operator may make what a gateway needs, and making it again changes nothing', async () => {
@@ -206,22 +206,19 @@ describe('the chart on a real kube-apiserver', () => {
     expect(await create(lease('default.node-2'), 'node-2')).toMatch(/^201/);
     expect(await create(report('default', 'a.node-2'), 'node-2')).toMatch(/^403 .*default\.a\.node-2 is not/);
     expect(await create(report('default', 'node-1', 'office.node-2'), 'node-2')).toMatch(/^422 .*spec\.gateway, a dot/);
-    expect(await create(lease('sallyport-operator'), 'node-2')).toMatch(/^403/);
+    expect(await create(lease('sallyport-operator'), 'node-2')).toMatch(
+      /^403 .*node node-2 writes the report and the Lease of that node, and sallyport-operator is not/,
+    );
     expect(await create(report('default', 'node-3'))).toMatch(/^403 .*this token names none/);
     const { path } = report('default', 'node-2');
-    const status = await server.ask(
-      'PATCH',
-      `${path}/default.node-2/status`,
-      { status: { peers: 1 } },
-      {
-        ...MERGE,
-        ...asAgentOf('node-1'),
-      },
-    );
-    expect(status.status).toBe(403);
+    const lie = { status: { peers: 1 } };
+    const status = server.ask('PATCH', `${path}/default.node-2/status`, lie, { ...MERGE, ...asAgentOf('node-1') });
+    const refused = /^403 .*the agent of node node-1 writes .* default\.node-2 is not/;
+    expect(await told(status)).toMatch(refused);
     for (const { path } of [report('default', 'node-2'), lease('default.node-2')]) {
-      expect((await server.ask('DELETE', `${path}/default.node-2`, undefined, asAgentOf('node-1'))).status).toBe(403);
-      expect((await server.ask('DELETE', `${path}/default.node-2`, undefined, asAgentOf('node-2'))).status).toBe(200);
+      const remove = (node: string) => told(server.ask('DELETE', `${path}/default.node-2`, undefined, asAgentOf(node)));
+      expect(await remove('node-1')).toMatch(refused);
+      expect(await remove('node-2')).toMatch(/^200/);
     }
   });
 
@@ -266,7 +263,10 @@ describe('the chart on a real kube-apiserver', () => {
 
   test('a device is its owner’s: nobody else names them, changes it or deletes it, but who may act for owners', async () => {
     const path = '/apis/sallyport.dev/v1alpha1/namespaces/default/meshpeers';
-    const roles = { ada: 'sallyport-developer', bob: 'sallyport-developer', pat: 'sallyport-admin' };
+    const kubeSystem = 'system:serviceaccount:kube-system';
+    const addon = `${kubeSystem}:addon`;
+    const developer = 'sallyport-developer';
+    const roles = { ada: developer, bob: developer, [addon]: developer, pat: 'sallyport-admin' };
     for (const [user, role] of Object.entries(roles))
       await server.ask('POST', '/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings', {
         metadata: { name: `${user}-${role}` },
@@ -289,11 +289,11 @@ describe('the chart on a real kube-apiserver', () => {
     expect(await create('ada', 'laptop', 'ada')).toMatch(/^201/);
     expect(await create('ada', 'nobodys')).toMatch(/^201/);
     expect(await patch('bob', 'laptop', { suspended: true })).toMatch(/^403 .*the device of ada, and you are bob/);
-    expect(await patch('bob', 'laptop', { owner: null })).toMatch(/^403/);
-    expect(await patch('bob', 'laptop', { owner: 'bob' })).toMatch(/^403/);
+    expect(await patch('bob', 'laptop', { owner: null })).toMatch(/^403 .*the device of ada, and you are bob/);
+    expect(await patch('bob', 'laptop', { owner: 'bob' })).toMatch(/^403 .*the device of ada, and you are bob/);
     expect(await remove('bob', 'laptop')).toMatch(/^403 .*only its owner/);
     expect(await patch('ada', 'laptop', { suspended: true })).toMatch(/^200/);
-    expect(await patch('ada', 'laptop', { owner: 'bob' })).toMatch(/^403/);
+    expect(await patch('ada', 'laptop', { owner: 'bob' })).toMatch(/^403 .*spec\.owner is bob, and you are ada/);
     expect(await patch('bob', 'nobodys', { suspended: true })).toMatch(/^200/);
     expect(await patch('pat', 'laptop', { owner: 'bob' })).toMatch(/^200/);
     expect(await patch(OPERATOR, 'laptop', { suspended: false })).toMatch(/^403 .*cannot patch/);
@@ -308,8 +308,12 @@ describe('the chart on a real kube-apiserver', () => {
         server.ask('DELETE', `${path}?fieldSelector=metadata.name%3Dmany`, undefined, { 'impersonate-user': 'pat' }),
       ),
     ).toMatch(/^200/);
-    // As when its namespace goes.
-    expect(await remove('system:serviceaccount:kube-system:namespace-controller', 'last')).toMatch(/^200/);
+    expect(await patch(addon, 'last', { suspended: true })).toMatch(/^403 .*the device of ada, and you are .*:addon/);
+    expect(await remove(addon, 'last')).toMatch(/^403 .*only its owner/);
+    // As when its namespace goes, and when an object goes that an owner reference names.
+    expect(await remove(`${kubeSystem}:namespace-controller`, 'last')).toMatch(/^200/);
+    expect(await create('ada', 'child', 'ada')).toMatch(/^201/);
+    expect(await remove(`${kubeSystem}:generic-garbage-collector`, 'child')).toMatch(/^200/);
   });
 
   describeAttempts(() => ({
