@@ -1,9 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { refuseAgentWrites, silenceApiServer, unsilenceApiServer } from './adversity.ts';
+import { auditLog, type WrittenLine } from './audit-log.ts';
 import { flowsOn, peersOn } from './gateway-node.ts';
 import type { Laptop } from './laptop.ts';
-import { type Device, type Mesh, startMesh } from './mesh.ts';
+import { type Device, type Mesh, must, startMesh, until } from './mesh.ts';
 import { askSoonAndLong, Traffic } from './traffic.ts';
 
 /** A device is out this long after kubectl's answer, or after its own last moment. */
@@ -15,6 +16,14 @@ const LIFETIME_S = 5;
 /** Long enough for the nodes to hear of the expiry, short enough to end before it. */
 const HEARD_MS = 1500;
 const NAMES = ['deleted', 'suspended', 'expired'] as const;
+/** What the audit log has of each, by kubectl's own names for itself. */
+const PUT_OUT = {
+  deleted: { reason: 'Deleted' },
+  suspended: { reason: 'Suspended', by: 'kubectl-patch' },
+  expired: { reason: 'Expired' },
+} as const;
+/** WireGuard's own choice is above 32768. */
+const ROAMED_PORT = 20_000;
 
 type Name = (typeof NAMES)[number];
 
@@ -87,6 +96,55 @@ describe.concurrent('with everything running', () => {
   }
 });
 
+describe('the audit log of', () => {
+  const peer = (name: Name) => ({ namespace: 'demo', name });
+  const about = (lines: readonly WrittenLine[], name: Name) =>
+    lines.filter((line) => 'peer' in line && line.peer?.name === name).map(({ program, time, ...line }) => line);
+
+  test('each node tells whom it let in, who connected and from where, and whom it put out, why and by which program', async () => {
+    const { laptop } = member('suspended');
+    const sessions = (lines: readonly WrittenLine[]) =>
+      about(lines, 'suspended').filter(({ event, node }) => /connected|roamed/.test(event) && node === 'node-2');
+    const before = await portOf(laptop);
+    const dials = (port: number) => ({ endpoint: `${laptop.address}:${port}` });
+    const session = { peer: peer('suspended'), gateway: 'default', lastHandshake: expect.any(String) };
+    const began = Date.now();
+    must(await laptop.exec(['wg', 'set', 'mesh', 'listen-port', String(ROAMED_PORT)]));
+    const lines = await until(
+      'the other port in the audit log',
+      () => auditLog(mesh, 'agent'),
+      (seen) => sessions(seen).some(({ event }) => event === 'roamed'),
+    );
+    note('suspended', 'has roamed, by the audit log, after', Date.now() - began);
+    expect(sessions(lines)[0]).toMatchObject({ event: 'connected', ...session, ...dials(before) });
+    expect(sessions(lines).at(-1)).toMatchObject({ event: 'roamed', ...session, ...dials(ROAMED_PORT) });
+
+    for (const name of NAMES) {
+      const comesAndGoes = about(lines, name).filter(({ event }) => /let-in|put-out/.test(event));
+      const letIn = { event: 'let-in', peer: peer(name), gateway: 'default', addresses: [member(name).address] };
+      for (const { name: node } of mesh.cluster.nodes)
+        expect(comesAndGoes.filter((line) => line.node === node)).toEqual(
+          [letIn, { event: 'put-out', peer: peer(name), gateway: 'default', ...PUT_OUT[name] }, letIn].map((line) =>
+            expect.objectContaining({ ...line, node }),
+          ),
+        );
+    }
+  });
+
+  test('the operator tells whom it accepted and refused, and which program had written', async () => {
+    const lines = await auditLog(mesh, 'operator');
+    const decisions = (name: Name) =>
+      about(lines, name).map((line) => ('reason' in line ? [line.event, line.reason, line.by] : [line.event]));
+    const applied = ['admitted', 'Accepted', 'kubectl-client-side-apply'];
+    const patched = ['admitted', 'Accepted', 'kubectl-patch'];
+    // What it takes away is all that kubectl-patch had written, so that managedFields know of it no more.
+    const takenAway = applied;
+    expect(decisions('deleted')).toEqual([applied, applied]);
+    expect(decisions('suspended')).toEqual([applied, ['rejected', 'Suspended', 'kubectl-patch'], patched]);
+    expect(decisions('expired')).toEqual([applied, ['rejected', 'Expired', undefined], takenAway]);
+  });
+});
+
 describe('with the operator scaled to zero and every write of the agents refused', () => {
   let giveBack: () => Promise<void>;
 
@@ -155,6 +213,10 @@ async function join(name: Name, gateway: string): Promise<void> {
     stream: new Traffic(laptop, 'stream', service),
   };
   members.set(name, { laptop, device, address, ...traffic });
+}
+
+async function portOf(laptop: Laptop): Promise<number> {
+  return Number(must(await laptop.exec(['wg', 'show', 'mesh', 'listen-port'])));
 }
 
 async function renewStream(name: Name): Promise<void> {

@@ -58,7 +58,8 @@ export function decisionLines(
 ): readonly AuditLine[] {
   if (after === undefined || (before?.status === after.status && before.reason === after.reason)) return [];
   const event = after.status === 'True' ? 'admitted' : 'rejected';
-  return [{ event, peer: auditedPeer(peer), reason: after.reason, ...writtenBy(peer) }];
+  const by = after.reason === 'Expired' ? {} : writtenBy(peer);
+  return [{ event, peer: auditedPeer(peer), reason: after.reason, ...by }];
 }
 
 /** Nobody tells who deletes, and nobody need write anything for a peer to expire. */

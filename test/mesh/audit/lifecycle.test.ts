@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { MeshPeer } from '../../../src/api/meshpeer.ts';
-import { type AuditedSession, membershipLines, sessionLines } from '../../../src/mesh/audit/lifecycle.ts';
+import {
+  type AuditedSession,
+  decisionLines,
+  membershipLines,
+  sessionLines,
+} from '../../../src/mesh/audit/lifecycle.ts';
 import type { Endpoint } from '../../../src/net/endpoint.ts';
 import { aMember, aPeer, NOW } from '../../support/builders.ts';
 
@@ -68,5 +73,32 @@ describe('a device', () => {
   test('of the same name as one before it is another one', () => {
     const other = aMember({ metadata: { uid: 'another' } });
     expect(told(member, other)).toMatchObject([{ event: 'put-out', reason: 'Replaced' }, { event: 'let-in' }]);
+  });
+});
+
+describe('the operator', () => {
+  const peer = aMember({ metadata: { writtenBy: 'kubectl-edit' } });
+  const lastTransitionTime = new Date(NOW).toISOString();
+  const condition = (status: 'True' | 'False', reason: string) =>
+    ({ type: 'Accepted', status, reason, message: '', lastTransitionTime }) as const;
+  const accepted = condition('True', 'Accepted');
+
+  test.each([
+    ['accepts a device', undefined, accepted, [{ event: 'admitted', reason: 'Accepted', by: 'kubectl-edit' }]],
+    ['goes on accepting it', accepted, accepted, []],
+    [
+      'refuses one that somebody suspended',
+      accepted,
+      condition('False', 'Suspended'),
+      [{ event: 'rejected', reason: 'Suspended', by: 'kubectl-edit' }],
+    ],
+    [
+      'refuses one that has expired, by nobody',
+      accepted,
+      condition('False', 'Expired'),
+      [{ event: 'rejected', reason: 'Expired' }],
+    ],
+  ])('%s', (_what, before, after, lines) => {
+    expect(decisionLines(peer, before, after)).toEqual(lines.map((line) => ({ peer: PEER, ...line })));
   });
 });
