@@ -1,13 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Cluster, startCluster } from './cluster.ts';
-import { DEVICE } from './gateway-node.ts';
+import { agentOf, DEVICE } from './gateway-node.ts';
 import type { Laptop } from './laptop.ts';
 import { curl, type Device, Mesh, must, RELEASE, udpEcho } from './mesh.ts';
+import type { LabNode } from './node.ts';
 import { nodeKernels } from './node-kernels.ts';
 
 const KERNELS = nodeKernels('mixed');
 const NODES = KERNELS.map((_, at) => `node-${at + 1}`);
 const MEGABYTES_10 = 10_000_000;
+/** Of `Seccomp` in /proc/PID/status: each system call is judged by a filter. */
+const SECCOMP_FILTER = '2';
 
 let cluster: Cluster;
 let mesh: Mesh;
@@ -34,6 +37,48 @@ test.each(NODES)('%s runs the WireGuard that its kernel allows, and says so', as
   const programs = await node.exec(['pgrep', '-xfc', `wireguard-go -f ${DEVICE}`]);
   expect(programs.stdout.trim()).toBe(node.kernel === 'own' ? '0' : '1');
 });
+
+/** The only bit of CAP_NET_ADMIN, as /proc tells sets of capabilities. */
+const NET_ADMIN = '0000000000001000';
+const NONE = '0000000000000000';
+
+describe('as the kernel tells it, with a seccomp filter, no new privileges and a root that takes no write,', () => {
+  test.each(NODES)('everything that the agent runs on %s is root with NET_ADMIN alone', async (name) => {
+    const node = cluster.node(name);
+    const agent = (await agentOf(node)) ?? '';
+    const wireguard = (await node.exec(['pgrep', '-xf', `wireguard-go -f ${DEVICE}`])).stdout.trim();
+    expect(wireguard === '').toBe(node.kernel === 'own');
+    for (const program of [agent, wireguard].filter((found) => found !== ''))
+      expect(await confinement(node, program)).toEqual({ ...CONFINED, uid: '0', capabilities: [NET_ADMIN, NONE] });
+  });
+
+  test('each operator is user 65532 without any capability', async () => {
+    const found: [LabNode, string][] = [];
+    for (const node of cluster.nodes) {
+      const { stdout } = await node.exec(['pgrep', '-xf', 'node /app/operator.mjs run']);
+      for (const program of stdout.split('\n').filter((line) => line !== '')) found.push([node, program]);
+    }
+    expect(found).toHaveLength(2);
+    for (const [node, program] of found)
+      expect(await confinement(node, program)).toEqual({ ...CONFINED, uid: '65532', capabilities: [NONE] });
+  });
+});
+
+const CONFINED = { noNewPrivileges: '1', seccomp: SECCOMP_FILTER, write: 'Read-only file system' };
+
+/** What the kernel lets a program of a node do; of its sets of capabilities, each content once. */
+async function confinement(node: LabNode, program: string) {
+  const status = must(await node.exec(['cat', `/proc/${program}/status`]));
+  const field = (name: string) => new RegExp(`^${name}:\\t(.*)$`, 'm').exec(status)?.[1] ?? '';
+  const written = await node.exec(['touch', `/proc/${program}/root/written`]);
+  return {
+    uid: [...new Set(field('Uid').split('\t'))].join(' '),
+    capabilities: [...new Set(['CapEff', 'CapPrm', 'CapBnd', 'CapInh', 'CapAmb'].map(field))],
+    noNewPrivileges: field('NoNewPrivs'),
+    seccomp: field('Seccomp'),
+    write: written.code === 0 ? 'written' : (written.stderr.split(': ').at(-1)?.trim() ?? ''),
+  };
+}
 
 describe.each(NODES)('a laptop with stock tools, through gateway %s', (gateway) => {
   beforeAll(async () => {
