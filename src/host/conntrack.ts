@@ -9,6 +9,8 @@ import { failedSaying } from './exec-error.ts';
 
 /** Every command walks the kernel's whole table, so from this many on it is read once to see which have entries. */
 const LIST_FROM = 8;
+/** Each of them has ended what it came to before another did. */
+const MOST_WALKS = 20;
 
 /** Ends the connections that came from these prefixes: the kernel forgets how to translate them. */
 export async function forgetFlows(commands: Commands, sources: readonly Cidr[]): Promise<void> {
@@ -107,11 +109,18 @@ async function withEntries(commands: Commands, sources: readonly Cidr[]): Promis
   return sources.filter((source) => present.has(source) || !hosts.has(source));
 }
 
-/** `conntrack -D` ends with exit code 1 when nothing matched. */
+/**
+ * `conntrack -D` ends with exit code 1 when nothing matched, and leaves the rest of its walk when one that it is about to delete has gone by
+ * itself or by another: then it walks again.
+ */
 async function forget(commands: Commands, family: Family, match: readonly string[]): Promise<void> {
-  try {
-    await commands.run(['conntrack', '-D', '-f', `ipv${family}`, ...match]);
-  } catch (error) {
-    if (!failedSaying(error, /0 flow entries have been deleted/)) throw error;
+  for (let walk = 1; ; walk += 1) {
+    try {
+      await commands.run(['conntrack', '-D', '-f', `ipv${family}`, ...match]);
+      return;
+    } catch (error) {
+      if (failedSaying(error, /0 flow entries have been deleted/)) return;
+      if (walk === MOST_WALKS || !failedSaying(error, /such conntrack doesn't exist/)) throw error;
+    }
   }
 }

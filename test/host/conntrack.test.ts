@@ -8,6 +8,10 @@ import { aFlow } from '../support/grants.ts';
 import { ScriptedCommands } from '../support/scripted-commands.ts';
 
 const NOTHING = { exitCode: 1, stderr: 'conntrack v1.4.7 (conntrack-tools): 0 flow entries have been deleted.' };
+const GONE = {
+  exitCode: 1,
+  stderr: "conntrack v1.4.7 (conntrack-tools): Operation failed: such conntrack doesn't exist",
+};
 const LISTED = `tcp      6 431998 ESTABLISHED src=10.213.0.3 dst=10.96.0.20 sport=40000 dport=80 src=10.1.0.2 dst=10.1.0.1 sport=8080 dport=40000 [ASSURED] mark=0 use=1
 udp      17 29 src=10.213.0.250 dst=10.96.0.10 sport=1 dport=53 [UNREPLIED] src=10.1.0.2 dst=10.1.0.1 sport=5353 dport=1 mark=0 use=1
 `;
@@ -35,6 +39,17 @@ describe('connections of a peer that is gone', () => {
   test('that cannot be ended are an error', async () => {
     const commands = new ScriptedCommands(() => ({ exitCode: 1, stderr: 'Operation failed: Operation not permitted' }));
     await expect(forgetFlows(commands, sources(1))).rejects.toThrow('not permitted');
+  });
+
+  test('are ended to the last one though somebody else ends one of them in between', async () => {
+    const answers = [GONE, GONE, ''];
+    const commands = new ScriptedCommands(() => answers.shift() ?? NOTHING);
+    await forgetFlows(commands, sources(1));
+    expect(commands.asked).toEqual(Array(3).fill('conntrack -D -f ipv4 -s 10.213.0.0/32'));
+  });
+
+  test('that others keep ending meanwhile are an error in the end', async () => {
+    await expect(forgetFlows(new ScriptedCommands(() => GONE), sources(1))).rejects.toThrow("doesn't exist");
   });
 
   test('of many peers cost one look, and a command for those that have some', async () => {
