@@ -25,6 +25,7 @@ import { TestCluster } from './cluster.ts';
 import { missing } from './machine.ts';
 import { startProgram } from './mesh.ts';
 import { describeOpenFlows } from './open-flows-suite.ts';
+import { describeRaces } from './races-suite.ts';
 import { describeScan } from './scan-suite.ts';
 
 /** Each is a transaction and two dozen connections that are opened or refused. What a proxy does has no part in what is granted. */
@@ -296,6 +297,7 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
     });
 
     describeOpenFlows(() => cluster);
+    describeRaces(() => cluster);
     describeScan(() => cluster);
   },
 );

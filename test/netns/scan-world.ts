@@ -28,7 +28,8 @@ export interface ScanWorld {
 
 const POOL = ['10.213.0.0/16', 'fd5a:213::/64'];
 const GATEWAY_ADDRESSES = ['10.213.0.1', 'fd5a:213::1'];
-const NAMESPACES = ['team-a', 'team-b', 'shop'].map((name) => aNamespace(name));
+/** Of the devices and of the Services of a scan. */
+export const NAMESPACES = ['team-a', 'team-b', 'shop'].map((name) => aNamespace(name));
 const CONFIGURATION_PORT = '51840';
 const KIND = 'sallyport.dev/v1alpha1';
 const OVER = new Date(NOW - 1000).toISOString();
