@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inProject } from '../../scripts/support/paths.ts';
-import { findCondition, isTrue } from '../../src/api/conditions.ts';
+import { findCondition } from '../../src/api/conditions.ts';
 import { keyPairFrom } from '../../src/net/key-pair.ts';
-import { DEVICE, wgOn } from './gateway-node.ts';
-import { curl, type Mesh, must, RELEASE, until } from './mesh.ts';
+import { curl, type Device, type Mesh, must, RELEASE, until } from './mesh.ts';
+import { type LetIn, Rivals } from './rivals.ts';
 import { messageOf, TwoDevices } from './two-devices.ts';
 
 const NOWHERE = { nodeSelector: { 'example.com/no': 'such' }, listenPort: 51850 };
@@ -81,53 +81,38 @@ describe('a MeshPeer that cannot be let in says why and what to do, and disturbs
   });
 });
 
-test('of devices that come with one key at one moment the same one is let in, whoever decides and whatever the others do', async () => {
-  const { publicKey } = keyPairFrom(randomBytes(32));
-  const come = (name: string) => mesh.addDevice(name, { publicKey });
-  const rivals = await Promise.all(['race-a', 'race-b', 'race-c', 'race-d'].map(come));
-  const letIn = () =>
-    until(
-      'each of them to be judged',
-      () => Promise.all(rivals.map((device) => mesh.peer(device))),
-      (peers) =>
-        peers.every(({ metadata, status }) => {
-          const accepted = findCondition(status?.conditions ?? [], 'Accepted');
-          return accepted !== undefined && accepted.observedGeneration === metadata.generation;
-        }) && peers.some(({ status }) => isTrue(status?.conditions ?? [], 'Accepted')),
-    ).then((peers) =>
-      peers
-        .filter(({ status }) => isTrue(status?.conditions ?? [], 'Accepted'))
-        .map(({ metadata, status }) => `${metadata.name} ${status?.addresses?.[0]}`),
-    );
-  const onNode = async () =>
-    (await wgOn(mesh.cluster.node('node-1'), ['show', DEVICE, 'allowed-ips']))
-      .split('\n')
-      .find((line) => line.startsWith(publicKey))
-      ?.split(/\s/)[1];
-
-  const first = await letIn();
-  expect(first).toHaveLength(1);
-  const [name, address] = (first[0] ?? '').split(' ');
-  await until('its address on the node', onNode, (found) => found === `${address}/32`);
-  const others = rivals.filter((device) => device.name !== name);
+test('of devices that come with one key, or wish for one address, at one moment the same one is let in, whoever decides and whatever the others do', async () => {
+  const claims = {
+    key: { publicKey: keyPairFrom(randomBytes(32)).publicKey },
+    wish: { addresses: ['10.213.200.200'] },
+  };
+  const groups = await Promise.all(Object.entries(claims).map(([name, claim]) => Rivals.come(mesh, name, claim)));
+  const first = await Promise.all(groups.map((rivals) => rivals.letIn()));
   const operators = ['-l', 'app.kubernetes.io/component=operator', '--grace-period=0', '--force', '--wait=false'];
-  await mesh.cluster.kubectl(['-n', RELEASE.namespace, 'delete', 'pod', ...operators]);
-  for (const device of [...others, ...others]) {
-    await mesh.deleteDevice(device);
-    await come(device.name);
-  }
-  expect(await letIn()).toEqual(first);
-  expect(await onNode()).toBe(`${address}/32`);
+  await mesh.cluster.kubectl([...['-n', RELEASE.namespace], 'delete', 'pod', ...operators]);
+  const each = (act: (rivals: Rivals, winner: LetIn) => Promise<void>) =>
+    Promise.all(groups.map((rivals, index) => act(rivals, onlyOne(first[index]))));
 
-  const winner = rivals.find((device) => device.name === name);
-  if (winner === undefined) throw new Error(`nobody is called ${name}`);
+  await each(async (rivals, winner) => {
+    await rivals.untilOnNode(winner);
+    await rivals.othersComeAgain(winner);
+    expect(await rivals.letIn()).toEqual([winner]);
+    await rivals.untilOnNode(winner);
+  });
+
   await delay(SECOND_MS);
-  await mesh.deleteDevice(winner);
-  await come(winner.name);
-  const next = await until('another one', letIn, ([now]) => now !== undefined && !now.startsWith(`${name} `));
-  expect(next).toHaveLength(1);
-  await until('its address on the node', onNode, (found) => found === `${next[0]?.split(' ')[1]}/32`);
+  await each(async (rivals, winner) => {
+    await rivals.comeAgain(winner.name);
+    const next = await rivals.letInOtherThan(winner);
+    await rivals.untilOnNode(onlyOne(next));
+  });
 });
+
+/** The only one. */
+function onlyOne<T>(found: readonly T[] | undefined): T {
+  expect(found).toHaveLength(1);
+  return found?.[0] as T;
+}
 
 test('MeshPeers from before the rules: each is told what is wrong, and nobody else notices', async () => {
   await devices.undisturbed(async () => {
@@ -287,18 +272,34 @@ describe('ServicesReachable tells the truth', () => {
   });
 });
 
-test('a pool that overlaps the cluster is refused by name, and what is served goes on', async () => {
+test('a pool that overlaps the cluster is refused by name, and what is served goes on; so it is with one device too many of an owner', async () => {
   const release = [RELEASE.name, inProject('charts/sallyport'), '-n', RELEASE.namespace, '--reuse-values'];
-  const upgrade = (pool: string) => mesh.cluster.helm(['upgrade', ...release, '--set', `pool.cidrs={${pool}}`]);
+  const upgrade = (...values: readonly string[]) =>
+    mesh.cluster.helm(['upgrade', ...release, ...values.flatMap((value) => ['--set', value])]);
+  await mesh.patchDevice(devices.steady, { owner: 'ada' });
+  await mesh.patchDevice(devices.other, { owner: 'eve' });
   await devices.undisturbed(async () => {
-    await upgrade('10.244.0.0/16');
+    await upgrade('pool.cidrs={10.244.0.0/16}');
     const sentence = /overlaps the pod CIDR 10\.244\.1\.0\/24 of node node-1; .*pool\.cidrs/;
     await devices.expectRefusal('default', 'PoolOverlap', sentence);
-    await upgrade('10.213.0.0/16');
+    await upgrade('pool.cidrs={10.213.0.0/16}', 'quotas.peersPerOwner=1');
     await mesh.untilGateway('default', 'Ready');
     await mesh.untilPeer(devices.steady, 'Programmed');
+    await expectTooMany('ada', /^spec\.owner ada has 1 older MeshPeers \(demo\/ada\), and one owner may have 1;/);
+    await expectTooMany(undefined, /^spec\.owner is missing, .*quotas\.peersPerOwner/);
+    const next = await expectTooMany('eve', /\(demo\/eve\)/);
+    await mesh.deleteDevice(devices.other);
+    await mesh.untilPeer(next, 'Programmed');
   });
 });
+
+async function expectTooMany(owner: string | undefined, sentence: RegExp): Promise<Device> {
+  const device = await mesh.addDevice(`second-of-${owner ?? 'nobody'}`, owner === undefined ? {} : { owner });
+  const { status } = await mesh.untilPeer(device, 'Accepted', 'False', 'OwnerQuota');
+  expect(findCondition(status?.conditions ?? [], 'Accepted')?.message).toMatch(sentence);
+  await devices.expectEvent(device.name, 'OwnerQuota', sentence);
+  return device;
+}
 
 const EXTRA_SERVICE = {
   apiVersion: 'v1',
