@@ -1,3 +1,4 @@
+import type { IpAddress } from '../../net/address.ts';
 import { cidrContains } from '../../net/cidr.ts';
 import type { DnsReached, Findings, GatewayAnswer, Reached, ServiceFinding } from './findings.ts';
 import { broken, type HopKind, type Judgement, NOT_REACHED, ok, skipped, unknown } from './hop.ts';
@@ -143,7 +144,7 @@ export const kubernetesService: HopKind = {
         `${what}, is in none of the ranges that the tunnel leads to`,
         'whoever runs the cluster names the range in spec.advertise.services.cidrs: kubectl edit meshgateway',
       );
-    if (isDenying(findings))
+    if (isDenying(findings, address))
       return skipped(
         'the gateways let devices reach what they were granted, and cluster DNS (spec.access.default: Deny)',
       );
@@ -153,8 +154,17 @@ export const kubernetesService: HopKind = {
   },
 };
 
-function isDenying({ files }: Findings): boolean {
-  return files.kind === 'read' && files.configuration.gateways.some(({ deniesByDefault }) => deniesByDefault);
+/** Whether the gateways that lead there deny by default: the device's own file says so, or, where that is old, the cluster. */
+function isDenying({ cluster, files }: Findings, address: IpAddress): boolean {
+  if (files.kind !== 'read') return false;
+  const known = seen(seen(cluster)?.gateways) ?? [];
+  const leading = files.configuration.gateways.filter(({ allowedIPs }) =>
+    allowedIPs.some((cidr) => cidrContains(cidr, address)),
+  );
+  return leading.some(
+    ({ name, deniesByDefault }) =>
+      deniesByDefault || known.some(({ metadata, spec }) => metadata.name === name && spec.access?.default === 'Deny'),
+  );
 }
 
 function servicesRemedy({ kind }: Reached): string {
@@ -183,7 +193,7 @@ export const service: HopKind = {
     if (reached.kind === 'connected')
       return ok(`${name} at ${address}, port ${port}, answers in ${reached.ms.toFixed(1)} ms`);
     const what = `${name} at ${address}, port ${port},`;
-    const denial = reached.kind === 'refused' ? denialOf(findings) : undefined;
+    const denial = reached.kind === 'refused' ? denialOf(findings, address) : undefined;
     if (denial !== undefined)
       return broken(
         `${what} is refused. ${denial}`,
@@ -197,11 +207,11 @@ export const service: HopKind = {
 };
 
 /** Why policy has a connection refused, as far as that is known; undefined where it does not, or nobody can say. */
-function denialOf(findings: Findings): string | undefined {
+function denialOf(findings: Findings, address: IpAddress): string | undefined {
   const { cluster, files } = findings;
   const answers = seen(seen(cluster)?.access);
   if (answers === undefined)
-    return isDenying(findings)
+    return isDenying(findings, address)
       ? 'The gateways deny by default (spec.access.default: Deny), so it is not granted, or has no such port or no ready endpoint'
       : undefined;
   const own = files.kind === 'read' ? files.configuration.gateways.map(({ name }) => name) : [];

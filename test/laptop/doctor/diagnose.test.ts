@@ -620,6 +620,33 @@ const SITUATIONS: readonly Situation[] = [
     mend: /ask the owner of namespace demo for a MeshAccess/,
   },
   {
+    what: 'the Service is refused, and the cluster says that the gateways deny, of which the profile has not heard',
+    findings: {
+      cluster: theCluster({ gateways: found([theGateway({}, { access: { default: 'Deny' } })]) }),
+      inside: someInside({ service: { ...hello, dns: itsDns, address, reached: { kind: 'refused' } } }),
+    },
+    hop: 'service',
+    why: /deny by default/,
+    mend: /ask the owner of namespace demo/,
+  },
+  {
+    what: 'the Service is refused, and a gateway denies that does not lead there',
+    findings: {
+      files: someFiles({
+        configuration: aClientConfiguration({
+          gateways: [
+            aClientGateway({ allowedIPs: ['10.96.0.0/12'] as Cidr[] }),
+            aClientGateway({ name: 'shut', allowedIPs: ['10.213.0.1/32'] as Cidr[], deniesByDefault: true }),
+          ],
+        }),
+      }),
+      inside: someInside({ service: { ...hello, dns: itsDns, address, reached: { kind: 'refused' } } }),
+    },
+    hop: 'service',
+    why: /no ready endpoint/,
+    mend: /endpointslices/,
+  },
+  {
     what: 'the Service is granted and has no endpoint',
     findings: {
       cluster: theCluster({
@@ -707,6 +734,13 @@ describe('what works is not blamed', () => {
         files: someFiles({
           configuration: aClientConfiguration({ gateways: [aClientGateway({ deniesByDefault: true })] }),
         }),
+        inside: someInside({ kubernetes: { address: '10.96.0.1' as IpAddress, reached: { kind: 'refused' } } }),
+      },
+    ],
+    [
+      'the same, which the cluster says, and the profile has not heard',
+      {
+        cluster: theCluster({ gateways: found([theGateway({}, { access: { default: 'Deny' } })]) }),
         inside: someInside({ kubernetes: { address: '10.96.0.1' as IpAddress, reached: { kind: 'refused' } } }),
       },
     ],
