@@ -50,6 +50,7 @@ const CLUSTERS: Readonly<Record<string, number>> = {
   'test/lab/apiserver-contract.test.ts': 0,
   'test/lab/chart-install.test.ts': 0,
   'test/lab/crd-validation.test.ts': 0,
+  // That of a run of its own, which waits by itself.
   'test/lab/evidence.test.ts': 0,
   'test/lab/kind.test.ts': 0,
   'test/lab/many-preshared-keys.test.ts': 0,
@@ -91,9 +92,10 @@ export function sideBySide(
     const fits = left.findIndex((file) => clustersOf(file) > 0 && clustersOf(file) <= room);
     const computes = left.findIndex((file) => clustersOf(file) === 0);
     // The workers wait for nothing, so where only clusters are left the next one is taken although there are enough.
-    const [file = ''] = left.splice([fits, computes, 0].find((index) => index >= 0) ?? 0, 1);
-    order.push(file);
-    running = [...running, { until: now + lasts(file), clusters: clustersOf(file) }];
+    for (const file of left.splice(fits >= 0 ? fits : Math.max(computes, 0), 1)) {
+      order.push(file);
+      running = [...running, { until: now + lasts(file), clusters: clustersOf(file) }];
+    }
   }
   return order;
 }

@@ -1,38 +1,27 @@
-import { once } from 'node:events';
-import { createServer, type Server } from 'node:net';
+import type { Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { tryLock } from './record.ts';
 
-/** How often somebody who waits for a slot looks again. */
-const AGAIN_MS = 500;
+/** Who waits for a slot looks again after a time between this and twice as much, so that two of them do not for ever look at once. */
+const AGAIN_MS = 400;
 
 /**
- * Takes so many of the slots for clusters on this machine, all at once, and waits while they are taken. A slot is a socket without a file
- * (unix(7), abstract), so it is free again as soon as whoever has it ends, however that is. Resolves with what gives them back.
+ * Takes so many of the slots for clusters on this machine, all at once, and waits while they are taken. A slot is free again as soon as whoever
+ * has it ends, however that is. Resolves with what gives them back.
  */
 export async function takeClusterSlots(
   count: number,
-  { most, name = 'sallyport-lab-cluster' }: { readonly most: number; readonly name?: string },
+  { most, name = 'cluster-slot' }: { readonly most: number; readonly name?: string },
 ): Promise<() => Promise<void>> {
   for (;;) {
     const taken: Server[] = [];
     for (let slot = 0; slot < most && taken.length < count; slot += 1) {
-      const server = await listening(`\0${name}-${slot}`);
+      const server = await tryLock(`${name}-${slot}`);
       if (server !== undefined) taken.push(server);
     }
     if (taken.length >= Math.min(count, most)) return () => close(taken);
     await close(taken);
-    await delay(AGAIN_MS);
-  }
-}
-
-async function listening(path: string): Promise<Server | undefined> {
-  const server = createServer().listen({ path });
-  try {
-    await once(server, 'listening');
-    return server;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return undefined;
-    throw error;
+    await delay(AGAIN_MS * (1 + Math.random()));
   }
 }
 
