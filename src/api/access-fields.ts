@@ -28,6 +28,13 @@ export function namespacesField(field: string, description: string) {
     .describe(description);
 }
 
+/** Where a template prints nothing below a field, the API server forgets the field, and what is left means everybody. */
+export const FROM_RULE: CelRule = {
+  rule: 'has(self.namespaces) || has(self.names) || has(self.selector) || has(self.owners) || has(self.groups)',
+  message:
+    'spec.from[] says nothing, which would be every MeshPeer of the namespace; write selector: {} if that is meant',
+};
+
 /** Ways to choose MeshPeers, besides their namespaces. */
 export const fromFields = {
   names: nameList('MeshPeers by name.').optional(),
@@ -36,7 +43,7 @@ export const fromFields = {
     'MeshPeers by spec.owner, to the letter. Nobody names somebody else there where the policy sallyport-owners is on.',
   ).optional(),
   groups: nameList(
-    'MeshPeers that name one of these in spec.groups. Nobody names a group there that they are not in where the policy sallyport-owners is on.',
+    'MeshPeers that name one of these in spec.groups. Where the policy sallyport-owners is on, who may not act-for-owner names none there that they are not in.',
   ).optional(),
 };
 

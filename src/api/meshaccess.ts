@@ -4,6 +4,7 @@ import {
   accessColumns,
   accessSpec,
   accessStatusSchema,
+  FROM_RULE,
   fromFields,
   namespacesField,
   TO_RULE,
@@ -22,8 +23,9 @@ const fromSchema = z
     ).optional(),
     ...fromFields,
   })
+  .meta(cel(FROM_RULE))
   .describe(
-    'Devices. All that is given must hold; an empty entry ({}) means every MeshPeer in the namespace of this MeshAccess. Labels and names are trusted as far as whoever may write MeshPeers in these namespaces, owners and groups as far as the policy sallyport-owners holds there.',
+    'Devices. All that is given must hold; selector: {} alone means every MeshPeer in the namespace of this MeshAccess. Labels and names are trusted as far as whoever may write MeshPeers in these namespaces, owners and groups as far as the policy sallyport-owners holds there.',
   );
 
 const toSchema = z

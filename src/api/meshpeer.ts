@@ -75,10 +75,16 @@ export const meshPeerSpecSchema = z
       .array(z.string().min(1).max(253))
       .min(1)
       .max(16)
-      .meta({ 'x-kubernetes-list-type': 'set' })
+      .meta({
+        'x-kubernetes-list-type': 'set',
+        ...cel({
+          rule: "self.all(group, !group.matches(r'[[:cntrl:]]'))",
+          message: 'spec.groups[] must be one line each, without control characters',
+        }),
+      })
       .optional()
       .describe(
-        'Groups of the owner, as the API server knows them (kubectl auth whoami), which grants may name. Where the policy sallyport-owners is on, nobody adds one that they are not in themselves; leaving a group does not take it away here.',
+        'Groups of the owner, as the API server knows them (kubectl auth whoami), which grants may name. Where the policy sallyport-owners is on, who may not act-for-owner adds none that they are not in themselves; leaving a group does not take it away here.',
       ),
   })
   .meta(
@@ -211,6 +217,7 @@ export const meshPeerColumns: readonly PrinterColumn[] = [
   { name: 'Expires', type: 'string', description: 'When the device is shut out.', jsonPath: '.spec.expiresAt' },
   { name: 'Gateways', type: 'string', description: 'Who lets it in.', jsonPath: '.status.gateways', priority: 1 },
   { name: 'Owner', type: 'string', description: 'Whose device it is.', jsonPath: '.spec.owner', priority: 1 },
+  { name: 'Groups', type: 'string', description: 'Groups of the owner.', jsonPath: '.spec.groups', priority: 1 },
   AGE_COLUMN,
 ];
 

@@ -400,7 +400,7 @@ test('grants for which there is no more room are known, for as long as that is s
     apiVersion: 'sallyport.dev/v1alpha1',
     kind: 'MeshAccess',
     metadata: { name: 'late', namespace: 'shop' },
-    spec: { from: [{}], to: [{}] },
+    spec: { from: [{ selector: {} }], to: [{}] },
   });
   expect(sync.cutGrants).toEqual([]);
   grants = { ...allGranted(WEB), cut: [access] };

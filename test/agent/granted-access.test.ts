@@ -50,7 +50,7 @@ describe('a grant', () => {
 
   test('is on the node as one change of elements, and its owner is told', async () => {
     const before = changes().length;
-    await mesh.addAccess('grant', { from: [{}], to: [{ names: ['web'] }] });
+    await mesh.addAccess('grant', { from: [{ selector: {} }], to: [{ names: ['web'] }] });
     await untilOpen('10.96.0.20 80');
     expect(changes().length - before).toBe(1);
     const access = await mesh.until(meshAccessType, accessKey, ({ status }) => status?.services?.matched === 1);
@@ -85,8 +85,20 @@ describe('a grant', () => {
     await untilOpen();
   });
 
+  test('follows the owner and the groups of devices', async () => {
+    await mesh.addAccess('grant', { from: [{ owners: ['ada'], groups: ['oncall'] }], to: [{ names: ['web'] }] });
+    await mesh.client.patch(meshPeerType, ADA, { spec: { owner: 'ada', groups: ['oncall', 'dba'] } });
+    await untilOpen('10.96.0.20 80');
+    await mesh.client.patch(meshPeerType, ADA, { spec: { groups: ['dba'] } });
+    await untilOpen();
+    await mesh.client.patch(meshPeerType, ADA, { spec: { groups: ['oncall'] } });
+    await untilOpen('10.96.0.20 80');
+    await mesh.client.patch(meshPeerType, ADA, { spec: { owner: 'bob' } });
+    await untilOpen();
+  });
+
   test('ends with its device, and comes back with it', async () => {
-    await mesh.addAccess('grant', { from: [{}], to: [{}] });
+    await mesh.addAccess('grant', { from: [{ selector: {} }], to: [{}] });
     await untilOpen('10.96.0.20 80');
     await mesh.client.patch(meshPeerType, ADA, { spec: { suspended: true } });
     await untilOpen();
@@ -96,7 +108,7 @@ describe('a grant', () => {
 
   test('changes nothing where the gateway allows, and decides once it denies', async () => {
     await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { access: { default: 'Allow' } } });
-    await mesh.addAccess('grant', { from: [{}], to: [{}] });
+    await mesh.addAccess('grant', { from: [{ selector: {} }], to: [{}] });
     const enforced = ({ status }: MeshAccess) => findCondition(status?.conditions ?? [], 'Enforced');
     await mesh.until(meshAccessType, accessKey, (access) => enforced(access)?.reason === 'AllowedAnyway');
     await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { access: { default: 'Deny' } } });
@@ -105,10 +117,10 @@ describe('a grant', () => {
   });
 
   test('that nobody can read grants nothing, is told so, and takes nothing from others', async () => {
-    await mesh.addAccess('other', { from: [{}], to: [{ names: ['web'] }] });
+    await mesh.addAccess('other', { from: [{ selector: {} }], to: [{ names: ['web'] }] });
     await mesh.client.create(
       { ...meshAccessType, parse: (raw) => raw as never },
-      { metadata: GRANT, spec: { from: [{}], to: 'everything' } },
+      { metadata: GRANT, spec: { from: [{ selector: {} }], to: 'everything' } },
     );
     const stored = { ...meshAccessType, parse: (raw: unknown) => raw as MeshAccess };
     await mesh.until(
@@ -122,7 +134,7 @@ describe('a grant', () => {
 
 describe('where the kernel does not take a change of grants', () => {
   test('a device that is revoked is out all the same', async () => {
-    await mesh.addAccess('grant', { from: [{}], to: [{}] });
+    await mesh.addAccess('grant', { from: [{ selector: {} }], to: [{}] });
     await untilOpen('10.96.0.20 80');
     node.host.failures.set('change-elements', new Error('no'));
     await mesh.client.patch(meshPeerType, ADA, { spec: { suspended: true } });
@@ -135,7 +147,7 @@ describe('where the kernel does not take a change of grants', () => {
 
 describe('with the operator down', () => {
   beforeEach(async () => {
-    await mesh.addAccess('grant', { from: [{}], to: [{ names: ['web'] }] });
+    await mesh.addAccess('grant', { from: [{ selector: {} }], to: [{ names: ['web'] }] });
     await untilOpen('10.96.0.20 80');
     await endOperator();
   });
@@ -159,14 +171,14 @@ describe('with the operator down', () => {
       metadata: { name: 'api', namespace: 'team-a' },
       spec: { clusterIPs: ['10.96.0.30'], ports: [{ port: 443, protocol: 'TCP' }] },
     });
-    await mesh.addAccess('api', { from: [{}], to: [{ names: ['api'] }] });
+    await mesh.addAccess('api', { from: [{ selector: {} }], to: [{ names: ['api'] }] });
     await untilOpen('10.96.0.20 80', '10.96.0.30 443');
   });
 });
 
 describe('an agent that begins', () => {
   test('leaves what is granted as it finds it until it has seen everything that grants', async () => {
-    await mesh.addAccess('grant', { from: [{}], to: [{}] });
+    await mesh.addAccess('grant', { from: [{ selector: {} }], to: [{}] });
     await untilOpen('10.96.0.20 80');
     await node.stop();
     mesh.server.fault({ path: '/meshaccesses', times: 2, action: { kind: 'refuse', code: 500 } });

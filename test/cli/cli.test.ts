@@ -232,7 +232,7 @@ describe('sallyport plan', () => {
       apiVersion: 'sallyport.dev/v1alpha1',
       kind: 'MeshAccess',
       metadata: { name: 'web', namespace: 'demo' },
-      spec: { from: [{}], to: [{}] },
+      spec: { from: [{ selector: {} }], to: [{}] },
     };
     const planned = async (gateway: object) =>
       (await sallyport(['plan', 'node-a', '-f', inFile(gateway, peer, node, service, access)])).stdout;

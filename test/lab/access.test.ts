@@ -204,10 +204,13 @@ describe('through gateways that deny by default', () => {
       );
     });
 
+    afterAll(() => mesh.cluster.node('node-1').setKubeProxyMode('nftables'));
+
     test('reaches what `access matrix` lists, and nothing else', async () => {
       const listed: readonly { peer: string; service: string; port: string }[] = JSON.parse(
         (await sallyport('access', 'matrix', '-o', 'json')).stdout,
       );
+      expect(listed).not.toEqual([]);
       await scanned(({ service, port }) =>
         listed.some((one) => one.peer === 'team-a/ada' && one.service === service && one.port === port),
       );

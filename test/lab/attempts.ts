@@ -98,7 +98,7 @@ export function describeAttempts(
     expect(body).not.toHaveProperty('status');
   });
 
-  test('nobody names a group that they are not in, nor keeps one for a device of nobody', async () => {
+  test('nobody names a group that they are not in, and who has left one neither hands it on nor makes it last', async () => {
     const inGroup = (groups: readonly string[], method: string, path: string, body?: object) => {
       const headers = {
         'impersonate-user': 'heidi',
@@ -108,19 +108,30 @@ export function describeAttempts(
       return given().server.ask(method, path, body, headers);
     };
     const oncall = { owner: 'heidi', groups: ['oncall'] };
+    const pager = (patch: object) => heidi('PATCH', `${PEERS}/pager`, { spec: patch });
     expect(await heidi('POST', PEERS, aPeer('borrower', oncall))).toMatch(
       /^403 .*spec\.groups has oncall, and heidi is not in that group/,
     );
-    expect((await inGroup(['oncall'], 'POST', PEERS, aPeer('pager', oncall))).status).toBe(201);
-    // Somebody who has left it may still change the device, and not add another one.
-    expect(await heidi('PATCH', `${PEERS}/pager`, { spec: { suspended: true } })).toMatch(/^200/);
-    expect(await heidi('PATCH', `${PEERS}/pager`, { spec: { groups: ['oncall', 'admins'] } })).toMatch(
-      /^403 .*has admins,/,
-    );
-    expect(await heidi('PATCH', `${PEERS}/pager`, { spec: { owner: null } })).toMatch(/^422 .*name the owner too/);
-    expect(await heidi('PATCH', `${PEERS}/pager`, { spec: { owner: null, groups: null } })).toMatch(/^200/);
-    expect(await grace('PATCH', `${PEERS}/pager`, { spec: oncall })).toMatch(
-      /^403 .*spec\.owner is heidi, and you are grace: name yourself/,
+    const ending = { ...oncall, expiresAt: '2030-01-31T18:00:00Z' };
+    expect((await inGroup(['oncall'], 'POST', PEERS, aPeer('pager', ending))).status).toBe(201);
+    expect(await pager({ groups: ['oncall', 'admins'] })).toMatch(/^403 .*has admins,/);
+    expect(await pager({ owner: null })).toMatch(/^422 .*name the owner too/);
+    const keeps = /^403 .*has oncall, in which heidi is not any more, so the key of this device stays/;
+    for (const patch of [
+      { expiresAt: '2090-01-31T18:00:00Z' },
+      { expiresAt: null },
+      { publicKey: aPublicKey() },
+      { nextPublicKey: aPublicKey() },
+    ])
+      expect(await pager(patch)).toMatch(keeps);
+    for (const patch of [
+      { suspended: true },
+      { expiresAt: '2029-01-31T18:00:00Z' },
+      { groups: null, publicKey: aPublicKey() },
+    ])
+      expect(await pager(patch)).toMatch(/^200/);
+    expect(await grace('PATCH', `${PEERS}/laptop`, { spec: { groups: ['oncall'] } })).toMatch(
+      /^403 .*has oncall, and grace is not in that group/,
     );
   });
 

@@ -30,7 +30,10 @@ export function gateway(spec?: object, name = 'default'): Subject {
 
 /** A MeshAccess of everybody in its namespace to everything there, but for what the spec adds. */
 export function access(spec: object = {}): Subject {
-  const object = { metadata: { name: 'grant', namespace: 'default' }, spec: { from: [{}], to: [{}], ...spec } };
+  const object = {
+    metadata: { name: 'grant', namespace: 'default' },
+    spec: { from: [{ selector: {} }], to: [{}], ...spec },
+  };
   return { type: meshAccessType, object: { apiVersion: API_VERSION, kind: 'MeshAccess', ...object } };
 }
 
@@ -97,6 +100,15 @@ export const REFUSED: readonly Refusal[] = [
   ['31 February', peer({ expiresAt: '2030-02-31T18:00:00Z' }), 'spec.expiresAt must be a day of the calendar'],
   ['a keepalive too long', peer({ persistentKeepalive: 70_000 }), 'spec.persistentKeepalive', '65535'],
   ['an owner of two lines', peer({ owner: 'a\nPostUp = b' }), 'spec.owner must be one line'],
+  ['no groups', peer({ owner: 'a', groups: [] }), 'spec.groups', 'at least 1 items'],
+  ['a group twice', peer({ owner: 'a', groups: ['b', 'b'] }), 'spec.groups[1]: Duplicate value'],
+  [
+    'seventeen groups',
+    peer({ owner: 'a', groups: Array.from({ length: 17 }, (_, at) => `g${at}`) }),
+    'spec.groups',
+    '16',
+  ],
+  ['a group of two lines', peer({ owner: 'a', groups: ['b\nc'] }), 'spec.groups[] must be one line each'],
   ['groups of nobody', peer({ groups: ['oncall'] }), 'spec.groups are those of spec.owner', 'name the owner'],
   ['an unknown field', peer({ publickey: KEY }), 'unknown field "spec.publickey"'],
   ['a name of 41 characters', gateway({}, 'a'.repeat(41)), 'metadata.name must be', '40 characters', 'choose'],
@@ -139,7 +151,13 @@ export const REFUSED: readonly Refusal[] = [
   ['an MTU below what IPv6 needs', gateway({ mtu: 1200 }), 'spec.mtu', '1280'],
   ['a domain of two lines', gateway({ dns: { domain: 'a\nPostUp = b' } }), 'spec.dns.domain must be a DNS name'],
   ['an unknown field', gateway({ listenport: 1 }), 'unknown field "spec.listenport"'],
-  ['a grant of the cluster to nobody', clusterAccess({ from: [{}] }), 'spec.from[0].namespaces: Required'],
+  ['a grant to an empty entry', access({ from: [{}] }), 'spec.from[] says nothing', 'selector: {}'],
+  ['a grant to groups that nobody printed', access({ from: [{ groups: null }] }), 'spec.from[] says nothing'],
+  [
+    'a grant of the cluster to nobody',
+    clusterAccess({ from: [{ selector: {} }] }),
+    'spec.from[0].namespaces: Required',
+  ],
   [
     'a grant of the cluster of nothing',
     clusterAccess({ to: [{}] }),

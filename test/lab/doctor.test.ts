@@ -263,7 +263,7 @@ const GRANT = {
   apiVersion: API_VERSION,
   kind: 'MeshAccess',
   metadata: { name: 'everybody', namespace: 'demo' },
-  spec: { from: [{}], to: [{ names: ['hello-node-1'] }] },
+  spec: { from: [{ selector: {} }], to: [{ names: ['hello-node-1'] }] },
 };
 
 describe('doctor', { concurrent: true }, () => {

@@ -74,7 +74,7 @@ const anAccess = () =>
     apiVersion: 'sallyport.dev/v1alpha1',
     kind: 'MeshAccess',
     metadata: { name: 'everything', namespace: 'shop' },
-    spec: { from: [{}], to: [{}] },
+    spec: { from: [{ selector: {} }], to: [{}] },
   });
 
 const CASES: readonly [string, Partial<NodeFindings>, string, string][] = [

@@ -173,7 +173,7 @@ function unused(access: AnyAccess, matching: readonly MeshPeer[]): Verdict<'Mesh
   const where = own ? `; without namespaces, spec.from[] means namespace ${access.metadata.namespace} alone` : '';
   const message =
     matching.length === 0
-      ? `spec.from matches no MeshPeer; compare it with: kubectl get meshpeers -A --show-labels${where}`
+      ? `spec.from matches no MeshPeer; compare it with: kubectl get meshpeers -A -o wide --show-labels${where}`
       : `spec.from matches ${namesOf(matching)}, and no gateway that this is for lets ${matching.length === 1 ? 'it' : 'one of them'} in; see: kubectl get meshpeers -A`;
   return verdict('MeshAccess', 'Resolved', 'False', 'NoMatchingPeers', message);
 }

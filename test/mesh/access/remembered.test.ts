@@ -112,7 +112,7 @@ test('what was cut for want of room is opened once there is some', () => {
   const all = accesses.slice(0, 11).map((access, index) => ({
     ...access,
     metadata: { ...access.metadata, name: `all-${String(index).padStart(2, '0')}` },
-    spec: { ...access.spec, from: [{}], to: [{ names: [service.metadata.name] }] },
+    spec: { ...access.spec, from: [{ selector: {} }], to: [{ names: [service.metadata.name] }] },
   }));
   const remembered = new RememberedGrants();
   const present = { namespaces, services: [wide], members: membersOf({ peers }), now: NOW };
