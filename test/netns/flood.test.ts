@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { NodeTracking } from '../../src/agent/node-tracking.ts';
 import type { Running } from '../../src/host/exec.ts';
@@ -11,6 +10,7 @@ import { aMember, NOW } from '../support/builders.ts';
 import { ManualClock } from '../support/fake-clock.ts';
 import { aGrant } from '../support/grants.ts';
 import { TestCluster } from './cluster.ts';
+import { beginFlood, expectServedDuring } from './flood.ts';
 import { missing } from './machine.ts';
 import { startProgram } from './mesh.ts';
 import type { Namespace } from './namespace.ts';
@@ -18,6 +18,8 @@ import type { Namespace } from './namespace.ts';
 const PER_SECOND = 50;
 const BURST = 4 * PER_SECOND;
 const FLOOD = 3_000;
+/** Enough of them to go on while another device is answered, or more than there are ports. */
+const LONG_FLOOD = 15_000;
 const MANY = 100_000;
 const DNS = '10.96.0.10 53';
 /** Nobody answers then. */
@@ -45,8 +47,8 @@ describe.skipIf(missing)(`a device that opens connections as fast as it can${bec
   };
   /** Resolves with how long it took, in seconds. */
   const flood = async (sockets: 'each' | 'one' = 'each') => {
-    const program = join(import.meta.dirname, 'programs/flood.ts');
-    return Number(await alice.run(`${process.execPath} ${program} ${DNS} ${FLOOD} ${sockets}`)) / 1000;
+    const { over } = await beginFlood(alice, `${DNS} ${FLOOD} ${sockets}`);
+    return (await over()).ms / 1000;
   };
   const tracked = async () => {
     const listed = await cluster.gateway.namespace.run('conntrack -L -p udp -s 10.213.0.16');
@@ -56,6 +58,7 @@ describe.skipIf(missing)(`a device that opens connections as fast as it can${bec
     const chain = await cluster.gateway.namespace.run('nft list chain inet sallyport_default flood');
     return Number(/counter packets (\d+)/.exec(chain)?.[1]);
   };
+  const opened = async () => (await tracked()) + (await dropped());
 
   test('gets no more of the connection tracking than its rate, and is then served again', async () => {
     await limit(PER_SECOND);
@@ -63,7 +66,8 @@ describe.skipIf(missing)(`a device that opens connections as fast as it can${bec
     const most = BURST + PER_SECOND * (seconds + 1);
     expect(most).toBeLessThan(FLOOD / 2);
     expect(await tracked()).toBeLessThanOrEqual(most);
-    expect(await dropped()).toBeGreaterThanOrEqual(FLOOD - most);
+    // Some get lost on their way.
+    expect(await dropped()).toBeGreaterThanOrEqual(FLOOD * 0.8 - most);
     await expect
       .poll(async () => (await alice.ask(`udp ${DNS}`)).answer, { interval: 200 })
       .toMatchObject({ from: '10.1.0.1' });
@@ -73,24 +77,16 @@ describe.skipIf(missing)(`a device that opens connections as fast as it can${bec
     const routedCidrs = ['10.1.0.0/24'] as Cidr[];
     await cluster.gateway.sync(cluster.plan({ newConnectionsPerSecond: PER_SECOND, routedCidrs }));
     await cluster.gateway.namespace.run('conntrack -F');
-    const program = join(import.meta.dirname, 'programs/flood.ts');
-    const flooding = alice.run(`${process.execPath} ${program} 10.1.0.2 0 ${MANY} one`);
-    const answers = [];
-    for (let asked = 0; asked < 5; asked += 1) answers.push((await bob.ask('get http://10.96.0.20/')).answer);
-    const seconds = Number(await flooding) / 1000;
-    console.log(`${Math.round(MANY / seconds)} datagrams a second, each of them a new connection`);
-    expect(answers).toEqual(Array.from({ length: 5 }, () => expect.objectContaining({ from: '10.1.0.1' })));
+    const { seconds, arrived } = await expectServedDuring({ alice, bob }, `10.1.0.2 0 ${MANY} one`, opened);
+    console.log(`${Math.round(arrived / seconds)} new connections a second, each to another port, for ${seconds} s`);
     expect(await tracked()).toBeLessThanOrEqual(BURST + PER_SECOND * (seconds + 1));
   });
 
   test('another device and its own open connections are served meanwhile', async () => {
     await limit(PER_SECOND);
     const big = alice.ask('get http://10.96.0.20/big');
-    const flooding = flood();
-    const answers = [];
-    for (let asked = 0; asked < 5; asked += 1) answers.push((await bob.ask('get http://10.96.0.20/')).answer);
-    await flooding;
-    expect(answers).toEqual(Array.from({ length: 5 }, () => expect.objectContaining({ from: '10.1.0.1' })));
+    const { seconds, arrived } = await expectServedDuring({ alice, bob }, `${DNS} ${LONG_FLOOD} each`, opened);
+    console.log(`${Math.round(arrived / seconds)} new connections a second, each of another socket, for ${seconds} s`);
     expect((await big).answer).toEqual({ bytes: 10_000_000 });
   });
 
@@ -112,13 +108,15 @@ describe.skipIf(missing)(`a device that opens connections as fast as it can${bec
 
 describe.skipIf(missing)(`whoever may send to the gateway, with sources that are not his${because(missing)}`, () => {
   const SOURCES = Array.from({ length: 64 }, (_, index) => `192.168.50.${100 + index}`);
-  /** Longer than a device waits before it tries to shake hands again, which it must when it is told to show that its address is its own. */
-  const FLOOD_MS = 8_000;
+  /** Longer than a device waits, time and again, until it shakes hands anew: it is told to show that its address is its own. */
+  const FLOOD_MS = 25_000;
 
-  test('keeps nobody from being served, nor from shaking hands', { timeout: 30_000 }, async () => {
+  test('keeps nobody from being served, nor from shaking hands', { timeout: 45_000 }, async () => {
     await cluster.gateway.sync(cluster.plan());
     await alice.runAll(SOURCES.map((source) => `ip address add ${source}/24 dev eth0`).join('\n'));
-    const before = await cluster.gateway.namespace.run('wg show wg-default peers');
+    // wireguard-go says them in any order.
+    const peers = async () => (await cluster.gateway.namespace.run('wg show wg-default peers')).split('\n').sort();
+    const before = await peers();
     const said: string[] = [];
     const words = `handshakes.ts 192.168.50.1 51840 ${cluster.gateway.keys.publicKey} ${FLOOD_MS} ${SOURCES.join(' ')}`;
     const flooding = await startProgram(alice.commands, words, (line) => said.push(line));
@@ -129,18 +127,18 @@ describe.skipIf(missing)(`whoever may send to the gateway, with sources that are
       expect(answers).toEqual(Array.from({ length: 5 }, () => expect.objectContaining({ from: '10.1.0.1' })));
       await cluster.shakeHands(cluster.bob);
       await expect.poll(() => bob.tries('ping -c 1 -W 1 10.213.0.1'), { interval: 200 }).toContain('1 received');
-      const ms = performance.now() - began;
-      expect(ms, 'the flood was over before').toBeLessThan(FLOOD_MS);
-      await flooding.exited;
-      console.log(
-        `${said.at(-1)} handshakes of strangers in ${FLOOD_MS} ms; served, and let in anew, in ${Math.round(ms)} ms`,
-      );
-      expect(Number(said.at(-1))).toBeGreaterThan((10 * FLOOD_MS) / 1000);
+      const served = Math.round(performance.now() - began);
+      expect(said, 'the flood was over before').toHaveLength(1);
+      await flooding.stop();
+      const { sent, ms } = JSON.parse(said.at(-1) ?? '');
+      const perSecond = Math.round(sent / (ms / 1000));
+      console.log(`${perSecond} handshakes of strangers a second; served, and let in anew, in ${served} ms`);
+      expect(perSecond).toBeGreaterThan(10);
     } finally {
       await flooding.stop();
       await alice.runAll(SOURCES.map((source) => `ip address delete ${source}/24 dev eth0`).join('\n'));
     }
-    expect(await cluster.gateway.namespace.run('wg show wg-default peers')).toBe(before);
+    expect(await peers()).toEqual(before);
   });
 });
 
@@ -154,14 +152,14 @@ describe.skipIf(missing)(`a device that asks for what nobody granted, as fast as
       const chain = await gateway.namespace.run('nft list chain inet sallyport_default refuse');
       return [...chain.matchAll(/counter packets (\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
     };
-    const before = await refused();
-    const program = join(import.meta.dirname, 'programs/flood.ts');
-    const flooding = alice.run(`${process.execPath} ${program} 10.96.0.20 9999 ${FLOOD} each`);
-    const answers = [];
-    for (let asked = 0; asked < 5; asked += 1) answers.push((await bob.ask('get http://10.96.0.20/')).answer);
-    await flooding;
-    expect(answers).toEqual(Array.from({ length: 5 }, () => expect.objectContaining({ from: '10.1.0.1' })));
-    expect((await refused()) - before).toBeGreaterThan(FLOOD * 0.9);
+    const { seconds, arrived } = await expectServedDuring(
+      { alice, bob },
+      `10.96.0.20 9999 ${LONG_FLOOD} each`,
+      refused,
+    );
+    console.log(`${Math.round(arrived / seconds)} refused packets a second for ${seconds} s`);
+    // Of so many some get lost where there is much else to do.
+    expect(arrived).toBeGreaterThan(LONG_FLOOD / 2);
     const tracked = await gateway.namespace.run('conntrack -L -s 10.213.0.16');
     expect(tracked.split('\n').filter((line) => line.includes('src=10.213.0.16'))).toEqual([]);
     // What a kernel says by ICMP to one address is limited by itself.

@@ -2,13 +2,14 @@ import { createSocket } from 'node:dgram';
 
 /*
  * Sends datagrams to ADDRESS PORT as fast as it can, COUNT of them: each from a socket of its own, so that each is a connection of its own,
- * or with `one` all from the same socket; to port 0, to all ports in turn, each of which is a connection too. Prints how many milliseconds that
- * took.
+ * or with `one` all from the same socket; to port 0, to all ports in turn, each of which is a connection too. Prints a line when it begins, and
+ * at the end {"ms", "ended"}: how long that took, and when it was over, in milliseconds since 1970.
  */
 
 const [address = '', port = '0', count = '0', sockets = 'each'] = process.argv.slice(2);
 const AT_ONCE = 100;
 
+console.log('begins');
 const began = performance.now();
 const shared = createSocket('udp4');
 let left = Number(count);
@@ -23,4 +24,4 @@ await Promise.all(
   }),
 );
 shared.close();
-console.log(Math.round(performance.now() - began));
+console.log(JSON.stringify({ ms: Math.round(performance.now() - began), ended: Date.now() }));
