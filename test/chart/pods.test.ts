@@ -150,6 +150,24 @@ describe.skipIf(HELM === undefined)(`the pods of the chart${NEEDS_HELM}`, () => 
     expect(configOf(off)).toMatchObject({ metrics: { enabled: false }, agent: { metrics: { listen: 'None' } } });
   });
 
+  test('the operator may reach the ports of the API server and nothing else, and is found by its own labels', async () => {
+    const policyOf = (rendered: readonly Rendered[]) =>
+      one(rendered, 'NetworkPolicy', 'sallyport-operator').spec as {
+        readonly podSelector: { readonly matchLabels: object };
+      };
+    const tcp = (...ports: readonly number[]) => [{ ports: ports.map((port) => ({ port, protocol: 'TCP' })) }];
+    expect(policyOf(objects)).toMatchObject({ policyTypes: ['Ingress', 'Egress'], egress: tcp(443, 6443, 8443, 16443) });
+    const { podSelector } = policyOf(objects);
+    const template = one(objects, 'Deployment', 'sallyport-operator').spec as {
+      readonly template: { readonly metadata: { readonly labels: object } };
+    };
+    expect(template.template.metadata.labels).toMatchObject(podSelector.matchLabels);
+    const other = await render({ operator: { networkPolicy: { apiServerPorts: [16443] } } });
+    expect(policyOf(other)).toMatchObject({ egress: tcp(16443) });
+    const off = await render({ operator: { networkPolicy: { enabled: false } } });
+    expect(off.filter(({ kind }) => kind === 'NetworkPolicy')).toEqual([]);
+  });
+
   test('null for the sources of metrics means those of the operator', async () => {
     expect(configOf(await render({ metrics: { agents: { sources: null } } }))).toEqual(configOf(objects));
   });
