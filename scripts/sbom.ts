@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
-import { buildProgram } from './build.ts';
+import { buildProgram, PROGRAMS, type Program } from './build.ts';
 import { ROOT } from './support/paths.ts';
 
 /**
- * Prints what the published command line is made of, as CycloneDX: `node scripts/sbom.ts > FILE`. The package depends on nothing, so npm
- * by itself would list nothing; what its bundle holds are development dependencies. So npm describes all of the lock file, and the
- * bundler says which of that is inside.
+ * Prints what a program is made of, as CycloneDX: `node scripts/sbom.ts PROGRAM > FILE`, where PROGRAM is that of `node scripts/build.ts`. The
+ * npm package depends on nothing, so npm by itself would list nothing, and the image has no packages of npm beside the bundles; what they hold
+ * are development dependencies. So npm describes all of the lock file, and the bundler says which of that is inside.
  */
 
 /** What of a CycloneDX 1.5 document is looked at; what else it says of a component is kept. */
@@ -55,17 +55,23 @@ function shipped(component: Component): Component {
   return { ...component, scope: 'required', properties };
 }
 
-async function main(): Promise<void> {
+async function main(program: string): Promise<void> {
+  if (!isProgram(program)) throw new Error(`name a program: ${Object.keys(PROGRAMS).join(', ')}`);
   const folder = await mkdtemp(join(tmpdir(), 'sallyport-sbom-'));
   try {
-    const { packages } = await buildProgram('cli', folder);
+    const { packages } = await buildProgram(program, folder);
     const inside = await Promise.all(packages.map(referenceOf));
     const argv = ['sbom', '--sbom-format', 'cyclonedx', '--sbom-type', 'application', '--package-lock-only'];
     const { stdout } = await promisify(execFile)('npm', argv, { cwd: ROOT, maxBuffer: 64 * 1024 * 1024 });
-    console.log(JSON.stringify(bundledPart(JSON.parse(stdout), 'sallyport', inside), undefined, 2));
+    const name = program === 'cli' ? 'sallyport' : `sallyport-${program}`;
+    console.log(JSON.stringify(bundledPart(JSON.parse(stdout), name, inside), undefined, 2));
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+function isProgram(name: string): name is Program {
+  return Object.hasOwn(PROGRAMS, name);
 }
 
 async function referenceOf(folder: string): Promise<string> {
@@ -73,4 +79,4 @@ async function referenceOf(folder: string): Promise<string> {
   return `${name}@${version}`;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main();
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) await main(process.argv[2] ?? '');

@@ -102,11 +102,17 @@ describe('docs/audit.md', () => {
 describe('docs/install.md', () => {
   const commands = commandsIn(read('docs/install.md'), 'sh');
 
-  test('has the commands that verify the image, the chart, the manifests and the npm package, and names no host', () => {
+  test('has the commands that verify the image and what is in it, the chart, the manifests and the npm package, and names no host', () => {
     const verified = commands.flatMap(
       (line) => /^gh attestation verify (\S+) --repo OWNER\/REPOSITORY$/.exec(line)?.[1] ?? [],
     );
-    expect(verified).toEqual(['oci://REGISTRY/OWNER/REPOSITORY:VERSION', 'install.yaml', 'sallyport-VERSION.tgz']);
+    expect(verified).toEqual([
+      'oci://REGISTRY/OWNER/REPOSITORY:VERSION',
+      'install.yaml',
+      'sallyport-VERSION.tgz',
+      'sallyport-operator-VERSION.cdx.json',
+      'sallyport-agent-VERSION.cdx.json',
+    ]);
     expect(commands).toContain('npm install sallyport && npm audit signatures');
   });
 });

@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 const ROOT = join(import.meta.dirname, '..', '..');
 
 interface Step {
+  readonly id?: string;
   readonly uses?: string;
   readonly run?: string;
   readonly with?: Readonly<Record<string, unknown>>;
@@ -67,6 +68,11 @@ function linesOf({ steps }: Job): readonly string[] {
     .filter((line) => !/^(#|$)/.test(line));
 }
 
+/** How a workflow asks for a value. */
+function expression(text: string): string {
+  return `\${{ ${text} }}`;
+}
+
 test.each(['ci', 'nightly', 'release'])('%s fails on any finding of npm audit, in a job that may only read', (name) => {
   const auditing = Object.values(workflowOf(name).jobs).filter((job) => linesOf(job).includes('npm audit'));
   expect(auditing.map(({ permissions }) => permissions)).toEqual([undefined]);
@@ -95,11 +101,41 @@ describe('a release', () => {
     expect(at(/^npm publish .* --provenance$/)).toBeGreaterThan(at(/^npm pack /));
   });
 
-  test('tells what the command line is made of before all of it is attested', () => {
-    const written = artifacts?.steps.findIndex(({ run }) => run?.includes('node scripts/sbom.ts > "release/')) ?? -1;
-    const attested = artifacts?.steps.findIndex(({ with: input }) => input?.['subject-path'] === 'release/*') ?? -1;
+  test('builds the image with provenance and a bill of materials, and attests it, by its digest, beside it in the registry', () => {
+    const steps = artifacts?.steps ?? [];
+    const built = steps.findIndex(({ run }) => run?.includes('docker buildx build'));
+    const command = /docker buildx build (.*)$/m
+      .exec(steps[built]?.run?.replaceAll(/\\\n\s*/g, '') ?? '')?.[1]
+      ?.split(/\s+/);
+    const option = (name: string) => command?.[command.indexOf(name) + 1];
+    expect(command).toContain('--push');
+    expect([option('--sbom'), option('--provenance')]).toEqual(['true', 'mode=max']);
+    expect(option('--metadata-file')).toBe('"$RUNNER_TEMP/image.json"');
+    expect(steps[built]).toMatchObject({ id: 'image', run: expect.stringContaining('"digest=$(jq ') });
+    const attested = steps.findIndex(({ with: input }) => input?.['subject-name'] === expression('env.IMAGE'));
+    expect(attested).toBeGreaterThan(built);
+    expect(steps[attested]?.uses).toMatch(/^actions\/attest-build-provenance@/);
+    expect(steps[attested]?.with).toEqual({
+      'subject-name': expression('env.IMAGE'),
+      'subject-digest': expression('steps.image.outputs.digest'),
+      'push-to-registry': true,
+    });
+    expect(artifacts?.permissions).toMatchObject({ attestations: 'write' });
+  });
+
+  test.each([
+    ['the command line', 'cli'],
+    ['the operator', 'operator'],
+    ['the agent', 'agent'],
+  ])('tells what %s is made of before all of it is attested', (_what, program) => {
+    const steps = artifacts?.steps ?? [];
+    const line = `node scripts/sbom.ts ${program} > "release/sallyport-${program}-$VERSION.cdx.json"`;
+    const written = steps.findIndex(({ run }) => run?.split('\n').some((found) => found.trim() === line));
+    const attested = steps.findIndex(({ with: input }) => input?.['subject-path'] === 'release/*');
     expect(written).toBeGreaterThan(-1);
     expect(attested).toBeGreaterThan(written);
+    expect(steps[attested]?.uses).toMatch(/^actions\/attest-build-provenance@/);
+    expect(steps.findIndex(({ run }) => run?.includes(' release/* '))).toBeGreaterThan(attested);
   });
 });
 
