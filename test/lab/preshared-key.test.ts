@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findCondition, isTrue } from '../../src/api/conditions.ts';
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import { presharedKeysName } from '../../src/api/names.ts';
+import { agentOf, DEVICE } from './gateway-node.ts';
 import type { Laptop } from './laptop.ts';
 import { curl, type Device, type Mesh, must, RELEASE, startMesh, until } from './mesh.ts';
 
@@ -13,6 +14,39 @@ const SECRET = 'ada-psk';
 const OWN = ['-n', RELEASE.namespace];
 /** Without being told, a kubelet looks after a pod's Secrets about once a minute. */
 const SOON_S = 20;
+
+const PRIVATE_KEY = 'jsonpath={.data.privateKey}';
+
+/**
+ * Looks at the arguments and the environment of every process on a node for the keys of its standard input, while it gives the interface other
+ * private keys, which the agent mends by `wg`. Says how often it looked, where it found one, and that it sees the agent's. One process is there to be
+ * found: it has the first of the keys in its environment.
+ */
+const WATCH_KEYS = `
+  agent=$1 device=$2 wanted=$3 keys=/run/watched-keys
+  umask 077
+  read -r decoy
+  { echo "$decoy"; cat; } >"$keys"
+  DECOY="$decoy" sleep 60 >/dev/null 2>&1 &
+  found=$!
+  in_pod() { nsenter -t "$agent" -m wg "$@"; }
+  while [ -e "$keys" ]; do
+    grep -slaF -f "$keys" /proc/[0-9]*/cmdline /proc/[0-9]*/environ || true
+    echo looked
+  done &
+  looking=$!
+  for turn in 1 2; do
+    wg genkey >"/proc/$agent/root/run/sallyport/another-key"
+    in_pod set "$device" private-key /run/sallyport/another-key
+    rm "/proc/$agent/root/run/sallyport/another-key"
+    until [ "$(in_pod show "$device" public-key)" = "$wanted" ]; do sleep 0.1; done
+  done
+  rm "$keys"
+  wait "$looking"
+  kill "$found"
+  echo "decoy /proc/$found/environ"
+  grep -laF agent.mjs "/proc/$agent/cmdline"
+  grep -laF SALLYPORT_GATEWAY "/proc/$agent/environ"`;
 
 const measured: string[] = [];
 const keys = { first: newKey(), second: newKey(), wrong: newKey() };
@@ -35,6 +69,11 @@ afterAll(async () => {
   await mesh?.cluster.stop();
   console.log(`measured:\n${measured.join('\n')}`);
 });
+
+/** A key as wg, a Secret and WireGuard's own interface have it. */
+function spellings(key: string): readonly string[] {
+  return [key, Buffer.from(key).toString('base64'), Buffer.from(key, 'base64').toString('hex')];
+}
 
 /** What the condition tells to type, but for the key, which a test knows. */
 async function makeSecret(key: string): Promise<void> {
@@ -109,7 +148,7 @@ test('a changed key is in force on both nodes within seconds, and the old one is
   expect(await asks()).toBe(200);
 });
 
-test('no preshared key stands in a log, a status or an argument', async () => {
+test('no key stands in a log, a status, an Event, an argument or an environment', async () => {
   const logs = await Promise.all(
     ['agent', 'operator'].map((component) =>
       mesh.cluster.kubectl([...OWN, 'logs', '-l', `app.kubernetes.io/component=${component}`, '--tail=-1', '--prefix']),
@@ -118,10 +157,30 @@ test('no preshared key stands in a log, a status or an argument', async () => {
   const kinds = 'meshpeers.sallyport.dev,meshgatewaynodes.sallyport.dev,meshgateways.sallyport.dev,pods,events';
   const objects = await mesh.cluster.kubectl(['get', kinds, '-A', '-o', 'yaml']);
   expect(logs.join('').length).toBeGreaterThan(1_000);
-  for (const key of Object.values(keys)) {
+  const gateways = await mesh.cluster.kubectl([...OWN, 'get', 'secret', 'sallyport-default', '-o', PRIVATE_KEY]);
+  const secret = [...Object.values(keys), Buffer.from(gateways, 'base64').toString().trim(), device.keys.privateKey];
+  for (const key of secret.flatMap(spellings)) {
     expect(logs.join('')).not.toContain(key);
     expect(objects).not.toContain(key);
   }
+  // Not where the laptop is served: whoever gets another key forgets all sessions.
+  const endpoint = must(await laptop.exec(['wg', 'show', 'mesh', 'endpoints']));
+  const other = ['node-1', 'node-2'].map((name) => mesh.cluster.node(name)).find((n) => !endpoint.includes(n.address));
+  const agent = (other && (await agentOf(other))) ?? '';
+  const publicKey = (await mesh.gateway()).status?.publicKey ?? '';
+  const argv = ['sh', '-euc', WATCH_KEYS, 'watch', agent, DEVICE, publicKey];
+  const input = `${newKey()}\n${secret.flatMap(spellings).join('\n')}\n`;
+  const result = await other?.exec(argv, { input, timeout: 30_000 });
+  const said = must(result ?? { code: 1, stdout: '', stderr: 'no node' })
+    .trim()
+    .split('\n');
+  const decoy = said.find((line) => line.startsWith('decoy '))?.replace('decoy ', '');
+  const looks = said.filter((line) => line === 'looked').length;
+  const files = new Set(said.filter((line) => line.startsWith('/')));
+  expect(files).toEqual(new Set([decoy, `/proc/${agent}/cmdline`, `/proc/${agent}/environ`]));
+  measured.push(`looks at every process while the agent set the gateway's key: ${looks}`);
+  expect(looks).toBeGreaterThan(1);
+  expect(await asks()).toBe(200);
 });
 
 test('a deleted Secret puts the device out', async () => {
