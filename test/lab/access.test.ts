@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inProject } from '../../scripts/support/paths.ts';
 import { meshAccessType } from '../../src/api/meshaccess.ts';
@@ -94,6 +95,39 @@ async function untilReached(member: Member, address: string, since: number, what
   const ms = Date.now() - since;
   measured.push(`${what}: after ${ms} ms`);
   expect(ms).toBeLessThan(WITHIN_MS);
+}
+
+/** As docs/install.md says which of the chart's roles are part of Kubernetes' own; the controller manager puts them together. */
+test.each([
+  ['view', ['meshaccesses: get list watch', 'meshpeers: get list watch']],
+  ['edit', ['meshaccesses: get list watch', 'meshpeers: get list watch']],
+  [
+    'admin',
+    [
+      'meshaccesses: create delete deletecollection get list patch update watch',
+      'meshpeers: create delete get list patch update watch',
+    ],
+  ],
+])('who has the built-in role %s in a namespace may do this there, and nothing elsewhere', async (role, rights) => {
+  const user = `builtin-${role}`;
+  await mesh.cluster.kubectl(['-n', 'demo', 'create', 'rolebinding', user, `--clusterrole=${role}`, `--user=${user}`]);
+  const list = (namespace: string) =>
+    mesh.cluster.kubectl(['auth', 'can-i', '--list', `--as=${user}`, '-n', namespace]);
+  await until(
+    `the rights of ${role}`,
+    async () => oursIn(await list('demo')),
+    (seen) => isDeepStrictEqual(seen, rights),
+    10,
+  );
+  expect(oursIn(await list('team-a'))).toEqual([]);
+});
+
+/** The rights to our kinds in what `kubectl auth can-i --list` prints, a line each. */
+function oursIn(text: string): readonly string[] {
+  const verbs = new Map<string, readonly string[]>();
+  for (const [, plural = '', list = ''] of text.matchAll(/^(\S+)\.sallyport\.dev +\[.*\] +\[([^\]]*)\]$/gm))
+    verbs.set(plural, [...(verbs.get(plural) ?? []), ...list.split(' ')]);
+  return [...verbs].map(([plural, found]) => `${plural}: ${[...new Set(found)].sort().join(' ')}`).sort();
 }
 
 describe('through gateways that deny by default', () => {
