@@ -156,7 +156,10 @@ describe.skipIf(HELM === undefined)(`the pods of the chart${NEEDS_HELM}`, () => 
         readonly podSelector: { readonly matchLabels: object };
       };
     const tcp = (...ports: readonly number[]) => [{ ports: ports.map((port) => ({ port, protocol: 'TCP' })) }];
-    expect(policyOf(objects)).toMatchObject({ policyTypes: ['Ingress', 'Egress'], egress: tcp(443, 6443, 8443, 16443) });
+    expect(policyOf(objects)).toMatchObject({
+      policyTypes: ['Ingress', 'Egress'],
+      egress: tcp(443, 6443, 8443, 16443),
+    });
     const { podSelector } = policyOf(objects);
     const template = one(objects, 'Deployment', 'sallyport-operator').spec as {
       readonly template: { readonly metadata: { readonly labels: object } };
