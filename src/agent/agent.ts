@@ -390,17 +390,18 @@ export class Agent {
     });
   }
 
-  /** One timer for the next expiry: revocation must not depend on anybody telling. */
+  /**
+   * One timer for the next expiry: revocation must not depend on anybody telling. What is over by now is taken in by the same look at the clock,
+   * since no later timer tells of it: a timer may be early, or be replaced while it is due.
+   */
   #armExpiry(): void {
     const { clock } = this.#options;
     this.#cancelExpiry();
-    const next = Math.min(this.#sync.table.nextExpiry(), this.#access.nextEnd(clock.now()));
+    const now = clock.now();
+    if (this.#sync.takeExpiry(now)) this.#wake.wish('touched');
+    const next = Math.min(this.#sync.table.nextExpiry(), this.#access.nextEnd(now));
     if (next === Number.POSITIVE_INFINITY) return;
-    this.#cancelExpiry = clock.timer(next - clock.now(), () => {
-      this.#sync.takeExpiry();
-      this.#wake.wish('touched');
-      this.#armExpiry();
-    });
+    this.#cancelExpiry = clock.timer(next - now, () => this.#armExpiry());
   }
 
   async #beat(signal: AbortSignal): Promise<void> {

@@ -181,13 +181,18 @@ export class NodeSync {
     if (!isDeepStrictEqual(before && wornBy(before), after && wornBy(after))) this.#hasNewGrants = true;
   }
 
-  /** Takes out whoever has expired; the next sync carries it out. Whoever looks anew asks too: no timer notices a clock that was set. */
-  takeExpiry(): void {
-    const now = this.#options.clock.now();
-    this.#touch(this.table.expire(now));
+  /**
+   * Takes out whoever has expired, and what is granted no more; the next sync carries it out. Whoever looks anew asks too: no timer notices a
+   * clock that was set. Says whether there was anything.
+   */
+  takeExpiry(now: number): boolean {
+    const expired = this.table.expire(now);
+    this.#touch(expired);
     const ended = this.#options.access.ended(now);
-    if (ended !== this.#ended) this.#hasNewGrants = true;
+    const hasEnded = ended !== this.#ended;
+    if (hasEnded) this.#hasNewGrants = true;
     this.#ended = ended;
+    return hasEnded || expired.size > 0;
   }
 
   /** Observes everything and mends whatever differs. */
@@ -200,7 +205,7 @@ export class NodeSync {
     this.#see(state);
     this.presharedKeysChanged();
     await this.#takePresharedKeys();
-    this.takeExpiry();
+    this.takeExpiry(this.#options.clock.now());
     this.#takeHandshakes();
     if (current === undefined) return this.syncRevoked();
     this.table.pin(probePeer(this.#options.probeKey, current.pool));
@@ -238,7 +243,7 @@ export class NodeSync {
     await this.#takePresharedKeys();
     for (const seen of this.#interfaces) seen.peers = new Map(await this.#options.host.observePeers(seen.name));
     await this.#followHandshakes();
-    this.takeExpiry();
+    this.takeExpiry(this.#options.clock.now());
     this.#takeHandshakes();
     const hadTouched = this.hasTouched;
     const granted = await this.#syncGrants();

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findCondition, isTrue } from '../../src/api/conditions.ts';
 import { namespaceType, serviceType } from '../../src/api/core.ts';
@@ -6,8 +7,12 @@ import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { meshPeerType } from '../../src/api/meshpeer.ts';
 import type { ObjectKey } from '../../src/api/resource.ts';
 import { timestamp } from '../../src/api/timestamp.ts';
+import { type Clock, systemClock } from '../../src/runtime/clock.ts';
 import { aKey } from '../support/builders.ts';
 import { SmallMesh, type SmallNode } from '../support/small-mesh.ts';
+
+/** Of all timers of an agent that has much to do. */
+const LATE_MS = 2_000;
 
 let mesh: SmallMesh;
 let node: SmallNode;
@@ -164,6 +169,20 @@ describe('with the operator down', () => {
     await untilOpen();
     expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(expiresAt));
     await expect.poll(ended).toEqual(['10.96.0.20/32 80']);
+  });
+
+  test('a grant that is over ends with the next news of whatever, where its timer is late', async () => {
+    await node.stop();
+    const timer: Clock['timer'] = (ms, callback) => systemClock.timer(ms + LATE_MS, callback);
+    node = await mesh.startNode('node-a', node.host, { ...systemClock, timer });
+    const expiresAt = timestamp(Date.now() + 1_500);
+    await mesh.client.patch(meshAccessType, GRANT, { spec: { expiresAt } });
+    const over = Date.parse(expiresAt) + 50;
+    await delay(over - Date.now());
+    expect(open()).toEqual(['10.96.0.20 80']);
+    await mesh.client.patch(meshPeerType, ADA, { spec: { persistentKeepalive: 20 } });
+    await untilOpen();
+    expect(Date.now() - over).toBeLessThan(LATE_MS);
   });
 
   test('a new grant holds too, because it asks nobody', async () => {

@@ -18,7 +18,7 @@ import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { parseOperatorConfig } from '../../src/operator/config.ts';
 import { lead } from '../../src/operator/lead.ts';
 import { OperatorRecorder } from '../../src/operator/recorder.ts';
-import { systemClock } from '../../src/runtime/clock.ts';
+import { type Clock, systemClock } from '../../src/runtime/clock.ts';
 import { createLog, type LogLevel } from '../../src/runtime/log.ts';
 import { Metrics } from '../../src/runtime/metrics.ts';
 import { aKey } from './builders.ts';
@@ -125,7 +125,7 @@ export class SmallMesh {
   }
 
   /** A Node with an agent of gateway `default` on it. */
-  async startNode(name: string, host = new FakeHost()): Promise<SmallNode> {
+  async startNode(name: string, host = new FakeHost(), clock: Clock = systemClock): Promise<SmallNode> {
     const labels = { 'kubernetes.io/os': 'linux' };
     if ((await this.client.get(nodeType, name)) === undefined) {
       await this.client.create(nodeType, { metadata: { name, labels } });
@@ -159,7 +159,7 @@ export class SmallMesh {
       probeKey: keyPairFrom(createHash('sha256').update(name).digest()).publicKey,
       events: this.#events(),
       listen: (options) => listeners.take(options),
-      clock: systemClock,
+      clock,
       log: QUIET,
       audit: createLog({
         level: 'info',
