@@ -59,25 +59,34 @@ export function describeScan(given: () => TestCluster): void {
         expect((await given().backend.ask(`tcp 10.1.0.1 ${port}`)).answer).toBe('connected');
     });
 
-    test('finds nothing on the link itself', async () => {
-      await bringTo('Allow');
+    test.each(['Allow', 'Deny'] as const)('finds nothing on the link itself: %s by default', async (access) => {
+      await bringTo(access);
       expect(await reachLinkLocal(given(), 'alice')).not.toContain('open');
     });
 
-    test('gets nowhere with an address that is not the laptop’s own', async () => {
-      await bringTo('Allow');
-      const targets = [
-        'tcp 10.96.0.20 80',
-        'udp 10.96.0.10 53',
-        'tcp 10.96.0.1 443',
-        'tcp fd5a:96::20 80',
-        'udp fd5a:96::a 53',
-      ];
-      const seen = await watchSources(given(), 'alice');
-      expect(await reach(given(), 'alice', targets)).toEqual(targets.map(() => 'open'));
-      expect((await seen()).own).toBeGreaterThan(0);
-      expect(new Set(await spoof(given(), 'alice', targets, STOLEN))).toEqual(new Set(['silent']));
-      expect(await seen()).toMatchObject({ others4: 0, others6: 0 });
-    });
+    /** Somebody may reach each of these. */
+    const REACHED = [
+      'tcp 10.96.0.20 80',
+      'udp 10.96.0.10 53',
+      'tcp 10.96.0.1 443',
+      'tcp fd5a:96::20 80',
+      'udp fd5a:96::a 53',
+    ];
+
+    test.each(['Allow', 'Deny'] as const)(
+      'gets nowhere with an address that is not the laptop’s own: %s by default',
+      async (access) => {
+        const world = await bringTo(access);
+        const may = (name: 'alice' | 'bob') => REACHED.filter((target) => isReachable(world, name, target));
+        expect(new Set([...may('alice'), ...may('bob')])).toEqual(new Set(REACHED));
+        if (access === 'Deny')
+          expect(may('bob')).not.toEqual(may('bob').filter((target) => may('alice').includes(target)));
+        const seen = await watchSources(given(), 'alice');
+        expect(await reach(given(), 'alice', may('alice'))).toEqual(may('alice').map(() => 'open'));
+        expect((await seen()).own).toBeGreaterThan(0);
+        expect(new Set(await spoof(given(), 'alice', REACHED, STOLEN))).toEqual(new Set(['silent']));
+        expect(await seen()).toMatchObject({ others4: 0, others6: 0 });
+      },
+    );
   });
 }
