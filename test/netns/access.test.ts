@@ -126,7 +126,7 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
     }
 
     test(`in ${WORLDS[mode]} random worlds, packets pass where somebody who reads the objects says so, and nowhere else`, {
-      timeout: 300_000,
+      timeout: 600_000,
     }, async () => {
       const inWorld = (world: World) =>
         cluster.plan({ accessDefault: 'Deny', routedCidrs: ROUTED, granted: grantsOf(world) });
