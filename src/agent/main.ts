@@ -10,7 +10,7 @@ import { createLinuxHost } from '../host/linux.ts';
 import { type Client, createClient } from '../k8s/client.ts';
 import { createEventRecorder } from '../k8s/events.ts';
 import { loadConnection } from '../k8s/kubeconfig.ts';
-import { type ReflectorNotice, startReflector } from '../k8s/reflector.ts';
+import { type ReflectorNotice, type ReflectorOptions, startReflector } from '../k8s/reflector.ts';
 import { createTransport, type Transport } from '../k8s/transport.ts';
 import { followedNamespaceType, followedServiceType } from '../mesh/access/followed.ts';
 import { membershipOf } from '../mesh/members.ts';
@@ -74,18 +74,19 @@ async function serve(settings: Settings): Promise<void> {
   tellProgram(metrics, 'agent');
   const devices = settings.metrics?.devices ?? 0;
   const recorder = new AgentRecorder({ metrics, clock: systemClock, log, devices });
-  const follow = <T extends KubernetesObject>(type: ResourceType<T>, holds = false) => {
+  const follow = <T extends KubernetesObject>(type: ResourceType<T>, how: Pick<ReflectorOptions, 'holds'> = {}) => {
     const onNotice = (notice: ReflectorNotice) => {
       log.warn({ resource: type.plural, ...notice }, 'watch');
       recorder.watched(type.plural, notice);
     };
-    return startReflector(transport, type, { signal, clock: systemClock, onNotice, holds }).store;
+    return startReflector(transport, type, { signal, clock: systemClock, onNotice, ...how }).store;
   };
-  const gateways = follow(meshGatewayType, true);
-  const peers = follow({ ...meshPeerType, parse: (raw: unknown) => membershipOf(meshPeerType.parse(raw)) }, true);
+  const held = { holds: true };
+  const gateways = follow(meshGatewayType, held);
+  const peers = follow({ ...meshPeerType, parse: (raw: unknown) => membershipOf(meshPeerType.parse(raw)) }, held);
   const followAccess = () => ({
-    accesses: follow(meshAccessType, true),
-    clusterAccesses: follow(clusterMeshAccessType, true),
+    accesses: follow(meshAccessType, held),
+    clusterAccesses: follow(clusterMeshAccessType, held),
     services: follow(followedServiceType),
     namespaces: follow(followedNamespaceType),
   });

@@ -74,7 +74,7 @@ export async function startStores(
 ): Promise<Stores> {
   const follow = <T extends KubernetesObject>(
     type: ResourceType<T>,
-    how: Selection & { readonly holds?: boolean } = {},
+    how: Selection & Pick<ReflectorOptions, 'holds'> = {},
   ) =>
     startReflector(transport, type, {
       ...options,
@@ -82,13 +82,13 @@ export async function startStores(
       onNotice: (notice) => options.onNotice(notice, type),
     }).store;
   const own = { namespace, labelSelector: GATEWAY_LABEL };
-  const holds = { holds: true };
+  const held = { holds: true };
   const cidrType = await servedServiceCidrType(client);
   const stores: Stores = {
-    gateways: follow(meshGatewayType, holds),
-    peers: follow(meshPeerType, holds),
-    accesses: follow(meshAccessType, holds),
-    clusterAccesses: follow(clusterMeshAccessType, holds),
+    gateways: follow(meshGatewayType, held),
+    peers: follow(meshPeerType, held),
+    accesses: follow(meshAccessType, held),
+    clusterAccesses: follow(clusterMeshAccessType, held),
     reports: follow(meshGatewayNodeType, { namespace }),
     leases: follow(leaseType, own),
     nodes: follow(nodeType),

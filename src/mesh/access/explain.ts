@@ -82,7 +82,9 @@ function ofService(question: AccessQuestion, served: Topology, objects: AccessOb
     const names = by.map(accessName);
     return { isAllowed: true, because: `Granted by ${some(names)}.`, objects: names };
   }
-  const meant = grantedBy(question, served, { ...objects, peers: undefined }).map(accessName);
+  // Alone, the device would have room.
+  const meant =
+    objects.peers === undefined ? [] : grantedBy(question, served, { ...objects, peers: undefined }).map(accessName);
   if (meant.length > 0) return { isAllowed: false, because: tooMany(meant, own), objects: [...meant, own] };
   return { isAllowed: false, ...ungranted(question, served, objects) };
 }
