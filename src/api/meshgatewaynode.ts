@@ -30,6 +30,43 @@ const reportedConnectionSchema = z
   })
   .describe('One live session on this node.');
 
+const livenessSchema = z
+  .object({
+    publicKey: z
+      .string()
+      .max(44)
+      .describe("With which key this node's agent asks other nodes whether they live; it opens nothing there."),
+    addresses: z
+      .array(z.string().max(64))
+      .max(8)
+      .meta({ 'x-kubernetes-list-type': 'atomic' })
+      .describe('At which addresses they ask this one.'),
+    unreachable: z
+      .array(
+        z
+          .object({
+            node: z.string().max(253).describe('The node that does not answer.'),
+            asked: z
+              .int()
+              .min(0)
+              .max(Number.MAX_SAFE_INTEGER)
+              .describe('Grows each time its agent is asked to say that it lives; 0 for a node that never answered.'),
+          })
+          .describe('One node that does not answer this one.'),
+      )
+      .max(64)
+      .meta({ 'x-kubernetes-list-type': 'atomic' })
+      .describe(
+        'Which nodes do not answer this one. Without a sign of life from their agents, others take their devices over.',
+      ),
+    answered: z
+      .int()
+      .min(0)
+      .max(Number.MAX_SAFE_INTEGER)
+      .describe('Grows with each answer to others who cannot reach this node: its agent lives.'),
+  })
+  .describe('How the nodes of a gateway watch each other.');
+
 export const meshGatewayNodeSpecSchema = z
   .object({
     gateway: z.string().min(1).max(63).describe('The MeshGateway that is served.'),
@@ -80,6 +117,7 @@ export const meshGatewayNodeStatusSchema = z
       .meta({ 'x-kubernetes-list-type': 'atomic' })
       .optional()
       .describe('Live sessions.'),
+    liveness: livenessSchema.optional(),
     conditions: conditionsSchema.optional(),
   })
   .describe('What the agent found and did.');
@@ -111,6 +149,7 @@ export const meshGatewayNodeColumns: readonly PrinterColumn[] = [
 
 export type MeshGatewayNode = Readonly<z.infer<typeof meshGatewayNodeSchema>>;
 export type MeshGatewayNodeStatus = Readonly<z.infer<typeof meshGatewayNodeStatusSchema>>;
+export type Liveness = Readonly<z.infer<typeof livenessSchema>>;
 export type ReportedConnection = Readonly<z.infer<typeof reportedConnectionSchema>>;
 
 export const meshGatewayNodeType: ResourceType<MeshGatewayNode> = {

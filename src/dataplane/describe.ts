@@ -74,7 +74,7 @@ function flows([first, ...others]: readonly Flow[]): string {
 }
 
 function peers(changes: readonly PeerChange[]): string {
-  const words = (['add', 'change', 'remove'] as const).flatMap((kind) => {
+  const words = (['add', 'change', 'remove', 'call'] as const).flatMap((kind) => {
     const count = changes.filter((change) => change.kind === kind).length;
     return count === 0 ? [] : [`${kind} ${count} ${count === 1 ? 'peer' : 'peers'}`];
   });

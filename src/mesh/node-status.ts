@@ -1,6 +1,7 @@
 import { conditionsFrom, type Reason, type Verdict, verdict } from '../api/conditions.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
 import {
+  type Liveness,
   type MeshGatewayNodeStatus,
   MOST_WITHOUT_PRESHARED_KEY,
   type ReportedConnection,
@@ -64,6 +65,8 @@ export interface NodeFindings {
   readonly tracking?: TrackingStanding | undefined;
   /** Grants of which the node leaves something out because there are too many; undefined before it has seen them all. */
   readonly cutGrants?: readonly AnyAccess[] | undefined;
+  /** How this node and the others live, as it sees them. */
+  readonly liveness?: Liveness | undefined;
 }
 
 /** A report holds no more sessions than this, so that it stays far below what the API server stores. */
@@ -94,6 +97,7 @@ export function judgeNode(
       ? {}
       : { withoutPresharedKey: [...withoutPresharedKey].sort().slice(0, MOST_WITHOUT_PRESHARED_KEY) }),
     connections: connections.slice(0, MAX_REPORTED_CONNECTIONS).map((connection) => ({ ...connection })),
+    ...(findings.liveness === undefined ? {} : { liveness: findings.liveness }),
     conditions: [...conditionsFrom(verdicts(findings), before?.conditions ?? [], generation ?? 0, timestamp(now))],
   };
 }

@@ -43,8 +43,8 @@ export class PeerTable {
   }
 
   /**
-   * Puts in a peer of the node's own, which no resource stands for: its probe peer. Its key and its addresses are its own,
-   * whatever members say. Returns the keys whose entries may have changed.
+   * Puts in a peer of the node's own, which no resource stands for: its probe peer, or another node that asks whether it lives. Its key and
+   * its addresses are its own, whatever members say. Returns the keys whose entries may have changed.
    */
   pin(peer: WantedPeer): ReadonlySet<PublicKey> {
     const before = this.#pinned.get(peer.publicKey)?.allowedIPs ?? [];
@@ -53,6 +53,16 @@ export class PeerTable {
     const touched = new Set([peer.publicKey]);
     for (const address of [...before, ...peer.allowedIPs]) addKeys(touched, this.#byAddress.of(address));
     for (const publicKey of touched) this.#say(publicKey);
+    return touched;
+  }
+
+  /** Takes such a peer out again. Returns the keys whose entries may have changed. */
+  unpin(publicKey: PublicKey): ReadonlySet<PublicKey> {
+    const touched = new Set([publicKey]);
+    const before = this.#pinned.get(publicKey)?.allowedIPs ?? [];
+    if (!this.#pinned.delete(publicKey)) return new Set();
+    for (const address of before) addKeys(touched, this.#byAddress.of(address));
+    for (const key of touched) this.#say(key);
     return touched;
   }
 
@@ -125,6 +135,11 @@ export class PeerTable {
     for (const { member } of this.keyedMembers())
       if (!member.publicKeys.some((key) => this.#wanted.has(key))) waiting += 1;
     return this.#members.size - waiting;
+  }
+
+  /** The keys of a device that is let in. */
+  keysOf(peer: ObjectKey): readonly PublicKey[] {
+    return this.#members.get(peer)?.publicKeys ?? [];
   }
 
   /** The member that an entry of the interface stands for. */

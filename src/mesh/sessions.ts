@@ -1,5 +1,5 @@
 import type { ReportedConnection } from '../api/meshgatewaynode.ts';
-import { keyOf } from '../api/resource.ts';
+import { keyOf, type ObjectKey } from '../api/resource.ts';
 import { milliseconds, timestamp } from '../api/timestamp.ts';
 import type { ObservedPeer } from '../dataplane/wireguard/device.ts';
 import type { PeerTable } from './peer-table.ts';
@@ -17,28 +17,36 @@ export interface SeenPeer extends ObservedPeer {
 
 /**
  * The live sessions among a node's peers, as its report tells them. What was reported before keeps its `since` while the session
- * lasts, and its `lastHandshake` until that is minutes old, so that a handshake alone changes nothing.
+ * lasts, and its `lastHandshake` until that is minutes old, so that a handshake alone changes nothing; but of a device that has a session with
+ * another node too, each handshake counts.
  */
 export function liveSessions(
   observed: Iterable<SeenPeer>,
   table: Pick<PeerTable, 'memberWith' | 'isInUse'>,
   before: readonly ReportedConnection[],
   now: number,
+  isShared: (peer: ObjectKey) => boolean = () => false,
 ): readonly ReportedConnection[] {
   const reported = new Map(before.map((connection) => [connection.peer, connection]));
   const live: ReportedConnection[] = [];
   for (const peer of observed) {
-    const session = liveSession(peer, table, reported, now);
+    const session = liveSession(peer, { table, reported, now, isShared });
     if (session !== undefined) live.push(session);
   }
   return live.sort((one, other) => (one.peer < other.peer ? -1 : 1));
 }
 
+/** What sessions are judged by. */
+interface Known {
+  readonly table: Pick<PeerTable, 'memberWith' | 'isInUse'>;
+  readonly reported: ReadonlyMap<string, ReportedConnection>;
+  readonly now: number;
+  readonly isShared: (peer: ObjectKey) => boolean;
+}
+
 function liveSession(
   { publicKey, endpoint, latestHandshake, isByOtherKey }: SeenPeer,
-  table: Pick<PeerTable, 'memberWith' | 'isInUse'>,
-  reported: ReadonlyMap<string, ReportedConnection>,
-  now: number,
+  { table, reported, now, isShared }: Known,
 ): ReportedConnection | undefined {
   const handshake = latestHandshake * 1000;
   if (endpoint === undefined || !isLive(handshake, now)) return undefined;
@@ -48,7 +56,8 @@ function liveSession(
   if (member === undefined || !table.isInUse(publicKey)) return undefined;
   const peer = keyOf(member.peer.metadata);
   const before = reported.get(peer);
-  const isFresh = before !== undefined && Math.abs(handshake - milliseconds(before.lastHandshake)) < HANDSHAKE_LAG_MS;
+  const lag = isShared(peer) ? 1 : HANDSHAKE_LAG_MS;
+  const isFresh = before !== undefined && Math.abs(handshake - milliseconds(before.lastHandshake)) < lag;
   return {
     peer,
     endpoint,

@@ -24,6 +24,8 @@ export interface RaceOptions {
   readonly endpoints: readonly RaceEndpoint[];
   /** RACE_TIMING unless given. */
   readonly timing?: RaceTiming | undefined;
+  /** By which it goes, and which stay open, for races one after the other; its own unless given. */
+  readonly sockets?: RaceSockets | undefined;
   readonly clock: TunnelClock;
   readonly randomBytes: (length: number) => Uint8Array;
 }
@@ -50,9 +52,36 @@ export async function race(options: RaceOptions, signal?: AbortSignal): Promise<
 }
 
 /** One socket for each address family among the endpoints, for cookies are bound to the port they were sent to. */
+export class RaceSockets {
+  /** Called with what comes. */
+  onDatagram: (datagram: Uint8Array) => void = () => undefined;
+  readonly #open = new Map<Family, Socket>();
+
+  /** What cannot be sent (no route, no such family here) is a lost packet: the next attempt may get through. */
+  send(datagram: Uint8Array, { address, port }: RaceEndpoint): void {
+    this.#of(addressFamily(address)).send(datagram, port, address, () => undefined);
+  }
+
+  async close(): Promise<void> {
+    const sockets = [...this.#open.values()];
+    this.#open.clear();
+    await Promise.all(sockets.map(closed));
+  }
+
+  #of(family: Family): Socket {
+    const open = this.#open.get(family);
+    if (open !== undefined) return open;
+    const socket = createSocket(family === 4 ? 'udp4' : 'udp6');
+    this.#open.set(family, socket);
+    socket.on('message', (datagram) => this.onDatagram(Uint8Array.from(datagram)));
+    socket.on('error', () => undefined);
+    return socket;
+  }
+}
+
 class RunningRace {
   readonly #options: RaceOptions;
-  readonly #sockets = new Map<Family, Socket>();
+  readonly #sockets: RaceSockets;
   readonly #outcome = Promise.withResolvers<RaceWinner | undefined>();
   #race: Race;
   #cancelTimer: () => void = () => {};
@@ -66,6 +95,8 @@ class RunningRace {
       presharedKey: presharedKey === undefined ? new Uint8Array(KEY_LENGTH) : keyBytes(presharedKey),
     };
     this.#options = options;
+    this.#sockets = options.sockets ?? new RaceSockets();
+    this.#sockets.onDatagram = (datagram) => this.#take({ kind: 'datagram', datagram });
     this.#race = startRace({ identity, endpoints, timing }, clock.monotonic());
     this.#cancelTimer = clock.timer(0, () => this.#take({ kind: 'tick' }));
   }
@@ -77,9 +108,7 @@ class RunningRace {
   async close(): Promise<void> {
     this.#closed = true;
     this.#cancelTimer();
-    const sockets = [...this.#sockets.values()];
-    this.#sockets.clear();
-    await Promise.all(sockets.map(closed));
+    if (this.#options.sockets === undefined) await this.#sockets.close();
   }
 
   #take(event: RaceEvent): void {
@@ -90,27 +119,12 @@ class RunningRace {
       this.#race = turn.race;
       this.#arm();
       for (const effect of turn.effects) {
-        if (effect.kind === 'send') this.#send(effect.datagram, effect.to);
+        if (effect.kind === 'send') this.#sockets.send(effect.datagram, effect.to);
         else this.#outcome.resolve(effect.winner);
       }
     } catch (error) {
       this.#outcome.reject(error);
     }
-  }
-
-  /** What cannot be sent (no route, no such family here) is a lost packet: the next attempt may get through. */
-  #send(datagram: Uint8Array, { address, port }: RaceEndpoint): void {
-    this.#socket(addressFamily(address)).send(datagram, port, address, () => undefined);
-  }
-
-  #socket(family: Family): Socket {
-    const open = this.#sockets.get(family);
-    if (open !== undefined) return open;
-    const socket = createSocket(family === 4 ? 'udp4' : 'udp6');
-    this.#sockets.set(family, socket);
-    socket.on('message', (datagram) => this.#take({ kind: 'datagram', datagram: Uint8Array.from(datagram) }));
-    socket.on('error', () => undefined);
-    return socket;
   }
 
   #arm(): void {

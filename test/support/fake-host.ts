@@ -308,6 +308,7 @@ function afterPeerChange(
     return next;
   }
   if (change.kind === 'yield') return next;
+  if (change.kind === 'call') return afterCall(next, change);
   const { publicKey, allowedIPs } = change;
   for (const [key, peer] of next)
     next.set(key, { ...peer, allowedIPs: peer.allowedIPs.filter((cidr) => !allowedIPs.includes(cidr)) });
@@ -316,6 +317,16 @@ function afterPeerChange(
   const { presharedKey = known.presharedKey } = change;
   const keyed = typeof presharedKey === 'object' ? presharedKey.fingerprint : presharedKey;
   return next.set(publicKey, { ...known, presharedKey: keyed === 'none' ? undefined : keyed, allowedIPs });
+}
+
+/** Nobody answers here. */
+function afterCall(
+  peers: Map<PublicKey, ObservedPeer>,
+  { publicKey, endpoint }: PeerChange & { readonly kind: 'call' },
+): ReadonlyMap<PublicKey, ObservedPeer> {
+  const unseen = { publicKey, allowedIPs: [], latestHandshake: 0, receivedBytes: 0, sentBytes: 0 };
+  const known = peers.get(publicKey) ?? unseen;
+  return peers.set(publicKey, { ...known, ...(endpoint === undefined ? {} : { endpoint }) });
 }
 
 function created(state: NodeState, name: string, dataplane: 'Auto' | 'Kernel' | 'Userspace'): NodeState {

@@ -1,4 +1,5 @@
 import type { Cidr } from '../../net/cidr.ts';
+import type { Endpoint } from '../../net/endpoint.ts';
 import type { PublicKey } from '../../net/key.ts';
 import type { MountedPresharedKey, ObservedPeer, WantedPeer } from './device.ts';
 
@@ -25,7 +26,20 @@ export type PeerChange =
       readonly removed: readonly Cidr[];
       /** The one to have from now on; `none` takes away one that nobody asked for. Left out, it stays as it is. */
       readonly presharedKey?: MountedPresharedKey | 'none' | undefined;
-    };
+    }
+  /**
+   * It is sent an empty packet: at `endpoint`, or without one where it is now. Where there is no session that begins a handshake, by which the
+   * device learns where its gateway is.
+   */
+  | { readonly kind: 'call'; readonly publicKey: PublicKey; readonly endpoint?: Endpoint | undefined };
+
+/** A peer that is made anew: it loses its session, and where it was. */
+export function madeAnew({ publicKey, allowedIPs, presharedKey }: WantedPeer): readonly PeerChange[] {
+  return [
+    { kind: 'remove', publicKey },
+    { kind: 'add', publicKey, allowedIPs, ...(presharedKey && { presharedKey }) },
+  ];
+}
 
 /** The change for one key, or undefined when there is nothing to do. */
 export function peerChange(

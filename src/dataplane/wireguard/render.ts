@@ -58,15 +58,26 @@ function peerWords(change: PeerChange, folder: string, syntax: PeerSyntax): read
   if (change.kind === 'yield') return [];
   const peer = ['peer', change.publicKey];
   if (change.kind === 'remove') return [...peer, 'remove'];
+  if (change.kind === 'call') return callWords(change);
   const keyed = [...peer, ...presharedKeyWords(change, folder)];
   return change.kind === 'add'
     ? [...keyed, 'allowed-ips', change.allowedIPs.join(',')]
     : [...keyed, ...allowedIPs(change, syntax)];
 }
 
+/**
+ * Turning keepalives on sends one at once (set_peer in the kernel's netlink.c, handlePostConfig in wireguard-go's uapi.go); they are off again
+ * before the next, for a node that went on would draw the device away from wherever it goes.
+ */
+function callWords({ publicKey, endpoint }: PeerChange & { readonly kind: 'call' }): readonly string[] {
+  const peer = ['peer', publicKey];
+  const to = endpoint === undefined ? [] : ['endpoint', endpoint];
+  return [...peer, ...to, 'persistent-keepalive', '1', ...peer, 'persistent-keepalive', 'off'];
+}
+
 /** By its file: an argv is for everybody to read. An empty file means none (wg(8)). */
 function presharedKeyWords(
-  { presharedKey }: Exclude<PeerChange, { readonly kind: 'remove' | 'yield' }>,
+  { presharedKey }: Extract<PeerChange, { readonly kind: 'add' | 'change' }>,
   folder: string,
 ): readonly string[] {
   if (presharedKey === undefined) return [];

@@ -1,0 +1,45 @@
+import type { ReportedConnection } from '../../api/meshgatewaynode.ts';
+import type { Connection } from '../../api/meshpeer.ts';
+import type { ObjectKey } from '../../api/resource.ts';
+import { milliseconds } from '../../api/timestamp.ts';
+import { rendezvous } from '../../net/rendezvous.ts';
+
+/** A device that this node is to call: the node that it talked to does not serve it any more. */
+export interface DueCall {
+  readonly peer: ObjectKey;
+  /** Where its packets came from last. */
+  readonly endpoint: string;
+  /** Whether its session was by the key other than the one that devices are told. */
+  readonly byOtherKey: boolean;
+}
+
+export interface CallInput {
+  /** The node that is to call. */
+  readonly node: string;
+  /** The node that serves its devices no more, and what it reported last. */
+  readonly lost: { readonly node: string; readonly connections: readonly ReportedConnection[] };
+  /** Who may take devices over, this node among them where it may. */
+  readonly candidates: readonly string[];
+  /** All of a device's sessions with this gateway, as reported. */
+  readonly sessionsOf: (peer: ObjectKey) => readonly Pick<Connection, 'node' | 'lastHandshake'>[];
+  /** Whether a session with that node is worth nothing. */
+  readonly isLost: (node: string) => boolean;
+}
+
+/**
+ * Which devices of a lost node this one calls. Each of them is called by one node, which all find alike; one that has gone to another
+ * node by itself since is called by none.
+ */
+export function dueCalls({ node, lost, candidates, sessionsOf, isLost }: CallInput): readonly DueCall[] {
+  return lost.connections.flatMap(({ peer, endpoint, lastHandshake, byOtherKey }) => {
+    const key = peer as ObjectKey;
+    const hasLeft = sessionsOf(key).some(
+      (session) =>
+        session.node !== lost.node &&
+        !isLost(session.node) &&
+        milliseconds(session.lastHandshake) >= milliseconds(lastHandshake),
+    );
+    if (hasLeft || rendezvous(key, candidates) !== node) return [];
+    return [{ peer: key, endpoint, byOtherKey: byOtherKey === true }];
+  });
+}

@@ -1,0 +1,179 @@
+import type { Liveness } from '../../api/meshgatewaynode.ts';
+
+/**
+ * Who is asked for a sign of life has this long to give one, in milliseconds, or some round trips to the API server, whichever is longer: its agent
+ * must hear of it by a watch, and be heard by a write. A node that stands still for less is not taken for dead.
+ */
+export const ANSWER_MS = 250;
+const ANSWER_ROUND_TRIPS = 4;
+const MOST_ANSWER_MS = 3_000;
+
+/** A node that others cannot reach and whose agent lives is asked anew so often, in milliseconds: it may die in the meantime. */
+export const ASK_AGAIN_MS = 10_000;
+
+/** A node that was dead takes nobody over for this long, in milliseconds: it may go again. */
+export const RETURNED_MS = 30_000;
+
+/** How one of the other nodes stands, times in monotonic milliseconds. */
+interface Standing {
+  told: Liveness | undefined;
+  /** What this node's own question found last; undefined before the first. */
+  answers: boolean | undefined;
+  hasAnswered: boolean;
+  /** How often this node has asked for a sign of life, and when last. */
+  asked: number;
+  askedAt: number;
+  /** Since when somebody waits for a sign of life. */
+  doubtedSince: number | undefined;
+  isDead: boolean;
+  returnedAt: number | undefined;
+}
+
+/**
+ * Which of a gateway's nodes live, as one of them sees it. Everybody follows one rule, so that all come to the same end:
+ *
+ * A node that does not answer another one's question is *doubted*, which its asker tells in its report. An agent that reads there that it
+ * is doubted answers in its own report. Who gives no such sign of life in time is *dead*, for everybody. So a broken cable between two nodes
+ * kills neither, and a node that the API server does not hear can kill nobody: its doubt is not told. (The idea is SWIM's refutation of
+ * a suspicion, Das et al. 2002, with the API server in place of gossip.) Only doubts that appear under our eyes count: of an old one
+ * nobody knows what came of it.
+ */
+export class NodeStandings {
+  readonly #node: string;
+  readonly #others = new Map<string, Standing>();
+  /** By whom, and how often, this node was asked for a sign of life. */
+  readonly #heard = new Map<string, number>();
+  #answered = 0;
+  #answerMs = ANSWER_MS;
+
+  constructor(node: string) {
+    this.#node = node;
+  }
+
+  /** Takes in how long it took until what this node wrote came back to it by its watch. */
+  takeRoundTrip(ms: number): void {
+    this.#answerMs = Math.min(MOST_ANSWER_MS, Math.max(ANSWER_MS, ANSWER_ROUND_TRIPS * ms));
+  }
+
+  /** Takes in what a node's report says now, or that it is gone; this node's own report too, by which its doubts count. */
+  take(node: string, before: Liveness | undefined, after: Liveness | undefined, now: number): void {
+    if (node !== this.#node) this.#takeSign(node, before, after, now);
+    const known = new Map(before?.unreachable.map((entry) => [entry.node, entry.asked]));
+    for (const { node: doubted, asked } of after?.unreachable ?? []) {
+      if (doubted === this.#node) this.#answer(node, asked);
+      else if (before !== undefined && asked > (known.get(doubted) ?? 0)) this.#doubt(doubted, now);
+    }
+  }
+
+  /** Takes in whether a node has answered this one's question. */
+  heard(node: string, answers: boolean, now: number): void {
+    const other = this.#of(node);
+    const hasFailed = other.answers !== false && !answers;
+    other.answers = answers;
+    if (answers) {
+      other.hasAnswered = true;
+      this.#lives(other, now);
+    } else if (other.hasAnswered && (hasFailed || (!other.isDead && now >= other.askedAt + ASK_AGAIN_MS))) {
+      other.asked += 1;
+      other.askedAt = now;
+    }
+  }
+
+  /** Takes in that time has passed; says whether that killed a node. */
+  tick(now: number): boolean {
+    let killed = false;
+    for (const other of this.#others.values()) {
+      if (other.doubtedSince === undefined || now < other.doubtedSince + this.#answerMs) continue;
+      other.doubtedSince = undefined;
+      other.isDead = true;
+      killed = true;
+    }
+    return killed;
+  }
+
+  /** When the next answer is due; undefined when none is waited for. */
+  get nextTick(): number | undefined {
+    const due = [...this.#others.values()].flatMap(({ doubtedSince }) =>
+      doubtedSince === undefined ? [] : [doubtedSince + this.#answerMs],
+    );
+    return due.length === 0 ? undefined : Math.min(...due);
+  }
+
+  /** The nodes that are dead. */
+  get dead(): readonly string[] {
+    return [...this.#others].flatMap(([node, { isDead }]) => (isDead ? [node] : []));
+  }
+
+  isDead(node: string): boolean {
+    return this.#others.get(node)?.isDead === true;
+  }
+
+  /** Whether a node may take others' devices over: it lives, as far as anybody knows, and has for a while. */
+  mayTakeOver(node: string, now: number): boolean {
+    const other = this.#others.get(node);
+    if (other?.told === undefined || other.isDead || other.doubtedSince !== undefined) return false;
+    if (other.returnedAt !== undefined && now < other.returnedAt + RETURNED_MS) return false;
+    return other.answers ?? !this.#isUnreachable(node);
+  }
+
+  /** What this node's report is to say of the others, and of itself. */
+  report(): Pick<Liveness, 'unreachable' | 'answered'> {
+    const unreachable = [...this.#others].flatMap(([node, { told, answers, asked }]) =>
+      told !== undefined && answers === false ? [{ node, asked }] : [],
+    );
+    return {
+      unreachable: unreachable.sort((one, other) => (one.node < other.node ? -1 : 1)),
+      answered: this.#answered,
+    };
+  }
+
+  #takeSign(node: string, before: Liveness | undefined, after: Liveness | undefined, now: number): void {
+    const other = this.#of(node);
+    other.told = after;
+    if (after === undefined) {
+      this.#others.delete(node);
+      return;
+    }
+    const isNew = before?.answered !== after.answered || before.publicKey !== after.publicKey;
+    if (before !== undefined && isNew) this.#lives(other, now);
+  }
+
+  #answer(asker: string, asked: number): void {
+    if (asked > (this.#heard.get(asker) ?? 0)) this.#answered += 1;
+    this.#heard.set(asker, asked);
+  }
+
+  #doubt(node: string, now: number): void {
+    const other = this.#of(node);
+    if (!other.isDead) other.doubtedSince ??= now;
+  }
+
+  #lives(other: Standing, now: number): void {
+    other.doubtedSince = undefined;
+    if (other.isDead) other.returnedAt = now;
+    other.isDead = false;
+  }
+
+  #isUnreachable(node: string): boolean {
+    return [...this.#others.values()].some(
+      ({ told, isDead }) => !isDead && told?.unreachable.some((entry) => entry.node === node),
+    );
+  }
+
+  #of(node: string): Standing {
+    const known = this.#others.get(node);
+    if (known !== undefined) return known;
+    const standing: Standing = {
+      told: undefined,
+      answers: undefined,
+      hasAnswered: false,
+      asked: 0,
+      askedAt: 0,
+      doubtedSince: undefined,
+      isDead: false,
+      returnedAt: undefined,
+    };
+    this.#others.set(node, standing);
+    return standing;
+  }
+}
