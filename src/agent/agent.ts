@@ -17,6 +17,7 @@ import { judgeNode, type NodeFailure } from '../mesh/node-status.ts';
 import type { PeerTable } from '../mesh/peer-table.ts';
 import { liveSessions, type SeenPeer } from '../mesh/sessions.ts';
 import type { Topology } from '../mesh/topology.ts';
+import type { IpAddress } from '../net/address.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
@@ -33,6 +34,7 @@ import { Probing } from './probing.ts';
 import type { TurnRecorder } from './recorder.ts';
 import { Reporter } from './reporter.ts';
 import type { ServiceProbe } from './service-probe.ts';
+import { Takeover, type TakeoverOptions } from './takeover.ts';
 import { type Look, Wake } from './wake.ts';
 
 export interface AgentOptions {
@@ -47,7 +49,11 @@ export interface AgentOptions {
   readonly client: Client;
   readonly host: Host;
   readonly probe: Pick<ServiceProbe, 'run' | 'close'>;
-  readonly probeKey: ConstructorParameters<typeof NodeSync>[0]['probeKey'];
+  readonly probeKey: PublicKey;
+  /** The reports of all the gateway's nodes, how this one asks others whether they live, and at which of its addresses it is asked. */
+  readonly reports: TakeoverOptions['reports'];
+  readonly ask: TakeoverOptions['ask'];
+  readonly addresses: readonly IpAddress[];
   readonly events: EventRecorder;
   readonly listen: Listen;
   readonly clock: Clock;
@@ -98,6 +104,7 @@ export class Agent {
   readonly #configurations: DeviceConfigurations;
   readonly #keyChanges: KeyChanges;
   readonly #audit: AuditTrail;
+  readonly #takeover: Takeover;
   /** The last look at what is to be audited. */
   #auditing: Promise<void> = Promise.resolve();
   #failure: NodeFailure | undefined;
@@ -155,6 +162,13 @@ export class Agent {
       access: this.#access,
       onAudited: (...told) => options.recorder?.audited(...told),
     });
+    this.#takeover = new Takeover({
+      ...options,
+      sync: this.#sync,
+      identity: { publicKey: options.probeKey, addresses: [...options.addresses] },
+      onNews: () => this.#reporter.changedNow(),
+      onDue: (look) => this.#wake.wish(look),
+    });
     this.#configurations = new DeviceConfigurations({
       ...options,
       sync: this.#sync,
@@ -189,9 +203,10 @@ export class Agent {
 
   /** Works until the signal is aborted, and the kernel keeps what it has then; or until a gateway comes back after its deletion. */
   async run(signal: AbortSignal): Promise<void> {
-    const { gateways, peers } = this.#options;
+    const { gateways, peers, reports } = this.#options;
     try {
-      await Promise.all([gateways.whenSynced(signal), peers.whenSynced(signal), this.#reporter.start()]);
+      const synced = [gateways, peers, reports].map((store) => store.whenSynced(signal));
+      await Promise.all([...synced, this.#reporter.start()]);
     } catch (error) {
       if (signal.aborted) return;
       throw error;
@@ -202,6 +217,7 @@ export class Agent {
     const beating = this.#beat(alive);
     const probing = this.#probing.run(alive);
     const tracking = this.#tracking.run(alive);
+    this.#takeover.start(alive);
     await this.#turnForever(signal, () => living.abort());
     this.#cancelRetry();
     this.#cancelExpiry();
@@ -285,9 +301,7 @@ export class Agent {
           await this.cleanUp();
           continue;
         }
-        await this.#sync.syncArrivals();
-        if (look === 'arrivals') continue;
-        await this.#turn(look);
+        if (!(await this.#takeTurn(look))) continue;
       } catch (error) {
         this.#fail(error, began);
       }
@@ -297,13 +311,24 @@ export class Agent {
     }
   }
 
+  /** Says whether it was a turn in which the resources are followed, and not one for what cannot wait alone. */
+  async #takeTurn(look: Look): Promise<boolean> {
+    await this.#takeover.act();
+    if (look === 'calls') return false;
+    await this.#sync.syncArrivals();
+    if (look === 'arrivals') return false;
+    await this.#turn(look);
+    if (look !== 'touched') await this.#takeover.looked();
+    return true;
+  }
+
   /** Whether a gateway of the same name was made after the one that was cleaned up. */
   #isBack(): boolean {
     const { gateway } = this.#sync;
     return gateway !== undefined && gateway.metadata.deletionTimestamp === undefined;
   }
 
-  async #turn(look: Exclude<Look, 'arrivals'>): Promise<void> {
+  async #turn(look: Exclude<Look, 'calls' | 'arrivals'>): Promise<void> {
     const { clock, recorder } = this.#options;
     const began = clock.monotonic();
     let ended: 'well' | 'failed' = 'failed';
@@ -316,7 +341,7 @@ export class Agent {
   }
 
   /** After a failure everything is tried again when its time has come; until then, who is revoked is put out all the same. */
-  async #bring(look: Exclude<Look, 'arrivals'>): Promise<void> {
+  async #bring(look: Exclude<Look, 'calls' | 'arrivals'>): Promise<void> {
     if (this.#failure !== undefined && this.#options.clock.monotonic() < this.#retryAt) {
       await this.#sync.syncRevoked();
       return;
@@ -336,7 +361,7 @@ export class Agent {
       .catch((error: unknown) => this.#options.log.error({ error }, 'audit log not written'));
   }
 
-  #look(look: Exclude<Look, 'arrivals'>): Promise<Turn> {
+  #look(look: Exclude<Look, 'calls' | 'arrivals'>): Promise<Turn> {
     if (look === 'all') return this.#sync.syncAll();
     return look === 'peers' ? this.#sync.syncPeers() : this.#sync.syncTouched();
   }
@@ -443,7 +468,10 @@ export class Agent {
       otherKey: this.#sync.otherKey,
       tracking: this.#tracking.standing,
       cutGrants: this.#sync.cutGrants,
-      connections: liveSessions(observedPeers.values(), table, before?.connections ?? [], now),
+      connections: liveSessions(observedPeers.values(), table, before?.connections ?? [], now, (peer) =>
+        this.#takeover.isShared(peer),
+      ),
+      liveness: this.#takeover.liveness,
     };
     return judgeNode(findings, before, now);
   }

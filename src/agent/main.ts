@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { clusterMeshAccessType } from '../api/clustermeshaccess.ts';
 import { meshAccessType } from '../api/meshaccess.ts';
 import { meshGatewayType } from '../api/meshgateway.ts';
+import { meshGatewayNodeType } from '../api/meshgatewaynode.ts';
 import { meshPeerType } from '../api/meshpeer.ts';
+import { GATEWAY_LABEL } from '../api/names.ts';
 import type { KubernetesObject, ResourceType } from '../api/resource.ts';
 import { describeOperation, type Operation } from '../dataplane/operation.ts';
 import { createLinuxHost } from '../host/linux.ts';
@@ -15,7 +17,7 @@ import { createTransport, type Transport } from '../k8s/transport.ts';
 import { followedNamespaceType, followedServiceType } from '../mesh/access/followed.ts';
 import { membershipOf } from '../mesh/members.ts';
 import { nodeNames } from '../mesh/node.ts';
-import { parseAddress } from '../net/address.ts';
+import { addressesIn, type IpAddress, parseAddress } from '../net/address.ts';
 import { keyPairFrom } from '../net/key-pair.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { serveHealth } from '../runtime/health.ts';
@@ -26,6 +28,7 @@ import { tellProgram } from '../runtime/program-metrics.ts';
 import { interruptSignal } from '../runtime/signals.ts';
 import type { ProbeResult } from '../usermode/probe-result.ts';
 import { Agent } from './agent.ts';
+import { createAsker } from './asking.ts';
 import { ConfigurationListeners } from './configuration-listeners.ts';
 import type { Listen } from './device-configurations.ts';
 import { clearNode, forgetNode, isWanted, type Place } from './leave.ts';
@@ -38,6 +41,8 @@ interface Settings {
   readonly pod: string;
   readonly namespace: string;
   readonly gateway: string;
+  /** The node's own. */
+  readonly addresses: readonly IpAddress[];
   readonly logLevel: LogLevel;
   readonly service: ProbedService;
   readonly metrics: MetricsAddress | undefined;
@@ -74,7 +79,10 @@ async function serve(settings: Settings): Promise<void> {
   tellProgram(metrics, 'agent');
   const devices = settings.metrics?.devices ?? 0;
   const recorder = new AgentRecorder({ metrics, clock: systemClock, log, devices });
-  const follow = <T extends KubernetesObject>(type: ResourceType<T>, how: Pick<ReflectorOptions, 'holds'> = {}) => {
+  const follow = <T extends KubernetesObject>(
+    type: ResourceType<T>,
+    how: Pick<ReflectorOptions, 'holds' | 'namespace' | 'labelSelector'> = {},
+  ) => {
     const onNotice = (notice: ReflectorNotice) => {
       log.warn({ resource: type.plural, ...notice }, 'watch');
       recorder.watched(type.plural, notice);
@@ -84,6 +92,7 @@ async function serve(settings: Settings): Promise<void> {
   const held = { holds: true };
   const gateways = follow(meshGatewayType, held);
   const peers = follow({ ...meshPeerType, parse: (raw: unknown) => membershipOf(meshPeerType.parse(raw)) }, held);
+  const reports = follow(meshGatewayNodeType, { namespace, labelSelector: `${GATEWAY_LABEL}=${gateway}` });
   const followAccess = () => ({
     accesses: follow(meshAccessType, held),
     clusterAccesses: follow(clusterMeshAccessType, held),
@@ -100,7 +109,11 @@ async function serve(settings: Settings): Promise<void> {
   const host = createLinuxHost({ node, ...HOST_PATHS });
   const onResult = (result: ProbeResult) => recorder.probed(result);
   const probe = new ServiceProbe({ keys, service: settings.service, clock: systemClock, randomBytes, onResult });
+  const onFailure = (error: unknown) => log.warn({ error }, 'another node was not asked whether it lives');
   const context = {
+    reports,
+    ask: createAsker({ keys, clock: systemClock, randomBytes, onFailure }),
+    addresses: settings.addresses,
     gateway,
     node,
     namespace,
@@ -201,6 +214,7 @@ function readSettings(env: NodeJS.ProcessEnv): Settings {
     node: required('NODE_NAME'),
     pod: required('POD_NAME'),
     namespace: required('POD_NAMESPACE'),
+    addresses: addressesIn((env.POD_IPS ?? '').split(',')),
     gateway: required('SALLYPORT_GATEWAY'),
     logLevel: (env.SALLYPORT_LOG_LEVEL ?? 'info') as LogLevel,
     service: { address: address.value, port: Number(env.KUBERNETES_SERVICE_PORT ?? '443') },

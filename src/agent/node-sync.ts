@@ -23,6 +23,7 @@ import type { IpAddress } from '../net/address.ts';
 import { cidrBase } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { afterCall, type Call, callSteps, forgetSteps } from './calling.ts';
 import { EndingFlows } from './ending-flows.ts';
 import type { GrantedAccess } from './granted-access.ts';
 import { JudgedGateways } from './judged-gateways.ts';
@@ -88,6 +89,7 @@ export class NodeSync {
   readonly #handshakes = new NewHandshakes();
   readonly #next: NextKey;
   readonly #ending: EndingFlows;
+  #askers: ReadonlySet<PublicKey> = new Set();
   #hasNewKeys = true;
   #hasNewGrants = true;
   /** How many grants had ended by themselves when they were last looked at. */
@@ -258,6 +260,27 @@ export class NodeSync {
     const granted = await this.#syncGrants();
     const { operations, mended } = await this.#syncKeys(new Set(this.#touched));
     return { operations: [...granted, ...operations], mended };
+  }
+
+  /** Other nodes that ask this one whether it lives, by their keys; the next sync lets them ask. */
+  takeAskers(keys: ReadonlySet<PublicKey>): void {
+    for (const key of this.#askers) if (!keys.has(key)) this.#touch(this.table.unpin(key));
+    for (const publicKey of keys) this.#touch(this.table.pin({ publicKey, allowedIPs: [] }));
+    this.#askers = keys;
+  }
+
+  /** Sends devices an empty packet, by which they learn that this node is their gateway. Whoever is not let in is left out. */
+  async callPeers(calls: readonly Call[]): Promise<void> {
+    const steps = callSteps(calls, this.#interfaces, this.table.wanted, this.#options.clock.now());
+    await this.#carryOut(steps);
+    for (const step of steps) afterCall(step, this.#interfaces);
+  }
+
+  /** Ends these devices' sessions on this node: they have gone to another one, and what is sent them from here would draw them back. */
+  async forgetSessions(keys: Iterable<PublicKey>): Promise<void> {
+    const steps = forgetSteps(keys, this.#interfaces, this.table.wanted);
+    await this.#carryOut(steps);
+    for (const step of steps) afterCall(step, this.#interfaces);
   }
 
   /** Puts out who is revoked, and takes away what is granted no more, and changes nothing else: for as long as anything else fails. */

@@ -21,7 +21,7 @@ export interface TurnRecorder {
   /** A step on the node is done. */
   applied(operation: Operation, seconds: number): void;
   /** A look at the node has ended, by failing or not. */
-  turned(look: Exclude<Look, 'arrivals'>, seconds: number, ended: 'well' | 'failed'): void;
+  turned(look: Exclude<Look, 'calls' | 'arrivals'>, seconds: number, ended: 'well' | 'failed'): void;
   /** What somebody else had changed was mended. */
   mended(): void;
   /** The audit log has been written to. */
@@ -55,7 +55,7 @@ export class AgentRecorder implements TurnRecorder {
     this.#instruments.applying.observe({}, seconds);
   }
 
-  turned(look: Exclude<Look, 'arrivals'>, seconds: number, ended: 'well' | 'failed'): void {
+  turned(look: Exclude<Look, 'calls' | 'arrivals'>, seconds: number, ended: 'well' | 'failed'): void {
     this.#instruments.turns.observe({ look }, seconds);
     if (ended === 'failed') this.#instruments.failures.add({});
   }

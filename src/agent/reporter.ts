@@ -53,6 +53,11 @@ export class Reporter {
     this.#queue.addAfter('report', GATHER_MS);
   }
 
+  /** Something has changed that others wait for. */
+  changedNow(): void {
+    this.#queue.add('report');
+  }
+
   /** Writes nothing any more; resolves when the last write has ended. */
   async stop(): Promise<void> {
     await this.#queue.stop();

@@ -1,7 +1,7 @@
 /** How closely to look, from cheap to dear; a dear look includes the cheaper ones. */
-export type Look = 'arrivals' | 'touched' | 'peers' | 'all';
+export type Look = 'calls' | 'arrivals' | 'touched' | 'peers' | 'all';
 
-const ORDER: readonly Look[] = ['arrivals', 'touched', 'peers', 'all'];
+const ORDER: readonly Look[] = ['calls', 'arrivals', 'touched', 'peers', 'all'];
 
 /** Collects wishes for a look while one is under way, so that any number of them costs one more look. */
 export class Wake {

@@ -75,6 +75,8 @@ function agentContainer(gateway: MeshGateway, agent: AgentConfig) {
       { name: 'NODE_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'spec.nodeName' } } },
       { name: 'POD_NAME', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.name' } } },
       { name: 'POD_NAMESPACE', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'metadata.namespace' } } },
+      // The node's own, for the pod is in its network.
+      { name: 'POD_IPS', valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: 'status.podIPs' } } },
       { name: 'SALLYPORT_GATEWAY', value: gateway.metadata.name },
       { name: 'SALLYPORT_LOG_LEVEL', value: agent.logLevel },
       // Keeps what 10,000 MeshPeers leave behind from a third of the memory, at the same speed.

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Agent } from '../../src/agent/agent.ts';
+import type { Ask } from '../../src/agent/asking.ts';
 import { AgentRecorder } from '../../src/agent/recorder.ts';
 import { clusterMeshAccessType } from '../../src/api/clustermeshaccess.ts';
 import { nodeType, serviceCidrType, serviceType } from '../../src/api/core.ts';
@@ -9,11 +10,13 @@ import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
 import type { KubernetesObject, ObjectKey, ResourceType } from '../../src/api/resource.ts';
 import { type Client, createClient } from '../../src/k8s/client.ts';
+import { delay } from '../../src/k8s/clock.ts';
 import { createEventRecorder, type Happening } from '../../src/k8s/events.ts';
 import { startReflector } from '../../src/k8s/reflector.ts';
 import type { Store } from '../../src/k8s/store.ts';
 import { createTransport, type Transport } from '../../src/k8s/transport.ts';
 import { followedNamespaceType, followedServiceType } from '../../src/mesh/access/followed.ts';
+import { addressesIn } from '../../src/net/address.ts';
 import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { parseOperatorConfig } from '../../src/operator/config.ts';
 import { lead } from '../../src/operator/lead.ts';
@@ -59,6 +62,8 @@ export interface SmallNode {
  * Operator and agents as they are, on an API server and kernels in this process: for what is decided and written, not for packets.
  */
 export class SmallMesh {
+  /** Addresses of nodes that reach no other node, and that no other node reaches. */
+  readonly #unplugged = new Set<string>();
   readonly server: FakeApiServer;
   readonly client: Client;
   readonly happened: Happening[] = [];
@@ -129,7 +134,7 @@ export class SmallMesh {
     const labels = { 'kubernetes.io/os': 'linux' };
     if ((await this.client.get(nodeType, name)) === undefined) {
       await this.client.create(nodeType, { metadata: { name, labels } });
-      const addresses = [{ type: 'InternalIP', address: `192.0.2.${name.charCodeAt(name.length - 1)}` }];
+      const addresses = [{ type: 'InternalIP', address: addressOf(name) }];
       await this.client.applyStatus(nodeType, { name }, { addresses }, { fieldManager: 'test' });
     }
     host.facts = { ...host.facts, node: name };
@@ -153,6 +158,9 @@ export class SmallMesh {
         services: startReflector(this.#transport, followedServiceType, following).store,
         namespaces: startReflector(this.#transport, followedNamespaceType, following).store,
       }),
+      reports: startReflector(this.#transport, meshGatewayNodeType, { ...following, namespace: NAMESPACE }).store,
+      ask: this.#asker(name),
+      addresses: addressesIn([addressOf(name)]),
       client: this.client,
       host,
       probe: { run: async () => ({ reason: 'ProbeSucceeded', message: 'It works.' }), close: async () => undefined },
@@ -173,6 +181,15 @@ export class SmallMesh {
       await running;
     });
     return { name, host, listeners, audited, metrics, stop };
+  }
+
+  /** From now on the node reaches no other node, and none reaches it; the API server hears it. */
+  unplug(node: string): void {
+    this.#unplugged.add(addressOf(node));
+  }
+
+  plug(node: string): void {
+    this.#unplugged.delete(addressOf(node));
   }
 
   /** The lines of the operators' audit log. */
@@ -234,6 +251,17 @@ export class SmallMesh {
     return store;
   }
 
+  /** A node that asks others whether they live as often as an agent does, without sockets. */
+  #asker(name: string): Ask {
+    return async (node, heard, signal) => {
+      while (!signal.aborted) {
+        const [address] = node()?.addresses ?? [];
+        if (address !== undefined) heard(!this.#unplugged.has(address) && !this.#unplugged.has(addressOf(name)));
+        await delay(systemClock, 20, signal);
+      }
+    };
+  }
+
   #events() {
     const recorder = createEventRecorder(this.client, { controller: 'test', instance: 'test', clock: systemClock });
     return {
@@ -252,6 +280,10 @@ export class SmallMesh {
       await end();
     };
   }
+}
+
+function addressOf(node: string): string {
+  return `192.0.2.${node.charCodeAt(node.length - 1)}`;
 }
 
 const QUIET = createLog({ level: (process.env.SALLYPORT_TEST_LOG ?? 'silent') as LogLevel });

@@ -1,0 +1,129 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { isTrue } from '../../src/api/conditions.ts';
+import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
+import type { ObjectKey } from '../../src/api/resource.ts';
+import type { PeerChange } from '../../src/dataplane/wireguard/peer-change.ts';
+import type { Endpoint } from '../../src/net/endpoint.ts';
+import { aKey } from '../support/builders.ts';
+import { NAMESPACE, SmallMesh, type SmallNode } from '../support/small-mesh.ts';
+
+const DEVICES = ['ada', 'bob', 'cy', 'dan', 'eve', 'fay'];
+const ENDPOINTS = new Map(DEVICES.map((name, index) => [name, `198.51.100.7:4000${index}` as Endpoint]));
+
+let mesh: SmallMesh;
+let nodes: SmallNode[];
+
+const seconds = () => Math.floor(Date.now() / 1000);
+const reportOf = (node: SmallNode) => `${NAMESPACE}/default.${node.name}` as ObjectKey;
+const until = (node: SmallNode, holds: (report: MeshGatewayNode) => boolean) =>
+  mesh.until(meshGatewayNodeType, reportOf(node), holds);
+const connects = (node: SmallNode, name: string, latestHandshake = seconds()) =>
+  node.host.handshake(aKey(name), { latestHandshake, endpoint: ENDPOINTS.get(name) as Endpoint });
+const reports = (node: SmallNode, name: string) =>
+  until(node, ({ status }) => status?.connections?.some(({ peer }) => peer === `team-a/${name}`) === true);
+
+/** What a node has done to the peers of its interface, one change after the other. */
+function changesOn(node: SmallNode): readonly PeerChange[] {
+  return node.host.applied.flatMap((step) => (step.kind === 'set-peers' ? step.changes : []));
+}
+
+/** Whom a node has called, and where. */
+function calledBy(node: SmallNode): readonly string[] {
+  const calls = changesOn(node).flatMap((change) => (change.kind === 'call' && change.endpoint ? [change] : []));
+  return calls.map(({ publicKey, endpoint }) => {
+    const name = DEVICES.find((device) => aKey(device) === publicKey) ?? '';
+    return `${name} ${endpoint}`;
+  });
+}
+
+const all = (names: readonly string[]) => names.map((name) => `${name} ${ENDPOINTS.get(name)}`);
+
+beforeEach(async () => {
+  mesh = await SmallMesh.start();
+  mesh.startOperator();
+  await mesh.addGateway();
+  nodes = [await mesh.startNode('node-a'), await mesh.startNode('node-b'), await mesh.startNode('node-c')];
+  for (const name of DEVICES) await mesh.addPeer(name);
+  for (const name of DEVICES)
+    await mesh.untilPeer(name, ({ status }) => isTrue(status?.conditions ?? [], 'Programmed'));
+  for (const node of nodes)
+    await until(
+      node,
+      ({ status }) => isTrue(status?.conditions ?? [], 'ServicesReachable') && status?.liveness !== undefined,
+    );
+});
+
+afterEach(() => mesh.stop());
+
+/** The node is off: it answers nobody, and writes nothing any more. */
+async function dies(node: SmallNode): Promise<void> {
+  await node.stop();
+  mesh.unplug(node.name);
+}
+
+test('the devices of a node that dies are called by the others, each by one and where it was last, and again in case it was drawn back', async () => {
+  const [dying, ...others] = nodes as [SmallNode, SmallNode, SmallNode];
+  for (const name of DEVICES) connects(dying, name);
+  for (const name of DEVICES) await reports(dying, name);
+  await dies(dying);
+  const called = () => others.flatMap(calledBy).sort();
+  await expect.poll(called).toEqual(all(DEVICES));
+  expect(others.every((node) => calledBy(node).length > 0)).toBe(true);
+  const again = () => others.flatMap(changesOn).filter((change) => change.kind === 'call' && !change.endpoint).length;
+  await expect.poll(again, { timeout: 4_000 }).toBe(2 * DEVICES.length);
+  expect(called()).toEqual(all(DEVICES));
+  expect(mesh.happened.filter(({ reason }) => reason === 'DevicesTakenOver')).toHaveLength(2);
+});
+
+test('a node that no other reaches, but whose agent lives, keeps its devices', async () => {
+  const [cut, ...others] = nodes as [SmallNode, SmallNode, SmallNode];
+  for (const name of DEVICES) connects(cut, name);
+  for (const name of DEVICES) await reports(cut, name);
+  mesh.unplug(cut.name);
+  for (const node of others)
+    await until(node, ({ status }) => status?.liveness?.unreachable.some((one) => one.node === cut.name) === true);
+  await until(cut, ({ status }) => (status?.liveness?.answered ?? 0) >= 2);
+  await new Promise((resolve) => setTimeout(resolve, 600));
+  expect(nodes.flatMap(calledBy)).toEqual([]);
+});
+
+test('a device that has gone to another node by itself is not called', async () => {
+  const [dying, second, third] = nodes as [SmallNode, SmallNode, SmallNode];
+  for (const name of DEVICES) connects(dying, name, seconds() - 100);
+  for (const name of DEVICES) await reports(dying, name);
+  connects(second, 'ada');
+  connects(third, 'bob');
+  await reports(second, 'ada');
+  await reports(third, 'bob');
+  await dies(dying);
+  await expect.poll(() => [second, third].flatMap(calledBy).sort()).toEqual(all(['cy', 'dan', 'eve', 'fay']));
+});
+
+test('a device that came to another node is let go by the one that hears no more from it, and not by the one that does', async () => {
+  const [first, second] = nodes as [SmallNode, SmallNode, SmallNode];
+  connects(first, 'ada', seconds() - 60);
+  await reports(first, 'ada');
+  connects(second, 'ada');
+  await reports(second, 'ada');
+  const anew = (node: SmallNode) =>
+    changesOn(node).filter(({ kind, publicKey }) => kind === 'remove' && publicKey === aKey('ada'));
+  await expect.poll(() => anew(first).length, { timeout: 5_000 }).toBe(1);
+  expect(first.host.state.device?.peers.get(aKey('ada'))?.allowedIPs).toHaveLength(1);
+  expect(anew(second)).toEqual([]);
+});
+
+test('a node that is back takes nobody over and nobody back', async () => {
+  const [dying, second, third] = nodes as [SmallNode, SmallNode, SmallNode];
+  connects(dying, 'ada');
+  await reports(dying, 'ada');
+  await dies(dying);
+  await expect.poll(() => [second, third].flatMap(calledBy)).toEqual(all(['ada']));
+  const taker = calledBy(second).length > 0 ? second : third;
+  connects(taker, 'ada');
+  await reports(taker, 'ada');
+  mesh.plug(dying.name);
+  const back = await mesh.startNode(dying.name, dying.host);
+  await until(back, ({ status }) => isTrue(status?.conditions ?? [], 'ServicesReachable'));
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(calledBy(back)).toEqual([]);
+});

@@ -1,0 +1,3 @@
+import { describeInside } from './inside.ts';
+
+await describeInside('calling.test.ts', 'called');
