@@ -5,6 +5,7 @@ import type { MeshGatewayNodeStatus } from '../api/meshgatewaynode.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
 import { AGENT_MANAGER, GATEWAY_LABEL, gatewayNodeName } from '../api/names.ts';
 import { ownerReferenceOf } from '../api/owner.ts';
+import type { ObjectKey } from '../api/resource.ts';
 import { describeOperation, type Operation } from '../dataplane/operation.ts';
 import type { Host } from '../host/host.ts';
 import type { Client } from '../k8s/client.ts';
@@ -13,7 +14,7 @@ import type { EventRecorder } from '../k8s/events.ts';
 import { heartbeat } from '../k8s/lease.ts';
 import type { Store } from '../k8s/store.ts';
 import { type FullDevice, tooManyConnections } from '../mesh/connection-tracking.ts';
-import { judgeNode, type NodeFailure } from '../mesh/node-status.ts';
+import { judgeNode, type NodeFailure, type ProbeVerdict } from '../mesh/node-status.ts';
 import type { PeerTable } from '../mesh/peer-table.ts';
 import { liveSessions, type SeenPeer } from '../mesh/sessions.ts';
 import type { Topology } from '../mesh/topology.ts';
@@ -32,6 +33,7 @@ import { NodeSync, type Turn } from './node-sync.ts';
 import { NodeTracking, type TrackingBounds } from './node-tracking.ts';
 import { Probing } from './probing.ts';
 import type { TurnRecorder } from './recorder.ts';
+import { Releasing } from './releasing.ts';
 import { Reporter } from './reporter.ts';
 import type { ServiceProbe } from './service-probe.ts';
 import { Takeover, type TakeoverOptions } from './takeover.ts';
@@ -86,6 +88,9 @@ const PEERS_MS_PER_PEER = 2;
 const ARRIVALS_MS = 200;
 /** Versions of MeshPeers that changed nothing on the node are reported this often at most. */
 const VERSION_MS = 60_000;
+/** So long a program that ends waits for its devices to be called by other nodes, and looks this often whether they were. */
+const LETTING_GO_MS = 4_000;
+const LETTING_GO_LOOK_MS = 50;
 const RETRY_MS = [1_000, 2_000, 5_000, 10_000, 30_000] as const;
 
 /**
@@ -105,6 +110,7 @@ export class Agent {
   readonly #keyChanges: KeyChanges;
   readonly #audit: AuditTrail;
   readonly #takeover: Takeover;
+  readonly #releasing: Releasing;
   /** The last look at what is to be audited. */
   #auditing: Promise<void> = Promise.resolve();
   #failure: NodeFailure | undefined;
@@ -166,8 +172,15 @@ export class Agent {
       ...options,
       sync: this.#sync,
       identity: { publicKey: options.probeKey, addresses: [...options.addresses] },
+      onUnwell: () => this.#probing.hurry(),
       onNews: () => this.#reporter.changedNow(),
       onDue: (look) => this.#wake.wish(look),
+    });
+    this.#releasing = new Releasing({
+      ...options,
+      sync: this.#sync,
+      hasTaker: () => this.#takeover.hasTaker,
+      reachesServices: () => !isBroken(this.#probing.verdict),
     });
     this.#configurations = new DeviceConfigurations({
       ...options,
@@ -179,7 +192,7 @@ export class Agent {
   /** Why the agent does not serve; undefined when it does. */
   notReady(): string | undefined {
     if (this.#failure !== undefined) return this.#failure.message;
-    if (this.#sync.appliedResourceVersion !== undefined) return undefined;
+    if (this.#sync.appliedResourceVersion !== undefined) return this.#releasing.unwell;
     return this.#sync.waitsForGrants
       ? 'not every MeshAccess, Service and Namespace has been seen yet, so the node stays as it is'
       : 'the first plan has not been applied yet';
@@ -229,6 +242,24 @@ export class Agent {
     if (!this.#cleaned) await this.#reporter.stop();
   }
 
+  /**
+   * Before the program ends: where the data plane would end with it, its devices are let go, and it waits for a while until other nodes have
+   * called them.
+   */
+  async letGo(): Promise<void> {
+    const { clock } = this.#options;
+    if (this.#sync.state?.device?.dataplane !== 'Userspace' || !this.#takeover.hasTaker) return;
+    this.#releasing.end();
+    this.#reporter.changedNow();
+    const patience = AbortSignal.timeout(LETTING_GO_MS);
+    while (!patience.aborted && this.#hasOwnSessions()) await delay(clock, LETTING_GO_LOOK_MS, patience);
+  }
+
+  #hasOwnSessions(): boolean {
+    const own = this.#reporter.written?.connections ?? [];
+    return own.some(({ peer }) => !this.#takeover.isShared(peer as ObjectKey));
+  }
+
   /** Takes everything off the node and the report out of the API. */
   async cleanUp(): Promise<void> {
     this.#configurations.close();
@@ -253,6 +284,7 @@ export class Agent {
     gateways.subscribe(({ key, before, after }) => {
       if (key !== this.#options.gateway) return;
       if (!isDeepStrictEqual(before && forNode(before), after && forNode(after))) this.#wake.wish('all');
+      if (!isDeepStrictEqual(before?.status?.leavingNodes, after?.status?.leavingNodes)) this.#wake.wish('peers');
     });
     host.watchDrift(this.#sync.names, signal, () => this.#wake.wish('all'));
     host.watchPresharedKeys(signal, () => {
@@ -318,7 +350,9 @@ export class Agent {
     await this.#sync.syncArrivals();
     if (look === 'arrivals') return false;
     await this.#turn(look);
-    if (look !== 'touched') await this.#takeover.looked();
+    if (look === 'touched') return true;
+    await this.#takeover.looked();
+    await this.#releasing.look();
     return true;
   }
 
@@ -468,9 +502,10 @@ export class Agent {
       otherKey: this.#sync.otherKey,
       tracking: this.#tracking.standing,
       cutGrants: this.#sync.cutGrants,
-      connections: liveSessions(observedPeers.values(), table, before?.connections ?? [], now, (peer) =>
-        this.#takeover.isShared(peer),
-      ),
+      connections: liveSessions(observedPeers.values(), table, before?.connections ?? [], now, {
+        isShared: (peer) => this.#takeover.isShared(peer),
+        isReleased: (peer) => this.#releasing.isReleased(peer),
+      }),
       liveness: this.#takeover.liveness,
     };
     return judgeNode(findings, before, now);
@@ -494,6 +529,10 @@ export class Agent {
       note: `On node ${node} somebody changed what this gateway had made; mended: ${steps}.`,
     });
   }
+}
+
+function isBroken(verdict: ProbeVerdict | undefined): boolean {
+  return verdict !== undefined && verdict.reason !== 'ProbeSucceeded' && verdict.reason !== 'NotProbed';
 }
 
 function boundsOf(topology: Topology | undefined): TrackingBounds | undefined {

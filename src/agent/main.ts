@@ -73,7 +73,8 @@ const REQUEST_MS = 10_000;
 async function serve(settings: Settings): Promise<void> {
   const { node, pod, namespace, gateway } = settings;
   const log = logOf(settings);
-  const { signal } = interruptSignal();
+  const ending = new AbortController();
+  const { signal } = ending;
   const { transport, client } = await connect();
   const metrics = new Metrics();
   tellProgram(metrics, 'agent');
@@ -137,6 +138,8 @@ async function serve(settings: Settings): Promise<void> {
     recorder,
   });
   recorder.follow(agent, host);
+  const letGo = () => agent.letGo().catch((error: unknown) => log.warn({ error }, 'devices were not let go'));
+  interruptSignal().signal.addEventListener('abort', () => void letGo().then(() => ending.abort()), { once: true });
   // First what the kubelet asks: without it the agent is restarted, without metrics it does its work.
   await serveHealth({ ...HEALTH, notReady: () => agent.notReady(), signal });
   if (settings.metrics !== undefined)

@@ -29,6 +29,7 @@ const CONFIRM_MS = 1_000;
 export class Probing {
   readonly #options: ProbingOptions;
   #standing: ProbeStanding = NOT_PROBED;
+  #hurry = new AbortController();
 
   constructor(options: ProbingOptions) {
     this.#options = options;
@@ -45,8 +46,14 @@ export class Probing {
     while (!signal.aborted) {
       const topology = target();
       if (topology !== undefined) await this.#probe(topology, signal);
-      await delay(clock, this.#pause(topology), signal);
+      this.#hurry = new AbortController();
+      await delay(clock, this.#pause(topology), AbortSignal.any([signal, this.#hurry.signal]));
     }
+  }
+
+  /** Has the next probe sent now. */
+  hurry(): void {
+    this.#hurry.abort();
   }
 
   #pause(topology: Topology | undefined): number {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isTrue } from '../api/conditions.ts';
-import type { Liveness, MeshGatewayNode } from '../api/meshgatewaynode.ts';
+import { findCondition, isTrue } from '../api/conditions.ts';
+import type { Liveness, MeshGatewayNode, ReportedConnection } from '../api/meshgatewaynode.ts';
 import type { ObjectKey } from '../api/resource.ts';
 import type { EventRecorder } from '../k8s/events.ts';
 import type { Change, Store } from '../k8s/store.ts';
@@ -32,6 +32,8 @@ export interface TakeoverOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly events: EventRecorder;
+  /** Another node has said that it reaches no Services. */
+  readonly onUnwell: () => void;
   /** What this node's report says of the others has changed, and is to be told at once. */
   readonly onNews: () => void;
   /** There is something to be done on the node: `calls` at once, `touched` and `peers` as after any other change. */
@@ -40,6 +42,8 @@ export interface TakeoverOptions {
 
 /** A device that was called is called again after these times, in milliseconds, should what its former node still had to send it draw it back. */
 const INSIST_MS = [1_000, 2_000] as const;
+/** A node that reached no Services takes nobody over for this long, in milliseconds, once it does. */
+const UNWELL_MS = 60_000;
 /** How soon it is looked whether those who were called have come, and whether those who went elsewhere are silent here. */
 const LOOK_MS = 500;
 
@@ -52,10 +56,13 @@ export class Takeover {
   readonly #connections = new Connections();
   readonly #shared = new SharedDevices();
   readonly #asking = new Map<string, AbortController>();
-  /** Whom this node has called since which node died. */
+  /** Whom this node has called of those that other nodes have lost or let go. */
   readonly #called = new Map<string, Set<ObjectKey>>();
-  /** Of each device that is called again: where it was called from first. */
-  readonly #insisting = new Map<ObjectKey, DueCall>();
+  #dead: ReadonlySet<string> = new Set();
+  /** When other nodes last reached no Services. */
+  readonly #unwellAt = new Map<string, number>();
+  /** Devices that are called again, each with the node that it was called from. */
+  readonly #insisting = new Map<ObjectKey, { readonly call: DueCall; readonly from: string }>();
   #cancelTick: () => void = () => undefined;
   readonly #cancels = new Set<() => void>();
   #isDue = false;
@@ -77,6 +84,11 @@ export class Takeover {
   /** Whether another node has a session of the device too, so that reports must tell whose is the later one. */
   isShared(peer: ObjectKey): boolean {
     return this.#connections.of(peer).some(({ node }) => node !== this.#options.node);
+  }
+
+  /** Whether another node may take this one's devices over. */
+  get hasTaker(): boolean {
+    return this.#candidates().some((node) => node !== this.#options.node);
   }
 
   /** Works until the signal is aborted. */
@@ -113,6 +125,7 @@ export class Takeover {
     if (node === undefined || (after ?? before)?.spec.gateway !== gateway) return;
     const said = JSON.stringify(this.#standings.report());
     if (node === self) this.#takeOwn(after);
+    else this.#takeServices(node, before, after);
     this.#standings.take(node, before?.status?.liveness, after?.status?.liveness, clock.monotonic());
     const changed = this.#connections.set(key, after);
     if (node !== self && before !== undefined) this.#takeArrivals(node, changed);
@@ -131,6 +144,12 @@ export class Takeover {
     this.#shared.arrived(here);
     onDue('peers');
     this.#later(LOOK_MS, () => onDue('peers'));
+  }
+
+  #takeServices(node: string, before: MeshGatewayNode | undefined, after: MeshGatewayNode | undefined): void {
+    if (isServing(after) !== false) return;
+    this.#unwellAt.set(node, this.#options.clock.monotonic());
+    if (isServing(before) !== false) this.#options.onUnwell();
   }
 
   #heard(node: string, answers: boolean): void {
@@ -160,17 +179,11 @@ export class Takeover {
     const now = clock.monotonic();
     this.#standings.tick(now);
     const dead = new Set(this.#standings.dead);
-    for (const node of this.#called.keys()) {
-      if (dead.has(node)) continue;
-      this.#called.delete(node);
-      log.info({ node }, 'a node of the gateway is back, or gone for good');
-    }
-    for (const lost of dead) {
-      if (this.#called.has(lost)) continue;
-      this.#called.set(lost, new Set());
-      log.warn({ lost }, 'a node of the gateway is dead or cut off');
-    }
-    if (this.#called.size > 0) {
+    for (const lost of dead) if (!this.#dead.has(lost)) log.warn({ lost }, 'a node of the gateway is dead or cut off');
+    for (const node of this.#dead)
+      if (!dead.has(node)) log.info({ node }, 'a node of the gateway is back, or gone for good');
+    this.#dead = dead;
+    if (this.#dueSessions().some(({ connections }) => connections.length > 0)) {
       this.#isDue = true;
       onDue('calls');
     }
@@ -207,33 +220,49 @@ export class Takeover {
   }
 
   #asked(node: string) {
-    const topology = this.#options.sync.topology();
+    const { sync } = this.#options;
+    const topology = sync.gateway?.spec.takeover.enabled === true ? sync.topology() : undefined;
     const liveness = this.#reportOf(node)?.status?.liveness;
     if (topology === undefined || liveness === undefined) return undefined;
     return { addresses: addressesIn(liveness.addresses), port: topology.listenPort, publicKey: topology.publicKey };
   }
 
+  /** The sessions of other nodes that are to go elsewhere: all of a dead one, and those that a living one lets go. */
+  #dueSessions(): readonly { readonly node: string; readonly connections: readonly ReportedConnection[] }[] {
+    const { node: self, reports, sync } = this.#options;
+    if (sync.gateway?.spec.takeover.enabled !== true) return [];
+    return [...reports.values()].flatMap(({ spec: { node }, status }) => {
+      const all = node === self ? [] : (status?.connections ?? []);
+      const connections = this.#dead.has(node) ? all : all.filter(({ released }) => released === true);
+      return connections.length === 0 && !this.#called.has(node) ? [] : [{ node, connections }];
+    });
+  }
+
   async #callLost(): Promise<void> {
-    for (const [lost, called] of this.#called) {
-      const due = this.#dueCalls(lost).filter(({ peer }) => !called.has(peer));
-      if (due.length === 0) continue;
-      const began = this.#options.clock.monotonic();
-      await this.#options.sync.callPeers(due.flatMap((call) => this.#callsTo(call, call.endpoint as Endpoint)));
-      for (const call of due) {
+    const { sync, clock } = this.#options;
+    for (const lost of this.#dueSessions()) {
+      const due = this.#dueCalls(lost);
+      const known = this.#called.get(lost.node);
+      const called = new Set(due.map(({ peer }) => peer).filter((peer) => known?.has(peer)));
+      if (due.length === 0) this.#called.delete(lost.node);
+      else this.#called.set(lost.node, called);
+      const news = due.filter(({ peer }) => !called.has(peer));
+      if (news.length === 0) continue;
+      const began = clock.monotonic();
+      await sync.callPeers(news.flatMap((call) => this.#callsTo(call, call.endpoint as Endpoint)));
+      for (const call of news) {
         called.add(call.peer);
-        this.#insisting.set(call.peer, call);
+        this.#insisting.set(call.peer, { call, from: lost.node });
       }
-      this.#tell(lost, due.length, this.#options.clock.monotonic() - began);
+      this.#tell(lost.node, news.length, clock.monotonic() - began);
     }
     this.#isDue = false;
   }
 
-  #dueCalls(lost: string): readonly DueCall[] {
+  #dueCalls(lost: { readonly node: string; readonly connections: readonly ReportedConnection[] }): readonly DueCall[] {
     const { node, sync } = this.#options;
     const calls = dueCalls({
-      node,
-      lost: { node: lost, connections: this.#reportOf(lost)?.status?.connections ?? [] },
-      candidates: this.#candidates(),
+      ...{ node, lost, candidates: this.#candidates() },
       sessionsOf: (peer) => this.#connections.of(peer),
       isLost: (other) => this.#standings.isDead(other),
     });
@@ -243,13 +272,12 @@ export class Takeover {
   /** Whoever has gone to yet another node is called no more. */
   async #insist(): Promise<void> {
     this.#mustInsist = false;
-    const calls = [...this.#insisting.values()].filter(({ peer }) => !this.#isElsewhere(peer));
-    await this.#options.sync.callPeers(calls.flatMap((call) => this.#callsTo(call)));
-  }
-
-  #isElsewhere(peer: ObjectKey): boolean {
-    const { node } = this.#options;
-    return this.#connections.of(peer).some((one) => one.node !== node && !this.#standings.isDead(one.node));
+    const { node, sync } = this.#options;
+    const calls = [...this.#insisting.values()].filter(({ call, from }) => {
+      const others = this.#connections.of(call.peer).filter((one) => ![node, from].includes(one.node));
+      return others.every((one) => this.#standings.isDead(one.node));
+    });
+    await sync.callPeers(calls.flatMap(({ call }) => this.#callsTo(call)));
   }
 
   #callsTo({ peer, byOtherKey }: DueCall, endpoint?: Endpoint) {
@@ -270,23 +298,26 @@ export class Takeover {
     this.#later(LOOK_MS / 5, () => onDue('peers'));
     this.#later(LOOK_MS, () => onDue('peers'));
     if (sync.gateway === undefined) return;
+    const why = this.#dead.has(lost) ? 'is dead or cut off' : 'lets its devices go';
     events.record({
       regarding: sync.gateway,
       type: 'Warning',
       reason: 'DevicesTakenOver',
       action: 'TakeOver',
-      note: `Node ${lost} is dead or cut off; node ${node} called ${devices} of its devices, whose new connections go by it from now on.`,
+      note: `Node ${node} called ${devices} devices of node ${lost}, which ${why}; whoever heard it connects by ${node} from now on.`,
     });
   }
 
-  /** A node that cannot reach Services, or cannot hold what the resources say, is no better than the one that is lost. */
+  /** A node that cannot reach Services, or cannot hold what the resources say, or is about to go, is no better than the one that is lost. */
   #candidates(): readonly string[] {
-    const now = this.#options.clock.monotonic();
-    return [...this.#options.reports.values()].flatMap(({ spec, status }) => {
-      const conditions = status?.conditions ?? [];
-      const works = ['InterfaceUp', 'Programmed', 'ServicesReachable'].every((type) => isTrue(conditions, type));
-      const lives = spec.node === this.#options.node || this.#standings.mayTakeOver(spec.node, now);
-      return works && lives ? [spec.node] : [];
+    const { clock, reports, sync, node: self } = this.#options;
+    const now = clock.monotonic();
+    const leaving = new Set(sync.gateway?.status?.leavingNodes?.map(({ node }) => node));
+    return [...reports.values()].flatMap((report) => {
+      const { node } = report.spec;
+      const isSteady = now >= (this.#unwellAt.get(node) ?? Number.NEGATIVE_INFINITY) + UNWELL_MS;
+      const lives = node === self || (this.#standings.mayTakeOver(node, now) && isSteady);
+      return lives && !leaving.has(node) && mayServe(report) ? [node] : [];
     });
   }
 
@@ -301,4 +332,15 @@ export class Takeover {
     });
     this.#cancels.add(cancel);
   }
+}
+
+function mayServe({ status }: MeshGatewayNode): boolean {
+  const conditions = status?.conditions ?? [];
+  return ['InterfaceUp', 'Programmed', 'ServicesReachable'].every((type) => isTrue(conditions, type));
+}
+
+/** Whether a node reaches Services; undefined while nobody knows. */
+function isServing(report: MeshGatewayNode | undefined): boolean | undefined {
+  const status = findCondition(report?.status?.conditions ?? [], 'ServicesReachable')?.status;
+  return status === 'True' ? true : status === 'False' ? false : undefined;
 }

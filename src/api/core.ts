@@ -23,6 +23,7 @@ const nodeSchema = z.object({
   spec: z
     .object({
       podCIDRs: z.array(z.string()).optional(),
+      unschedulable: z.boolean().optional(),
       taints: z.array(z.object({ key: z.string(), value: z.string().optional(), effect: z.string() })).optional(),
     })
     .prefault({}),

@@ -210,6 +210,14 @@ export function labelSelectorField(field: string, description: string) {
 
 export type LabelSelector = Readonly<z.infer<ReturnType<typeof labelSelectorField>>>;
 
+const UNITS: Readonly<Record<string, number>> = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1_000 };
+
+/** Milliseconds of what a `durationField` holds. */
+export function durationMs(text: string): number {
+  const [, count = '0', unit = 's'] = /^(\d+)([dhms])$/.exec(text) ?? [];
+  return Number(count) * (UNITS[unit] ?? 0);
+}
+
 /** A length of time: a whole number and d, h, m or s. */
 export function durationField(field: string, description: string) {
   return z

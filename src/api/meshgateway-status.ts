@@ -41,7 +41,7 @@ const gatewayKeySchema = z
   })
   .describe('One key of the gateway.');
 
-/** What the operator found and decided. Agents read `publicKey`, `keys`, `addresses`, `pool`, `serviceCIDRs`, `internet`, `dns` and Accepted back, nothing else. */
+/** What the operator found and decided. Agents read `publicKey`, `keys`, `addresses`, `pool`, `serviceCIDRs`, `internet`, `dns`, `leavingNodes` and Accepted back, nothing else. */
 export const meshGatewayStatusSchema = z
   .object({
     observedGeneration: z
@@ -111,6 +111,22 @@ export const meshGatewayStatusSchema = z
       .optional()
       .describe('How Services are proxied on the gateway nodes, as the agents see it.'),
     mtu: z.int().min(0).max(65535).optional().describe('The MTU that status.config names.'),
+    leavingNodes: z
+      .array(
+        z
+          .object({
+            node: z.string().max(253).describe('The node.'),
+            reason: z.string().max(400).describe('Why it is believed to go.'),
+            since: time().describe('Since when.'),
+          })
+          .describe('One node.'),
+      )
+      .max(1024)
+      .meta({ 'x-kubernetes-list-type': 'atomic' })
+      .optional()
+      .describe(
+        'Nodes that are about to go, whose devices the others take over: cordoned, tainted by an autoscaler or a notice of interruption, or being deleted.',
+      ),
     nodes: z
       .object({
         selected: z.int().min(0).max(100000).describe('Nodes that the selector matches.'),

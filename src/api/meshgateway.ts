@@ -320,6 +320,21 @@ export const meshGatewaySpecSchema = z
     keyRotation: keyRotationSchema
       .default({ overlap: '7d', hosts: [] })
       .describe("How another key takes the place of the gateway's key."),
+    takeover: z
+      .object({
+        enabled: z
+          .boolean()
+          .default(true)
+          .describe(
+            'Whether nodes ask each other whether they live, and call the devices of one that dies, leaves or reaches no Services, so that they come to another node by themselves. Devices whose NAT or firewall lets in nobody whom they have not dialled do not hear the call.',
+          ),
+        drain: durationField(
+          'spec.takeover.drain',
+          'How long connections that are open may go on through a node that is about to go (cordoned, tainted by an autoscaler or a notice of interruption, or being deleted). Devices without any are called by other nodes at once.',
+        ).default('60s'),
+      })
+      .default({ enabled: true, drain: '60s' })
+      .describe('How the devices of one node come to another one.'),
     dataplane: z
       .enum(['Auto', 'Kernel', 'Userspace'])
       .default('Auto')

@@ -26,6 +26,10 @@ const reportedConnectionSchema = z
       .max(44)
       .optional()
       .describe('Which of its two keys the device uses here; told while it has two.'),
+    released: z
+      .boolean()
+      .optional()
+      .describe('Whether the device may go to another node: this one is about to go, or reaches no Services.'),
     byOtherKey: z.boolean().optional().describe('Whether the session is by otherPublicKey.'),
   })
   .describe('One live session on this node.');

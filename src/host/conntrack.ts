@@ -29,14 +29,15 @@ export async function trackedBySource(
   commands: Commands,
   sources: readonly Cidr[],
 ): Promise<ReadonlyMap<IpAddress, TrackedSource>> {
-  const found = new Map<string, { entries: number; open: number }>();
+  const found = new Map<string, { entries: number; open: number; established: number }>();
   const count = (line: string) => {
     const source = flowSource(line);
     if (source === undefined) return;
-    const seen = found.get(source) ?? { entries: 0, open: 0 };
+    const seen = found.get(source) ?? { entries: 0, open: 0, established: 0 };
     if (seen.entries === 0) found.set(detached(source), seen);
     seen.entries += 1;
     if (!CLOSED.test(line)) seen.open += 1;
+    if (line.includes(' ESTABLISHED ')) seen.established += 1;
   };
   for (const prefix of sources) await listEntries(commands, prefix, count);
   return new Map(

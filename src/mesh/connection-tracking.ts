@@ -28,7 +28,7 @@ export interface TrackingStanding {
   readonly holders: readonly Holder[] | undefined;
 }
 
-type Tracked = ReadonlyMap<IpAddress, TrackedSource>;
+type Tracked = ReadonlyMap<IpAddress, Pick<TrackedSource, 'entries' | 'open'>>;
 type Members = Pick<PeerTable, 'memberAt'>;
 
 /** It is nearly full from so much on, and has room again below the other: a number that swings around one of them tells nothing. */

@@ -1,4 +1,5 @@
 import { type Reason, type Verdict, verdict } from '../api/conditions.ts';
+import { durationMs } from '../api/fields.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
 import { childName } from '../api/names.ts';
 import { timestamp } from '../api/timestamp.ts';
@@ -70,8 +71,6 @@ type KeyReason = Reason<'MeshGateway', 'KeyApplied'>;
 /** Nobody needs the former key any more; so long it is waited whether somebody comes by it all the same. */
 const QUIET_MS = 10 * 60_000;
 
-const SECONDS: Readonly<Record<string, number>> = { d: 86_400, h: 3_600, m: 60, s: 1 };
-
 /**
  * Where a gateway's keys go from here. Another key in the Secret is served beside the present one first; once every node that serves
  * has it, devices are told, and the one before holds until its time has come or everybody has come by the new one.
@@ -93,8 +92,7 @@ export function servesKey({ status }: MeshGateway, key: PublicKey): boolean {
 
 /** When the former key ends, whoever still uses it. */
 export function endOf({ spec }: MeshGateway, { since }: FormerKey): number {
-  const [, count = '0', unit = 's'] = /^(\d+)([dhms])$/.exec(spec.keyRotation.overlap) ?? [];
-  return since + Number(count) * (SECONDS[unit] ?? 1) * 1_000;
+  return since + durationMs(spec.keyRotation.overlap);
 }
 
 function nextKeys({ gateway, held, supplied, nodes, lingering, obstacle }: KeyFindings, now: number): HeldKeys {

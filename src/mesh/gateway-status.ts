@@ -13,6 +13,7 @@ import { endOf, type HeldKey, type KeyJudgement } from './gateway-keys.ts';
 import { grantsOf, trackingOf } from './gateway-limits.ts';
 import { publicClusterCidrs } from './internet.ts';
 import { slotOf } from './key-slots.ts';
+import { leavingNodes } from './leaving-nodes.ts';
 import { nodeProblems, statusOf } from './node-problems.ts';
 import { servingNodes } from './selectors.ts';
 import { type GatewayNode, isProgrammed, isReady, type MeshView, some } from './view.ts';
@@ -25,6 +26,7 @@ const MOST = {
   source: 253,
   dnsServers: 3,
   proxyMode: 63,
+  leavingNodes: 1024,
 } as const;
 
 /** Decides one gateway: whether it is served, by what, and whether it works. `now` is in milliseconds since the epoch. */
@@ -42,6 +44,7 @@ export function judgeGateway(
   return {
     ...(gateway.metadata.generation === undefined ? {} : { observedGeneration: gateway.metadata.generation }),
     ...served(view, gateway, findings, reports),
+    ...leaving(view, gateway, reports, now),
     nodes: { selected: selected.length, ready: serving.ready.length },
     peers: findings.peers,
     conditions: [
@@ -79,6 +82,19 @@ function served(
     ...(modes.length === 0 ? {} : { proxyMode: modes.join(', ').slice(0, MOST.proxyMode) }),
     ...(mtu === undefined ? {} : { mtu }),
   };
+}
+
+function leaving(
+  { nodes }: MeshView,
+  gateway: MeshGateway,
+  reports: readonly GatewayNode[],
+  now: number,
+): Pick<MeshGatewayStatus, 'leavingNodes'> {
+  const serving = new Set(reports.map(({ report }) => report.spec.node));
+  const leavingNow = leavingNodes(serving, nodes, gateway.status?.leavingNodes ?? [], now);
+  return leavingNow.length === 0
+    ? {}
+    : { leavingNodes: leavingNow.slice(0, MOST.leavingNodes).map((entry) => ({ ...entry })) };
 }
 
 function toldKeys(gateway: MeshGateway, { held, lingering }: KeyJudgement): NonNullable<MeshGatewayStatus['keys']> {

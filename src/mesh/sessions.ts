@@ -25,12 +25,12 @@ export function liveSessions(
   table: Pick<PeerTable, 'memberWith' | 'isInUse'>,
   before: readonly ReportedConnection[],
   now: number,
-  isShared: (peer: ObjectKey) => boolean = () => false,
+  others: Others = ALONE,
 ): readonly ReportedConnection[] {
   const reported = new Map(before.map((connection) => [connection.peer, connection]));
   const live: ReportedConnection[] = [];
   for (const peer of observed) {
-    const session = liveSession(peer, { table, reported, now, isShared });
+    const session = liveSession(peer, { table, reported, now, others });
     if (session !== undefined) live.push(session);
   }
   return live.sort((one, other) => (one.peer < other.peer ? -1 : 1));
@@ -41,12 +41,22 @@ interface Known {
   readonly table: Pick<PeerTable, 'memberWith' | 'isInUse'>;
   readonly reported: ReadonlyMap<string, ReportedConnection>;
   readonly now: number;
-  readonly isShared: (peer: ObjectKey) => boolean;
+  readonly others: Others;
 }
+
+/** What a node's sessions have to do with the gateway's other nodes. */
+export interface Others {
+  /** Whether another node has a session of the device too. */
+  isShared(peer: ObjectKey): boolean;
+  /** Whether the device may go to another node. */
+  isReleased(peer: ObjectKey): boolean;
+}
+
+const ALONE: Others = { isShared: () => false, isReleased: () => false };
 
 function liveSession(
   { publicKey, endpoint, latestHandshake, isByOtherKey }: SeenPeer,
-  { table, reported, now, isShared }: Known,
+  { table, reported, now, others }: Known,
 ): ReportedConnection | undefined {
   const handshake = latestHandshake * 1000;
   if (endpoint === undefined || !isLive(handshake, now)) return undefined;
@@ -56,7 +66,7 @@ function liveSession(
   if (member === undefined || !table.isInUse(publicKey)) return undefined;
   const peer = keyOf(member.peer.metadata);
   const before = reported.get(peer);
-  const lag = isShared(peer) ? 1 : HANDSHAKE_LAG_MS;
+  const lag = others.isShared(peer) ? 1 : HANDSHAKE_LAG_MS;
   const isFresh = before !== undefined && Math.abs(handshake - milliseconds(before.lastHandshake)) < lag;
   return {
     peer,
@@ -64,6 +74,7 @@ function liveSession(
     lastHandshake: isFresh && before.endpoint === endpoint ? before.lastHandshake : timestamp(handshake),
     since: before?.since ?? timestamp(handshake),
     ...(member.publicKeys.length > 1 ? { publicKey } : {}),
+    ...(others.isReleased(peer) ? { released: true } : {}),
     ...(isByOtherKey === true ? { byOtherKey: true } : {}),
   };
 }

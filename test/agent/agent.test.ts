@@ -347,7 +347,7 @@ describe('a node', () => {
     const address = (await mesh.client.get(meshPeerType, 'ada', 'team-a'))?.status?.addresses?.[0] as IpAddress;
     const host = new FakeHost();
     host.tracking = { entries: 30_000, most: 131_072 };
-    host.tracked = new Map([[address, { entries: 25_000, open: 25_000 }]]);
+    host.tracked = new Map([[address, { entries: 25_000, open: 25_000, established: 0 }]]);
     await mesh.startNode('node-b', host);
     await untilNode(() => host.state.ruleset?.elements.get('full4')?.includes(address) === true);
     await untilNode(() =>

@@ -39,7 +39,7 @@ beforeEach(() => {
 /** Of so many entries of the node, ada has so many, half of them open. */
 async function look(entries: number, ofAda = 60_000) {
   host.tracking = { entries, most };
-  host.tracked = new Map([[ADA, { entries: ofAda, open: ofAda / 2 }]]);
+  host.tracked = new Map([[ADA, { entries: ofAda, open: ofAda / 2, established: 0 }]]);
   await tracking.look();
   return tracking.standing;
 }

@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { isTrue } from '../../src/api/conditions.ts';
+import { nodeType } from '../../src/api/core.ts';
+import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import type { ObjectKey } from '../../src/api/resource.ts';
 import type { PeerChange } from '../../src/dataplane/wireguard/peer-change.ts';
+import type { IpAddress } from '../../src/net/address.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import { aKey } from '../support/builders.ts';
 import { NAMESPACE, SmallMesh, type SmallNode } from '../support/small-mesh.ts';
@@ -110,6 +113,50 @@ test('a device that came to another node is let go by the one that hears no more
   await expect.poll(() => anew(first).length, { timeout: 5_000 }).toBe(1);
   expect(first.host.state.device?.peers.get(aKey('ada'))?.allowedIPs).toHaveLength(1);
   expect(anew(second)).toEqual([]);
+});
+
+test('the devices of a node that is cordoned are called by the others, those with open connections when these have had their time', async () => {
+  const [leaving, ...others] = nodes as [SmallNode, SmallNode, SmallNode];
+  await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { takeover: { drain: '6s' } } });
+  for (const name of ['ada', 'bob']) connects(leaving, name);
+  for (const name of ['ada', 'bob']) await reports(leaving, name);
+  const { status } = await mesh.untilPeer('bob', (peer) => peer.status?.addresses !== undefined);
+  const busy = { entries: 1, open: 1, established: 1 };
+  leaving.host.tracked = new Map([[status?.addresses?.[0] as IpAddress, busy]]);
+  const cordoned = performance.now();
+  await mesh.client.patch(nodeType, { name: leaving.name }, { spec: { unschedulable: true } });
+  const called = () => others.flatMap(calledBy).sort();
+  await expect.poll(called, { timeout: 5_000 }).toEqual(all(['ada']));
+  await expect.poll(called, { timeout: 15_000 }).toEqual(all(['ada', 'bob']));
+  expect(performance.now() - cordoned).toBeGreaterThan(6_000);
+  const [entry] = (await mesh.client.get(meshGatewayType, 'default'))?.status?.leavingNodes ?? [];
+  expect(entry).toMatchObject({ node: leaving.name, reason: 'it is cordoned' });
+});
+
+test('where all nodes are about to go, nobody is called', async () => {
+  const [first, ...others] = nodes as [SmallNode, SmallNode, SmallNode];
+  for (const { name } of others) await mesh.client.patch(nodeType, { name }, { spec: { unschedulable: true } });
+  connects(first, 'ada');
+  await reports(first, 'ada');
+  await mesh.client.patch(nodeType, { name: first.name }, { spec: { unschedulable: true } });
+  const gateway = await mesh.until(
+    meshGatewayType,
+    'default' as ObjectKey,
+    (one) => one.status?.leavingNodes?.length === 3,
+  );
+  expect(gateway.status?.leavingNodes?.map(({ node }) => node)).toEqual(nodes.map(({ name }) => name));
+  await new Promise((resolve) => setTimeout(resolve, 4_000));
+  expect(nodes.flatMap(calledBy)).toEqual([]);
+});
+
+test('a gateway that asks for no takeover has none', async () => {
+  const [dying] = nodes as [SmallNode, SmallNode, SmallNode];
+  await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { takeover: { enabled: false } } });
+  connects(dying, 'ada');
+  await reports(dying, 'ada');
+  await dies(dying);
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  expect(nodes.flatMap(calledBy)).toEqual([]);
 });
 
 test('a node that is back takes nobody over and nobody back', async () => {

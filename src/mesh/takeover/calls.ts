@@ -16,7 +16,7 @@ export interface DueCall {
 export interface CallInput {
   /** The node that is to call. */
   readonly node: string;
-  /** The node that serves its devices no more, and what it reported last. */
+  /** The node that serves its devices no more, and which of its sessions are to go. */
   readonly lost: { readonly node: string; readonly connections: readonly ReportedConnection[] };
   /** Who may take devices over, this node among them where it may. */
   readonly candidates: readonly string[];

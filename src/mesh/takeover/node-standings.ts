@@ -11,8 +11,13 @@ const MOST_ANSWER_MS = 3_000;
 /** A node that others cannot reach and whose agent lives is asked anew so often, in milliseconds: it may die in the meantime. */
 export const ASK_AGAIN_MS = 10_000;
 
-/** A node that was dead takes nobody over for this long, in milliseconds: it may go again. */
-export const RETURNED_MS = 30_000;
+/**
+ * A node that was dead takes nobody over for this long, in milliseconds, and three times as long after each death more, for it may go again; one
+ * that has lived for `STEADY_MS` since is as good as new.
+ */
+export const RETURNED_MS = 5_000;
+const MOST_RETURNED_MS = 300_000;
+const STEADY_MS = 600_000;
 
 /** How one of the other nodes stands, times in monotonic milliseconds. */
 interface Standing {
@@ -27,6 +32,7 @@ interface Standing {
   doubtedSince: number | undefined;
   isDead: boolean;
   returnedAt: number | undefined;
+  deaths: number;
 }
 
 /**
@@ -112,7 +118,7 @@ export class NodeStandings {
   mayTakeOver(node: string, now: number): boolean {
     const other = this.#others.get(node);
     if (other?.told === undefined || other.isDead || other.doubtedSince !== undefined) return false;
-    if (other.returnedAt !== undefined && now < other.returnedAt + RETURNED_MS) return false;
+    if (other.returnedAt !== undefined && now < other.returnedAt + distrustMs(other.deaths)) return false;
     return other.answers ?? !this.#isUnreachable(node);
   }
 
@@ -150,7 +156,11 @@ export class NodeStandings {
 
   #lives(other: Standing, now: number): void {
     other.doubtedSince = undefined;
-    if (other.isDead) other.returnedAt = now;
+    if (other.isDead) {
+      const isSteady = other.returnedAt !== undefined && now >= other.returnedAt + STEADY_MS;
+      other.deaths = isSteady ? 1 : other.deaths + 1;
+      other.returnedAt = now;
+    }
     other.isDead = false;
   }
 
@@ -172,8 +182,13 @@ export class NodeStandings {
       doubtedSince: undefined,
       isDead: false,
       returnedAt: undefined,
+      deaths: 0,
     };
     this.#others.set(node, standing);
     return standing;
   }
+}
+
+function distrustMs(deaths: number): number {
+  return Math.min(MOST_RETURNED_MS, RETURNED_MS * 3 ** Math.max(0, deaths - 1));
 }

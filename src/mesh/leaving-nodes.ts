@@ -1,0 +1,45 @@
+import type { Node } from '../api/core.ts';
+import type { MeshGatewayStatus } from '../api/meshgateway.ts';
+import { timestamp } from '../api/timestamp.ts';
+
+export type LeavingNode = NonNullable<MeshGatewayStatus['leavingNodes']>[number];
+
+/** Taints that say that a node will be gone soon, or that nothing new is to come to it, by whoever sets them. */
+const FAREWELLS: readonly RegExp[] = [
+  /^node\.kubernetes\.io\/(unschedulable|out-of-service)$/,
+  /^node\.cloudprovider\.kubernetes\.io\/shutdown$/,
+  // Cluster Autoscaler, and Karpenter by its older and its present name.
+  /^ToBeDeletedByClusterAutoscaler$/,
+  /^karpenter\.sh\/(disruption|disrupted)$/,
+  // Notices of interruption: AWS Node Termination Handler, GKE, AKS.
+  /^aws-node-termination-handler\//,
+  /^cloud\.google\.com\/impending-node-termination$/,
+  /^remediator\.kubernetes\.azure\.com\/unschedulable$/,
+];
+
+/**
+ * The serving nodes that are about to go, each with why and since when it is known; what was known before keeps its time. `now` is in
+ * milliseconds since the epoch.
+ */
+export function leavingNodes(
+  serving: ReadonlySet<string>,
+  nodes: Iterable<Node>,
+  before: readonly LeavingNode[],
+  now: number,
+): readonly LeavingNode[] {
+  const leaving = [...nodes].flatMap((node) => {
+    const { name } = node.metadata;
+    const reason = serving.has(name) ? farewell(node) : undefined;
+    if (reason === undefined) return [];
+    const since = before.find((entry) => entry.node === name)?.since ?? timestamp(now);
+    return [{ node: name, reason, since }];
+  });
+  return leaving.sort((one, other) => (one.node < other.node ? -1 : 1));
+}
+
+function farewell({ metadata, spec }: Node): string | undefined {
+  if (metadata.deletionTimestamp !== undefined) return 'it is being deleted';
+  if (spec.unschedulable === true) return 'it is cordoned';
+  const taint = spec.taints?.find(({ key }) => FAREWELLS.some((pattern) => pattern.test(key)));
+  return taint === undefined ? undefined : `it has the taint ${taint.key}`;
+}

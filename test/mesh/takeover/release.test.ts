@@ -1,0 +1,25 @@
+import { expect, test } from 'vitest';
+import { type ReleaseInput, releaseOf, UNWELL_MS } from '../../../src/mesh/takeover/release.ts';
+
+const WELL: ReleaseInput = {
+  isLeaving: false,
+  drainMs: 60_000,
+  leavingSince: undefined,
+  unwellSince: undefined,
+  isEnding: false,
+  hasTaker: true,
+};
+
+test.each<[string, Partial<ReleaseInput>, number, string]>([
+  ['is well', {}, 1e9, 'none'],
+  ['is about to go', { isLeaving: true, leavingSince: 0 }, 59_999, 'idle'],
+  ['has been about to go for its time', { isLeaving: true, leavingSince: 0 }, 60_000, 'all'],
+  ['reaches no Services since a moment ago', { unwellSince: 0 }, UNWELL_MS - 1, 'none'],
+  ['has reached no Services for as long as others need to find out', { unwellSince: 0 }, UNWELL_MS, 'all'],
+  ['has its data plane end with the program, which ends', { isEnding: true }, 0, 'all'],
+  ['is about to go, as all are', { isLeaving: true, leavingSince: 0, hasTaker: false }, 1e9, 'none'],
+  ['reaches no Services, as none does', { unwellSince: 0, hasTaker: false }, 1e9, 'none'],
+  ['ends alone', { isEnding: true, hasTaker: false }, 0, 'none'],
+])('a node that %s', (_, input, now, lets) => {
+  expect(releaseOf({ ...WELL, ...input }, now)).toBe(lets);
+});
