@@ -40,6 +40,7 @@ describe('parsing', () => {
       audit: { connections: 'Denied', endpoints: true },
       dns: { enabled: true, servers: [], domain: 'cluster.local' },
       keyRotation: { overlap: '7d', hosts: [] },
+      takeover: { enabled: true, drain: '60s' },
       dataplane: 'Auto',
     });
   });

@@ -72,7 +72,7 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
   test('are these in one namespace', () => {
     expect(lines(rolesOf('Role')).sort()).toEqual([
       'sallyport-agent in sallyport-system: get create patch delete leases.coordination.k8s.io',
-      'sallyport-agent in sallyport-system: get create patch delete meshgatewaynodes.sallyport.dev',
+      'sallyport-agent in sallyport-system: get list watch create patch delete meshgatewaynodes.sallyport.dev',
       'sallyport-agent in sallyport-system: patch meshgatewaynodes/status.sallyport.dev',
       'sallyport-agent-events in default: create patch events.events.k8s.io',
       'sallyport-operator in kube-system: get configmaps kubeadm-config',

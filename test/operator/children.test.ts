@@ -119,7 +119,7 @@ describe("a gateway's DaemonSet", () => {
       if (only === undefined) throw new Error('no container');
       return only;
     };
-    const asked = (metrics: object) => container(metrics).env.filter(({ name }) => /METRICS|POD_IP/.test(name));
+    const asked = (metrics: object) => container(metrics).env.filter(({ name }) => /METRICS|POD_IP$/.test(name));
     const port = (metrics: object) => container(metrics).ports.find(({ name }) => name === 'metrics');
 
     test('on loopback alone, unless it is said otherwise', () => {
@@ -199,6 +199,7 @@ describe("a gateway's DaemonSet", () => {
       NODE_NAME: 'spec.nodeName',
       POD_NAME: 'metadata.name',
       POD_NAMESPACE: 'metadata.namespace',
+      POD_IPS: 'status.podIPs',
       SALLYPORT_GATEWAY: 'default',
       SALLYPORT_LOG_LEVEL: 'debug',
       SALLYPORT_METRICS_DEVICES: '0',
