@@ -119,6 +119,8 @@ export class Agent {
   #cancelRetry: () => void = () => undefined;
   #cancelExpiry: () => void = () => undefined;
   #cleaned = false;
+  /** Whether the interface was made anew, and those who had a session are still to be called. */
+  #isAnew = false;
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -350,10 +352,18 @@ export class Agent {
     await this.#sync.syncArrivals();
     if (look === 'arrivals') return false;
     await this.#turn(look);
+    await this.#callBack();
     if (look === 'touched') return true;
     await this.#takeover.looked();
     await this.#releasing.look();
     return true;
+  }
+
+  /** An interface that was made anew knows no session, but the last report does. */
+  async #callBack(): Promise<void> {
+    if (!this.#isAnew) return;
+    this.#isAnew = false;
+    await this.#takeover.callBack(this.#reporter.written?.connections ?? []);
   }
 
   /** Whether a gateway of the same name was made after the one that was cleaned up. */
@@ -381,6 +391,7 @@ export class Agent {
       return;
     }
     const turn = await this.#look(this.#failure === undefined ? look : 'all');
+    this.#isAnew ||= turn.operations.some(({ kind }) => kind === 'create-link' || kind === 'start-link');
     if (turn.mended) this.#tellMended(turn);
     if (this.#failure !== undefined) this.#options.log.info({}, 'recovered');
     this.#failure = undefined;

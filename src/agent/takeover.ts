@@ -5,7 +5,8 @@ import type { ObjectKey } from '../api/resource.ts';
 import type { EventRecorder } from '../k8s/events.ts';
 import type { Change, Store } from '../k8s/store.ts';
 import { Connections } from '../mesh/connections.ts';
-import { type DueCall, dueCalls } from '../mesh/takeover/calls.ts';
+import { isRecent } from '../mesh/sessions.ts';
+import { type CallInput, type DueCall, dueCalls } from '../mesh/takeover/calls.ts';
 import { neighboursOf } from '../mesh/takeover/neighbours.ts';
 import { NodeStandings } from '../mesh/takeover/node-standings.ts';
 import { SharedDevices } from '../mesh/takeover/shared-devices.ts';
@@ -109,6 +110,20 @@ export class Takeover {
   async act(): Promise<void> {
     if (this.#isDue) await this.#callLost();
     if (this.#mustInsist) await this.#insist();
+  }
+
+  /**
+   * Calls this node's own devices after its interface has lost all sessions, as with a wireguard-go that was killed: by themselves they would doubt
+   * theirs after 15 seconds. `connections` are the sessions that it had; who has come to another node is left there.
+   */
+  async callBack(connections: readonly ReportedConnection[]): Promise<void> {
+    const { node, sync, clock, log } = this.#options;
+    if (sync.gateway?.spec.takeover.enabled !== true) return;
+    const recent = connections.filter(({ lastHandshake }) => isRecent(lastHandshake, clock.now()));
+    const due = this.#dueCalls({ node, connections: recent }, [node]);
+    await sync.callPeers(due.flatMap((call) => this.#callsTo(call, call.endpoint as Endpoint)));
+    if (due.length > 0) log.info({ devices: due.length }, 'devices called back');
+    this.#later(LOOK_MS / 5, () => this.#options.onDue('peers'));
   }
 
   /** Lets go of who has gone; in a turn in which the node's peers were looked at, after that. */
@@ -228,7 +243,7 @@ export class Takeover {
   }
 
   /** The sessions of other nodes that are to go elsewhere: all of a dead one, and those that a living one lets go. */
-  #dueSessions(): readonly { readonly node: string; readonly connections: readonly ReportedConnection[] }[] {
+  #dueSessions(): readonly CallInput['lost'][] {
     const { node: self, reports, sync } = this.#options;
     if (sync.gateway?.spec.takeover.enabled !== true) return [];
     return [...reports.values()].flatMap(({ spec: { node }, status }) => {
@@ -241,7 +256,7 @@ export class Takeover {
   async #callLost(): Promise<void> {
     const { sync, clock } = this.#options;
     for (const lost of this.#dueSessions()) {
-      const due = this.#dueCalls(lost);
+      const due = this.#dueCalls(lost, this.#candidates());
       const known = this.#called.get(lost.node);
       const called = new Set(due.map(({ peer }) => peer).filter((peer) => known?.has(peer)));
       if (due.length === 0) this.#called.delete(lost.node);
@@ -259,10 +274,10 @@ export class Takeover {
     this.#isDue = false;
   }
 
-  #dueCalls(lost: { readonly node: string; readonly connections: readonly ReportedConnection[] }): readonly DueCall[] {
+  #dueCalls(lost: CallInput['lost'], candidates: readonly string[]): readonly DueCall[] {
     const { node, sync } = this.#options;
     const calls = dueCalls({
-      ...{ node, lost, candidates: this.#candidates() },
+      ...{ node, lost, candidates },
       sessionsOf: (peer) => this.#connections.of(peer),
       isLost: (other) => this.#standings.isDead(other),
     });

@@ -79,6 +79,11 @@ function liveSession(
   };
 }
 
+/** Whether a reported session, of which the handshake may be older than the real one, may be a live one still. */
+export function isRecent(lastHandshake: string, now: number): boolean {
+  return Math.abs(now - milliseconds(lastHandshake)) <= SESSION_MS + HANDSHAKE_LAG_MS;
+}
+
 /** Whether a session of that handshake can carry packets; both in milliseconds. A clock that ran ahead leaves handshakes behind that would look live until it gets there again. */
 export function isLive(handshake: number, now: number): boolean {
   return Math.abs(now - handshake) <= SESSION_MS;

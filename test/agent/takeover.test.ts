@@ -159,6 +159,20 @@ test('a gateway that asks for no takeover has none', async () => {
   expect(nodes.flatMap(calledBy)).toEqual([]);
 });
 
+test('a node whose interface was made anew calls its own devices, but those that have come to another one', async () => {
+  const [first, second] = nodes as [SmallNode, SmallNode, SmallNode];
+  for (const name of ['ada', 'bob']) connects(first, name, seconds() - 60);
+  for (const name of ['ada', 'bob']) await reports(first, name);
+  connects(second, 'bob');
+  await reports(second, 'bob');
+  first.host.drift('wireguard-go ended', (state) => ({
+    ...state,
+    ...(state.device && { device: { ...state.device, stopped: true, up: false, listenPort: 0, peers: new Map() } }),
+  }));
+  await expect.poll(() => calledBy(first), { timeout: 5_000 }).toEqual(all(['ada']));
+  expect(calledBy(second)).toEqual([]);
+});
+
 test('a node that is back takes nobody over and nobody back', async () => {
   const [dying, second, third] = nodes as [SmallNode, SmallNode, SmallNode];
   connects(dying, 'ada');
