@@ -174,6 +174,7 @@ export class Agent {
       ...options,
       sync: this.#sync,
       identity: { publicKey: options.probeKey, addresses: [...options.addresses] },
+      onCalled: (...called) => options.recorder?.called(...called),
       onUnwell: () => this.#probing.hurry(),
       onNews: () => this.#reporter.changedNow(),
       onDue: (look) => this.#wake.wish(look),

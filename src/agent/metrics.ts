@@ -2,6 +2,10 @@ import { REASONS } from '../api/conditions.ts';
 import { HANDSHAKE_AGES, PEER_STATES } from '../mesh/peer-census.ts';
 import type { MetricDefinition } from '../runtime/metrics.ts';
 
+/** Why devices are called. */
+export const CALL_CAUSES = ['dead', 'released', 'anew'] as const;
+export type CallCause = (typeof CALL_CAUSES)[number];
+
 /** From a call of one program to the work of half a minute. */
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
 const DEVICE = 'namespace and name of the MeshPeer, such as `team-a/laptop`';
@@ -130,6 +134,18 @@ export const AGENT_METRICS = {
     type: 'counter',
     name: 'sallyport_agent_drift_mended_total',
     help: 'Times that the agent mended what somebody else had changed on the node.',
+  },
+  called: {
+    type: 'counter',
+    name: 'sallyport_agent_called_devices_total',
+    help: 'Devices that this node has called: those of a node that was dead, those that another node let go, and its own after WireGuard had lost all sessions.',
+    labels: { cause: CALL_CAUSES },
+  },
+  calling: {
+    type: 'histogram',
+    name: 'sallyport_agent_call_duration_seconds',
+    help: 'How long it took to call a number of devices at once; not until they came.',
+    buckets: SECONDS,
   },
   probes: {
     type: 'counter',

@@ -13,7 +13,7 @@ import type { Log } from '../runtime/log.ts';
 import type { Instruments, Metrics } from '../runtime/metrics.ts';
 import type { ProbeResult } from '../usermode/probe-result.ts';
 import type { Agent, AgentView } from './agent.ts';
-import { AGENT_METRICS } from './metrics.ts';
+import { AGENT_METRICS, type CallCause } from './metrics.ts';
 import type { Look } from './wake.ts';
 
 /** What the agent's loop tells whoever counts. */
@@ -26,6 +26,8 @@ export interface TurnRecorder {
   mended(): void;
   /** The audit log has been written to. */
   audited(verdict: Verdict, lines: number, leftOut: number): void;
+  /** Devices have been called. */
+  called(cause: CallCause, devices: number, seconds: number): void;
 }
 
 export interface AgentRecorderOptions {
@@ -67,6 +69,11 @@ export class AgentRecorder implements TurnRecorder {
   audited(verdict: Verdict, lines: number, leftOut: number): void {
     this.#instruments.audited.add({ verdict }, lines);
     this.#instruments.leftOut.add({ verdict }, leftOut);
+  }
+
+  called(cause: CallCause, devices: number, seconds: number): void {
+    this.#instruments.called.add({ cause }, devices);
+    this.#instruments.calling.observe({}, seconds);
   }
 
   /** A probe has come to an end. */

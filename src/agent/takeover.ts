@@ -16,6 +16,7 @@ import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Ask } from './asking.ts';
+import type { CallCause } from './metrics.ts';
 import type { NodeSync } from './node-sync.ts';
 
 export interface TakeoverOptions {
@@ -33,6 +34,8 @@ export interface TakeoverOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly events: EventRecorder;
+  /** Devices have been called. */
+  readonly onCalled?: ((cause: CallCause, devices: number, seconds: number) => void) | undefined;
   /** Another node has said that it reaches no Services. */
   readonly onUnwell: () => void;
   /** What this node's report says of the others has changed, and is to be told at once. */
@@ -117,12 +120,12 @@ export class Takeover {
    * theirs after 15 seconds. `connections` are the sessions that it had; who has come to another node is left there.
    */
   async callBack(connections: readonly ReportedConnection[]): Promise<void> {
-    const { node, sync, clock, log } = this.#options;
+    const { node, sync, clock } = this.#options;
     if (sync.gateway?.spec.takeover.enabled !== true) return;
     const recent = connections.filter(({ lastHandshake }) => isRecent(lastHandshake, clock.now()));
     const due = this.#dueCalls({ node, connections: recent }, [node]);
-    await sync.callPeers(due.flatMap((call) => this.#callsTo(call, call.endpoint as Endpoint)));
-    if (due.length > 0) log.info({ devices: due.length }, 'devices called back');
+    if (due.length === 0) return;
+    await this.#call('anew', due, node);
     this.#later(LOOK_MS / 5, () => this.#options.onDue('peers'));
   }
 
@@ -254,7 +257,6 @@ export class Takeover {
   }
 
   async #callLost(): Promise<void> {
-    const { sync, clock } = this.#options;
     for (const lost of this.#dueSessions()) {
       const due = this.#dueCalls(lost, this.#candidates());
       const known = this.#called.get(lost.node);
@@ -263,15 +265,23 @@ export class Takeover {
       else this.#called.set(lost.node, called);
       const news = due.filter(({ peer }) => !called.has(peer));
       if (news.length === 0) continue;
-      const began = clock.monotonic();
-      await sync.callPeers(news.flatMap((call) => this.#callsTo(call, call.endpoint as Endpoint)));
+      await this.#call(this.#dead.has(lost.node) ? 'dead' : 'released', news, lost.node);
       for (const call of news) {
         called.add(call.peer);
         this.#insisting.set(call.peer, { call, from: lost.node });
       }
-      this.#tell(lost.node, news.length, clock.monotonic() - began);
+      this.#tell(lost.node, news.length);
     }
     this.#isDue = false;
+  }
+
+  async #call(cause: CallCause, due: readonly DueCall[], from: string): Promise<void> {
+    const { clock, log, onCalled, sync } = this.#options;
+    const began = clock.monotonic();
+    await sync.callPeers(due.flatMap((call) => this.#callsTo(call, call.endpoint as Endpoint)));
+    const ms = clock.monotonic() - began;
+    onCalled?.(cause, due.length, ms / 1_000);
+    log.info({ cause, from, devices: due.length, ms: Math.round(ms) }, 'devices called');
   }
 
   #dueCalls(lost: CallInput['lost'], candidates: readonly string[]): readonly DueCall[] {
@@ -301,9 +311,8 @@ export class Takeover {
     return inUse.map((publicKey) => ({ publicKey, endpoint, byOtherKey }));
   }
 
-  #tell(lost: string, devices: number, ms: number): void {
-    const { events, log, node, sync, onDue } = this.#options;
-    log.info({ lost, devices, ms: Math.round(ms) }, 'devices called');
+  #tell(lost: string, devices: number): void {
+    const { events, node, sync, onDue } = this.#options;
     for (const [index, wait] of INSIST_MS.entries())
       this.#later(wait, () => {
         this.#mustInsist = true;

@@ -8,6 +8,7 @@ import type { PeerChange } from '../../src/dataplane/wireguard/peer-change.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import { aKey } from '../support/builders.ts';
+import { samplesOf } from '../support/metrics-page.ts';
 import { NAMESPACE, SmallMesh, type SmallNode } from '../support/small-mesh.ts';
 
 const DEVICES = ['ada', 'bob', 'cy', 'dan', 'eve', 'fay'];
@@ -75,6 +76,12 @@ test('the devices of a node that dies are called by the others, each by one and 
   const again = () => others.flatMap(changesOn).filter((change) => change.kind === 'call' && !change.endpoint).length;
   await expect.poll(again, { timeout: 4_000 }).toBe(2 * DEVICES.length);
   expect(called()).toEqual(all(DEVICES));
+  const calledTotal = async (node: SmallNode) =>
+    Object.fromEntries(samplesOf((await node.metrics.page()).text))[
+      'sallyport_agent_called_devices_total{cause="dead"}'
+    ] ?? 0;
+  const totals = await Promise.all(others.map(calledTotal));
+  expect(totals.reduce((sum, total) => sum + total, 0)).toBe(DEVICES.length);
   expect(mesh.happened.filter(({ reason }) => reason === 'DevicesTakenOver')).toHaveLength(2);
 });
 

@@ -30,6 +30,8 @@ let bob: Member;
 
 beforeAll(async () => {
   mesh = await startMesh('restart');
+  // What a node does by itself is looked at here; others would take its devices over meanwhile.
+  await mesh.patchGateway('default', { takeover: { enabled: false } });
   ada = await join('ada', 'node-1');
   bob = await join('bob', 'node-2');
 });
