@@ -88,6 +88,8 @@ const PEERS_MS_PER_PEER = 2;
 const ARRIVALS_MS = 200;
 /** Versions of MeshPeers that changed nothing on the node are reported this often at most. */
 const VERSION_MS = 60_000;
+/** So long the first look at the node waits for the reports of the others. */
+const REPORTS_MS = 2_000;
 /** So long a program that ends waits for its devices to be called by other nodes, and looks this often whether they were. */
 const LETTING_GO_MS = 4_000;
 const LETTING_GO_LOOK_MS = 50;
@@ -219,10 +221,11 @@ export class Agent {
 
   /** Works until the signal is aborted, and the kernel keeps what it has then; or until a gateway comes back after its deletion. */
   async run(signal: AbortSignal): Promise<void> {
-    const { gateways, peers, reports } = this.#options;
+    const { gateways, peers, reports, clock } = this.#options;
     try {
-      const synced = [gateways, peers, reports].map((store) => store.whenSynced(signal));
-      await Promise.all([...synced, this.#reporter.start()]);
+      await Promise.all([gateways.whenSynced(signal), peers.whenSynced(signal), this.#reporter.start()]);
+      // So that the keys of nodes that ask are not taken out first; but nothing depends on the others' reports.
+      await Promise.race([reports.whenSynced(signal), delay(clock, REPORTS_MS, signal)]);
     } catch (error) {
       if (signal.aborted) return;
       throw error;
@@ -233,13 +236,13 @@ export class Agent {
     const beating = this.#beat(alive);
     const probing = this.#probing.run(alive);
     const tracking = this.#tracking.run(alive);
-    this.#takeover.start(alive);
+    const takingOver = this.#takeOver(alive);
     await this.#turnForever(signal, () => living.abort());
     this.#cancelRetry();
     this.#cancelExpiry();
     this.#keyChanges.close();
     this.#sync.close();
-    await Promise.all([beating, probing, tracking, this.#auditing]);
+    await Promise.all([beating, probing, tracking, takingOver, this.#auditing]);
     this.#configurations.close();
     await this.#options.probe.close();
     if (!this.#cleaned) await this.#reporter.stop();
@@ -261,6 +264,15 @@ export class Agent {
   #hasOwnSessions(): boolean {
     const own = this.#reporter.written?.connections ?? [];
     return own.some(({ peer }) => !this.#takeover.isShared(peer as ObjectKey));
+  }
+
+  async #takeOver(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#options.reports.whenSynced(signal);
+      this.#takeover.start(signal);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
   }
 
   /** Takes everything off the node and the report out of the API. */
@@ -353,18 +365,12 @@ export class Agent {
     await this.#sync.syncArrivals();
     if (look === 'arrivals') return false;
     await this.#turn(look);
-    await this.#callBack();
+    if (this.#isAnew) await this.#takeover.callBack();
+    this.#isAnew = false;
     if (look === 'touched') return true;
     await this.#takeover.looked();
     await this.#releasing.look();
     return true;
-  }
-
-  /** An interface that was made anew knows no session, but the last report does. */
-  async #callBack(): Promise<void> {
-    if (!this.#isAnew) return;
-    this.#isAnew = false;
-    await this.#takeover.callBack(this.#reporter.written?.connections ?? []);
   }
 
   /** Whether a gateway of the same name was made after the one that was cleaned up. */

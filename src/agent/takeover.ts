@@ -63,6 +63,8 @@ export class Takeover {
   /** Whom this node has called of those that other nodes have lost or let go. */
   readonly #called = new Map<string, Set<ObjectKey>>();
   #dead: ReadonlySet<string> = new Set();
+  /** This node's own sessions, those too that its report tells no more: an interface that was made anew has none. */
+  #own: ReadonlyMap<string, ReportedConnection> = new Map();
   /** When other nodes last reached no Services. */
   readonly #unwellAt = new Map<string, number>();
   /** Devices that are called again, each with the node that it was called from. */
@@ -117,13 +119,12 @@ export class Takeover {
 
   /**
    * Calls this node's own devices after its interface has lost all sessions, as with a wireguard-go that was killed: by themselves they would doubt
-   * theirs after 15 seconds. `connections` are the sessions that it had; who has come to another node is left there.
+   * theirs after 15 seconds. Who has come to another node is left there.
    */
-  async callBack(connections: readonly ReportedConnection[]): Promise<void> {
-    const { node, sync, clock } = this.#options;
+  async callBack(): Promise<void> {
+    const { node, sync } = this.#options;
     if (sync.gateway?.spec.takeover.enabled !== true) return;
-    const recent = connections.filter(({ lastHandshake }) => isRecent(lastHandshake, clock.now()));
-    const due = this.#dueCalls({ node, connections: recent }, [node]);
+    const due = this.#dueCalls({ node, connections: [...this.#own.values()] }, [node]);
     if (due.length === 0) return;
     await this.#call('anew', due, node);
     this.#later(LOOK_MS / 5, () => this.#options.onDue('peers'));
@@ -185,6 +186,10 @@ export class Takeover {
 
   /** Its own report comes back to it as it comes to others, which tells how long that takes. */
   #takeOwn(report: MeshGatewayNode | undefined): void {
+    const now = this.#options.clock.now();
+    const sessions = [...this.#own.values(), ...(report?.status?.connections ?? [])];
+    const recent = sessions.filter(({ lastHandshake }) => isRecent(lastHandshake, now));
+    this.#own = new Map(recent.map((session) => [session.peer, session]));
     const { publicKey: _, addresses: __, ...said } = report?.status?.liveness ?? this.liveness;
     if (this.#newsSince === undefined || !isDeepStrictEqual(said, this.#standings.report())) return;
     this.#standings.takeRoundTrip(this.#options.clock.monotonic() - this.#newsSince);

@@ -64,6 +64,9 @@ export class NodeStandings {
   /** Takes in what a node's report says now, or that it is gone; this node's own report too, by which its doubts count. */
   take(node: string, before: Liveness | undefined, after: Liveness | undefined, now: number): void {
     if (node !== this.#node) this.#takeSign(node, before, after, now);
+    const isAsked = after?.unreachable.some((entry) => entry.node === this.#node) === true;
+    // Another agent counts from the beginning.
+    if (!isAsked || before?.publicKey !== after.publicKey) this.#heard.delete(node);
     const known = new Map(before?.unreachable.map((entry) => [entry.node, entry.asked]));
     for (const { node: doubted, asked } of after?.unreachable ?? []) {
       if (doubted === this.#node) this.#answer(node, asked);

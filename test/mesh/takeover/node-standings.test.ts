@@ -119,6 +119,16 @@ test('who is doubted answers each doubt once', () => {
   expect(standings.report().answered).toBe(3);
 });
 
+test('who is doubted answers the first doubt of another agent too, which counts from the beginning', () => {
+  const standings = sight();
+  standings.take('node-b', QUIET, doubting('node-a', 1), 1_000);
+  standings.take('node-b', doubting('node-a', 1), QUIET, 2_000);
+  standings.take('node-b', QUIET, { ...doubting('node-a', 1), publicKey: 'l' }, 3_000);
+  expect(standings.report().answered).toBe(2);
+  standings.take('node-b', doubting('node-a', 1), { ...doubting('node-a', 1), publicKey: 'm' }, 4_000);
+  expect(standings.report().answered).toBe(3);
+});
+
 /** Nodes that watch each other, with an API server that takes its time; what happens to cables is drawn at random. */
 class World {
   readonly names: readonly string[];
