@@ -13,6 +13,7 @@ import { planGroup } from '../test/bench/plan.ts';
 import { type Group, type Row, unmeasured } from '../test/bench/row.ts';
 import { sizeGroup } from '../test/bench/size.ts';
 import { rowLine, rowsTable } from '../test/bench/table.ts';
+import { takeoverGroup } from '../test/bench/takeover.ts';
 import { interruption } from './support/interrupt.ts';
 
 /** `npm run bench [NAME…] [-- --json FILE] [-- --markdown FILE]`: measures, prints a table, and writes the rows. */
@@ -28,6 +29,7 @@ const GROUPS = [
   lostLaptopGroup,
   meshGroup,
   laptopGroup,
+  takeoverGroup,
 ];
 const MARKS = ['<!-- rows: begin -->', '<!-- rows: end -->'] as const;
 

@@ -1,0 +1,188 @@
+import type { Laptop } from '../lab/laptop.ts';
+import { type Mesh, must, RELEASE, startMesh, until } from '../lab/mesh.ts';
+import type { LabNode } from '../lab/node.ts';
+import { Dials, EVERY_MS, now } from './laptop/dials.ts';
+import { type Group, type Report, row, unmeasured } from './row.ts';
+import { PATIENCE_S, PER_SECOND, Requests } from './takeover/requests.ts';
+
+/** Longer nobody waits for a client that stays with its node. */
+const BOUND_S = 30;
+const TIMES = 3;
+
+interface Disturbance {
+  readonly row: string;
+  /** Completes "when …". */
+  readonly says: string;
+  /** Resolves as soon as it is done, with what undoes it. */
+  act(mesh: Mesh, node: LabNode): Promise<() => Promise<void>>;
+}
+
+const DEATHS: readonly Disturbance[] = [
+  {
+    row: 'failover_blackhole_s',
+    says: "the network of the laptop's node swallows everything, both ways",
+    act: blackHole,
+  },
+  { row: 'failover_node_kill_stock_s', says: "the laptop's node is killed", act: kill },
+];
+const MAINTENANCE: readonly Disturbance[] = [
+  { row: 'drain_failed_requests', says: "the laptop's node is drained and then killed", act: drain },
+  { row: 'rollout_failed_requests', says: 'the DaemonSet of the agents is rolled', act: rollOut },
+];
+
+/** What a laptop with nothing but WireGuard notices of nodes that come and go, with takeover and, in the same run, without. */
+export const takeoverGroup: Group = {
+  name: 'takeover',
+  rows: [...MAINTENANCE, ...DEATHS].map(({ row: name }) => name),
+  async measure(report, isWanted) {
+    const mesh = await startMesh('bench-takeover');
+    try {
+      const laptop = await mesh.cluster.addLaptop('stock');
+      const scene = new Scene(mesh, laptop);
+      for (const [all, measure] of [[MAINTENANCE, requests] as const, [DEATHS, outages] as const])
+        for (const one of all.filter(({ row: name }) => isWanted(name)))
+          await measure(scene, one, report).catch((error: unknown) => report(unmeasured(one.row, error)));
+    } finally {
+      await mesh.cluster.stop();
+    }
+  },
+};
+
+/** A laptop that is with a known node each time anew. */
+class Scene {
+  readonly mesh: Mesh;
+  readonly laptop: Laptop;
+  #count = 0;
+
+  constructor(mesh: Mesh, laptop: Laptop) {
+    this.mesh = mesh;
+    this.laptop = laptop;
+  }
+
+  /** Has the laptop connect by the first node, and resolves with that one and the address of a Service on the other. */
+  async begin(takeover: boolean): Promise<{ readonly node: LabNode; readonly service: string }> {
+    const [node, other] = this.mesh.cluster.nodes as [LabNode, LabNode];
+    await this.mesh.patchGateway('default', { takeover: { enabled: takeover, drain: '0s' } });
+    this.#count += 1;
+    const device = await this.mesh.addDevice(`stock-${this.#count}`);
+    await this.mesh.join(this.laptop, device, node.address);
+    const service = await this.mesh.serviceAddress(`hello-${other.name}`);
+    must(await this.laptop.exec(['curl', '-sS', '--max-time', '10', `http://${service}/`]));
+    await until(
+      'the session to be reported',
+      () => this.mesh.peer(device),
+      ({ status }) => status?.connections?.[0]?.node === node.name,
+    );
+    return { node, service };
+  }
+
+  async end(): Promise<void> {
+    await this.mesh.leave(this.laptop);
+    await untilServing(this.mesh);
+  }
+}
+
+async function outages(scene: Scene, death: Disturbance, report: Report): Promise<void> {
+  const seen: number[] = [];
+  for (let time = 0; time < TIMES; time += 1) seen.push((await outage(scene, death, true)).ms / 1000);
+  const without = await outage(scene, death, false);
+  const end = without.overAt === undefined ? `, where there was no end in ${BOUND_S} s` : '';
+  report(
+    row({
+      name: death.row,
+      unit: 's',
+      value: Math.max(...seen),
+      goal: 1,
+      floor: without.ms / 1000,
+      n: TIMES,
+      says: `without an answer to a stock client's new connections, one begun every ${EVERY_MS} ms, when ${death.says}; the longest of ${seen.map((one) => one.toFixed(2)).join(', ')}; of each about 0.4 s until a neighbour has no answer and 0.25 s for a sign of life; rival: the same without takeover${end}`,
+    }),
+  );
+}
+
+async function outage(scene: Scene, death: Disturbance, takeover: boolean) {
+  const { node, service } = await scene.begin(takeover);
+  const dials = new Dials(scene.laptop, service);
+  try {
+    await dials.flow();
+    const since = now();
+    const undo = await death.act(scene.mesh, node);
+    const seen = await dials.mended(since, BOUND_S * 1000);
+    await undo();
+    return seen;
+  } finally {
+    await dials.stop();
+    await scene.end();
+  }
+}
+
+async function requests(scene: Scene, one: Disturbance, report: Report): Promise<void> {
+  const [withIt, without] = [await requested(scene, one, true), await requested(scene, one, false)];
+  report(
+    row({
+      name: one.row,
+      unit: '',
+      value: withIt.failed,
+      goal: 0,
+      floor: without.failed,
+      n: withIt.made,
+      says: `of ${withIt.made} HTTP requests of a stock client, ${PER_SECOND} a second, failed or had no answer in ${PATIENCE_S} s, while ${one.says}; the slowest took ${withIt.longestS.toFixed(2)} s; rival: the same without takeover, where ${without.failed} of ${without.made} failed and the slowest took ${without.longestS.toFixed(2)} s`,
+    }),
+  );
+}
+
+async function requested(scene: Scene, one: Disturbance, takeover: boolean) {
+  const { node, service } = await scene.begin(takeover);
+  const asking = new Requests(scene.laptop, service);
+  const undo = await one.act(scene.mesh, node);
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
+  const seen = await asking.stop();
+  await undo();
+  await scene.end();
+  return seen;
+}
+
+async function kill(mesh: Mesh, node: LabNode): Promise<() => Promise<void>> {
+  await node.kill();
+  return async () => {
+    await node.start();
+    await untilServing(mesh);
+  };
+}
+
+/** All that comes in and goes out, but for loopback. */
+async function blackHole(_mesh: Mesh, node: LabNode): Promise<() => Promise<void>> {
+  const drop = (hook: string, name: string) =>
+    `chain ${hook} {\ntype filter hook ${hook} priority -450;\n${name} != "lo" drop\n}\n`;
+  const ruleset = `table inet bench_hole {\n${drop('prerouting', 'iifname')}${drop('postrouting', 'oifname')}}\n`;
+  must(await node.exec(['nft', '-f', '-'], { input: ruleset }));
+  return async () => {
+    must(await node.exec(['nft', 'delete', 'table', 'inet', 'bench_hole']));
+  };
+}
+
+/** As before a reboot: nothing is said to the agent, whose pod a drain leaves where it is. */
+async function drain(mesh: Mesh, node: LabNode): Promise<() => Promise<void>> {
+  await mesh.cluster.kubectl(['cordon', node.name]);
+  await new Promise((resolve) => setTimeout(resolve, 8_000));
+  const revive = await kill(mesh, node);
+  return async () => {
+    await revive();
+    await mesh.cluster.kubectl(['uncordon', node.name]);
+  };
+}
+
+async function rollOut(mesh: Mesh): Promise<() => Promise<void>> {
+  await mesh.cluster.kubectl(['-n', RELEASE.namespace, 'rollout', 'restart', 'daemonset/sallyport-default']);
+  await mesh.untilRolled();
+  return async () => undefined;
+}
+
+async function untilServing(mesh: Mesh): Promise<void> {
+  await until(
+    'all nodes of the gateway to serve',
+    () => mesh.gateway(),
+    ({ status }) => status?.nodes?.ready === mesh.cluster.nodes.length,
+    120,
+  );
+}
