@@ -117,7 +117,7 @@ describe('what a program loads', () => {
 
   test('must be there', () => {
     const printed = '\tlibmnl.so.0 => not found\n\tlibc.so.6 => /lib/libc.so.6 (0x00007f)\n';
-    expect(() => librariesIn(printed, 'nft')).toThrow('nft needs libmnl.so.0, which is not on this machine');
+    expect(() => librariesIn(printed, 'nft')).toThrow('nft needs libmnl.so.0, which is not there');
   });
 });
 
@@ -152,8 +152,15 @@ describe('the Dockerfile', () => {
       'WORKDIR /app',
       `CMD ${JSON.stringify(IMAGE_COMMAND).replaceAll(',', ', ')}`,
     ]);
-    expect(stages.at(-2)).toMatch(/^FROM \$\{NODE_IMAGE\} AS collected$/m);
-    expect(stages.at(-2)?.trim().split('\n').at(-1)).toBe('RUN node image/assemble.ts /image');
+    expect(stages.at(-2)?.trim().split('\n').at(-1)).toBe(
+      'RUN --mount=type=bind,from=installed,target=/installed,rw node image/assemble.ts /installed /image',
+    );
+  });
+
+  test('runs nothing of ours in an emulator, only packages for the platform and what they install', () => {
+    const emulated = stages.filter((stage) => /^FROM \$\{NODE_IMAGE\}/.test(stage));
+    expect(emulated.map((stage) => / AS (\w+)$/m.exec(stage)?.[1])).toEqual(['installed']);
+    expect(emulated.join('')).not.toMatch(/\b(node|npm) /);
   });
 
   test('takes its base from outside, so that a release can pin it', () => {

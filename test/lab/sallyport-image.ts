@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { IMAGE_COMMAND, IMAGE_ENVIRONMENT } from '../../image/contents.ts';
 import { imageEntries } from '../../image/entries.ts';
+import { THIS_MACHINE } from '../../image/machine.ts';
 import { buildProgram, PROGRAMS, type Program } from '../../scripts/build.ts';
 import { inProject } from '../../scripts/support/paths.ts';
 import { cacheDirectory, type Tools } from './binaries.ts';
@@ -58,6 +59,7 @@ async function makeImage(tools: Tools, { root, tag }: ImageSource, folder: strin
     built.set(`dist/${program}.mjs`, (await buildProgram(program, folder, root)).file);
   }
   const entries = await imageEntries(contents, {
+    machine: THIS_MACHINE,
     executable: (name) => (name === 'node' ? process.execPath : located(name, tools)),
     file: (file) => built.get(file) ?? join(root, file),
   });

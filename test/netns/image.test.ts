@@ -43,8 +43,9 @@ async function asTheDockerfileSays(source: string): Promise<string> {
   for (const [, name = ''] of (stage ?? '').matchAll(/^COPY (?!--from)(\S+) \S+$/gm))
     await cp(inProject(name), join(source, name), { recursive: true });
   for (const program of ['operator', 'agent'] as const) await buildProgram(program, join(source, 'dist'));
-  const [, command = ''] = /^RUN (node .*)$/m.exec(stage ?? '') ?? [];
-  const argv = command.split(' ').map((word) => (word === '/image' ? root : word));
+  const [, command = ''] = /^RUN (?:--mount=\S+ )(node .*)$/m.exec(stage ?? '') ?? [];
+  const here: Readonly<Record<string, string>> = { '/installed': '/', '/image': root };
+  const argv = command.split(' ').map((word) => here[word] ?? word);
   const path = [tools.folder('wireguard-go'), dirname(process.execPath), tools.searchPath];
   return output(argv, { cwd: source, env: { PATH: path.join(delimiter) } });
 }
