@@ -12,13 +12,23 @@ COPY scripts/build.ts scripts/
 COPY src src
 RUN node scripts/build.ts operator agent
 
-FROM ${NODE_IMAGE}
+FROM ${NODE_IMAGE} AS installed
 RUN --mount=type=bind,source=image/packages.txt,target=/packages.txt \
     apt-get update \
-    && xargs --arg-file=/packages.txt apt-get install --yes --no-install-recommends \
-    && rm -rf /var/lib/apt/lists/* /var/cache/* /var/log/*
-COPY --from=bundles /source/dist/operator.mjs /source/dist/agent.mjs /app/
-ENV NODE_ENV=production
+    && xargs --arg-file=/packages.txt apt-get install --yes --no-install-recommends
+
+FROM --platform=$BUILDPLATFORM ${NODE_IMAGE} AS collected
+WORKDIR /source
+COPY package.json ./
+COPY image image
+COPY --from=bundles /source/dist dist
+# Takes what the list names, with the libraries that it needs, and tries each program where there is nothing else. For another platform than
+# this one, an emulator runs those programs, and not what collects them.
+RUN --mount=type=bind,from=installed,target=/installed,rw node image/assemble.ts /installed /image
+
+FROM scratch
+COPY --from=collected /image /
+ENV PATH=/usr/bin NODE_ENV=production
 USER 65532:65532
 WORKDIR /app
 CMD ["node", "/app/operator.mjs", "run"]

@@ -57,6 +57,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/netns/preshared-keys.test.ts': 'a laptop with a preshared key connects; with a wrong one it does not',
   'test/netns/rotating-key.test.ts':
     'a device that changes its key is served by the one that it uses, whenever it dies; revocation ends both at once',
+  'test/netns/image.test.ts':
+    'the image holds what its list says and no shell, its programs work in it, and the lab runs the same files',
   'test/netns/usermode.test.ts': "the agent's own WireGuard speaks with the real one",
   'test/kernel/bad-network.test.ts': 'the bad network of the tests does what the kernel’s own netem does',
   'test/kernel/node-faults.test.ts': 'the same faults of a node on kernel WireGuard, and without IPv6',
@@ -85,6 +87,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/lab/isolation.test.ts': 'a device reaches Services, but no node, no pod, no other device',
   'test/lab/join.test.ts':
     'one command lets a laptop in, by name and without credentials from then on; leaving leaves nothing',
+  'test/lab/network-policy.test.ts':
+    'the operator does its work with no connection but those that its NetworkPolicy admits',
   'test/lab/published.test.ts': 'the npm package holds the program alone and runs on every Node it promises',
   'test/lab/kind.test.ts': 'the demo’s configuration of kind is one that kind accepts',
   'test/lab/main-job.test.ts':

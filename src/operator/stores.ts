@@ -57,7 +57,22 @@ export interface Stores {
 /** How every cluster that follows the conventions labels its DNS Service, whatever serves it. */
 const CLUSTER_DNS_SELECTOR = 'k8s-app=kube-dns';
 
-const OTHER_SECRETS = ['helm.sh/release.v1', PRESHARED_KEY_TYPE, PRESHARED_KEYS_TYPE]
+/**
+ * Types of Secrets that never hold a gateway's key, so that the operator is not sent what is in them: preshared keys, which are followed by
+ * themselves, records of releases, and all types to which Kubernetes gives a meaning (k8s.io/api/core/v1, types.go).
+ */
+const OTHER_SECRETS = [
+  PRESHARED_KEY_TYPE,
+  PRESHARED_KEYS_TYPE,
+  'helm.sh/release.v1',
+  'bootstrap.kubernetes.io/token',
+  'kubernetes.io/basic-auth',
+  'kubernetes.io/dockercfg',
+  'kubernetes.io/dockerconfigjson',
+  'kubernetes.io/service-account-token',
+  'kubernetes.io/ssh-auth',
+  'kubernetes.io/tls',
+]
   .map((type) => `type!=${type}`)
   .join(',');
 
@@ -96,7 +111,7 @@ export async function startStores(
     serviceCidrs: cidrType === undefined ? undefined : follow(cidrType),
     dnsServices: follow(serviceType, { namespace: 'kube-system', labelSelector: CLUSTER_DNS_SELECTOR }),
     clusterServices: follow(followedServiceType),
-    // A supplied Secret need not bear a label of ours; Helm's records of its releases are large and never a key.
+    // A supplied Secret need not bear a label of ours.
     secrets: follow(secretType, { namespace, fieldSelector: OTHER_SECRETS }),
     presharedKeys: follow(secretType, { namespace, fieldSelector: `type=${PRESHARED_KEY_TYPE}` }),
     presharedKeySets: follow(secretType, { namespace, fieldSelector: `type=${PRESHARED_KEYS_TYPE}` }),

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
+import { programEntries } from '../../image/entries.ts';
 import { cacheDirectory } from './binaries.ts';
-import { output, run } from './exec.ts';
 import { type TarEntry, writeTar } from './tar.ts';
 
 const OUTDATED_MS = 15 * 60_000;
@@ -55,16 +55,6 @@ export async function imageArchive(spec: ImageSpec): Promise<string> {
   return target;
 }
 
-/** The files a program needs to run: itself excepted, the loader included. */
-export async function sharedLibraries(executable: string): Promise<readonly string[]> {
-  // A static program is no fault: ldd says so and exits with 1.
-  const { stdout } = await run(['ldd', executable]);
-  return stdout.split('\n').flatMap((line) => {
-    const path = /(?:=>\s+)?(\/\S+)\s+\(0x/.exec(line)?.[1];
-    return path ? [path] : [];
-  });
-}
-
 /** Removes what is left of earlier contents of an image, once nobody can be about to read it. */
 async function removeOutdated(folder: string, stem: string, current: string): Promise<void> {
   for (const name of await readdir(folder)) {
@@ -77,12 +67,8 @@ async function removeOutdated(folder: string, stem: string, current: string): Pr
 
 async function layerEntries({ executables = [], entries = [] }: ImageLayer): Promise<readonly TarEntry[]> {
   const byPath = new Map<string, TarEntry>();
-  for (const [from, to] of executables) {
-    byPath.set(to, { path: to, mode: 0o755, file: await output(['realpath', from]).then((path) => path.trim()) });
-    for (const library of await sharedLibraries(from)) {
-      byPath.set(library, { path: library, mode: 0o755, file: library });
-    }
-  }
+  for (const [from, to] of executables)
+    for (const entry of await programEntries(from, to)) byPath.set(entry.path, entry);
   for (const entry of entries) byPath.set(entry.path, entry);
   return [...byPath.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }

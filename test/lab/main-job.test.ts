@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { imageContents } from '../../image/contents.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { agentOf, DEVICE } from './gateway-node.ts';
 import type { Laptop } from './laptop.ts';
@@ -61,6 +62,51 @@ describe('as the kernel tells it, with a seccomp filter, no new privileges and a
     expect(found).toHaveLength(2);
     for (const [node, program] of found)
       expect(await confinement(node, program)).toEqual({ ...CONFINED, uid: '65532', capabilities: [NONE] });
+  });
+});
+
+describe.each(NODES)('the image, as it runs on %s,', (name) => {
+  const inAgent = async (...argv: readonly string[]) => {
+    const agents = ['-l', 'app.kubernetes.io/component=agent', '--field-selector', `spec.nodeName=${name}`];
+    const pod = (await cluster.kubectl(['-n', RELEASE.namespace, 'get', 'pods', ...agents, '-o', 'name'])).trim();
+    return cluster.tryKubectl(['-n', RELEASE.namespace, 'exec', pod, '--', ...argv]);
+  };
+
+  test('has the programs of its list and no other', async () => {
+    const node = cluster.node(name);
+    const root = `/proc/${await agentOf(node)}/root`;
+    const argv = [
+      'find',
+      `${root}/`,
+      '-xdev',
+      '-type',
+      'f',
+      '-perm',
+      '/111',
+      '-not',
+      '-name',
+      '*.so*',
+      '-printf',
+      '/%P\n',
+    ];
+    const programs = imageContents().executables.map((executable) => `/usr/bin/${executable.name}`);
+    expect(
+      must(await node.exec(argv))
+        .trim()
+        .split('\n')
+        .sort(),
+    ).toEqual(programs.sort());
+  });
+
+  test('runs a program for whoever looks for a fault, and has no shell', async () => {
+    expect(await inAgent('wg', 'show', 'interfaces')).toMatchObject({ code: 0, stdout: `${DEVICE}\n` });
+    expect(await inAgent('nft', 'list', 'tables')).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining('sallyport'),
+    });
+    const shell = await inAgent('sh', '-c', 'true');
+    expect(shell).toMatchObject({ stderr: expect.stringContaining('executable file not found') });
+    expect(shell.code).not.toBe(0);
   });
 });
 

@@ -2,6 +2,8 @@ import { type ImageLayer, imageArchive } from './image.ts';
 
 const IMAGE = 'localhost/lab/workload:1';
 const PORT = 8080;
+/** Where every image of the lab has its Node.js. */
+export const NODE_PATH = '/usr/bin/node';
 
 /** What a workload shall be called and where it runs. */
 export interface WorkloadOptions {
@@ -19,10 +21,7 @@ export interface WorkloadOptions {
 
 /** The layer with Node.js, the same for every image that needs it. */
 export function nodeLayer(): ImageLayer {
-  return {
-    executables: [[process.execPath, '/usr/bin/node']],
-    entries: [{ path: '/tmp', directory: true, mode: 0o1777 }],
-  };
+  return { executables: [[process.execPath, NODE_PATH]] };
 }
 
 /** The image of `workload`: workload/server.ts, with curl and a shell for the curious. */
