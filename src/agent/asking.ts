@@ -11,6 +11,8 @@ export interface AskedNode {
   readonly port: number;
   /** The gateway's. */
   readonly publicKey: PublicKey;
+  /** From one answer to the next question. */
+  readonly pauseMs: number;
 }
 
 /** Asks one node, again and again, until the signal is aborted. */
@@ -18,8 +20,8 @@ export type Ask = (node: () => AskedNode | undefined, heard: (answers: boolean) 
 
 /** A node that answers none of four questions in 400 ms is told to be unreachable; two of its addresses are asked at once. */
 const ASK_TIMING: RaceTiming = { stepMs: 20, spreadMs: 20, retryMs: 100, timeoutMs: 400 };
-/** From one answer to the next question. */
-const PAUSE_MS = 200;
+/** Until there is somebody to ask. */
+const NOBODY_MS = 200;
 
 export interface AskerOptions {
   readonly keys: KeyPair;
@@ -36,17 +38,17 @@ export interface AskerOptions {
 export function createAsker({ keys, clock, randomBytes, onFailure }: AskerOptions): Ask {
   return (node, heard, signal) => {
     const sockets = new RaceSockets();
-    const ask = async () => {
-      const { addresses, port, publicKey } = node() ?? { addresses: [], port: 0, publicKey: keys.publicKey };
-      if (addresses.length === 0) return;
+    const ask = async (asked: AskedNode) => {
+      const { addresses, port, publicKey } = asked;
       const endpoints = addresses.map((address) => ({ address, port }));
       const plan = { privateKey: keys.privateKey, peerPublicKey: publicKey, endpoints, timing: ASK_TIMING, sockets };
       heard((await race({ ...plan, clock, randomBytes }, signal)) !== undefined);
     };
     void (async () => {
       while (!signal.aborted) {
-        await ask().catch((error: unknown) => signal.aborted || onFailure(error));
-        await delay(clock, PAUSE_MS, signal);
+        const asked = node();
+        if (asked !== undefined) await ask(asked).catch((error: unknown) => signal.aborted || onFailure(error));
+        await delay(clock, asked?.pauseMs ?? NOBODY_MS, signal);
       }
       await sockets.close();
     })();

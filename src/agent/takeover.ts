@@ -48,6 +48,8 @@ export interface TakeoverOptions {
 const INSIST_MS = [1_000, 2_000] as const;
 /** A node that reached no Services takes nobody over for this long, in milliseconds, once it does. */
 const UNWELL_MS = 60_000;
+/** From an answer of a node to the next question, in milliseconds, where one or two are asked. */
+const PAUSE_MS = 200;
 /** How soon it is looked whether those who were called have come, and whether those who went elsewhere are silent here. */
 const LOOK_MS = 500;
 
@@ -247,7 +249,11 @@ export class Takeover {
     const topology = sync.gateway?.spec.takeover.enabled === true ? sync.topology() : undefined;
     const liveness = this.#reportOf(node)?.status?.liveness;
     if (topology === undefined || liveness === undefined) return undefined;
-    return { addresses: addressesIn(liveness.addresses), port: topology.listenPort, publicKey: topology.publicKey };
+    const addresses = addressesIn(liveness.addresses);
+    if (addresses.length === 0) return undefined;
+    // With more who ask, the first of them to notice notices as soon.
+    const pauseMs = Math.max(PAUSE_MS, (PAUSE_MS * this.#asking.size) / 2);
+    return { addresses, port: topology.listenPort, publicKey: topology.publicKey, pauseMs };
   }
 
   /** The sessions of other nodes that are to go elsewhere: all of a dead one, and those that a living one lets go. */
