@@ -18,7 +18,7 @@ import { slotOf } from './key-slots.ts';
 import { leavingNodes } from './leaving-nodes.ts';
 import { nodeProblems, statusOf } from './node-problems.ts';
 import { servingNodes } from './selectors.ts';
-import { type GatewayNode, isProgrammed, isReady, type MeshView, some } from './view.ts';
+import { type GatewayNode, isProgrammed, type MeshView, servesPeers, servingOf, some } from './view.ts';
 
 /** What fits into a stored status: the limits of its schema, and a length at which a node's message can still be read. */
 const MOST = {
@@ -55,12 +55,6 @@ export function judgeGateway(
       ...conditionsFrom(verdicts, gateway.status?.conditions ?? [], gateway.metadata.generation ?? 0, timestamp(now)),
     ],
   };
-}
-
-/** The names of the nodes through which devices reach what is advertised. */
-export function servingOf(view: MeshView, gateway: MeshGateway): ReadonlySet<string> {
-  const ready = view.nodesOf(gateway.metadata.name).filter((node) => servesPeers(gateway, node));
-  return new Set(ready.map(({ report }) => report.spec.node));
 }
 
 /** What the gateway is served with; told for a refused gateway too, because it helps to see why it is refused. */
@@ -138,11 +132,6 @@ interface Serving {
 
 type GatewayVerdict = Verdict<'MeshGateway'>;
 type NodeReason = Reason<'MeshGatewayNode', 'Programmed'>;
-
-/** Where no Services are advertised there is nothing to probe. */
-function servesPeers(gateway: MeshGateway, node: GatewayNode): boolean {
-  return gateway.spec.advertise.services.enabled ? isReady(node) : isProgrammed(node);
-}
 
 function gatewayVerdicts(
   gateway: MeshGateway,
