@@ -30,6 +30,16 @@ const annotate = (text: string | null) =>
 const agentsOf = ({ status }: MeshGateway) => status?.endpoints?.map(({ agent }) => agent);
 
 describe('what a Node says of itself', () => {
+  test('is heard though nothing else happens', async () => {
+    mesh.startOperator();
+    await mesh.addGateway();
+    await mesh.client.create(nodeType, { metadata: { name: 'node-a', labels: { 'kubernetes.io/os': 'linux' } } });
+    for (const place of ['198.51.100.7:4500', '198.51.100.8:4500', '198.51.100.9:4500']) {
+      await annotate(place);
+      await untilGateway((gateway) => endpointsOf(gateway).join() === place);
+    }
+  });
+
   test('reaches the devices, and its mistakes the gateway', async () => {
     mesh.startOperator();
     await mesh.addGateway();
