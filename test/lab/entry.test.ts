@@ -205,7 +205,7 @@ test('a Service of type NodePort is reached at every node; a port that the API s
 
 describe('names in DNS', () => {
   const records = async () => {
-    const path = 'jsonpath={.items[0].spec.endpoints}';
+    const path = 'jsonpath={range .items[*]}{.spec.endpoints}{end}';
     const text = await mesh.cluster.kubectl(['-n', RELEASE.namespace, 'get', 'dnsendpoints', '-o', path]);
     return text === '' ? [] : (JSON.parse(text) as readonly object[]);
   };
