@@ -69,6 +69,18 @@ export const REASONS = {
     ],
     Programmed: ['Programmed', 'NotAccepted', 'NoNodes', 'WaitingForNodes', 'NodesFailed'],
     ServicesReachable: ['ProbeSucceeded', 'ProbeFailed', 'NotProbed'],
+    EndpointsFound: [
+      'Found',
+      'InvalidAnnotation',
+      'InvalidAddress',
+      'SecondPortUnknown',
+      'ServiceRefused',
+      'WaitingForService',
+      'DNSNotServed',
+      'DNSRefused',
+      'NothingToPublish',
+      'WaitingForDNS',
+    ],
     ConnectionTracking: ['Enough', 'NearlyFull', 'NotObserved'],
     GrantsOpened: ['Opened', 'TooMany', 'NotObserved'],
     KeyApplied: [

@@ -4,6 +4,9 @@ import { conditionsSchema } from './conditions.ts';
 /** As many MeshPeers that still use the former key are named. */
 export const MOST_NAMED_PEERS = 32;
 
+/** As many nodes that share an endpoint are named. */
+export const MOST_NAMED_NODES = 16;
+
 const time = () => z.string().max(64).meta({ format: 'date-time' });
 
 const gatewayKeySchema = z
@@ -41,6 +44,36 @@ const gatewayKeySchema = z
   })
   .describe('One key of the gateway.');
 
+const endpointSchema = z
+  .object({
+    endpoint: z.string().max(300).describe('Host and port.'),
+    source: z
+      .enum(['Host', 'DNS', 'Service', 'Node'])
+      .describe(
+        "Where it comes from: spec.endpoint.hosts, spec.endpoint.dns, the Service (a load balancer's address, or a node's with the NodePort), or a node.",
+      ),
+    nodes: z
+      .array(z.string().max(253))
+      .max(MOST_NAMED_NODES)
+      .meta({ 'x-kubernetes-list-type': 'atomic' })
+      .optional()
+      .describe('The nodes that it leads to, where it leads to certain ones.'),
+    address: z
+      .enum(['Annotation', 'ExternalIP', 'InternalIP'])
+      .optional()
+      .describe('What of the node it is: its annotation sallyport.dev/endpoint, or an address in its status.'),
+    agent: z
+      .enum(['Serving', 'NotServing', 'Unknown'])
+      .optional()
+      .describe(
+        'Whether an agent stands behind it that is alive, programmed, and whose probe reaches Services: on one of its nodes, or on any where it leads to all. Unknown for spec.endpoint.hosts.',
+      ),
+    since: time()
+      .optional()
+      .describe('Since when agent says so; left out of a node that has not served since its endpoint appeared.'),
+  })
+  .describe('One way in.');
+
 /** What the operator found and decided. Agents read `publicKey`, `keys`, `addresses`, `pool`, `serviceCIDRs`, `internet`, `dns`, `leavingNodes` and Accepted back, nothing else. */
 export const meshGatewayStatusSchema = z
   .object({
@@ -64,14 +97,7 @@ export const meshGatewayStatusSchema = z
       .describe("The gateway's own mesh addresses, the same on every node."),
     pool: z.array(z.string().max(43)).max(2).optional().describe('The mesh pool that device addresses come from.'),
     endpoints: z
-      .array(
-        z
-          .object({
-            endpoint: z.string().max(300).describe('Host and port.'),
-            source: z.enum(['Host', 'Service', 'Node']).describe('Where it comes from.'),
-          })
-          .describe('One way in.'),
-      )
+      .array(endpointSchema)
       .max(256)
       .meta({ 'x-kubernetes-list-type': 'atomic' })
       .optional()

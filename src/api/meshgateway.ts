@@ -1,8 +1,8 @@
 import * as z from 'zod';
 import { AGE_COLUMN, conditionColumn, type PrinterColumn } from './columns.ts';
+import { endpointSchema } from './endpoint-fields.ts';
 import {
   addressField,
-  annotationsField,
   type CelRule,
   cel,
   cidrField,
@@ -57,20 +57,6 @@ const tolerationSchema = z
     ),
   )
   .describe("A taint that the gateway's pods tolerate, as in a pod.");
-
-const endpointServiceSchema = z
-  .object({
-    type: z
-      .enum(['LoadBalancer', 'NodePort'])
-      .default('LoadBalancer')
-      .describe('The type of the Service that the operator makes.'),
-    annotations: annotationsField(
-      'spec.endpoint.service.annotations',
-      "Annotations of the Service, such as your load balancer's.",
-    ).optional(),
-    nodePort: z.int().min(1).max(65535).optional().describe('The NodePort; Kubernetes chooses one when left out.'),
-  })
-  .describe('A Service that the operator owns and through which devices dial in.');
 
 const internetSchema = z
   .object({
@@ -165,29 +151,7 @@ export const meshGatewaySpecSchema = z
       .describe(
         'The UDP port that WireGuard listens on, on every gateway node. 51820, 51821 and 51871 are taken by Calico and Cilium on many nodes.',
       ),
-    endpoint: z
-      .object({
-        hosts: z
-          .array(
-            endpointField(
-              'spec.endpoint.hosts[]',
-              'A host name or address, with a port where it differs from listenPort.',
-            ),
-          )
-          .max(16)
-          .meta({ 'x-kubernetes-list-type': 'set' })
-          .default([])
-          .describe('Names or addresses under which devices reach the gateway, most preferred first.'),
-        service: endpointServiceSchema.optional(),
-        nodeAddresses: z
-          .boolean()
-          .optional()
-          .describe(
-            "Whether the gateway nodes' own addresses (external before internal) are endpoints too. Left out: only when there are no hosts and no service.",
-          ),
-      })
-      .default({ hosts: [] })
-      .describe('How devices dial in: hosts first, then the Service, then the nodes themselves.'),
+    endpoint: endpointSchema,
     advertise: z
       .object({
         services: z

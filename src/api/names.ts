@@ -22,6 +22,9 @@ export const COMPONENT_LABEL = 'app.kubernetes.io/component';
 /** The port that WireGuard listens on unless the gateway says otherwise: 51820, 51821 and 51871 belong to Calico and Cilium on many nodes. */
 export const DEFAULT_LISTEN_PORT = 51840;
 
+/** On a Node: where devices reach it, HOST or HOST:PORT, several with commas between them. */
+export const ENDPOINT_ANNOTATION = `${GROUP}/endpoint`;
+
 /** The mesh pool unless the chart says otherwise: not 100.64.0.0/10, which laptops with Tailscale drop. */
 export const DEFAULT_POOL = '10.213.0.0/16';
 
@@ -56,7 +59,7 @@ export function presharedKeysName(gateway: string): string {
   return `${childName(gateway)}.preshared-keys`;
 }
 
-/** The Secret, DaemonSet and Service of a gateway, in the operator's namespace. */
+/** The Secret, DaemonSet, Service and DNSEndpoint of a gateway, in the operator's namespace. */
 export function childName(gateway: string): string {
   return `sallyport-${gateway}`;
 }

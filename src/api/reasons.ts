@@ -169,6 +169,27 @@ export const REASON_TEXTS: {
         NotProbed: 'No node has probed yet.',
       },
     },
+    EndpointsFound: {
+      question: 'Does all that should be a way in give devices one?',
+      reasons: {
+        Found: 'Yes. status.endpoints has what was found, and says of each whether an agent stands behind it.',
+        InvalidAnnotation:
+          'A Node has an annotation sallyport.dev/endpoint with an entry that is no HOST or HOST:PORT; mend it. The other entries hold.',
+        InvalidAddress:
+          'A Node or the Service has an address in its status that is none; mend what reports it, or give the Node an annotation sallyport.dev/endpoint.',
+        SecondPortUnknown:
+          "An annotation sallyport.dev/endpoint has a port of its own, and the gateway's present key is served on the second port, so nobody knows how devices reach that one; set spec.keyRotation.hosts.",
+        ServiceRefused:
+          'The API server refuses the Service that spec.endpoint.service asks for; the message holds its words. It is asked again every minute.',
+        WaitingForService: 'The Service has no address yet; ask whatever provides load balancers here why.',
+        DNSNotServed:
+          'spec.endpoint.dns asks for a DNSEndpoint, and the cluster has no such resource; install external-dns with its definition, or set spec.endpoint.service.',
+        DNSRefused: 'The API server or external-dns refuses the DNSEndpoint; the message holds its words.',
+        NothingToPublish:
+          "Nothing has an address to which the names of spec.endpoint.dns could lead: see the Nodes' addresses, or the Service.",
+        WaitingForDNS: 'No external-dns has taken the DNSEndpoint up yet; run it with --source=crd.',
+      },
+    },
     ConnectionTracking: {
       question: 'Is there room for connections in the connection tracking of the nodes?',
       reasons: {
@@ -201,7 +222,7 @@ export const REASON_TEXTS: {
         KeyTaken:
           'Another MeshGateway has the key in the Secret, and devices tell gateways apart by key; or a MeshPeer has it. Put another one there.',
         SecondPortUnknown:
-          'spec.endpoint.hosts has ports of its own, so nobody knows how devices reach the second port; set spec.keyRotation.hosts.',
+          'spec.endpoint.hosts or an annotation sallyport.dev/endpoint has ports of its own, so nobody knows how devices reach the second port; set spec.keyRotation.hosts.',
         RequestRefused:
           'spec.keyRotation.request asks for a new key, but the Secret was not made by the operator; change the key where the Secret comes from.',
       },
@@ -213,7 +234,7 @@ export const REASON_TEXTS: {
         NotAccepted: 'No, because it is not accepted; see Accepted.',
         NotProgrammed: 'No, because no node serves it; see Programmed.',
         NoEndpoint:
-          'No, because devices have no way in; set spec.endpoint.hosts, or see why its Service has no address.',
+          'No, because devices have no way in; set spec.endpoint.hosts, or see EndpointsFound for what is missing.',
         NotProbed: 'Not known yet: no probe has been sent; usually over within seconds.',
         ServicesUnreachable: 'No, because probes fail; see ServicesReachable.',
         CleaningUp: 'No, it is being deleted, and the nodes remove what they made.',

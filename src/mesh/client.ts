@@ -1,9 +1,11 @@
+import type { MeshGateway } from '../api/meshgateway.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
 import { keyOf } from '../api/resource.ts';
 import { addressFamily, type IpAddress } from '../net/address.ts';
 import { type Cidr, cidrBase, cidrContains, cidrFamily, cidrLength, hostCidr, normalizeCidrs } from '../net/cidr.ts';
 import { type Endpoint, parseEndpoint } from '../net/endpoint.ts';
 import { type ClientConfiguration, type ClientGateway, EVERYTHING } from './client-configuration.ts';
+import { familiesOf } from './node-endpoints.ts';
 import type { Topology } from './topology.ts';
 
 /** Where a device is let in. */
@@ -45,6 +47,23 @@ export function planClient(
   };
 }
 
+/**
+ * The endpoints of a gateway that a device is told: the most preferred ones, and one of each IP family among them where there is one, because a device
+ * may be in a network that has one family alone.
+ */
+export function preferredEndpoints({ status }: MeshGateway, most: number): readonly Endpoint[] {
+  const all = (status?.endpoints ?? []).flatMap(({ endpoint }) => {
+    const result = parseEndpoint(endpoint);
+    return result.ok ? [result.value] : [];
+  });
+  const first = all.slice(0, most);
+  const missing = FAMILIES.find((family) => !first.some((endpoint) => familiesOf(endpoint).includes(family)));
+  const other = all.find((endpoint) => missing !== undefined && familiesOf(endpoint).includes(missing));
+  return other === undefined ? first : [...first.slice(0, -1), other];
+}
+
+const FAMILIES = [4, 6] as const;
+
 function clientDns(served: readonly Served[]): ClientConfiguration['dns'] {
   for (const { topology } of served) {
     const servers = resolvers(topology, served);
@@ -66,7 +85,7 @@ function servedGateways({ gateways, addresses }: Attachment, mostEndpoints: numb
   const taken: Cidr[] = [];
   const offered: Cidr[] = [];
   return gateways.flatMap((topology) => {
-    const endpoints = endpointsOf(topology).slice(0, mostEndpoints);
+    const endpoints = preferredEndpoints(topology.gateway, mostEndpoints);
     if (endpoints.length === 0) return [];
     const wanted = normalizeCidrs([...topology.addresses.map(hostCidr), ...topology.serviceCidrs, ...topology.cidrs]);
     const allowedIPs = wanted.filter((cidr) => families.has(cidrFamily(cidr)) && !taken.some(isWithin(cidr)));
@@ -92,13 +111,6 @@ function servedGateways({ gateways, addresses }: Attachment, mostEndpoints: numb
 /** The mesh has addresses of the families in its pool alone. */
 function isOffered({ keptFromInternet, pool }: Topology, all: Cidr): boolean {
   return keptFromInternet !== undefined && pool.some((cidr) => cidrFamily(cidr) === cidrFamily(all));
-}
-
-function endpointsOf({ gateway }: Topology): readonly Endpoint[] {
-  return (gateway.status?.endpoints ?? []).flatMap(({ endpoint }) => {
-    const result = parseEndpoint(endpoint);
-    return result.ok ? [result.value] : [];
-  });
 }
 
 function isRouted(cidrs: readonly Cidr[], address: IpAddress): boolean {

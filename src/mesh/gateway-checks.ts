@@ -6,7 +6,9 @@ import { type Cidr, cidrContains, cidrsIn, cidrsOverlap } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Parsed } from '../net/parsed.ts';
 import { olderFirst } from './age.ts';
-import { type FoundEndpoint, hostEndpoints } from './endpoints.ts';
+import type { Publication } from './dns-names.ts';
+import { hostEndpoints } from './endpoints.ts';
+import type { EndpointProblem, FoundEndpoint } from './found-endpoint.ts';
 import type { KeyJudgement } from './gateway-keys.ts';
 import { servingNodes } from './selectors.ts';
 import type { FoundServiceCidr } from './service-cidrs.ts';
@@ -16,6 +18,10 @@ import { type MeshView, some } from './view.ts';
 export interface GatewayFindings {
   readonly serviceCidrs: readonly FoundServiceCidr[];
   readonly endpoints: readonly FoundEndpoint[];
+  /** What should be a way in and is none. */
+  readonly endpointProblems: readonly EndpointProblem[];
+  /** For a DNSEndpoint, where one is asked for. */
+  readonly publication?: Publication | undefined;
   readonly dnsServers: readonly IpAddress[];
   /** The public half of the key in the gateway's Secret, or what is wrong with the Secret. */
   readonly key: Parsed<PublicKey>;
@@ -139,13 +145,14 @@ function rangeInPool(view: MeshView, pool: Cidr, serviceCidrs: readonly FoundSer
 function advertisedRangeIsUnroutable(
   view: MeshView,
   gateway: MeshGateway,
-  { endpoints }: GatewayFindings,
+  { endpoints, publication }: GatewayFindings,
 ): string | undefined {
+  const dialled = [...endpoints, ...(publication?.targets ?? [])];
   for (const cidr of cidrsIn(gateway.spec.advertise.cidrs)) {
     const pool = view.pool.find((candidate) => cidrsOverlap(candidate, cidr));
     if (pool !== undefined)
       return `spec.advertise.cidrs holds ${cidr}, which overlaps the mesh pool ${pool}; leave it out, or advertise the parts around the pool.`;
-    const inside = endpoints.find(({ endpoint }) => isEndpointIn(cidr, endpoint));
+    const inside = dialled.find(({ endpoint }) => isEndpointIn(cidr, endpoint));
     if (inside !== undefined) {
       return `spec.advertise.cidrs holds ${cidr}, in which the endpoint ${inside.endpoint} lies, so devices would send the tunnel's own packets into the tunnel; leave that address out of the range, or set spec.endpoint.hosts to an address outside it.`;
     }

@@ -1,8 +1,10 @@
 import { conditionsFrom, findCondition, type Reason, type Verdict, verdict } from '../api/conditions.ts';
 import type { MeshGateway, MeshGatewayStatus } from '../api/meshgateway.ts';
 import { MOST_NAMED_PEERS } from '../api/meshgateway-status.ts';
-import { childName, GATEWAY_LABEL } from '../api/names.ts';
+import { GATEWAY_LABEL } from '../api/names.ts';
 import { timestamp } from '../api/timestamp.ts';
+import { toldEndpoints } from './endpoint-standing.ts';
+import { endpointsFound } from './endpoints-found.ts';
 import {
   type GatewayFindings,
   type GatewayViolation,
@@ -16,11 +18,10 @@ import { slotOf } from './key-slots.ts';
 import { leavingNodes } from './leaving-nodes.ts';
 import { nodeProblems, statusOf } from './node-problems.ts';
 import { servingNodes } from './selectors.ts';
-import { type GatewayNode, isProgrammed, isReady, type MeshView, some } from './view.ts';
+import { type GatewayNode, isProgrammed, type MeshView, servesPeers, servingOf, some } from './view.ts';
 
 /** What fits into a stored status: the limits of its schema, and a length at which a node's message can still be read. */
 const MOST = {
-  endpoints: 256,
   serviceCidrs: 32,
   excluded: 1024,
   source: 253,
@@ -45,6 +46,9 @@ export function judgeGateway(
     ...(gateway.metadata.generation === undefined ? {} : { observedGeneration: gateway.metadata.generation }),
     ...served(view, gateway, findings, reports),
     ...leaving(view, gateway, reports, now),
+    endpoints: [
+      ...toldEndpoints(findings.endpoints, servingOf(view, gateway), { before: gateway.status?.endpoints, now }),
+    ],
     nodes: { selected: selected.length, ready: serving.ready.length },
     peers: findings.peers,
     conditions: [
@@ -69,7 +73,6 @@ function served(
     ...(findings.keys === undefined ? {} : { keys: toldKeys(gateway, findings.keys) }),
     ...(addresses.length === 0 ? {} : { addresses: [...addresses] }),
     pool: [...view.pool],
-    endpoints: findings.endpoints.slice(0, MOST.endpoints).map((entry) => ({ ...entry })),
     serviceCIDRs: findings.serviceCidrs
       .slice(0, MOST.serviceCidrs)
       .map(({ cidr, source }) => ({ cidr, source: source.slice(0, MOST.source) })),
@@ -130,11 +133,6 @@ interface Serving {
 type GatewayVerdict = Verdict<'MeshGateway'>;
 type NodeReason = Reason<'MeshGatewayNode', 'Programmed'>;
 
-/** Where no Services are advertised there is nothing to probe. */
-function servesPeers(gateway: MeshGateway, node: GatewayNode): boolean {
-  return gateway.spec.advertise.services.enabled ? isReady(node) : isProgrammed(node);
-}
-
 function gatewayVerdicts(
   gateway: MeshGateway,
   violation: GatewayViolation | undefined,
@@ -152,6 +150,7 @@ function gatewayVerdicts(
     accepted,
     programmed,
     reachable,
+    endpointsFound(serving.findings.endpointProblems),
     trackingOf(serving.reports),
     ...(grants === undefined ? [] : [grants]),
     ...(key === undefined ? [] : [key]),
@@ -243,7 +242,7 @@ function readiness(gateway: MeshGateway, verdicts: readonly GatewayVerdict[], se
     return ready('False', 'CleaningUp', 'Being deleted: waiting for the nodes to remove what they made.');
   if (accepted?.status !== 'True') return ready('False', 'NotAccepted', accepted?.message ?? '');
   if (serving.findings.endpoints.length === 0 && serving.selected.length > 0)
-    return ready('False', 'NoEndpoint', noWayIn(gateway));
+    return ready('False', 'NoEndpoint', noWayIn(serving.findings));
   const names = serving.ready.map(({ report }) => report.spec.node);
   if (names.length === 0) return notServing(verdicts, serving);
   const all = new Set([...serving.selected, ...names]);
@@ -264,8 +263,8 @@ function ready(status: 'True' | 'False', reason: Reason<'MeshGateway', 'Ready'>,
   return verdict('MeshGateway', 'Ready', status, reason, message);
 }
 
-function noWayIn({ metadata, spec }: MeshGateway): string {
-  if (spec.endpoint.service === undefined)
-    return 'Devices have no way in: none of the selected nodes has an address in its status; set spec.endpoint.hosts to a name or address under which devices reach a node.';
-  return `Devices have no way in: Service ${childName(metadata.name)} has no address. Ask whatever provides load balancers here why (kubectl get services -A -l ${GATEWAY_LABEL}=${metadata.name}, then kubectl describe it); without one, set spec.endpoint.hosts, or spec.endpoint.nodeAddresses to true.`;
+function noWayIn({ endpointProblems }: GatewayFindings): string {
+  const why = endpointsFound(endpointProblems);
+  if (why.status !== 'True') return `Devices have no way in: ${why.message}`;
+  return 'Devices have no way in: none of the selected nodes has an address in its status; set spec.endpoint.hosts to a name or address under which devices reach a node.';
 }

@@ -63,6 +63,17 @@ export function isReady(node: GatewayNode): boolean {
   return isProgrammed(node) && isTrue(node.report.status?.conditions ?? [], 'ServicesReachable');
 }
 
+/** Whether devices of this gateway reach through the node what it advertises. Where no Services are advertised there is nothing to probe. */
+export function servesPeers(gateway: MeshGateway, node: GatewayNode): boolean {
+  return gateway.spec.advertise.services.enabled ? isReady(node) : isProgrammed(node);
+}
+
+/** The names of the nodes through which devices reach what a gateway advertises. */
+export function servingOf(view: Pick<MeshView, 'nodesOf'>, gateway: MeshGateway): ReadonlySet<string> {
+  const serving = view.nodesOf(gateway.metadata.name).filter((node) => servesPeers(gateway, node));
+  return new Set(serving.map(({ report }) => report.spec.node));
+}
+
 /** A few names and how many more there are, for a sentence. */
 export function some(names: readonly string[], most = 5): string {
   const shown = names.slice(0, most).join(', ');

@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import { type DnsRecord, dnsEndpointType } from '../api/dns-endpoint.ts';
+import { EXTERNAL_DNS_HOSTNAME, EXTERNAL_DNS_TTL } from '../api/endpoint-fields.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
 import type { MeshGatewayNode } from '../api/meshgatewaynode.ts';
 import {
@@ -16,6 +18,8 @@ import {
   presharedKeysName,
 } from '../api/names.ts';
 import { ownerReferenceOf } from '../api/owner.ts';
+import { apiVersionOf } from '../api/resource.ts';
+import { publishedBy } from '../mesh/dns-names.ts';
 import { secondPort } from '../mesh/key-slots.ts';
 import { keyFileName, type PresharedKey, type PrivateKey, type PublicKey } from '../net/key.ts';
 import { agentPod, leavingPod } from './agent-pod.ts';
@@ -77,22 +81,45 @@ export function leaveJob(gateway: MeshGateway, report: MeshGatewayNode, config: 
 export function gatewayService(gateway: MeshGateway, namespace: string) {
   const { endpoint, listenPort, keyRotation } = gateway.spec;
   if (endpoint.service === undefined) return undefined;
-  const { type, annotations, nodePort } = endpoint.service;
+  const { type, nodePort, ipFamilyPolicy } = endpoint.service;
+  const annotations = { ...endpoint.service.annotations, ...namesOfService(gateway) };
   return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { ...childMetadata(gateway, namespace), ...(annotations === undefined ? {} : { annotations }) },
+    metadata: {
+      ...childMetadata(gateway, namespace),
+      ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
+    },
     spec: {
       type,
       selector: agentSelector(gateway),
-      // Keeps the device's own address: it is what other nodes call back, and what reports show.
+      // Only nodes with a ready agent get packets, and for a load balancer the API server allocates the health check node port by which it
+      // learns which these are. And it keeps the device's own address: it is what other nodes call back, and what reports show.
       externalTrafficPolicy: 'Local',
+      ...(ipFamilyPolicy === undefined ? {} : { ipFamilyPolicy }),
       // Both from the beginning: a load balancer may take minutes to open another one.
       ports: [
         udpPort('wireguard', listenPort, nodePort),
         udpPort('wireguard-2', secondPort(gateway.spec), keyRotation.nodePort),
       ],
     },
+  };
+}
+
+/** What external-dns reads on a Service. */
+function namesOfService({ spec: { endpoint } }: MeshGateway): Readonly<Record<string, string>> {
+  if (endpoint.dns === undefined || publishedBy(endpoint) !== 'Service') return {};
+  const { hostnames, ttlSeconds } = endpoint.dns;
+  return { [EXTERNAL_DNS_HOSTNAME]: hostnames.join(','), [EXTERNAL_DNS_TTL]: String(ttlSeconds) };
+}
+
+/** The records that external-dns is asked to publish. */
+export function gatewayDnsEndpoint(gateway: MeshGateway, namespace: string, endpoints: readonly DnsRecord[]) {
+  return {
+    apiVersion: apiVersionOf(dnsEndpointType),
+    kind: dnsEndpointType.kind,
+    metadata: childMetadata(gateway, namespace),
+    spec: { endpoints },
   };
 }
 

@@ -14,7 +14,7 @@ import { keyOf, type ObjectKey } from '../api/resource.ts';
 import type { Client } from '../k8s/client.ts';
 import { isAlreadyExists } from '../k8s/errors.ts';
 import type { Store } from '../k8s/store.ts';
-import { hostWithOwnPort } from '../mesh/endpoints.ts';
+import { placeWithOwnPort } from '../mesh/endpoints.ts';
 import {
   type HeldKeys,
   judgeKeys,
@@ -36,7 +36,7 @@ export interface KeySecrets {
   readonly secrets: Store<Secret>;
   readonly client: Client;
   readonly children: AppliedChildren;
-  readonly view: Pick<MeshView, 'gateways' | 'nodesOf' | 'claims'>;
+  readonly view: Pick<MeshView, 'gateways' | 'nodes' | 'nodesOf' | 'claims'>;
   readonly namespace: string;
   /** MeshPeers that have not come by a key of the gateway's that came after this one. */
   readonly lingeringAt: (key: PublicKey) => readonly string[];
@@ -131,11 +131,11 @@ function obstacleTo(
       reason: 'KeyTaken',
       message: `The key in this gateway's Secret is that of MeshPeer ${keyOf(device.metadata)}, and WireGuard lets nobody in by its own key; put another one there.`,
     };
-  const host = otherSlot(current.slot) === 2 ? hostWithOwnPort(gateway) : undefined;
-  if (host === undefined) return undefined;
+  const place = otherSlot(current.slot) === 2 ? placeWithOwnPort(gateway, view.nodes) : undefined;
+  if (place === undefined) return undefined;
   return {
     reason: 'SecondPortUnknown',
-    message: `Another key is served on a UDP port of its own, and spec.endpoint.hosts has ${host}, from which it is not known how devices reach that one; name it in spec.keyRotation.hosts.`,
+    message: `Another key is served on a UDP port of its own, and ${place}, from which it is not known how devices reach that one; name it in spec.keyRotation.hosts.`,
   };
 }
 

@@ -12,12 +12,14 @@ import { AppliedChildren } from './applied-children.ts';
 import { applyCrds } from './apply-crds.ts';
 import { AuditedDecisions } from './audited-decisions.ts';
 import type { OperatorConfig } from './config.ts';
+import { DnsEndpoints } from './dns-endpoints.ts';
 import { KubeadmConfig } from './kubeadm-config.ts';
 import { MeshState } from './mesh-state.ts';
 import { reconcileAccess } from './meshaccess.ts';
 import { reconcileGateway } from './meshgateway.ts';
 import { reconcilePeer } from './meshpeer.ts';
 import type { Reconciled } from './metrics.ts';
+import { OfferedChildren } from './offered-children.ts';
 import { reconcilePresharedKeys } from './preshared-keys.ts';
 import type { OperatorRecorder } from './recorder.ts';
 import { type FollowingOptions, startStores } from './stores.ts';
@@ -78,11 +80,21 @@ async function decide(leadership: Leadership, leading: AbortSignal): Promise<voi
     clock,
   );
   const children = new AppliedChildren(client);
+  const dnsEndpoints = new DnsEndpoints({
+    ...leadership,
+    signal: leading,
+    onNotice,
+    onChange: () => {
+      for (const [key] of stores.gateways.entries()) gateways.add(key);
+    },
+  });
   const gatewayContext = {
     ...leadership,
     stores,
     state,
     children,
+    offered: new OfferedChildren(children, clock),
+    dnsEndpoints,
     kubeadmConfig: new KubeadmConfig(client, clock),
   };
   const peerContext = { ...leadership, peers: stores.peers, state, decisions: new AuditedDecisions(leadership.audit) };

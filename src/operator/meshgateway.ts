@@ -1,41 +1,42 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Condition, type ConditionType, findCondition, isTrue, type Reason } from '../api/conditions.ts';
-import { daemonSetType, serviceType } from '../api/core.ts';
 import { type MeshGateway, type MeshGatewayStatus, meshGatewayType } from '../api/meshgateway.ts';
 import { CLEANUP_FINALIZER, childName, OPERATOR_MANAGER } from '../api/names.ts';
 import type { ObjectKey } from '../api/resource.ts';
 import type { Client } from '../k8s/client.ts';
 import type { EventRecorder } from '../k8s/events.ts';
 import { type Outcome, settled, sooner, waiting } from '../k8s/outcome.ts';
+import { publishedBy } from '../mesh/dns-names.ts';
+import { nextChange } from '../mesh/endpoint-standing.ts';
 import { findEndpoints } from '../mesh/endpoints.ts';
+import { WAITING } from '../mesh/endpoints-found.ts';
+import type { EndpointProblem } from '../mesh/found-endpoint.ts';
 import type { GatewayFindings } from '../mesh/gateway-checks.ts';
 import { judgeGateway } from '../mesh/gateway-status.ts';
 import { servingNodes } from '../mesh/selectors.ts';
 import { findServiceCidrs } from '../mesh/service-cidrs.ts';
+import { servingOf } from '../mesh/view.ts';
 import { addressesIn } from '../net/address.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { clearAbandonedNodes } from './abandoned-nodes.ts';
-import type { AppliedChildren } from './applied-children.ts';
-import { gatewayDaemonSet, gatewayService } from './children.ts';
-import type { OperatorConfig } from './config.ts';
+import { type DnsEndpoints, LOOK_EVERY_MS } from './dns-endpoints.ts';
+import { applyGatewayChildren, type GatewayChildren } from './gateway-children.ts';
 import { cleanUp } from './gateway-cleanup.ts';
 import { gatewayKeys } from './key-secret.ts';
 import type { KubeadmConfig } from './kubeadm-config.ts';
 import { leaseKeyOf } from './liveness.ts';
 import type { MeshState } from './mesh-state.ts';
+import { ASK_AGAIN_MS } from './offered-children.ts';
 import type { Stores } from './stores.ts';
 import { writeStatus } from './write-status.ts';
 
-export interface GatewayReconciler {
+export interface GatewayReconciler extends GatewayChildren {
   readonly stores: Stores;
   readonly state: MeshState;
-  readonly client: Client;
-  readonly children: AppliedChildren;
+  readonly dnsEndpoints: DnsEndpoints;
   readonly kubeadmConfig: KubeadmConfig;
   readonly events: EventRecorder;
   readonly clock: Clock;
-  readonly config: OperatorConfig;
-  readonly namespace: string;
   readonly randomBytes: (length: number) => Uint8Array;
 }
 
@@ -47,10 +48,11 @@ export async function reconcileGateway(key: ObjectKey, context: GatewayReconcile
   if (gateway.metadata.deletionTimestamp !== undefined) return cleanUp(gateway, context);
   await holdForCleanup(client, gateway);
   const findings = await gather(gateway, context);
-  const status = judgeGateway(state, gateway, findings, clock.now());
+  const judged = judgeGateway(state, gateway, findings, clock.now());
   // A gateway that is not accepted keeps the children it has: its nodes go on as they are.
-  const isAccepted = isTrue(status.conditions ?? [], 'Accepted');
-  if (isAccepted) await applyChildren(gateway, context);
+  const isAccepted = isTrue(judged.conditions ?? [], 'Accepted');
+  const refused = isAccepted ? await applyChildren(gateway, { findings, status: judged }, context) : [];
+  const status = refused.length === 0 ? judged : judgeWith(refused, gateway, findings, context);
   if (!isDeepStrictEqual(gateway.status, status)) {
     await writeStatus(client, meshGatewayType, gateway, status);
     announce(context.events, gateway, status);
@@ -59,7 +61,36 @@ export async function reconcileGateway(key: ObjectKey, context: GatewayReconcile
   const leases = state.nodesOf(gateway.metadata.name).map(({ report }) => leaseKeyOf(report));
   const next = state.liveness.nextExpiryIn(leases);
   const watching = next === undefined ? settled : waiting(next, 'an agent may miss its Lease');
-  return sooner(sooner(clearing, watching), nextOfKeys(findings, clock.now()));
+  const entry = nextOfEndpoints(gateway, status, { isRefused: refused.length > 0, now: clock.now() });
+  return [watching, nextOfKeys(findings, clock.now()), entry].reduce(sooner, clearing);
+}
+
+/** What the API server refused is told like every other mistake. */
+function judgeWith(
+  refused: readonly EndpointProblem[],
+  gateway: MeshGateway,
+  findings: GatewayFindings,
+  { state, clock }: GatewayReconciler,
+): MeshGatewayStatus {
+  const reasons = new Set(refused.map(({ reason }) => reason));
+  const others = findings.endpointProblems.filter(
+    ({ reason }) => reason !== 'WaitingForService' || !reasons.has('ServiceRefused'),
+  );
+  const endpointProblems = [...refused, ...others];
+  return judgeGateway(state, gateway, { ...findings, endpointProblems }, clock.now());
+}
+
+function nextOfEndpoints(
+  { spec }: MeshGateway,
+  { endpoints = [] }: MeshGatewayStatus,
+  { isRefused, now }: { readonly isRefused: boolean; readonly now: number },
+): Outcome {
+  const change = nextChange(endpoints, now);
+  const standing = change === undefined ? settled : waiting(change - now, 'an agent may stay away');
+  const asking = isRefused ? waiting(ASK_AGAIN_MS, 'a refused child may be taken') : settled;
+  const isDnsEndpoint = spec.endpoint.dns !== undefined && publishedBy(spec.endpoint) === 'DNSEndpoint';
+  const looking = isDnsEndpoint ? waiting(LOOK_EVERY_MS, 'DNSEndpoints may come and go') : settled;
+  return [asking, looking].reduce(sooner, standing);
 }
 
 function nextOfKeys({ keys }: GatewayFindings, now: number): Outcome {
@@ -72,7 +103,7 @@ const LONGEST_TIMER_MS = 86_400_000;
 
 /** Everything that is read for one decision about a gateway, and the key, which is made where there is none. */
 async function gather(gateway: MeshGateway, context: GatewayReconciler): Promise<GatewayFindings> {
-  const { stores, state, namespace } = context;
+  const { stores, state, namespace, dnsEndpoints } = context;
   const serving = new Set(servingNodes(gateway, state.nodes));
   const service = stores.services.get(`${namespace}/${childName(gateway.metadata.name)}` as ObjectKey);
   const nodes = state.nodes.filter(({ metadata }) => serving.has(metadata.name));
@@ -88,14 +119,18 @@ async function gather(gateway: MeshGateway, context: GatewayReconciler): Promise
     lingeringAt: (former) => state.lingeringAt(name, former),
     now: context.clock.now(),
   });
+  const { endpoints, problems, publication } = findEndpoints(gateway, {
+    slot: keys.keys?.held.current.slot ?? 1,
+    service,
+    nodes,
+    dns: await dnsEndpoints.sight(name),
+  });
   return {
     ...keys,
     serviceCidrs: findServiceCidrs(gateway, sources),
-    endpoints: findEndpoints(gateway, {
-      slot: keys.keys?.held.current.slot ?? 1,
-      service,
-      nodes: nodes.sort((one, other) => (one.metadata.name < other.metadata.name ? -1 : 1)),
-    }),
+    endpoints,
+    endpointProblems: problems,
+    publication,
     dnsServers: dnsServers(gateway, stores),
     peers: state.countPeers(gateway.metadata.name),
   };
@@ -110,14 +145,14 @@ function dnsServers(gateway: MeshGateway, stores: Stores) {
   return addressesIn(services.flatMap(({ spec }) => spec.clusterIPs)).slice(0, 2);
 }
 
-async function applyChildren(gateway: MeshGateway, context: GatewayReconciler): Promise<void> {
-  const { children, client, stores, config, namespace } = context;
-  await children.apply(daemonSetType, stores.daemonSets, gatewayDaemonSet(gateway, config, namespace));
-  const service = gatewayService(gateway, namespace);
-  const name = childName(gateway.metadata.name);
-  if (service !== undefined) await children.apply(serviceType, stores.services, service);
-  else if (stores.services.get(`${namespace}/${name}` as ObjectKey) !== undefined)
-    await client.delete(serviceType, { name, namespace });
+function applyChildren(
+  gateway: MeshGateway,
+  { findings, status }: { readonly findings: GatewayFindings; readonly status: MeshGatewayStatus },
+  context: GatewayReconciler,
+): Promise<readonly EndpointProblem[]> {
+  const { state, clock } = context;
+  const behind = { serving: servingOf(state, gateway), told: status.endpoints ?? [], now: clock.now() };
+  return applyGatewayChildren(gateway, { publication: findings.publication, behind }, context);
 }
 
 /** The finalizer keeps a deleted gateway in sight until its nodes are clean. The uid keeps an apply from bringing a deleted one back. */
@@ -133,7 +168,11 @@ const BEGINNING: ReadonlySet<string> = new Set<Reason<'MeshGateway', 'Programmed
   'NotProbed',
 ]);
 
-const LIMITS: ReadonlySet<string> = new Set<ConditionType<'MeshGateway'>>(['ConnectionTracking', 'GrantsOpened']);
+const LIMITS: ReadonlySet<string> = new Set<ConditionType<'MeshGateway'>>([
+  'ConnectionTracking',
+  'GrantsOpened',
+  'EndpointsFound',
+]);
 
 /** An Event when a person should look: whenever a gateway begins or ceases to work, or the reason changes. */
 function announce(events: EventRecorder, gateway: MeshGateway, status: MeshGatewayStatus): void {
@@ -144,12 +183,13 @@ function announce(events: EventRecorder, gateway: MeshGateway, status: MeshGatew
     // Ready follows Accepted; one Event is enough.
     if (type === 'Ready' && after.reason === 'NotAccepted') continue;
     const isBeginning = type === 'Ready' && before?.status !== 'True' && BEGINNING.has(whyNotReady(status));
-    const severity = after.status === 'True' || isBeginning ? 'Normal' : 'Warning';
+    const isNormal = after.status === 'True' || isBeginning || WAITING.has(after.reason);
+    const severity = isNormal ? 'Normal' : 'Warning';
     events.record({ regarding: gateway, type: severity, reason: after.reason, action: 'Serve', note: after.message });
   }
 }
 
-/** Of a limit it is news when it is met, and when it is no more. */
+/** Of a limit or a mistake it is news when it is there, and when it is no more. */
 function isNews(type: string, before: Condition | undefined, after: Condition): boolean {
   if (LIMITS.has(type) && after.status !== 'False' && before?.status !== 'False') return false;
   return before?.status !== after.status || before.reason !== after.reason;

@@ -4,9 +4,10 @@ import type { Namespace, Node, Service } from '../api/core.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
 import type { MeshGatewayNode } from '../api/meshgatewaynode.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
-import { GATEWAY_LABEL } from '../api/names.ts';
+import { ENDPOINT_ANNOTATION, GATEWAY_LABEL } from '../api/names.ts';
 import { type KubernetesObject, keyOf, type ObjectKey, splitKey } from '../api/resource.ts';
 import type { Change, Store } from '../k8s/store.ts';
+import { preferredEndpoints } from '../mesh/client.ts';
 import { MOST_ENDPOINTS } from '../mesh/peer-status.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { MeshState } from './mesh-state.ts';
@@ -172,8 +173,9 @@ function gatewaysOf({ before, after }: Change<MeshPeer>): ReadonlySet<string> {
 }
 
 /** What of a gateway decides about peers and stands in their configurations. */
-function forPeers({ spec, status, metadata }: MeshGateway): unknown {
-  const { publicKey, keys, addresses, endpoints, serviceCIDRs, dns, mtu, nodes } = status ?? {};
+function forPeers(gateway: MeshGateway): unknown {
+  const { spec, status, metadata } = gateway;
+  const { publicKey, keys, addresses, serviceCIDRs, dns, mtu, nodes } = status ?? {};
   const accepted = isTrue(status?.conditions ?? [], 'Accepted');
   const ready = isTrue(status?.conditions ?? [], 'Ready');
   return [
@@ -185,7 +187,8 @@ function forPeers({ spec, status, metadata }: MeshGateway): unknown {
     // How many still use the former key changes with each that leaves it, and concerns nobody else.
     keys?.map((key) => [key.publicKey, key.state, key.slot, key.until]),
     addresses,
-    endpoints?.slice(0, MOST_ENDPOINTS),
+    // Not whether an agent stands behind each, which changes with every node that restarts.
+    preferredEndpoints(gateway, MOST_ENDPOINTS),
     serviceCIDRs,
     dns,
     mtu,
@@ -236,7 +239,7 @@ function isProgrammedReport({ status }: MeshGatewayNode): unknown {
 }
 
 function forGateways({ metadata, spec, status }: Node): unknown {
-  return [metadata.labels, spec, status.addresses];
+  return [metadata.labels, metadata.annotations?.[ENDPOINT_ANNOTATION], spec, status.addresses];
 }
 
 function labelsOf({ metadata }: Namespace): unknown {

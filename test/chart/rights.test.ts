@@ -83,6 +83,7 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       'sallyport-operator in sallyport-system: get list watch create patch secrets',
       'sallyport-operator in sallyport-system: get list watch create update delete leases.coordination.k8s.io',
       'sallyport-operator in sallyport-system: get list watch delete meshgatewaynodes.sallyport.dev',
+      'sallyport-operator in sallyport-system: list watch create patch delete dnsendpoints.externaldns.k8s.io',
       'sallyport-operator in sallyport-system: patch pods',
       'sallyport-operator in sallyport-system: update meshgatewaynodes/finalizers.sallyport.dev',
     ]);

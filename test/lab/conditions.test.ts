@@ -182,7 +182,9 @@ describe('a MeshGateway', () => {
       const place = ['-n', RELEASE.namespace, 'patch', 'service', 'sallyport-default', '--subresource=status'];
       await mesh.cluster.kubectl([...place, '--type=merge', '-p', ingress]);
       const ready = await mesh.untilGateway('default', 'Ready');
-      expect(ready.status?.endpoints).toEqual([{ endpoint: '198.51.100.7:51840', source: 'Service' }]);
+      expect(ready.status?.endpoints).toMatchObject([
+        { endpoint: '198.51.100.7:51840', source: 'Service', agent: 'Serving' },
+      ]);
       await devices.untilConfig(/^Endpoint = 198\.51\.100\.7:51840$/m);
       await mesh.patchGateway('default', { endpoint: { service: null } });
       await devices.untilConfig(/^Endpoint = 172\.30\.0\.11:51840$/m);

@@ -147,6 +147,28 @@ export const REFUSED: readonly Refusal[] = [
   ['a label value that is none', gateway({ nodeSelector: { a: 'b c' } }), 'spec.nodeSelector has a value'],
   ['a toleration of nothing', gateway({ tolerations: [{ value: 'x' }] }), 'spec.tolerations[0]', 'operator: Exists'],
   ['a host with a scheme', gateway({ endpoint: { hosts: ['udp://a'] } }), 'spec.endpoint.hosts[0]', 'HOST:PORT'],
+  [
+    'names without a Service that external-dns could read',
+    gateway({ endpoint: { dns: { hostnames: ['a.example.com'], publishedBy: 'Service' } } }),
+    'spec.endpoint.dns.publishedBy: Service needs a Service',
+  ],
+  [
+    'names in two places',
+    gateway({
+      endpoint: {
+        dns: { hostnames: ['a.example.com'] },
+        service: { annotations: { 'external-dns.alpha.kubernetes.io/hostname': 'b.example.com' } },
+      },
+    }),
+    'spec.endpoint.service.annotations must not hold',
+    'spec.endpoint.dns.hostnames',
+  ],
+  ['no names', gateway({ endpoint: { dns: { hostnames: [] } } }), 'spec.endpoint.dns.hostnames', 'at least 1'],
+  [
+    'a name that is none',
+    gateway({ endpoint: { dns: { hostnames: ['a b'] } } }),
+    'spec.endpoint.dns.hostnames[] must be a DNS name',
+  ],
   ['a host twice', gateway({ endpoint: { hosts: ['a', 'a'] } }), 'spec.endpoint.hosts[1]', 'Duplicate'],
   ['an MTU below what IPv6 needs', gateway({ mtu: 1200 }), 'spec.mtu', '1280'],
   ['a domain of two lines', gateway({ dns: { domain: 'a\nPostUp = b' } }), 'spec.dns.domain must be a DNS name'],
@@ -235,7 +257,8 @@ export const ACCEPTED: readonly (readonly [name: string, subject: Subject])[] = 
       listenPort: 443,
       endpoint: {
         hosts: ['vpn.example.com', 'vpn.example.com:443', '192.0.2.1', '[2001:db8::1]:443', '2001:db8::1'],
-        service: { annotations: { 'example.com/type': 'nlb' }, nodePort: 30_000 },
+        dns: { hostnames: ['vpn.example.com', 'b.example.com.'], ttlSeconds: 30, publishedBy: 'DNSEndpoint' },
+        service: { annotations: { 'example.com/type': 'nlb' }, nodePort: 30_000, ipFamilyPolicy: 'PreferDualStack' },
         nodeAddresses: true,
       },
       advertise: {

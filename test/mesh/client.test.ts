@@ -135,6 +135,29 @@ describe('the endpoints of a gateway', () => {
     expect(named(9)).toEqual(endpoints.map(({ endpoint }) => endpoint));
   });
 
+  test.each<[string, readonly string[], readonly string[]]>([
+    [
+      'the first of the other family is among them',
+      ['192.0.2.1:1', '192.0.2.2:1', '[2001:db8::1]:1'],
+      ['192.0.2.1:1', '[2001:db8::1]:1'],
+    ],
+    [
+      'either family may be the other one',
+      ['[2001:db8::1]:1', '[2001:db8::2]:1', '192.0.2.1:1'],
+      ['[2001:db8::1]:1', '192.0.2.1:1'],
+    ],
+    [
+      'a name may lead to either',
+      ['vpn.example.com:1', '192.0.2.2:1', '[2001:db8::1]:1'],
+      ['vpn.example.com:1', '192.0.2.2:1'],
+    ],
+    ['there may be no other', ['192.0.2.1:1', '192.0.2.2:1', '192.0.2.3:1'], ['192.0.2.1:1', '192.0.2.2:1']],
+  ])('lead from a network of one IP family: %s', (_what, all, expected) => {
+    const told = all.map((endpoint) => ({ endpoint, source: 'Node' as const }));
+    const plan = planClient(aPeer(), { addresses: ADDRESS, gateways: [served({ status: { endpoints: told } })] }, 2);
+    expect(plan?.gateways[0]?.endpoints).toEqual(expected);
+  });
+
   test('stand in a comment, because wg-quick takes one only', () => {
     const text = textFor(aPeer(), ADDRESS, [served({ status: { endpoints } })]);
     expect(text).toContain('# Endpoints: a.example.com:51840, b.example.com:51840, c.example.com:51840\n[Peer]\n');

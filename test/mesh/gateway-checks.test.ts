@@ -62,6 +62,15 @@ describe('a gateway is refused, with the field or the remedy named', () => {
       ['10.213.9.9', 'node n', 'pool.cidrs'],
     ],
     [
+      'an advertised range to which a name in DNS is to lead',
+      'AdvertiseOverlap',
+      violation(
+        { advertise: { cidrs: ['203.0.113.0/24'] } },
+        { publication: { hostnames: [], ttlSeconds: 60, targets: [endpoint('203.0.113.9:51840')] } },
+      ),
+      ['spec.advertise.cidrs', '203.0.113.9:51840', 'spec.endpoint.hosts'],
+    ],
+    [
       'an advertised range that overlaps the pool',
       'AdvertiseOverlap',
       violation({ advertise: { cidrs: ['10.0.0.0/8'] } }),

@@ -2,10 +2,10 @@ import { describe, expect, test } from 'vitest';
 import { REASONS } from '../../src/api/conditions.ts';
 import type { MeshGateway } from '../../src/api/meshgateway.ts';
 import type { MeshGatewayNodeStatus } from '../../src/api/meshgatewaynode.ts';
-import { hostEndpoints, hostWithOwnPort } from '../../src/mesh/endpoints.ts';
+import { hostEndpoints, placeWithOwnPort } from '../../src/mesh/endpoints.ts';
 import { type HeldKeys, judgeKeys, type KeyFindings, type Supplied } from '../../src/mesh/gateway-keys.ts';
 import { secondPort } from '../../src/mesh/key-slots.ts';
-import { aGateway, aKey, aReport, type GatewayParts, NOW } from '../support/builders.ts';
+import { aGateway, aKey, aNode, aReport, type GatewayParts, NOW } from '../support/builders.ts';
 
 const [FIRST, SECOND, THIRD] = ['first', 'second', 'third'].map(aKey) as [never, never, never];
 const MINUTE = 60_000;
@@ -161,7 +161,7 @@ describe('the second port', () => {
   const endpoints = (hosts: readonly string[], keyRotation: object = {}) => {
     const asked = gateway(keyRotation, { endpoint: { hosts: [...hosts] } });
     return {
-      own: hostWithOwnPort(asked),
+      own: placeWithOwnPort(asked, []),
       hosts: hostEndpoints(asked, 2).map((host) => (host.ok ? host.value : 'refused')),
     };
   };
@@ -174,10 +174,19 @@ describe('the second port', () => {
   });
 
   test('is not known where a name has a port of its own, until somebody tells', () => {
-    expect(endpoints(['a.example.com', 'vpn.example.com:443']).own).toBe('vpn.example.com:443');
+    expect(endpoints(['a.example.com', 'vpn.example.com:443']).own).toBe('spec.endpoint.hosts has vpn.example.com:443');
     expect(endpoints(['vpn.example.com:443'], { hosts: ['vpn.example.com:444', 'b.example.com'] })).toEqual({
       own: undefined,
       hosts: ['vpn.example.com:444', 'b.example.com:51841'],
     });
+  });
+
+  test('is not known where a node that serves is reached at a port of its own', () => {
+    const node = (labels = {}) =>
+      aNode('edge', { labels, annotations: { 'sallyport.dev/endpoint': '198.51.100.7:4500' } });
+    const asked = gateway({}, { nodeSelector: { edge: 'true' } });
+    expect(placeWithOwnPort(asked, [node({ edge: 'true' })])).toMatch(/sallyport\.dev\/endpoint.*198\.51\.100\.7:4500/);
+    expect(placeWithOwnPort(asked, [node()])).toBeUndefined();
+    expect(placeWithOwnPort(gateway({ hosts: ['198.51.100.7:4501'] }), [node()])).toBeUndefined();
   });
 });

@@ -73,7 +73,7 @@ describe('a gateway', () => {
       publicKey: aKey('gateway default'),
       addresses: ['10.213.0.1'],
       pool: ['10.213.0.0/16'],
-      endpoints: [{ endpoint: 'default.example.com:51840', source: 'Host' }],
+      endpoints: [{ endpoint: 'default.example.com:51840', source: 'Host', agent: 'Unknown' }],
       serviceCIDRs: [{ cidr: '10.96.0.0/12', source: 'ServiceCIDR kubernetes' }],
       dns: { servers: ['10.96.0.10'], domain: 'cluster.local' },
       proxyMode: 'nftables',
@@ -84,6 +84,7 @@ describe('a gateway', () => {
         expect.objectContaining({ type: 'Accepted', status: 'True', reason: 'Accepted' }),
         expect.objectContaining({ type: 'Programmed', status: 'True', reason: 'Programmed' }),
         expect.objectContaining({ type: 'ServicesReachable', status: 'True', reason: 'ProbeSucceeded' }),
+        expect.objectContaining({ type: 'EndpointsFound', status: 'True', reason: 'Found' }),
         expect.objectContaining({ type: 'ConnectionTracking', status: 'True', reason: 'Enough' }),
         expect.objectContaining({ type: 'Ready', status: 'True', reason: 'Ready' }),
       ],
@@ -190,10 +191,13 @@ describe('Ready', () => {
     ],
     ['not because something was applied', two(unprobed, unprobed), 'False NotProbed', ['No node has sent']],
     [
-      'not through a Service without an address, which is told by name',
-      { gateway: { spec: { endpoint: { service: {} } } }, findings: { endpoints: [] } },
+      'not where what should be a way in is none, which is told in the same words',
+      {
+        gateway: { spec: { endpoint: { service: {} } } },
+        findings: { endpoints: [], endpointProblems: [{ reason: 'WaitingForService', message: 'No address yet.' }] },
+      },
       'False NoEndpoint',
-      ['Service sallyport-default has no address', 'spec.endpoint.hosts', 'nodeAddresses'],
+      ['Devices have no way in: No address yet.'],
     ],
     [
       'not without nodes, which comes before the lack of endpoints',
@@ -252,6 +256,39 @@ describe('time', () => {
   });
 });
 
+describe('endpoints', () => {
+  const at = (node: string) => ({
+    endpoint: `${node}.example.com:51840` as Endpoint,
+    source: 'Node' as const,
+    nodes: [node],
+    address: 'ExternalIP' as const,
+  });
+  const problem = (reason: 'InvalidAnnotation' | 'WaitingForService', message: string) => ({ reason, message });
+
+  test('say of each whether its node serves', () => {
+    const { endpoints } = judge({ ...two({}, unreachable), findings: { endpoints: [at('a'), at('b')] } });
+    expect(endpoints).toMatchObject([
+      { nodes: ['a'], agent: 'Serving', since: '2026-08-01T12:00:00Z' },
+      { nodes: ['b'], agent: 'NotServing', since: '2026-08-01T12:00:00Z' },
+    ]);
+  });
+
+  test('that are none are told, mistakes before what is waited for, and the gateway works without them', () => {
+    const endpointProblems = [problem('WaitingForService', 'Wait.'), problem('InvalidAnnotation', 'Mend it.')];
+    const findings = { endpointProblems };
+    expect(answer({ findings }, 'EndpointsFound')).toBe('False InvalidAnnotation');
+    expect(condition({ findings }, 'EndpointsFound').message).toBe('Mend it. Wait.');
+    expect(answer({ findings }, 'Ready')).toBe('True Ready');
+  });
+
+  test('of which many are none are told as far as they can be read', () => {
+    const endpointProblems = Array.from({ length: 9 }, (_, index) => problem('InvalidAnnotation', `Mend ${index}.`));
+    expect(condition({ findings: { endpointProblems } }, 'EndpointsFound').message).toBe(
+      'Mend 0. Mend 1. Mend 2. Mend 3. Mend 4. And 4 more of the kind.',
+    );
+  });
+});
+
 describe('a cluster however large', () => {
   const many = <T>(count: number, make: (index: number) => T) =>
     Array.from({ length: count }, (_, index) => make(index));
@@ -264,7 +301,16 @@ describe('a cluster however large', () => {
       ),
     },
     findings: {
-      endpoints: many(5000, (index) => ({ endpoint: `192.0.2.${index}:1` as Endpoint, source: 'Node' as const })),
+      endpoints: many(5000, (index) => ({
+        endpoint: `192.0.2.${index}:1` as Endpoint,
+        source: 'Node' as const,
+        nodes: [`node-${index}`],
+        address: 'InternalIP' as const,
+      })),
+      endpointProblems: many(5000, (index) => ({
+        reason: 'ServiceRefused' as const,
+        message: `${index} ${'x'.repeat(32768)}`,
+      })),
       serviceCidrs: many(100, (index) => ({
         cidr: `10.${index}.0.0/24` as Cidr,
         source: `ServiceCIDR ${'x'.repeat(253)}`,
@@ -282,10 +328,11 @@ describe('a cluster however large', () => {
 });
 
 describe('every reason', () => {
-  // Those of the key are reached in gateway-keys.test.ts, those of limits below.
+  // Those of the key are reached in gateway-keys.test.ts, those of endpoints in endpoints.test.ts, those of limits below.
   const {
     Accepted: _,
     KeyApplied: _key,
+    EndpointsFound: _endpoints,
     ConnectionTracking: _tracking,
     GrantsOpened: _grants,
     ...types

@@ -4,6 +4,7 @@ import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import type { PresharedKey } from '../../src/net/key.ts';
 import {
   gatewayDaemonSet,
+  gatewayDnsEndpoint,
   gatewayKeySecret,
   gatewayService,
   leaveJob,
@@ -51,6 +52,7 @@ describe('every child', () => {
     ['DaemonSet', gatewayDaemonSet(gateway, configWith({}), NAMESPACE)],
     ['Service', gatewayService(gateway, NAMESPACE)],
     ['Secret', gatewayKeySecret(gateway, NAMESPACE, 'a2V5')],
+    ['DNSEndpoint', gatewayDnsEndpoint(gateway, NAMESPACE, [])],
   ])('%s goes with its gateway and is found by its labels', (kind, child) => {
     expect(child?.kind).toBe(kind);
     expect(child?.metadata).toEqual({
@@ -241,6 +243,29 @@ describe("a gateway's Service", () => {
     const service = gatewayService(gatewayWith({ endpoint }), NAMESPACE);
     expect(service?.metadata).toMatchObject({ annotations });
     expect(service?.spec).toMatchObject({ type: 'NodePort', ports: [{ nodePort: 30840 }, { port: 51841 }] });
+  });
+
+  test('has addresses of the families that the gateway asks for', () => {
+    const service = gatewayService(
+      gatewayWith({ endpoint: { service: { ipFamilyPolicy: 'PreferDualStack' } } }),
+      NAMESPACE,
+    );
+    expect(service?.spec).toMatchObject({ ipFamilyPolicy: 'PreferDualStack' });
+  });
+
+  test('tells external-dns the names, beside what else is annotated, unless a DNSEndpoint does', () => {
+    const annotationsOf = (dns: object) => {
+      const endpoint = { service: { annotations: { 'example.com/lb': 'internal' } }, dns };
+      return gatewayService(gatewayWith({ endpoint }), NAMESPACE)?.metadata.annotations;
+    };
+    expect(annotationsOf({ hostnames: ['a.example.com', 'b.example.com'], ttlSeconds: 30 })).toEqual({
+      'example.com/lb': 'internal',
+      'external-dns.alpha.kubernetes.io/hostname': 'a.example.com,b.example.com',
+      'external-dns.alpha.kubernetes.io/ttl': '30',
+    });
+    expect(annotationsOf({ hostnames: ['a.example.com'], publishedBy: 'DNSEndpoint' })).toEqual({
+      'example.com/lb': 'internal',
+    });
   });
 });
 

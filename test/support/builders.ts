@@ -133,6 +133,7 @@ export function aServedGateway(parts: GatewayParts = {}): MeshGateway {
 
 interface NodeParts {
   readonly labels?: Readonly<Record<string, string>>;
+  readonly annotations?: Readonly<Record<string, string>>;
   readonly taints?: Node['spec']['taints'];
   readonly podCIDRs?: readonly string[];
   readonly addresses?: Node['status']['addresses'];
@@ -140,9 +141,9 @@ interface NodeParts {
 
 /** A Linux node with one internal address. */
 export function aNode(name = 'node-a', parts: NodeParts = {}): Node {
-  const { labels, taints, podCIDRs, addresses = [{ type: 'InternalIP', address: '192.0.2.10' }] } = parts;
+  const { labels, annotations, taints, podCIDRs, addresses = [{ type: 'InternalIP', address: '192.0.2.10' }] } = parts;
   return nodeType.parse({
-    metadata: { name, uid: `uid-${name}`, labels: { 'kubernetes.io/os': 'linux', ...labels } },
+    metadata: { name, uid: `uid-${name}`, labels: { 'kubernetes.io/os': 'linux', ...labels }, annotations },
     spec: { ...(taints === undefined ? {} : { taints }), ...(podCIDRs === undefined ? {} : { podCIDRs }) },
     status: { addresses },
   });
@@ -246,6 +247,7 @@ export function someFindings(parts: Partial<GatewayFindings> = {}): GatewayFindi
   return {
     serviceCidrs: [{ cidr: SERVICES, source: 'ServiceCIDR kubernetes' }],
     endpoints: [{ endpoint: 'default.example.com:51840' as Endpoint, source: 'Host' }],
+    endpointProblems: [],
     dnsServers: [],
     key: parsed(aKey('gateway default')),
     peers: { accepted: 0, connected: 0 },

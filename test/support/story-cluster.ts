@@ -16,6 +16,7 @@ import {
   serviceCidrType,
   serviceType,
 } from '../../src/api/core.ts';
+import { type DNSEndpoint, dnsEndpointType } from '../../src/api/dns-endpoint.ts';
 import { meshAccessType } from '../../src/api/meshaccess.ts';
 import { type MeshGateway, meshGatewayType } from '../../src/api/meshgateway.ts';
 import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
@@ -58,6 +59,7 @@ const TYPES = {
   ServiceCIDR: serviceCidrType,
   ConfigMap: configMapType,
   Service: serviceType,
+  DNSEndpoint: dnsEndpointType,
   Node: nodeType,
   Secret: secretType,
 } as const;
@@ -106,6 +108,7 @@ export interface Cluster {
   readonly nodes: readonly Node[];
   readonly namespaces: ReadonlyMap<string, Namespace>;
   readonly services: readonly Service[];
+  readonly dnsEndpoints: readonly DNSEndpoint[];
   readonly serviceCidrs: readonly ServiceCIDR[];
   readonly configMaps: readonly ConfigMap[];
   readonly secrets: readonly Secret[];
@@ -132,6 +135,7 @@ export function clusterOf(input: StoryInput): Cluster {
     nodes: of('Node'),
     namespaces: new Map(of('Namespace').map((namespace) => [namespace.metadata.name, namespace])),
     services: of('Service'),
+    dnsEndpoints: of('DNSEndpoint'),
     serviceCidrs: of('ServiceCIDR'),
     configMaps: of('ConfigMap'),
     secrets: of('Secret'),
@@ -289,16 +293,20 @@ function findingsOf(cluster: Cluster, gateway: MeshGateway): GatewayFindings {
   const members = [...cluster.peers.values()].filter(
     ({ status }) => isTrue(status?.conditions ?? [], 'Accepted') && status?.gateways?.includes(name),
   );
+  const { endpoints, problems, publication } = findEndpoints(gateway, {
+    slot: cluster.keys[name]?.slot ?? 1,
+    service: cluster.services.find(({ metadata }) => metadata.name === childName(name)),
+    nodes: cluster.nodes.filter(({ metadata }) => serving.has(metadata.name)),
+    dns: { kind: 'served', object: cluster.dnsEndpoints.find(({ metadata }) => metadata.name === childName(name)) },
+  });
   return {
     serviceCidrs: findServiceCidrs(gateway, {
       serviceCidrs: cluster.serviceCidrs,
       kubeadmConfig: cluster.configMaps.find(({ metadata }) => metadata.name === 'kubeadm-config'),
     }),
-    endpoints: findEndpoints(gateway, {
-      slot: cluster.keys[name]?.slot ?? 1,
-      service: cluster.services.find(({ metadata }) => metadata.name === childName(name)),
-      nodes: cluster.nodes.filter(({ metadata }) => serving.has(metadata.name)),
-    }),
+    endpoints,
+    endpointProblems: problems,
+    publication,
     dnsServers: explicit.length > 0 ? explicit : addressesIn(dns.flatMap(({ spec }) => spec.clusterIPs)),
     ...keysOf(cluster, gateway, problem),
     peers: {

@@ -56,9 +56,7 @@ export class FakeApiServer {
   private constructor(options: FakeApiServerOptions) {
     this.tokens = options.tokens;
     this.streamingLists = options.streamingLists ?? true;
-    for (const resource of [...BUILT_IN, ...(options.resources ?? [])]) {
-      this.#collections.set(idOf(resource), new Collection(resource, () => this.nextVersion()));
-    }
+    for (const resource of [...BUILT_IN, ...(options.resources ?? [])]) this.serve(resource);
     const listener = (request: IncomingMessage, response: ServerResponse) => void this.#serve(request, response);
     if (!options.plain) shared ??= selfSignedCertificate();
     this.certificate = options.plain ? undefined : shared;
@@ -111,6 +109,17 @@ export class FakeApiServer {
       contexts: [{ name: 'fake', context: { cluster: 'fake', user: 'me', namespace: 'somewhere' } }],
       'current-context': 'fake',
     });
+  }
+
+  /** Begins to have a resource, as when its definition is created. */
+  serve(resource: FakeResource): void {
+    this.#collections.set(idOf(resource), new Collection(resource, () => this.nextVersion()));
+  }
+
+  /** Has a resource no more, as when its definition is deleted. */
+  withdraw(resource: Pick<FakeResource, 'group' | 'version' | 'plural'>): void {
+    this.#collections.delete(idOf(resource));
+    this.finishWatches('end');
   }
 
   /** Direct access to what is stored. */
