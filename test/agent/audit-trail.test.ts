@@ -56,7 +56,7 @@ describe('the audit log of a node', () => {
     host.handshake(aKey('ada'), { latestHandshake, endpoint });
     await untilTold('connected', { peer: { name: 'ada' }, endpoint });
     const looks = host.counterLooks;
-    host.counters.set('deny', 3);
+    host.counters.set('deny', { packets: 3, bytes: 180 });
     host.counted = [{ set: 'seen_denied4', element: `${address} . tcp . 10.96.0.20 . 80`, packets: 3, bytes: 180 }];
     host.handshake(aKey('ada'), { latestHandshake, endpoint, receivedBytes: 1_000 });
     await untilTold('connection', {

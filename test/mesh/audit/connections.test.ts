@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { serviceType } from '../../../src/api/core.ts';
 import { type AuditNames, connectionLines, mostLines, servicesByAddress } from '../../../src/mesh/audit/connections.ts';
-import { type Sighting, sightingIn } from '../../../src/mesh/audit/sets.ts';
+import { type Sighting, sightingIn } from '../../../src/mesh/audit/sightings.ts';
 import { peerTable } from '../../../src/mesh/peer-table.ts';
 import type { IpAddress } from '../../../src/net/address.ts';
 import { aMember, NOW } from '../../support/builders.ts';
@@ -18,6 +18,7 @@ const names: AuditNames = {
     [aMember({ name: 'ada', address: '10.213.0.20', spec: { owner: 'ada@example.com' } })],
     NOW,
   ),
+  departed: new Map(),
   services: servicesByAddress([web, headless]),
   probes: ['10.213.255.254' as IpAddress],
 };
@@ -46,7 +47,7 @@ describe('a line', () => {
         },
       ],
       leftOut: [],
-      others: 0,
+      others: { packets: 0, bytes: 0 },
     });
   });
 
@@ -81,7 +82,11 @@ describe('a line', () => {
   });
 
   test("is not there of the node's own probe", () => {
-    expect(tell([seen('10.213.255.254 . tcp . 10.96.0.20 . 80')])).toEqual({ lines: [], leftOut: [], others: 0 });
+    expect(tell([seen('10.213.255.254 . tcp . 10.96.0.20 . 80')])).toEqual({
+      lines: [],
+      leftOut: [],
+      others: { packets: 0, bytes: 0 },
+    });
   });
 
   test('is not there of an element that says nothing', () => {
@@ -99,7 +104,7 @@ describe('of more than there may be lines', () => {
     expect(lines[0]).toMatchObject({ to: { port: 443 }, count: 9 });
     const peer = { namespace: 'team-a', name: 'ada', owner: 'ada@example.com' };
     expect(leftOut).toEqual([{ event: 'left-out', verdict: 'denied', peer, from: '10.213.0.20', count: 2 * 16 }]);
-    expect(others).toBe(0);
+    expect(others.packets).toBe(0);
   });
 
   test('the rest of more devices than there may be lines is one number', () => {
@@ -113,7 +118,7 @@ describe('of more than there may be lines', () => {
       { from: '10.213.1.4', count: 10 },
       { from: '10.213.1.3', count: 8 },
     ]);
-    expect(lines.reduce((sum, line) => sum + ('count' in line ? line.count : 0), 18 + others)).toBe(30);
+    expect(lines.reduce((sum, line) => sum + ('count' in line ? line.count : 0), 18 + others.packets)).toBe(30);
   });
 
   test('a device that scans does not push out the lines of another', () => {
