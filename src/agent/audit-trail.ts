@@ -111,6 +111,7 @@ export class AuditTrail {
   async #followConnections(topology: Topology): Promise<void> {
     const { access, sync } = this.#options;
     const services = access.services(topology);
+    this.#forgetDeparted();
     const names = (): AuditNames => ({
       table: sync.table,
       departed: this.#departed,
@@ -124,10 +125,13 @@ export class AuditTrail {
   /** Another device may get its addresses: what it carried is told before that one carries much. */
   #takeDeparture(peer: MeshPeer): void {
     const since = this.#options.clock.monotonic();
-    for (const [address, departed] of this.#departed)
-      if (departed.since < since - DEPARTED_MS) this.#departed.delete(address);
     for (const address of addressesIn(peer.status?.addresses ?? [])) this.#departed.set(address, { peer, since });
     this.#connections.hurry();
+  }
+
+  #forgetDeparted(): void {
+    const before = this.#options.clock.monotonic() - DEPARTED_MS;
+    for (const [address, { since }] of this.#departed) if (since < before) this.#departed.delete(address);
   }
 
   /** Whether a device has sent or been sent a packet since the last look at the interface. Packets of the node's own probe are no device's. */

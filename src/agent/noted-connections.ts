@@ -23,12 +23,14 @@ const EVERY_MS: Readonly<Record<Verdict, number>> = { denied: 2_500, accepted: 1
 /** It takes at most one part in `SHARE` of the time. */
 const SHARE = 10;
 
-/** When a verdict is looked at. */
+/** When a verdict was looked at, in milliseconds, and will be again. */
 interface Pace {
   /** Whether there may be something to see. */
   isDue: boolean;
-  nextLook: number;
-  lastLook: number;
+  /** Whether it is looked at as often as what is refused. */
+  isHurried: boolean;
+  began: number;
+  took: number;
 }
 
 /** Writes lines about connections from what the rules of a node have noted. While no device sends anything it runs no command. */
@@ -55,28 +57,27 @@ export class NotedConnections {
     }
   }
 
-  /** Has the next call look at what was let in without waiting for its time. */
+  /** Has what was let in looked at as soon as what is refused, once. */
   hurry(): void {
     this.#paces.accepted.isDue = true;
-    this.#paces.accepted.nextLook = 0;
+    this.#paces.accepted.isHurried = true;
   }
 
   async #lookInTime(verdict: Verdict, names: () => AuditNames): Promise<void> {
     const { clock } = this.#options;
     const pace = this.#paces[verdict];
     const began = clock.monotonic();
-    if (!pace.isDue || began < pace.nextLook) return;
-    const most = mostLines(began - pace.lastLook);
-    pace.isDue = false;
-    pace.lastLook = began;
+    const every = EVERY_MS[pace.isHurried ? 'denied' : verdict];
+    if (!pace.isDue || began < pace.began + pace.took + Math.max(every, SHARE * pace.took)) return;
+    const most = mostLines(began - pace.began);
+    Object.assign(pace, { isDue: false, isHurried: false, began });
     try {
       await this.#look(verdict, names, most);
     } catch (error) {
       pace.isDue = true;
       throw error;
     } finally {
-      const now = clock.monotonic();
-      pace.nextLook = now + Math.max(EVERY_MS[verdict], SHARE * (now - began));
+      pace.took = clock.monotonic() - began;
     }
   }
 
@@ -116,5 +117,5 @@ export class NotedConnections {
 }
 
 function firstPace(): Pace {
-  return { isDue: true, nextLook: 0, lastLook: Number.NEGATIVE_INFINITY };
+  return { isDue: true, isHurried: false, began: Number.NEGATIVE_INFINITY, took: 0 };
 }

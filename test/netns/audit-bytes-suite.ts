@@ -115,6 +115,21 @@ export function describeCarriedBytes(given: () => { readonly cluster: TestCluste
       ]);
     });
 
+    test('many megabytes while the log is being read, to the byte', async () => {
+      const all: ToldLine[] = [];
+      let asked = 0;
+      const asking = (async () => {
+        for (; all.length < 5; asked += 1) await alice().ask('get http://10.96.0.20/big');
+      })();
+      while (all.length < 5) all.push(...(await told()));
+      await asking;
+      all.push(...(await told()));
+      console.log(`${sum(all, 'bytes')} bytes of ${asked} connections in ${all.length} lines`);
+      expect(sum(all, 'bytes')).toBe(await weighed());
+      expect(sum(all, 'bytesToDevice')).toBeGreaterThan(asked * BIG);
+      expect(sum(all, 'count')).toBe(asked);
+    });
+
     describe('while a connection is open', () => {
       const echo = { address: '10.96.0.20', port: 7 };
       /** A connection that goes on until the test is over, and some of what it carries. */
