@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { CARRIED } from '../../src/mesh/audit/carried.ts';
+import { CARRIED, MOST_CARRIED } from '../../src/mesh/audit/carried.ts';
 import { aGrant } from '../support/grants.ts';
 import type { NodePlanWishes } from '../support/node-plans.ts';
 import { ALICE, type AuditLog, BOB, type ToldLine } from './audit-log.ts';
@@ -184,7 +184,7 @@ export function describeCarriedBytes(given: () => { readonly cluster: TestCluste
       const [first = ''] = CARRIED.halves[0];
       const [other = ''] = CARRIED.halves[1];
       const elements = Array.from(
-        { length: 16_384 },
+        { length: MOST_CARRIED },
         (_, index) => `10.213.9.9 . tcp . 10.100.${index >> 8}.${index & 255} . 80 . original`,
       );
       const file = join(folder, 'full.nft');

@@ -25,8 +25,8 @@ export const NO_ROOM = 'no_room';
 /** The chain that sends on to `TALLY` what belongs to a connection that is audited, and returns for the rest. */
 const CHAIN = 'carried';
 
-/** Both directions of what one device dialled have an element. More would make a look long. */
-const MOST = 16_384;
+/** So many elements has a set at most; what one device dialled takes two. More would make a look long. */
+export const MOST_CARRIED = 32_768;
 /** Only where no agent reads them. A packet that finds its element does not renew it: it writes nothing but the counter. */
 const KEPT = '1d';
 
@@ -49,7 +49,7 @@ export function carriedSets(): readonly NamedSet[] {
         ...dynamic,
         name: setName(name, family, kind),
         type: [...dialledFields(family, kind), 'ct_dir'],
-        size: MOST,
+        size: MOST_CARRIED,
       }),
     );
   const turned: NamedSet = { ...dynamic, name: CARRIED.turned, type: ['nf_proto'], size: CARRIED.elements.length };
@@ -61,10 +61,7 @@ export function carriedSets(): readonly NamedSet[] {
  * what else is advertised, and between `devices`, the gateway's own interfaces, where they may talk. What the gateway itself answers and the internet are neither.
  */
 export function carriedChains(devices: string): readonly Chain[] {
-  const by = (set: string): readonly Rule[] => [
-    { text: `ct original ip daddr @${set}4 goto ${TALLY}` },
-    { text: `ct original ip6 daddr @${set}6 goto ${TALLY}` },
-  ];
+  const to = (daddr: string, set: string): Rule => ({ text: `ct original ${daddr} @${set} goto ${TALLY}` });
   return [
     { name: NO_ROOM, rules: [{ text: 'counter', comment: 'carried, and no set had room' }, { text: 'accept' }] },
     { name: `${TALLY}_a`, rules: tallied('a') },
@@ -73,8 +70,10 @@ export function carriedChains(devices: string): readonly Chain[] {
     {
       name: CHAIN,
       rules: [
-        ...by('services'),
-        ...by('routed'),
+        to('ip daddr', 'services4'),
+        to('ip daddr', 'routed4'),
+        to('ip6 daddr', 'services6'),
+        to('ip6 daddr', 'routed6'),
         { text: `iifname ${devices} oifname ${devices} goto ${TALLY}`, comment: 'peer to peer' },
       ],
     },
