@@ -20,6 +20,8 @@ export interface NotedConnectionsOptions {
 
 /** What rules have noted is read this often at most; what goes on for hours rarer than what is refused. */
 const EVERY_MS: Readonly<Record<Verdict, number>> = { denied: 2_500, accepted: 12_500 };
+/** With so much to tell after a look, the sets might be full before what is let in is looked at again. */
+const MUCH = 2_048;
 /** It takes at most one part in `SHARE` of the time. */
 const SHARE = 10;
 
@@ -85,6 +87,7 @@ export class NotedConnections {
     const carried = verdict === 'accepted' ? await this.#takeCarried() : undefined;
     const noted = await this.#takeNoted(verdict);
     const sightings = carried === undefined ? noted.sightings : withCarried(noted.sightings, carried.elements);
+    if (carried !== undefined && sightings.length >= MUCH) this.hurry();
     const { lines, leftOut, others } = connectionLines(sightings, names(), most);
     const packets = others.packets + noted.unknown;
     const rest = restLines({ verdict, packets, bytes: others.bytes + (carried?.unknown ?? 0) });

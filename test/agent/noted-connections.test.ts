@@ -79,6 +79,17 @@ describe('what rules have noted', () => {
     ]);
   });
 
+  test('is told in seconds of what goes on as well while there is much of it', async () => {
+    const scan = (index: number) =>
+      noted(HALF, `10.213.0.20 . tcp . 10.96.${index >> 8}.${index & 255} . 80 . reply`, 60);
+    host.counted = Array.from({ length: 3_000 }, (_, index) => scan(index));
+    expect(await looksUntil('accepted')).toBe(5);
+    host.counted = [noted(HALF, `${DIALLED} . reply`, 5_000)];
+    expect(await looksUntil('accepted')).toBe(1);
+    host.counted = [noted(HALF, `${DIALLED} . reply`, 5_000)];
+    expect(await looksUntil('accepted')).toBe(5);
+  });
+
   test('is told at once when somebody has been put out', async () => {
     host.counted = [noted(HALF, `${DIALLED} . reply`, 5_000)];
     connections.hurry();

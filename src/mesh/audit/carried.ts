@@ -25,8 +25,8 @@ export const NO_ROOM = 'no_room';
 /** The chain that sends on to `TALLY` what belongs to a connection that is audited, and returns for the rest. */
 const CHAIN = 'carried';
 
-/** So many elements has a set at most; what one device dialled takes two. More would make a look long. */
-export const MOST_CARRIED = 32_768;
+/** So many elements has a set at most; what one device dialled takes two. More would make a look long, and each look at the table. */
+export const MOST_CARRIED = 16_384;
 /** Only where no agent reads them. A packet that finds its element does not renew it: it writes nothing but the counter. */
 const KEPT = '1d';
 

@@ -19,8 +19,8 @@ export type Verdict = 'denied' | 'accepted';
 /** The chain through which what ends so goes, and whose first counter counts it. */
 export const AUDIT_CHAINS: Readonly<Record<Verdict, string>> = { denied: 'deny', accepted: 'let_in' };
 
-/** So many devices and destinations are told apart between two looks, which are rarer at what is let in; more would make a look long. */
-const MOST: Readonly<Record<Verdict, number>> = { denied: 8_192, accepted: 16_384 };
+/** So many devices and destinations are told apart between two looks; more would make a look long. */
+const MOST = 8_192;
 /** Only where no agent reads them: the sets are emptied every few seconds. */
 const KEPT = '1h';
 
@@ -37,13 +37,12 @@ export function auditSetNames(verdict: Verdict): readonly string[] {
 
 /** Filled by the rules of `auditChains` alone. */
 export function auditSets(audited: AuditedConnections): readonly NamedSet[] {
-  const dynamic = { interval: false, timeout: KEPT, elements: [] };
+  const dynamic = { interval: false, timeout: KEPT, size: MOST, elements: [] };
   const noted = auditedVerdicts(audited).flatMap((verdict) =>
     eachDialled((family, kind) => ({
       ...dynamic,
       name: setName(verdict, family, kind),
       type: dialledFields(family, kind),
-      size: MOST[verdict],
     })),
   );
   return [...noted, ...(audited === 'All' ? carriedSets() : [])];
