@@ -56,10 +56,10 @@ describe('documents', () => {
 describe('docs/audit.md', () => {
   const text = read('docs/audit.md');
   const lines = [...text.matchAll(/^\{"level".*$/gm)].map(([line]) => line);
-  const program = commandsIn(text, 'sh test=audit')[0] ?? '';
+  const [refused = '', carried = ''] = commandsIn(text, 'sh test=audit');
 
   test('shows lines as the log writes them', () => {
-    expect(lines.map((line) => JSON.parse(line).event)).toEqual(['connection', 'left-out', 'roamed']);
+    expect(lines.map((line) => JSON.parse(line).event)).toEqual(['connection', 'connection', 'left-out', 'roamed']);
     for (const line of lines) {
       const { level, time, log, program, node, gateway, msg, ...told } = JSON.parse(line);
       expect({ level, log, program, msg }).toEqual({
@@ -72,10 +72,13 @@ describe('docs/audit.md', () => {
     }
   });
 
-  test.skipIf(spawnSync('jq', ['--version']).status !== 0)('has a filter that says whom was refused what', () => {
+  test.skipIf(spawnSync('jq', ['--version']).status !== 0).each([
+    ['whom was refused what', refused, '3\tteam-a/laptop\tdb\t5432\n'],
+    ['who got or sent how much', carried, '5251480\tteam-a/laptop\tshop\t443\n'],
+  ])('has a filter that says %s', (_what, program, says) => {
     const input = `${lines.join('\n')}\n`;
     const { stdout, stderr } = spawnSync('sh', ['-c', program], { input, encoding: 'utf8' });
-    expect({ stdout, stderr }).toEqual({ stdout: '3\tteam-a/laptop\tdb\t5432\n', stderr: '' });
+    expect({ stdout, stderr }).toEqual({ stdout: says, stderr: '' });
   });
 
   test('names every event and every reason', () => {

@@ -1,40 +1,47 @@
 import type { MeshPeer } from '../api/meshpeer.ts';
 import type { ObjectKey } from '../api/resource.ts';
-import type { Host } from '../host/host.ts';
+import type { ObservedPeer } from '../dataplane/wireguard/device.ts';
 import type { Change, Store } from '../k8s/store.ts';
-import { type AuditNames, connectionLines, mostLines, servicesByAddress } from '../mesh/audit/connections.ts';
-import { Unaccounted } from '../mesh/audit/left-out.ts';
+import { type AuditNames, servicesByAddress } from '../mesh/audit/connections.ts';
 import { type AuditedSession, type AuditedSessions, membershipLines, sessionLines } from '../mesh/audit/lifecycle.ts';
 import { type AuditLine, auditedPeer, auditSentence } from '../mesh/audit/line.ts';
-import { AUDIT_CHAINS, auditedVerdicts, auditSetNames, sightingIn, type Verdict } from '../mesh/audit/sets.ts';
+import { auditedVerdicts } from '../mesh/audit/sets.ts';
 import { expiryOf, memberOf } from '../mesh/members.ts';
 import { liveSessions } from '../mesh/sessions.ts';
 import type { Topology } from '../mesh/topology.ts';
+import { addressesIn, type IpAddress } from '../net/address.ts';
 import { probeAddress } from '../net/allocate.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { GrantedAccess } from './granted-access.ts';
 import type { NodeSync } from './node-sync.ts';
+import { NotedConnections, type NotedConnectionsOptions } from './noted-connections.ts';
 
 export interface AuditTrailOptions {
   readonly gateway: string;
   readonly peers: Pick<Store<MeshPeer>, 'get'>;
   readonly sync: Pick<NodeSync, 'topology' | 'table' | 'observedPeers' | 'names'>;
   readonly access: Pick<GrantedAccess, 'services'>;
-  readonly host: Pick<Host, 'countedPackets' | 'takeCounted'>;
+  readonly host: NotedConnectionsOptions['host'];
   readonly clock: Clock;
   /** Where the lines go; it marks each as one of the audit log. */
   readonly audit: Log;
-  /** Is told how many lines about connections were written, and for how many there was no room. */
-  readonly onAudited?: (verdict: Verdict, lines: number, leftOut: number) => void;
+  readonly onAudited?: NotedConnectionsOptions['onAudited'];
 }
 
-/** What rules have noted is read this often at most, and takes at most one part in `SHARE` of the time. */
-const EVERY_MS = 2_500;
-const SHARE = 10;
+/** Whose device had an address is known for so long after it has been put out: what it did before is told a little later. */
+const DEPARTED_MS = 60_000;
 /** A packet in the tunnel takes at least so much of WireGuard; a keepalive takes half of it. */
 const PACKET_BYTES = 64;
+
+interface Departed {
+  readonly peer: MeshPeer;
+  /** By the clock that only goes on. */
+  readonly since: number;
+}
+
+type Traffic = Pick<ObservedPeer, 'receivedBytes' | 'sentBytes'>;
 
 /**
  * Writes the audit log of a node: who is let in and put out, who connects and from where, and what was dialled. On a node to which no device
@@ -43,17 +50,19 @@ const PACKET_BYTES = 64;
 export class AuditTrail {
   readonly #options: AuditTrailOptions;
   readonly #members = new Map<ObjectKey, MeshPeer>();
-  readonly #unaccounted = { denied: new Unaccounted(), accepted: new Unaccounted() };
+  readonly #connections: NotedConnections;
+  readonly #departed = new Map<IpAddress, Departed>();
   readonly #pending: AuditLine[] = [];
   #sessions: AuditedSessions = new Map();
-  #received = new Map<PublicKey, number>();
-  #hasSent = true;
-  #nextLook = 0;
-  #lastLook = Number.NEGATIVE_INFINITY;
-  #isLooking = false;
+  #traffic = new Map<PublicKey, Traffic>();
 
   constructor(options: AuditTrailOptions) {
     this.#options = options;
+    this.#connections = new NotedConnections({
+      ...options,
+      table: () => options.sync.names.table,
+      write: (lines) => this.#write(lines),
+    });
   }
 
   /** Takes a peer's change in; it is told once the node has taken it in too. What is found at the start is no news. */
@@ -63,7 +72,10 @@ export class AuditTrail {
     const lines = membershipLines(gateway, { before, after }, clock.now());
     if (news === 'news') this.#pending.push(...lines);
     if (after !== undefined && memberOf(gateway, after, clock.now()) !== undefined) this.#members.set(key, after);
-    else this.#members.delete(key);
+    else {
+      this.#members.delete(key);
+      if (before !== undefined) this.#takeDeparture(before);
+    }
   }
 
   /**
@@ -97,64 +109,44 @@ export class AuditTrail {
   }
 
   async #followConnections(topology: Topology): Promise<void> {
-    const { clock, access } = this.#options;
-    if (this.#haveSent()) this.#hasSent = true;
+    const { access, sync } = this.#options;
     const services = access.services(topology);
-    if (!this.#hasSent || this.#isLooking || clock.monotonic() < this.#nextLook) return;
-    this.#hasSent = false;
-    this.#isLooking = true;
-    const began = clock.monotonic();
-    const most = mostLines(began - this.#lastLook);
-    this.#lastLook = began;
-    const names = () => ({
-      table: this.#options.sync.table,
+    this.#forgetDeparted();
+    const names = (): AuditNames => ({
+      table: sync.table,
+      departed: this.#departed,
       services: servicesByAddress(services),
       probes: topology.pool.map(probeAddress),
     });
-    try {
-      for (const verdict of auditedVerdicts(topology.gateway.spec.audit.connections))
-        await this.#look(verdict, names, most);
-    } finally {
-      const now = clock.monotonic();
-      this.#nextLook = now + Math.max(EVERY_MS, SHARE * (now - began));
-      this.#isLooking = false;
-    }
+    const verdicts = auditedVerdicts(topology.gateway.spec.audit.connections);
+    await this.#connections.follow(verdicts, this.#haveMoved(), names);
   }
 
-  async #look(verdict: Verdict, names: () => AuditNames, most: number): Promise<void> {
-    const { host, sync } = this.#options;
-    const { table } = sync.names;
-    const unaccounted = this.#unaccounted[verdict];
-    const counter = await host.countedPackets(table, AUDIT_CHAINS[verdict]);
-    if (counter === undefined || !unaccounted.isNew(counter)) return;
-    const counted = await host.takeCounted(table, auditSetNames(verdict));
-    const noted = counted.reduce((sum, { packets }) => sum + packets, 0);
-    const { lines, leftOut, others } = connectionLines(
-      counted.flatMap((one) => sightingIn(one) ?? []),
-      names(),
-      most,
-    );
-    const count = others + unaccounted.take(counter, noted);
-    this.#write([...lines, ...leftOut]);
-    if (count > 0) this.#write([{ event: 'left-out', verdict, count }]);
-    this.#options.onAudited?.(
-      verdict,
-      lines.length,
-      leftOut.reduce((sum, one) => sum + one.count, count),
-    );
+  /** Another device may get its addresses: what it carried is told before that one carries much. */
+  #takeDeparture(peer: MeshPeer): void {
+    const since = this.#options.clock.monotonic();
+    for (const address of addressesIn(peer.status?.addresses ?? [])) this.#departed.set(address, { peer, since });
+    this.#connections.hurry();
   }
 
-  /** Whether a device has sent a packet since the last look at the interface. Packets of the node's own probe are no device's. */
-  #haveSent(): boolean {
+  #forgetDeparted(): void {
+    const before = this.#options.clock.monotonic() - DEPARTED_MS;
+    for (const [address, { since }] of this.#departed) if (since < before) this.#departed.delete(address);
+  }
+
+  /** Whether a device has sent or been sent a packet since the last look at the interface. Packets of the node's own probe are no device's. */
+  #haveMoved(): boolean {
     const { observedPeers, table } = this.#options.sync;
     let some = false;
-    const received = new Map<PublicKey, number>();
-    for (const [publicKey, { receivedBytes }] of observedPeers) {
-      if (receivedBytes === 0 || table.memberWith(publicKey) === undefined) continue;
-      received.set(publicKey, receivedBytes);
-      if (Math.abs(receivedBytes - (this.#received.get(publicKey) ?? 0)) >= PACKET_BYTES) some = true;
+    const traffic = new Map<PublicKey, Traffic>();
+    for (const [publicKey, { receivedBytes, sentBytes }] of observedPeers) {
+      if (receivedBytes + sentBytes === 0 || table.memberWith(publicKey) === undefined) continue;
+      const before = this.#traffic.get(publicKey) ?? { receivedBytes: 0, sentBytes: 0 };
+      traffic.set(publicKey, { receivedBytes, sentBytes });
+      const moved = [receivedBytes - before.receivedBytes, sentBytes - before.sentBytes];
+      if (moved.some((bytes) => Math.abs(bytes) >= PACKET_BYTES)) some = true;
     }
-    this.#received = received;
+    this.#traffic = traffic;
     return some;
   }
 

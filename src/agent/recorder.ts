@@ -92,7 +92,7 @@ export class AgentRecorder implements TurnRecorder {
   }
 
   /** Asks this agent and its host before each page. */
-  follow(agent: Pick<Agent, 'view' | 'notReady'>, host: Pick<Host, 'countedPackets' | 'observeTracking'>): void {
+  follow(agent: Pick<Agent, 'view' | 'notReady'>, host: Pick<Host, 'countedBy' | 'observeTracking'>): void {
     this.#options.metrics.beforePage(async () => {
       const { view } = agent;
       this.#instruments.serving.set({}, agent.notReady() === undefined ? 1 : 0);
@@ -100,7 +100,7 @@ export class AgentRecorder implements TurnRecorder {
       this.#tellDevices(view);
       this.#tellConditions(view);
       await this.#read('refused_packets', async () =>
-        this.#takeRefused(await host.countedPackets(view.firewall, 'refuse')),
+        this.#takeRefused((await host.countedBy(view.firewall, 'refuse'))?.packets),
       );
       await this.#read('connection_tracking', async () => this.#tellTracking(await host.observeTracking()));
     });

@@ -249,7 +249,7 @@ export const meshGatewaySpecSchema = z
           .enum(['Denied', 'All', 'None'])
           .default('Denied')
           .describe(
-            "Which connections of devices the gateway's agents write to the audit log: those that are refused, those to what access opens as well, or none.",
+            "Which connections of devices the gateway's agents write to the audit log: those that are refused, those to what access opens as well, with the bytes that they carry, or none.",
           ),
         endpoints: z
           .boolean()

@@ -1,6 +1,6 @@
 import type { ConnectionTracking, TrackedSource } from '../dataplane/connection-tracking.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
-import type { CountedElement } from '../dataplane/nftables/counted.ts';
+import type { Counted, CountedElement, HalvedSets } from '../dataplane/nftables/counted.ts';
 import type { ForeignRuleset } from '../dataplane/nftables/foreign.ts';
 import type { Flow } from '../dataplane/nftables/ruleset.ts';
 import type { Names, NodeState } from '../dataplane/node-plan.ts';
@@ -38,10 +38,15 @@ export interface Host {
   watchPrivateKeys(signal: AbortSignal, onChange: () => void): void;
   /** What rules of the table have put into these sets, which are empty afterwards; nothing where there is no such table. */
   takeElements(table: string, sets: readonly string[]): Promise<readonly string[]>;
-  /** How many packets the first counter of a chain of the table has counted; undefined where there is no such chain. Changes nothing. */
-  countedPackets(table: string, chain: string): Promise<number | undefined>;
+  /** What the first counter of a chain of the table has counted; undefined where there is no such chain. Changes nothing. */
+  countedBy(table: string, chain: string): Promise<Counted | undefined>;
   /** What rules of the table have put into these sets, with its counters; what was read is taken out. */
   takeCounted(table: string, sets: readonly string[]): Promise<readonly CountedElement[]>;
+  /**
+   * Has the rules of the table fill the other half of these sets from now on, and takes what they have put into the half before, with its
+   * counters. Nothing that is counted meanwhile is lost.
+   */
+  takeHalf(table: string, sets: HalvedSets): Promise<readonly CountedElement[]>;
   /** The connections that devices with these addresses have open, by what they dialled; some tens of thousands take a second. Changes nothing. */
   observeFlows(sources: readonly Cidr[]): Promise<readonly Flow[]>;
   /** Does one step; doing it again, or when it is already done, is no error. */

@@ -95,8 +95,9 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
     },
     watchPrivateKeys: (signal, onChange) => watchFolder(options.privateKeysFolder, signal, onChange),
     takeElements: (table, sets) => nftables.take(table, sets),
-    countedPackets: (table, chain) => nftables.counted(table, chain),
+    countedBy: (table, chain) => nftables.counted(table, chain),
     takeCounted: (table, sets) => nftables.takeCounted(table, sets),
+    takeHalf: (table, sets) => nftables.takeHalf(table, sets),
     observeFlows: (sources) => openFlows(commands, sources),
     apply: (operation) => perform(eyes, turnedOn, operation),
     watchDrift(names, signal, onDrift) {

@@ -1,4 +1,10 @@
-import { type CountedElement, parseChainCounter, parseCountedElements } from '../dataplane/nftables/counted.ts';
+import {
+  type Counted,
+  type CountedElement,
+  type HalvedSets,
+  parseChainCounter,
+  parseCountedElements,
+} from '../dataplane/nftables/counted.ts';
 import { remainingChanges } from '../dataplane/nftables/diff.ts';
 import { type ListedTable, parseSetElements, parseTable } from '../dataplane/nftables/parse.ts';
 import { renderElementChanges, renderReplacement, renderSeal, turnedOnChain } from '../dataplane/nftables/render.ts';
@@ -24,9 +30,11 @@ export interface Nftables {
   /** Reads the sets and empties those that have elements; what comes in between comes again. */
   take(table: string, sets: readonly string[]): Promise<readonly string[]>;
   /** What the first counter of a chain has counted; undefined where there is no such chain. */
-  counted(table: string, chain: string): Promise<number | undefined>;
+  counted(table: string, chain: string): Promise<Counted | undefined>;
   /** Reads these sets and takes out what was read; what an element counts in between is lost, and no element is. */
   takeCounted(table: string, sets: readonly string[]): Promise<readonly CountedElement[]>;
+  /** Turns rules to the other half, and empties the one they have filled so far; nothing is lost. None where there is no such table. */
+  takeHalf(table: string, sets: HalvedSets): Promise<readonly CountedElement[]>;
   remove(table: string): Promise<void>;
   /** Records in the table that forwarding of the family was off before us. */
   recordTurnedOn(table: string, family: Family): Promise<void>;
@@ -53,22 +61,35 @@ export function createNftables(commands: Commands, runDir: string): Nftables {
       if (left.length > 0) await script(table, renderElementChanges(table, left));
     }
   };
+  const listElements = async (table: string, set: string) => {
+    const text = await unlessAbsent(commands.run(['nft', '-j', 'list', 'set', 'inet', table, set]));
+    return text === undefined ? [] : parseCountedElements(text);
+  };
+  /** One at a time: of several `list set` in one command, nft 1.0.6 finds the last alone. */
+  const listAll = async (table: string, sets: readonly string[]) => {
+    const found: CountedElement[] = [];
+    for (const set of sets) found.push(...(await listElements(table, set)));
+    return found;
+  };
+  const flush = (table: string, found: readonly CountedElement[]) => {
+    const sets = new Set(found.map(({ set }) => set));
+    const text = [...sets].map((set) => `flush set inet ${table} ${set}\n`).join('');
+    return unlessAbsent(script(table, text, `${table}_seen.nft`));
+  };
   /** One that is not there fails the whole transaction; then everything that is noted goes. This runs beside everything else. */
   const takeOut = async (table: string, found: readonly CountedElement[]) => {
-    const file = `${table}_seen.nft`;
     const changes = [...Map.groupBy(found, ({ set }) => set)].map(([set, elements]) => ({
       set,
       added: [],
       removed: elements.map(({ element }) => element),
     }));
     try {
-      await script(table, renderElementChanges(table, changes), file);
+      await script(table, renderElementChanges(table, changes), `${table}_seen.nft`);
       return;
     } catch (error) {
       if (!failedSaying(error, NO_ELEMENT)) throw error;
     }
-    const flushes = changes.map(({ set }) => `flush set inet ${table} ${set}\n`).join('');
-    await unlessAbsent(script(table, flushes, file));
+    await flush(table, found);
   };
   return {
     list,
@@ -103,16 +124,21 @@ export function createNftables(commands: Commands, runDir: string): Nftables {
       return text === undefined ? undefined : parseChainCounter(text);
     },
     async takeCounted(table, sets) {
-      // One at a time: of several `list set` in one command, nft 1.0.6 finds the last alone. A set that grows meanwhile may be listed with
-      // an element twice.
-      const found: CountedElement[] = [];
-      for (const set of sets) {
-        const text = await unlessAbsent(commands.run(['nft', '-j', 'list', 'set', 'inet', table, set]));
-        found.push(...(text === undefined ? [] : parseCountedElements(text)));
-      }
+      // A set that grows meanwhile may be listed with an element twice.
+      const found = await listAll(table, sets);
       const distinct = [...new Map(found.map((one) => [`${one.set} ${one.element}`, one])).values()];
       if (distinct.length > 0) await takeOut(table, distinct);
       return distinct;
+    },
+    async takeHalf(table, { turned, elements, halves }) {
+      const text = await unlessAbsent(commands.run(['nft', '-j', 'list', 'set', 'inet', table, turned]));
+      if (text === undefined) return [];
+      const isTurned = parseSetElements(text).length > 0;
+      const turn = isTurned ? { added: [], removed: elements } : { added: elements, removed: [] };
+      await script(table, renderElementChanges(table, [{ set: turned, ...turn }]), `${table}_seen.nft`);
+      const found = await listAll(table, halves[isTurned ? 1 : 0]);
+      if (found.length > 0) await flush(table, found);
+      return found;
     },
     async remove(table) {
       await unlessAbsent(commands.run(['nft', 'delete', 'table', 'inet', table]));

@@ -7,6 +7,7 @@ import type { Granted } from './access/access.ts';
 import type { Layer4 } from './access/resolve.ts';
 import { grantSet, grantSets, rangeSet } from './access/sets.ts';
 import { arrivalChain, arrivalSets } from './arrivals.ts';
+import { toCarried } from './audit/carried.ts';
 import { type AuditedConnections, admission, auditChains, auditSets, refusal } from './audit/sets.ts';
 import { CONFIGURATION_PORT } from './client-configuration.ts';
 import { FLOOD, flowLimit, flowLimitSets } from './flow-limit.ts';
@@ -91,11 +92,12 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
       { text: 'meta l4proto tcp reject with tcp reset', comment: 'some stacks wait on ICMP' },
       { text: 'reject with icmpx admin-prohibited' },
     ]),
-    ...auditChains(input.audited),
+    ...auditChains(input.audited, ours(input)),
     ...(input.newConnectionsPerSecond === 0 ? [] : [FLOOD]),
     ...(input.full === undefined ? [] : [TOO_MANY]),
     chain('access', access(input)),
     chain('from_mesh', [
+      ...sent(input),
       { text: 'ct state established,related accept' },
       ENDED,
       ...paced(input),
@@ -115,6 +117,7 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
       { text: 'goto refuse', comment: 'nothing in the cluster opens connections into the mesh' },
     ]),
     chain('to_node', [
+      ...sent(input),
       { text: 'ct state established,related accept' },
       ENDED,
       ...paced(input),
@@ -131,6 +134,18 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
       { text: refuse, comment: 'host guard' },
     ]),
   ];
+}
+
+/** What a device sends on a connection is counted where its beginning is noted. */
+function sent({ audited }: FirewallInput): readonly Rule[] {
+  return audited === 'All' ? [{ text: toCarried('original'), comment: 'for the audit log' }] : [];
+}
+
+/** What it is sent passes here, also what a program of the node answers: on output, that of local_answers still looks as if it stayed here. */
+function answersChain(into: string): Chain {
+  return hook('answers', 'filter', 'postrouting', 'filter - 5', [
+    { text: `${into} ${toCarried('reply')}`, comment: 'for the audit log' },
+  ]);
 }
 
 function paced({ newConnectionsPerSecond }: FirewallInput): readonly Rule[] {
@@ -174,6 +189,7 @@ function hookChains(input: FirewallInput): readonly Chain[] {
         text: `${from} meta l4proto udp ct original ${ip} daddr @services${n} ${ip} daddr != @services${n} snat ${ip} to ${ip} daddr`,
       })),
     ),
+    ...(input.audited === 'All' ? [answersChain(into)] : []),
     hook('on_postrouting', 'nat', 'postrouting', 'srcnat - 5', [
       { text: `${from} ${elsewhere} masquerade` },
       ...bothFamilies(({ ip, n }) => ({

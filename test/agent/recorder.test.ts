@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, test } from 'vitest';
 import type { AgentView } from '../../src/agent/agent.ts';
 import { AgentRecorder } from '../../src/agent/recorder.ts';
 import type { ConnectionTracking } from '../../src/dataplane/connection-tracking.ts';
+import type { Counted } from '../../src/dataplane/nftables/counted.ts';
 import type { ObservedPeer } from '../../src/dataplane/wireguard/device.ts';
 import { peerTable } from '../../src/mesh/peer-table.ts';
 import type { SeenPeer } from '../../src/mesh/sessions.ts';
@@ -13,7 +14,7 @@ import { samplesOf } from '../support/metrics-page.ts';
 const table = peerTable('default', [aMember({ name: 'ada' }), aMember({ name: 'bob', address: '10.213.0.21' })], NOW);
 
 let peers: readonly SeenPeer[];
-let counter: () => Promise<number | undefined>;
+let counter: () => Promise<Counted | undefined>;
 let tracking: ConnectionTracking | undefined;
 let metrics: Metrics;
 let recorder: AgentRecorder;
@@ -43,7 +44,7 @@ function record(devices: number): void {
     },
     notReady: () => undefined,
   };
-  recorder.follow(agent, { countedPackets: () => counter(), observeTracking: async () => tracking });
+  recorder.follow(agent, { countedBy: () => counter(), observeTracking: async () => tracking });
 }
 
 const samples = async () => Object.fromEntries(samplesOf((await metrics.page()).text));
@@ -51,7 +52,7 @@ const about = async (pattern: RegExp) => Object.entries(await samples()).filter(
 
 beforeEach(() => {
   peers = [used('ada', 100), used('bob', 10)];
-  counter = async () => 0;
+  counter = async () => ({ packets: 0, bytes: 0 });
   tracking = { entries: 120, most: 1_000 };
 });
 
@@ -106,7 +107,7 @@ describe('refused packets', () => {
 
   test('are those since the first page, though the table be made anew', async () => {
     record(0);
-    const counts = [7, 9, 9, 1];
+    const counts = [7, 9, 9, 1].map((packets) => ({ packets, bytes: 0 }));
     counter = async () => counts.shift();
     expect([await refused(), await refused(), await refused(), await refused()]).toEqual([0, 2, 2, 3]);
   });

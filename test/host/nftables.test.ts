@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +8,61 @@ import { type Answer, ScriptedCommands } from '../support/scripted-commands.ts';
 
 const TABLE = 'sallyport_default';
 const SET = 'seen_denied4';
+
+describe('taking what rules have put into one half of sets', () => {
+  const SETS = {
+    turned: 'seen_half',
+    elements: ['ipv4', 'ipv6'],
+    halves: [['seen_a4', 'seen_a6'], ['seen_b4']],
+  } as const;
+  let folder: string;
+  /** What nft was asked, in its order: the script, or what it is to list. */
+  let asked: string[];
+  let nftables: Nftables;
+  const listed = (set: string, ...elem: readonly unknown[]) =>
+    JSON.stringify({ nftables: [{ set: { family: 'inet', name: set, table: TABLE, elem } }] });
+  const element = { elem: { val: { concat: ['10.213.0.16', 'reply'] }, counter: { packets: 2, bytes: 120 } } };
+  let sets: Readonly<Record<string, string>>;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'nftables-'));
+    asked = [];
+    const commands = new ScriptedCommands((line) => {
+      const words = line.split(' ');
+      const last = words.at(-1) ?? '';
+      asked.push(words[1] === '-f' ? readFileSync(last, 'utf8').trim() : last);
+      return words[1] === '-f' ? '' : (sets[last] ?? { exitCode: 1, stderr: 'Error: No such file or directory' });
+    });
+    nftables = createNftables(commands, folder);
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  test('turns rules to the second one before it reads the first, and empties what had something', async () => {
+    sets = { seen_half: listed('seen_half'), seen_a4: listed('seen_a4', element), seen_a6: listed('seen_a6') };
+    expect(await nftables.takeHalf(TABLE, SETS)).toEqual([
+      { set: 'seen_a4', element: '10.213.0.16 . reply', packets: 2, bytes: 120 },
+    ]);
+    expect(asked).toEqual([
+      'seen_half',
+      `add element inet ${TABLE} seen_half { ipv4, ipv6 }`,
+      'seen_a4',
+      'seen_a6',
+      `flush set inet ${TABLE} seen_a4`,
+    ]);
+  });
+
+  test('turns them back, and then reads the second', async () => {
+    sets = { seen_half: listed('seen_half', 'ipv4', 'ipv6'), seen_b4: listed('seen_b4') };
+    expect(await nftables.takeHalf(TABLE, SETS)).toEqual([]);
+    expect(asked).toEqual(['seen_half', `delete element inet ${TABLE} seen_half { ipv4, ipv6 }`, 'seen_b4']);
+  });
+
+  test('changes nothing where there are no such sets', async () => {
+    sets = {};
+    expect(await nftables.takeHalf(TABLE, SETS)).toEqual([]);
+    expect(asked).toEqual(['seen_half']);
+  });
+});
 
 describe('taking out what rules have noted', () => {
   let folder: string;

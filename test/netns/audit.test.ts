@@ -1,28 +1,16 @@
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { AuditTrail } from '../../src/agent/audit-trail.ts';
-import { serviceType } from '../../src/api/core.ts';
-import type { ObservedPeer } from '../../src/dataplane/wireguard/device.ts';
-import { type PeerTable, peerTable } from '../../src/mesh/peer-table.ts';
-import { topology } from '../../src/mesh/topology.ts';
-import type { PublicKey } from '../../src/net/key.ts';
-import { createLog } from '../../src/runtime/log.ts';
 import { because } from '../support/because.ts';
-import { aMember, aServedGateway, NOW } from '../support/builders.ts';
 import { aGrant } from '../support/grants.ts';
-import { type NodePlanWishes, PLAN_NAMES } from '../support/node-plans.ts';
+import type { NodePlanWishes } from '../support/node-plans.ts';
+import { describeCarriedBytes } from './audit-bytes-suite.ts';
+import { ALICE, AuditLog, BOB } from './audit-log.ts';
 import { TestCluster } from './cluster.ts';
 import { missing } from './machine.ts';
 import type { Namespace } from './namespace.ts';
 
-const ALICE = '10.213.0.16';
-const BOB = '10.213.0.17';
 /** What a device may ask; everything else is refused. */
 const GRANTED = 'get http://10.96.0.20/';
-const SERVICES = [
-  { metadata: { name: 'web', namespace: 'team-a' }, spec: { clusterIPs: ['10.96.0.20', 'fd5a:96::20'] } },
-  { metadata: { name: 'kubernetes', namespace: 'default' }, spec: { clusterIPs: ['10.96.0.1'] } },
-].map((service) => serviceType.parse(service));
 const MOST_LINES = 2_000;
 const MOST_NOTED = 8_192;
 
@@ -31,61 +19,20 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
   (mode) => {
     let cluster: TestCluster;
     let alice: Namespace;
-    let table: PeerTable;
-    let trail: AuditTrail;
-    let observedPeers: ReadonlyMap<PublicKey, ObservedPeer> = new Map();
-    let time = 0;
-    let written: Record<string, unknown>[] = [];
+    let log: AuditLog;
 
-    /** What the log says of connections after what was done. */
-    const told = async () => {
-      written = [];
-      time += 60_000;
-      observedPeers = await cluster.gateway.host.observePeers(PLAN_NAMES.device);
-      await trail.follow(true);
-      return written.filter(({ event }) => event === 'connection' || event === 'left-out');
-    };
-    const begin = async (wishes: NodePlanWishes) => {
-      const { gateway } = cluster;
-      await gateway.sync(
-        cluster.plan({
-          accessDefault: 'Deny',
-          granted: { services: [aGrant(`${ALICE} tcp 10.96.0.20 80`)], ranges: [] },
-          ...wishes,
-        }),
-      );
-      const spec = { access: { default: 'Deny' as const }, audit: { connections: wishes.audited ?? 'Denied' } };
-      const current = topology(aServedGateway({ spec }));
-      trail = new AuditTrail({
-        gateway: 'default',
-        peers: { get: () => undefined },
-        sync: {
-          names: PLAN_NAMES,
-          table,
-          topology: () => current,
-          get observedPeers() {
-            return observedPeers;
-          },
-        },
-        access: { services: () => SERVICES },
-        host: gateway.host,
-        clock: { now: () => NOW, monotonic: () => time, timer: () => () => undefined },
-        audit: createLog({ level: 'info', destination: { write: (line) => written.push(JSON.parse(line)) } }),
+    const told = () => log.told();
+    const begin = (wishes: NodePlanWishes) =>
+      log.begin({
+        accessDefault: 'Deny',
+        granted: { services: [aGrant(`${ALICE} tcp 10.96.0.20 80`)], ranges: [] },
+        ...wishes,
       });
-      await told();
-    };
 
     beforeAll(async () => {
       cluster = await TestCluster.create(mode);
       alice = cluster.alice.namespace;
-      const members = [
-        { name: 'ada', laptop: cluster.alice, addresses: [ALICE, 'fd5a:213::16'] },
-        { name: 'bob', laptop: cluster.bob, addresses: [BOB] },
-      ].map(({ name, laptop, addresses }) => {
-        const spec = { publicKey: laptop.keys.publicKey, owner: `${name}@example.com` };
-        return aMember({ namespace: 'team-a', name, spec, status: { addresses } });
-      });
-      table = peerTable('default', members, NOW);
+      log = new AuditLog(cluster);
     });
     afterAll(() => cluster?.dispose());
 
@@ -167,6 +114,8 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
       expect((await alice.ask('tcp 10.96.9.9 80')).answer).toBe('ECONNREFUSED');
       expect(await told()).toEqual([]);
     });
+
+    describeCarriedBytes(() => ({ cluster, log }));
 
     describe('under a scan', () => {
       const refused = async () => {

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ConnectionTracking, TrackedSource } from '../../src/dataplane/connection-tracking.ts';
 import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
-import type { CountedElement } from '../../src/dataplane/nftables/counted.ts';
+import type { Counted, CountedElement, HalvedSets } from '../../src/dataplane/nftables/counted.ts';
 import { type ForeignRuleset, NO_FOREIGN_RULES } from '../../src/dataplane/nftables/foreign.ts';
 import { structureDigest } from '../../src/dataplane/nftables/render.ts';
 import type { ElementChange, Flow, ObservedRuleset } from '../../src/dataplane/nftables/ruleset.ts';
@@ -46,7 +46,7 @@ export class FakeHost implements Host {
   /** What the firewall has noted of those who came by another interface. */
   arrivals: readonly string[] = [];
   /** What the first counters of chains have counted. */
-  readonly counters = new Map<string, number>();
+  readonly counters = new Map<string, Counted>();
   /** How often one of them was asked for. */
   counterLooks = 0;
   /** What rules have put into sets, with its counters. */
@@ -142,15 +142,19 @@ export class FakeHost implements Host {
     return found;
   }
 
-  async countedPackets(_table: string, chain: string): Promise<number | undefined> {
+  async countedBy(_table: string, chain: string): Promise<Counted | undefined> {
     this.counterLooks += 1;
-    return this.state.ruleset === undefined ? undefined : (this.counters.get(chain) ?? 0);
+    return this.state.ruleset === undefined ? undefined : (this.counters.get(chain) ?? { packets: 0, bytes: 0 });
   }
 
   async takeCounted(_table: string, sets: readonly string[]): Promise<readonly CountedElement[]> {
     const found = this.counted.filter(({ set }) => sets.includes(set));
     this.counted = this.counted.filter(({ set }) => !sets.includes(set));
     return this.state.ruleset === undefined ? [] : found;
+  }
+
+  async takeHalf(table: string, { halves }: HalvedSets): Promise<readonly CountedElement[]> {
+    return this.takeCounted(table, halves.flat());
   }
 
   async observeFlows(sources: readonly Cidr[]): Promise<readonly Flow[]> {

@@ -1,12 +1,24 @@
 import { isObject, type JsonObject, jsonList, jsonObject, parseJson } from '../json.ts';
 import { elementText } from './parse.ts';
 
-/** An element that a rule has put into a set, and what its counter has counted since. */
-export interface CountedElement {
-  readonly set: string;
-  readonly element: string;
+/** What a counter has counted. */
+export interface Counted {
   readonly packets: number;
   readonly bytes: number;
+}
+
+/** An element that a rule has put into a set, and what its counter has counted since. */
+export interface CountedElement extends Counted {
+  readonly set: string;
+  readonly element: string;
+}
+
+/** Sets of which rules fill one half at a time, so that the other one can be read at leisure. */
+export interface HalvedSets {
+  /** The set that says which: the second half while it has these elements, and the first while it has none. */
+  readonly turned: string;
+  readonly elements: readonly string[];
+  readonly halves: readonly [readonly string[], readonly string[]];
 }
 
 const TOOL = 'nft -j list';
@@ -24,15 +36,15 @@ export function parseCountedElements(text: string): readonly CountedElement[] {
   );
 }
 
-/** What the first counter in the rules of `nft -j list chain` has counted; zero where there is none. @throws {UnreadableOutput} */
-export function parseChainCounter(text: string): number {
+/** What the first counter in the rules of `nft -j list chain` has counted; nothing where there is none. @throws {UnreadableOutput} */
+export function parseChainCounter(text: string): Counted {
   for (const { rule } of entriesOf(text)) {
     if (!isObject(rule)) continue;
     for (const statement of jsonList(TOOL, rule.expr)) {
-      if (isObject(statement) && isObject(statement.counter)) return count(statement.counter.packets);
+      if (isObject(statement) && isObject(statement.counter)) return countedBy(statement.counter);
     }
   }
-  return 0;
+  return countedBy({});
 }
 
 function entriesOf(text: string): readonly JsonObject[] {
@@ -42,8 +54,11 @@ function entriesOf(text: string): readonly JsonObject[] {
 /** An element with a counter stands in an object of its own. */
 function counted(set: string, element: unknown): CountedElement {
   const inner = isObject(element) && isObject(element.elem) ? element.elem.counter : undefined;
-  const counter = isObject(inner) ? inner : {};
-  return { set, element: elementText(element), packets: count(counter.packets), bytes: count(counter.bytes) };
+  return { set, element: elementText(element), ...countedBy(isObject(inner) ? inner : {}) };
+}
+
+function countedBy({ packets, bytes }: JsonObject): Counted {
+  return { packets: count(packets), bytes: count(bytes) };
 }
 
 function count(value: unknown): number {

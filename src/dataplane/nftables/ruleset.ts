@@ -2,7 +2,15 @@ import { addressBits, type Family, type IpAddress } from '../../net/address.ts';
 import { type Cidr, cidrBase, cidrFamily, cidrLength } from '../../net/cidr.ts';
 
 /** What one field of a set's element is. */
-export type SetFieldType = 'ipv4_addr' | 'ipv6_addr' | 'inet_proto' | 'inet_service' | 'ifname' | 'mark';
+export type SetFieldType =
+  | 'ipv4_addr'
+  | 'ipv6_addr'
+  | 'inet_proto'
+  | 'inet_service'
+  | 'ifname'
+  | 'mark'
+  | 'nf_proto'
+  | 'ct_dir';
 
 /** A named set. Its elements may change without the table being replaced, so what grants access belongs in one. */
 export interface NamedSet {

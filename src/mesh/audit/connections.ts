@@ -1,13 +1,16 @@
 import type { Service } from '../../api/core.ts';
+import type { MeshPeer } from '../../api/meshpeer.ts';
 import type { IpAddress } from '../../net/address.ts';
 import { clusterIpsOf } from '../access/resolve.ts';
 import type { PeerTable } from '../peer-table.ts';
 import { type AuditLine, auditedPeer } from './line.ts';
-import type { Sighting } from './sets.ts';
+import type { Sighting } from './sightings.ts';
 
 /** What the names in lines are taken from. */
 export interface AuditNames {
   readonly table: Pick<PeerTable, 'memberAt'>;
+  /** Who has been put out since, by the addresses that nobody else has now. */
+  readonly departed: ReadonlyMap<IpAddress, { readonly peer: MeshPeer }>;
   readonly services: ReadonlyMap<IpAddress, Service>;
   /** The node's own, which is nobody's device. */
   readonly probes: readonly IpAddress[];
@@ -18,11 +21,14 @@ export interface ConnectionLines {
   readonly lines: readonly AuditLine[];
   /** A line for each device of which something has no line of its own; of how many packets or connections. */
   readonly leftOut: readonly LeftOut[];
-  /** How many packets or connections of other devices none of these lines stands for. */
-  readonly others: number;
+  /** Of other devices, what none of these lines stands for. */
+  readonly others: Amount;
 }
 
 type LeftOut = Extract<AuditLine, { readonly event: 'left-out' }>;
+
+/** So many packets or connections, and their bytes. */
+type Amount = Pick<Sighting, 'packets' | 'bytes'>;
 
 const LINES_PER_S = 200;
 /** Writing more at once would hold up everything else that the agent does. */
@@ -43,7 +49,7 @@ export function mostLines(ms: number): number {
 export function connectionLines(sightings: readonly Sighting[], names: AuditNames, most: number): ConnectionLines {
   const told = inTurns(sightings.filter(({ source }) => !names.probes.includes(source)));
   const rest = Map.groupBy(told.slice(most), ({ source }) => source);
-  const devices = [...rest.values()].map(together).sort((one, other) => other.packets - one.packets);
+  const devices = [...rest.values()].map(together).sort(byAmount);
   return {
     lines: told.slice(0, most).map((sighting) => lineOf(sighting, names)),
     leftOut: devices.slice(0, most).map((device) => leftOutOf(device, names)),
@@ -51,22 +57,35 @@ export function connectionLines(sightings: readonly Sighting[], names: AuditName
   };
 }
 
-function together(own: readonly Sighting[]): Pick<Sighting, 'verdict' | 'source' | 'packets'> {
+/** The line for what nobody knows a device of, where there is any. */
+export function restLines(rest: Amount & Pick<Sighting, 'verdict'>): readonly LeftOut[] {
+  return rest.packets === 0 && rest.bytes === 0 ? [] : [{ event: 'left-out', ...amountOf(rest) }];
+}
+
+function together(own: readonly Sighting[]): Pick<Sighting, 'verdict' | 'source'> & Amount {
   const [{ verdict, source }] = own as readonly [Sighting];
-  return { verdict, source, packets: sum(own) };
+  return { verdict, source, ...sum(own) };
 }
 
-function sum(sightings: readonly Pick<Sighting, 'packets'>[]): number {
-  return sightings.reduce((all, { packets }) => all + packets, 0);
+function sum(amounts: readonly Amount[]): Amount {
+  return {
+    packets: amounts.reduce((all, { packets }) => all + packets, 0),
+    bytes: amounts.reduce((all, { bytes }) => all + bytes, 0),
+  };
 }
 
-function leftOutOf({ verdict, source, packets }: ReturnType<typeof together>, { table }: AuditNames): LeftOut {
-  return { event: 'left-out', verdict, ...peerAt(source, table), from: source, count: packets };
+function leftOutOf(device: ReturnType<typeof together>, names: AuditNames): LeftOut {
+  return { event: 'left-out', ...peerAt(device.source, names), from: device.source, ...amountOf(device) };
 }
 
-function peerAt(source: IpAddress, table: AuditNames['table']): Pick<LeftOut, 'peer'> {
-  const member = table.memberAt(source);
-  return member === undefined ? {} : { peer: auditedPeer(member.peer) };
+/** Of packets that were refused, nobody knows the bytes of those that no set had room for. */
+function amountOf({ verdict, packets, bytes }: Amount & Pick<Sighting, 'verdict'>) {
+  return { verdict, count: packets, ...(verdict === 'accepted' ? { bytes } : {}) };
+}
+
+function peerAt(source: IpAddress, { table, departed }: AuditNames): Pick<LeftOut, 'peer'> {
+  const { peer } = table.memberAt(source) ?? departed.get(source) ?? {};
+  return peer === undefined ? {} : { peer: auditedPeer(peer) };
 }
 
 /** Which Service has which cluster IP. */
@@ -76,21 +95,25 @@ export function servicesByAddress(services: Iterable<Service>): ReadonlyMap<IpAd
   return found;
 }
 
+function byAmount(one: Amount, other: Amount): number {
+  return other.packets - one.packets || other.bytes - one.bytes;
+}
+
 function inTurns(sightings: readonly Sighting[]): readonly Sighting[] {
   const byDevice = Map.groupBy(sightings, ({ source }) => source);
   const ranked = [...byDevice.values()].flatMap((own) =>
-    own.toSorted((one, other) => other.packets - one.packets).map((sighting, rank) => ({ sighting, rank })),
+    own.toSorted(byAmount).map((sighting, rank) => ({ sighting, rank })),
   );
   return ranked.toSorted((one, other) => one.rank - other.rank).map(({ sighting }) => sighting);
 }
 
-function lineOf(sighting: Sighting, { table, services }: AuditNames): AuditLine {
-  const { verdict, source, protocol, destination, port, packets, bytes } = sighting;
-  const { namespace = '', name } = services.get(destination)?.metadata ?? {};
+function lineOf(sighting: Sighting, names: AuditNames): AuditLine {
+  const { verdict, source, protocol, destination, port, packets, bytes, bytesToDevice } = sighting;
+  const { namespace = '', name } = names.services.get(destination)?.metadata ?? {};
   return {
     event: 'connection',
     verdict,
-    ...peerAt(source, table),
+    ...peerAt(source, names),
     from: source,
     to: {
       address: destination,
@@ -100,5 +123,6 @@ function lineOf(sighting: Sighting, { table, services }: AuditNames): AuditLine 
     protocol,
     count: packets,
     bytes,
+    ...(bytesToDevice === undefined ? {} : { bytesToDevice }),
   };
 }

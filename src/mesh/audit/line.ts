@@ -19,7 +19,8 @@ export interface AuditedDestination {
  * One line of the audit log; docs/audit.md tells people what its fields mean. Fields come, and keep their names and meanings.
  *
  * `connection` stands for `count` packets that were refused, or connections that were let in, since the line before of the same device
- * and destination; `left-out` for what no other line stands for, of one device as far as that is known.
+ * and destination; where `count` is 0, earlier ones went on. `left-out` stands for what no other line stands for, of one device as far as that is known.
+ * Bytes are those of IP packets; of what was let in, of whole connections since the line before, in both directions.
  */
 export type AuditLine =
   | {
@@ -31,6 +32,8 @@ export type AuditLine =
       readonly protocol: string;
       readonly count: number;
       readonly bytes: number;
+      /** Of what was let in: those of `bytes` that the device was sent. */
+      readonly bytesToDevice?: number | undefined;
     }
   | {
       readonly event: 'left-out';
@@ -39,6 +42,8 @@ export type AuditLine =
       /** The device's address; missing where nobody knows any more which devices it was. */
       readonly from?: string | undefined;
       readonly count: number;
+      /** Of what was let in. */
+      readonly bytes?: number | undefined;
     }
   | {
       readonly event: 'connected' | 'roamed';
@@ -63,13 +68,14 @@ export type PutOut = 'Deleted' | 'Suspended' | 'Expired' | 'Replaced' | 'NotAcce
 
 /** The sentence of a line, which programs need not read. */
 export function auditSentence(line: AuditLine): string {
-  if (line.event === 'connection') return SENTENCES[line.verdict];
+  if (line.event === 'connection') return SENTENCES[line.count === 0 ? 'goes on' : line.verdict];
   return SENTENCES[line.event];
 }
 
 const SENTENCES = {
   denied: 'refused to a device what it dialled',
   accepted: 'let a device connect to what it dialled',
+  'goes on': 'a device uses a connection that was let in',
   'left-out': 'more happened than has lines of its own',
   connected: 'a device has connected',
   roamed: 'a device has another address',

@@ -160,7 +160,7 @@ export class AuditedNode {
   }
 
   async #refused(): Promise<number> {
-    return (await this.#cluster.gateway.host.countedPackets(PLAN_NAMES.table, AUDIT_CHAINS.denied)) ?? 0;
+    return (await this.#cluster.gateway.host.countedBy(PLAN_NAMES.table, AUDIT_CHAINS.denied))?.packets ?? 0;
   }
 }
 

@@ -1,9 +1,8 @@
 import { join } from 'node:path';
-import type { Ruleset } from '../../../src/dataplane/nftables/ruleset.ts';
 import { TestCluster } from '../../netns/cluster.ts';
 import { missing } from '../../netns/machine.ts';
 import { aGrant } from '../../support/grants.ts';
-import { PLAN_NAMES } from '../../support/node-plans.ts';
+import { type NodePlanWishes, PLAN_NAMES } from '../../support/node-plans.ts';
 import { median, type Report, row } from '../row.ts';
 import { processorTime } from './processor-time.ts';
 
@@ -16,10 +15,36 @@ const LEAST = 0.98;
 /** The device that is measured is granted what it asks for, whatever else is. */
 const OWN = '10.213.0.16 tcp 10.96.0.20 80';
 
-export const throughputRows = SIZES.map((size) => `throughput_grants_${size}`);
+/** A way that is measured against that of a gateway that allows every Service. */
+interface Way {
+  readonly row: string;
+  readonly wishes: NodePlanWishes;
+  readonly says: string;
+  /** The share of the throughput of the other that there must be. */
+  readonly least?: number;
+}
+
+const GRANTED: readonly Way[] = SIZES.map((size) => ({
+  row: `throughput_grants_${size}`,
+  wishes: { accessDefault: 'Deny', granted: { services: grantsBeside(size), ranges: [] } },
+  says: `a gateway that denies by default, to a granted Service, with the elements of ${size} other grants`,
+  least: LEAST,
+}));
+
+const WAYS: readonly Way[] = [
+  ...GRANTED,
+  {
+    row: 'throughput_audited',
+    wishes: { audited: 'All' },
+    says: 'a gateway whose audit log tells what connections carry that are let in',
+  },
+];
+
+export const throughputRows = WAYS.map(({ row }) => row);
 
 interface Sample {
-  readonly size: number | undefined;
+  /** None where nothing but every Service being allowed is measured. */
+  readonly way: Way | undefined;
   readonly perSecond: number;
 }
 
@@ -30,22 +55,23 @@ interface Sample {
 export async function throughput(report: Report): Promise<void> {
   if (missing !== undefined) throw new Error(missing);
   const cluster = await TestCluster.create('nftables');
-  const rulesets = [undefined, ...SIZES].map((size) => ({ size, ruleset: rulesetWith(cluster, size) }));
+  const ways = [undefined, ...WAYS].map((way) => ({ way, ruleset: cluster.plan(way?.wishes ?? {}).ruleset }));
   const samples: Sample[][] = [];
   try {
     const { turnedOn } = (await cluster.gateway.host.observe(PLAN_NAMES)).state.sysctls;
     for (let round = 0; round < ROUNDS; round += 1) {
       const ofRound: Sample[] = [];
-      for (const { size, ruleset } of [...rulesets.slice(round % 4), ...rulesets.slice(0, round % 4)]) {
+      const first = round % ways.length;
+      for (const { way, ruleset } of [...ways.slice(first), ...ways.slice(0, first)]) {
         await cluster.gateway.host.apply({ kind: 'replace-table', ruleset, turnedOn });
-        ofRound.push({ size, perSecond: await drained(cluster) });
+        ofRound.push({ way, perSecond: await drained(cluster) });
       }
       samples.push(ofRound);
     }
   } finally {
     await cluster.dispose();
   }
-  for (const size of SIZES) sizeRow(size, samples, report);
+  for (const way of WAYS) wayRow(way, samples, report);
 }
 
 /** Bits in a second of processor time. */
@@ -67,31 +93,28 @@ async function drained({ alice, gateway, backend }: TestCluster): Promise<number
   return (8 * (last.bytes - first.bytes)) / ((last.ms - first.ms) / 1000);
 }
 
-/** Undefined for a gateway that allows by default. */
-function rulesetWith(cluster: TestCluster, size: number | undefined): Ruleset {
-  if (size === undefined) return cluster.plan().ruleset;
+function grantsBeside(size: number): ReturnType<typeof aGrant>[] {
   const others = Array.from(
     { length: size },
     (_, index) => `10.213.${8 + (index >> 8)}.${index & 255} tcp 10.97.${index % 7}.${index % 200} 443`,
   );
-  const services = [OWN, ...others].map(aGrant);
-  return cluster.plan({ accessDefault: 'Deny', granted: { services, ranges: [] } }).ruleset;
+  return [OWN, ...others].map(aGrant);
 }
 
-function sizeRow(size: number, samples: readonly (readonly Sample[])[], report: Report): void {
-  const ofSize = (wanted: number | undefined) => (round: readonly Sample[]) =>
-    (round.find((sample) => sample.size === wanted)?.perSecond ?? Number.NaN) / 1e6;
-  const none = median(samples.map(ofSize(undefined)));
-  const shares = samples.map((round) => ofSize(size)(round) / ofSize(undefined)(round));
+function wayRow(way: Way, samples: readonly (readonly Sample[])[], report: Report): void {
+  const of = (wanted: Way | undefined) => (round: readonly Sample[]) =>
+    (round.find((sample) => sample.way === wanted)?.perSecond ?? Number.NaN) / 1e6;
+  const none = median(samples.map(of(undefined)));
+  const shares = samples.map((round) => of(way)(round) / of(undefined)(round));
   report(
     row({
-      name: `throughput_grants_${size}`,
+      name: way.row,
       unit: 'Mbit/s',
       value: none * median(shares),
-      least: LEAST * none,
+      ...(way.least === undefined ? {} : { least: way.least * none }),
       floor: none,
       n: samples.length,
-      says: `of one TCP connection through WireGuard (wireguard-go) and a gateway that denies by default, to a granted Service, with the elements of ${size} other grants; floor: the same connection while the gateway allows every Service, in turn with it, ${SAMPLE_MS / 1000} s each, all on one processor; counted in seconds of that processor, so that it is the cost of the way and not how much else the machine does; the value is the floor by the median share within a round, ${percent(median(shares))} (${percent(Math.min(...shares))} to ${percent(Math.max(...shares))})`,
+      says: `of one TCP connection through WireGuard (wireguard-go) and ${way.says}; floor: the same connection while the gateway allows every Service, in turn with it, ${SAMPLE_MS / 1000} s each, all on one processor; counted in seconds of that processor, so that it is the cost of the way and not how much else the machine does; the value is the floor by the median share within a round, ${percent(median(shares))} (${percent(Math.min(...shares))} to ${percent(Math.max(...shares))})`,
     }),
   );
 }

@@ -41,10 +41,10 @@ describe('the counter of a chain', () => {
       rule({ counter: { packets: 7, bytes: 420 } }),
       rule({ counter: { packets: 1, bytes: 60 } }),
     );
-    expect(parseChainCounter(text)).toBe(7);
+    expect(parseChainCounter(text)).toEqual({ packets: 7, bytes: 420 });
   });
 
-  test('is zero where there is none', () => {
-    expect(parseChainCounter(listed({ chain: { name: 'deny' } }))).toBe(0);
+  test('is nothing where there is none', () => {
+    expect(parseChainCounter(listed({ chain: { name: 'deny' } }))).toEqual({ packets: 0, bytes: 0 });
   });
 });

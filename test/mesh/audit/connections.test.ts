@@ -1,7 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { serviceType } from '../../../src/api/core.ts';
-import { type AuditNames, connectionLines, mostLines, servicesByAddress } from '../../../src/mesh/audit/connections.ts';
-import { type Sighting, sightingIn } from '../../../src/mesh/audit/sets.ts';
+import {
+  type AuditNames,
+  connectionLines,
+  mostLines,
+  restLines,
+  servicesByAddress,
+} from '../../../src/mesh/audit/connections.ts';
+import { type Sighting, sightingIn } from '../../../src/mesh/audit/sightings.ts';
 import { peerTable } from '../../../src/mesh/peer-table.ts';
 import type { IpAddress } from '../../../src/net/address.ts';
 import { aMember, NOW } from '../../support/builders.ts';
@@ -18,6 +24,7 @@ const names: AuditNames = {
     [aMember({ name: 'ada', address: '10.213.0.20', spec: { owner: 'ada@example.com' } })],
     NOW,
   ),
+  departed: new Map(),
   services: servicesByAddress([web, headless]),
   probes: ['10.213.255.254' as IpAddress],
 };
@@ -46,7 +53,7 @@ describe('a line', () => {
         },
       ],
       leftOut: [],
-      others: 0,
+      others: { packets: 0, bytes: 0 },
     });
   });
 
@@ -80,8 +87,29 @@ describe('a line', () => {
     expect(tell([seen(element, 1, set)]).lines).toMatchObject([line]);
   });
 
+  test('of what is let in says which bytes the device was sent', () => {
+    const sighting = seen('10.213.0.20 . tcp . 10.96.0.20 . 80', 2, 'seen_accepted4');
+    expect(tell([{ ...sighting, bytes: 900, bytesToDevice: 700 }]).lines).toMatchObject([
+      { verdict: 'accepted', count: 2, bytes: 900, bytesToDevice: 700 },
+    ]);
+  });
+
+  test('names whoever had the address until just now, unless somebody else has it', () => {
+    const departed = new Map([
+      ['10.213.0.99' as IpAddress, { peer: aMember({ name: 'bob' }) }],
+      ['10.213.0.20' as IpAddress, { peer: aMember({ name: 'bob' }) }],
+    ]);
+    const sightings = ['10.213.0.99', '10.213.0.20'].map((address) => seen(`${address} . tcp . 10.96.0.20 . 80`));
+    const { lines, leftOut } = connectionLines(sightings, { ...names, departed }, 1);
+    expect([lines, leftOut].flat().map((line) => 'peer' in line && line.peer?.name)).toEqual(['bob', 'ada']);
+  });
+
   test("is not there of the node's own probe", () => {
-    expect(tell([seen('10.213.255.254 . tcp . 10.96.0.20 . 80')])).toEqual({ lines: [], leftOut: [], others: 0 });
+    expect(tell([seen('10.213.255.254 . tcp . 10.96.0.20 . 80')])).toEqual({
+      lines: [],
+      leftOut: [],
+      others: { packets: 0, bytes: 0 },
+    });
   });
 
   test('is not there of an element that says nothing', () => {
@@ -99,7 +127,29 @@ describe('of more than there may be lines', () => {
     expect(lines[0]).toMatchObject({ to: { port: 443 }, count: 9 });
     const peer = { namespace: 'team-a', name: 'ada', owner: 'ada@example.com' };
     expect(leftOut).toEqual([{ event: 'left-out', verdict: 'denied', peer, from: '10.213.0.20', count: 2 * 16 }]);
-    expect(others).toBe(0);
+    expect(others.packets).toBe(0);
+  });
+
+  test('the bytes of the rest are told where they are those of connections', () => {
+    const accepted = scan.map((sighting) => ({ ...sighting, verdict: 'accepted' as const, bytes: 100 }));
+    expect(tell(accepted, 5).leftOut).toMatchObject([{ verdict: 'accepted', count: 2 * 15, bytes: 15 * 100 }]);
+  });
+
+  test('what carried most is told first of what was not dialled anew', () => {
+    const going = [100, 900].map((bytes, index) => ({
+      ...seen(`10.213.0.20 . tcp . 10.96.0.20 . ${index}`, 0, 'seen_accepted4'),
+      bytes,
+    }));
+    expect(tell(going, 1)).toMatchObject({ lines: [{ count: 0, bytes: 900 }], leftOut: [{ count: 0, bytes: 100 }] });
+  });
+
+  test.each([
+    ['nothing', { packets: 0, bytes: 0 }, []],
+    ['packets', { packets: 3, bytes: 0 }, [{ count: 3, bytes: 0 }]],
+    ['bytes alone', { packets: 0, bytes: 5 }, [{ count: 0, bytes: 5 }]],
+  ])('there is a line for the rest of nobody knows whom when it is %s', (_what, rest, lines) => {
+    const told = restLines({ verdict: 'accepted', ...rest });
+    expect(told).toEqual(lines.map((line) => ({ event: 'left-out', verdict: 'accepted', ...line })));
   });
 
   test('the rest of more devices than there may be lines is one number', () => {
@@ -113,7 +163,7 @@ describe('of more than there may be lines', () => {
       { from: '10.213.1.4', count: 10 },
       { from: '10.213.1.3', count: 8 },
     ]);
-    expect(lines.reduce((sum, line) => sum + ('count' in line ? line.count : 0), 18 + others)).toBe(30);
+    expect(lines.reduce((sum, line) => sum + ('count' in line ? line.count : 0), 18 + others.packets)).toBe(30);
   });
 
   test('a device that scans does not push out the lines of another', () => {

@@ -8,7 +8,7 @@ import { text } from 'node:stream/consumers';
 /*
  * Asks questions from inside a namespace: a line each on standard input, answered by a line of JSON, {"answer": …, "ms": …}, until
  * that input ends. Every question has sockets of its own.
- * tcp HOST PORT | udp HOST PORT | get URL | post URL BYTES
+ * tcp HOST PORT | udp HOST PORT | datagrams HOST PORT COUNT BYTES, all from one socket | get URL | post URL BYTES
  */
 const PATIENCE_MS = 3_000;
 const PATIENCE_FOR_BODIES_MS = 15_000;
@@ -20,12 +20,13 @@ for await (const line of createInterface({ input: process.stdin })) {
 }
 process.exit();
 
-async function answered([kind = '', target = '', third = '']: readonly string[]): Promise<unknown> {
+async function answered([kind = '', target = '', third = '', ...more]: readonly string[]): Promise<unknown> {
   const patience = kind === 'tcp' || kind === 'udp' ? PATIENCE_MS : PATIENCE_FOR_BODIES_MS;
   const signal = AbortSignal.timeout(patience);
   try {
     if (kind === 'tcp') return await tcp(target, Number(third), signal);
     if (kind === 'udp') return await udp(target, Number(third), signal);
+    if (kind === 'datagrams') return await datagrams(target, Number(third), more.map(Number), signal);
     return await http(target, kind === 'post' ? Number(third) : undefined, signal);
   } catch (error) {
     return signal.aborted ? 'timeout' : ((error as NodeJS.ErrnoException).code ?? String(error));
@@ -51,6 +52,28 @@ async function udp(host: string, port: number, signal: AbortSignal): Promise<unk
     socket.connect(port, host, connected);
     const [packet] = await message;
     return JSON.parse(String(packet));
+  } finally {
+    socket.close();
+  }
+}
+
+/** Each is sent when the one before has been answered; how many bytes the answers had. */
+async function datagrams(
+  host: string,
+  port: number,
+  [count = 0, bytes = 0]: readonly number[],
+  signal: AbortSignal,
+): Promise<number> {
+  const socket = createSocket('udp4');
+  let answered = 0;
+  try {
+    for (let sent = 0; sent < count; sent += 1) {
+      const message = once(socket, 'message', { signal });
+      socket.send(Buffer.alloc(bytes, 'x'), port, host);
+      const [packet] = await message;
+      answered += packet.length;
+    }
+    return answered;
   } finally {
     socket.close();
   }
