@@ -40,6 +40,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   'test/netns/gateway-key.test.ts': 45,
   'test/netns/drift.test.ts': 50,
   'test/netns/host.test.ts': 60,
+  'test/netns/other-gateway.test.ts': 25,
   'test/netns/internet.test.ts': 30,
 };
 const SHORT = 10;
