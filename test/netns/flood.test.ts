@@ -1,6 +1,10 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { NodeTracking } from '../../src/agent/node-tracking.ts';
 import type { Running } from '../../src/host/exec.ts';
+import { failedSaying } from '../../src/host/exec-error.ts';
+import { trackingVerdict } from '../../src/mesh/connection-tracking.ts';
 import { peerTable } from '../../src/mesh/peer-table.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
@@ -186,6 +190,8 @@ describe.skipIf(missing)(`a device that asks for what nobody granted, as fast as
   });
 });
 
+/** A quarter of a million entries, on a machine that computes something else. */
+const FILL_MS = 200_000;
 const MOST = 50;
 const MORE = 30;
 
@@ -273,6 +279,27 @@ describe.skipIf(missing)(`a device that keeps connections open${because(missing)
     await expect.poll(echoes, { interval: 50 }).toBe(MOST);
   });
 
+  test('tells when the table is full and nobody opens anything any more, and when there is room again', {
+    timeout: 300_000,
+  }, async () => {
+    const { namespace, host } = cluster.gateway;
+    const { most = 0 } = (await host.observeTracking()) ?? {};
+    const opens = async () => (await bob.ask('tcp 10.96.0.20 80')).answer;
+    expect(await opens()).toBe('connected');
+    // Each namespace has as much room as the kernel's one limit says.
+    await fill(namespace, ALICE[0], most);
+    expect(await opens()).toBe('timeout');
+    await look(0);
+    const { status, message } = trackingVerdict(tracking.standing);
+    expect(status).toBe('False');
+    expect(message).toContain(`sysctl -w net.netfilter.nf_conntrack_max=${2 * most} on the node`);
+    expect(message).toMatch(/Of it team-a\/alice has (9\d|100) %: suspend a device/);
+    await namespace.run('conntrack -F');
+    await look(0);
+    expect(trackingVerdict(tracking.standing)).toMatchObject({ status: 'True', reason: 'Enough' });
+    await expect.poll(opens).toBe('connected');
+  });
+
   test('shows in how full the node is', async () => {
     await hold(MOST);
     await look(0);
@@ -288,3 +315,18 @@ describe.skipIf(missing)(`a device that keeps connections open${because(missing)
     expect(holder?.percent).toBeGreaterThanOrEqual(100);
   });
 });
+
+/** Puts entries of this device into the node's connection tracking, as of connections that have had answers, until there is room for none. */
+async function fill(node: Namespace, source: string, most: number): Promise<void> {
+  const lines = Array.from({ length: most }, (_, index) => {
+    const [port, to] = [1024 + (index % 60_000), `10.97.0.${1 + Math.floor(index / 60_000)}`];
+    const reply = `--reply-src ${to} --reply-dst ${source} --reply-port-src 9 --reply-port-dst ${port}`;
+    return `-A -p udp --src ${source} --dst ${to} --sport ${port} --dport 9 --status ASSURED,SEEN_REPLY --timeout 600 ${reply}`;
+  });
+  const file = join(cluster.gateway.folder, 'entries');
+  await writeFile(file, lines.join('\n'));
+  // The last ones find no room.
+  await node.commands.run(['conntrack', '-R', file], { timeoutMs: FILL_MS }).catch((error: unknown) => {
+    if (!failedSaying(error, /not enough memory/)) throw error;
+  });
+}
