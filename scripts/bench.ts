@@ -3,6 +3,7 @@ import { cpus, loadavg, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { auditGroup } from '../test/bench/audit.ts';
 import { commandsGroup } from '../test/bench/commands.ts';
+import { endFlowsGroup } from '../test/bench/end-flows.ts';
 import { grantsGroup } from '../test/bench/grants.ts';
 import { kernelBytesGroup } from '../test/bench/kernel-bytes.ts';
 import { laptopGroup } from '../test/bench/laptop.ts';
@@ -22,6 +23,7 @@ const GROUPS = [
   planGroup,
   commandsGroup,
   grantsGroup,
+  endFlowsGroup,
   auditGroup,
   sizeGroup,
   kernelBytesGroup,

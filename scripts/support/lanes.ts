@@ -36,10 +36,11 @@ const SECONDS: Readonly<Record<string, number>> = {
   'test/netns/packets.test.ts': 30,
   'test/netns/full-tunnel.test.ts': 90,
   'test/netns/audit.test.ts': 40,
-  'test/netns/access.test.ts': 300,
+  'test/netns/access.test.ts': 360,
   'test/netns/gateway-key.test.ts': 45,
   'test/netns/drift.test.ts': 50,
   'test/netns/host.test.ts': 60,
+  'test/netns/other-gateway.test.ts': 25,
   'test/netns/internet.test.ts': 30,
 };
 const SHORT = 10;

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { mergedFlows, stillEnded } from '../dataplane/nftables/ended-flows.ts';
+import { FlowIndex } from '../dataplane/nftables/flow-index.ts';
 import type { Flow, Ruleset } from '../dataplane/nftables/ruleset.ts';
 import type { Operation } from '../dataplane/operation.ts';
 import type { Host } from '../host/host.ts';
@@ -178,11 +179,10 @@ export class EndingFlows {
   }
 }
 
-/** Those that `ended`, which may be of the whole mesh, has nothing of. */
+/** Those that `ended`, which may be of whole prefixes, has nothing of. */
 function flowsBut(flows: readonly Flow[], ended: readonly Flow[]): ReadonlySet<Flow> {
-  const single = new Set(ended);
-  const whole = new Set(ended.filter(({ source }) => source.includes('/')).map(dialled));
-  return new Set(flows.filter((flow) => !single.has(flow) && !whole.has(dialled(flow))));
+  const [single, merged] = [new Set(ended), new FlowIndex(ended)];
+  return new Set(flows.filter((flow) => !single.has(flow) && merged.merged(flow) === undefined));
 }
 
 /** What of these ranges and ports is open. */

@@ -1,21 +1,12 @@
 import { randomBytes } from 'node:crypto';
 
-import { clusterMeshAccessType } from '../api/clustermeshaccess.ts';
-import { meshAccessType } from '../api/meshaccess.ts';
-import { meshGatewayType } from '../api/meshgateway.ts';
-import { meshGatewayNodeType } from '../api/meshgatewaynode.ts';
-import { meshPeerType } from '../api/meshpeer.ts';
-import { GATEWAY_LABEL } from '../api/names.ts';
-import type { KubernetesObject, ResourceType } from '../api/resource.ts';
 import { describeOperation, type Operation } from '../dataplane/operation.ts';
 import { createLinuxHost } from '../host/linux.ts';
 import { type Client, createClient } from '../k8s/client.ts';
 import { createEventRecorder } from '../k8s/events.ts';
 import { loadConnection } from '../k8s/kubeconfig.ts';
-import { type ReflectorNotice, type ReflectorOptions, startReflector } from '../k8s/reflector.ts';
+import type { ReflectorNotice } from '../k8s/reflector.ts';
 import { createTransport, type Transport } from '../k8s/transport.ts';
-import { followedNamespaceType, followedServiceType } from '../mesh/access/followed.ts';
-import { membershipOf } from '../mesh/members.ts';
 import { nodeNames } from '../mesh/node.ts';
 import { addressesIn, type IpAddress, parseAddress } from '../net/address.ts';
 import { keyPairFrom } from '../net/key-pair.ts';
@@ -31,6 +22,7 @@ import { Agent } from './agent.ts';
 import { createAsker } from './asking.ts';
 import { ConfigurationListeners } from './configuration-listeners.ts';
 import type { Listen } from './device-configurations.ts';
+import { followObjects } from './followed.ts';
 import { clearNode, forgetNode, isWanted, type Place } from './leave.ts';
 import { AgentRecorder } from './recorder.ts';
 import { type ProbedService, ServiceProbe } from './service-probe.ts';
@@ -80,26 +72,11 @@ async function serve(settings: Settings): Promise<void> {
   tellProgram(metrics, 'agent');
   const devices = settings.metrics?.devices ?? 0;
   const recorder = new AgentRecorder({ metrics, clock: systemClock, log, devices });
-  const follow = <T extends KubernetesObject>(
-    type: ResourceType<T>,
-    how: Pick<ReflectorOptions, 'holds' | 'namespace' | 'labelSelector'> = {},
-  ) => {
-    const onNotice = (notice: ReflectorNotice) => {
-      log.warn({ resource: type.plural, ...notice }, 'watch');
-      recorder.watched(type.plural, notice);
-    };
-    return startReflector(transport, type, { signal, clock: systemClock, onNotice, ...how }).store;
+  const onNotice = (resource: string, notice: ReflectorNotice) => {
+    log.warn({ resource, ...notice }, 'watch');
+    recorder.watched(resource, notice);
   };
-  const held = { holds: true };
-  const gateways = follow(meshGatewayType, held);
-  const peers = follow({ ...meshPeerType, parse: (raw: unknown) => membershipOf(meshPeerType.parse(raw)) }, held);
-  const reports = follow(meshGatewayNodeType, { namespace, labelSelector: `${GATEWAY_LABEL}=${gateway}` });
-  const followAccess = () => ({
-    accesses: follow(meshAccessType, held),
-    clusterAccesses: follow(clusterMeshAccessType, held),
-    services: follow(followedServiceType),
-    namespaces: follow(followedNamespaceType),
-  });
+  const followed = followObjects(transport, { namespace, gateway, signal, clock: systemClock, onNotice });
   const events = createEventRecorder(client, {
     controller: 'sallyport.dev/agent',
     instance: pod,
@@ -112,16 +89,13 @@ async function serve(settings: Settings): Promise<void> {
   const probe = new ServiceProbe({ keys, service: settings.service, clock: systemClock, randomBytes, onResult });
   const onFailure = (error: unknown) => log.warn({ error }, 'another node was not asked whether it lives');
   const context = {
-    reports,
     ask: createAsker({ keys, clock: systemClock, randomBytes, onFailure }),
     addresses: settings.addresses,
     gateway,
     node,
     namespace,
     identity: pod,
-    gateways,
-    peers,
-    followAccess,
+    ...followed,
     client,
     host,
     probe,

@@ -124,6 +124,38 @@ export function coveringCidr(cidrs: Iterable<Cidr>): Cidr | undefined {
   return `${addressFromValue(family, clearHostBits(family, first, length))}/${length}` as Cidr;
 }
 
+/**
+ * Prefixes that hold all of these addresses and none of the others, all of one family: in order, none wider than it must be, and no two that one
+ * could stand for.
+ */
+export function cidrsHolding(addresses: Iterable<IpAddress>, others: Iterable<IpAddress>): readonly Cidr[] {
+  const wanted = [...new Set(addresses)].map(hostCidr).sort(compareCidrs);
+  const shunned = [...new Set(others)].map(addressValue).sort(inOrder);
+  const found: Cidr[] = [];
+  for (const host of wanted) {
+    const last = found.at(-1);
+    const wider = last === undefined ? undefined : coveringCidr([last, host]);
+    if (wider !== undefined && !holdsAny(wider, shunned)) found[found.length - 1] = wider;
+    else found.push(host);
+  }
+  return found;
+}
+
+function holdsAny(cidr: Cidr, sorted: readonly bigint[]): boolean {
+  const { first, last } = cidrRange(cidr);
+  let [from, to] = [0, sorted.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if ((sorted[middle] ?? 0n) < first) from = middle + 1;
+    else to = middle;
+  }
+  return (sorted[from] ?? last + 1n) <= last;
+}
+
+function inOrder(one: bigint, other: bigint): number {
+  return one < other ? -1 : Number(one > other);
+}
+
 function clearHostBits(family: Family, value: bigint, length: number): bigint {
   const hostBits = BigInt(addressBits(family) - length);
   return (value >> hostBits) << hostBits;

@@ -1,14 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inProject } from '../../scripts/support/paths.ts';
 import { meshAccessType } from '../../src/api/meshaccess.ts';
 import { API_VERSION } from '../../src/api/names.ts';
+import { commandsIn } from '../scripts/markdown.ts';
 import { auditLog } from './audit-log.ts';
 import { type ExecResult, run, TIED } from './exec.ts';
 import { flowsOn } from './gateway-node.ts';
 import type { Laptop } from './laptop.ts';
-import { curl, type Device, type Mesh, startMesh, until } from './mesh.ts';
+import { curl, type Device, type Mesh, must, startMesh, until } from './mesh.ts';
 import { type ServicePort, scan, servicePorts } from './service-scan.ts';
 import { askSoonAndLong, Traffic } from './traffic.ts';
 
@@ -87,6 +89,13 @@ function sallyport(...words: readonly string[]): Promise<ExecResult> {
     env: mesh.cluster.environment,
     cwd: inProject(),
   });
+}
+
+/** Has a shell run the line, as whoever's kubectl is used to that namespace types it. */
+async function typeIn(namespace: string, line: string): Promise<void> {
+  const kubectl = mesh.cluster.tools.path('kubectl');
+  const typed = `kubectl() { '${kubectl}' --namespace ${namespace} "$@"; }; ${line}`;
+  must(await run([...TIED, 'sh', '-c', typed], { env: mesh.cluster.environment }));
 }
 
 /** From when on it counts, and how long it may take; since now, and as docs/access.md says, unless told otherwise. */
@@ -356,6 +365,26 @@ describe('through gateways that deny by default', () => {
     expect(Date.now() - asked).toBeLessThan(1500);
     expect(await isReached(bob, one)).toBe(false);
     addresses = { ...addresses, one };
+  });
+
+  test('a grant to a group opens to the device that docs/access.md gives it, by the command that stands there', async () => {
+    const typed = commandsIn(readFileSync(inProject('docs/access.md'), 'utf8'), 'sh test=access');
+    expect(typed).toHaveLength(2);
+    const laptop = await join('laptop', 'team-b', 'node-2');
+    const from = [{ namespaces: { names: ['team-b'] }, groups: ['oncall'] }];
+    await grant('oncall', '', 'hello-node-2', { from });
+    expect(await isReached(laptop, addresses.two)).toBe(false);
+    for (const line of typed) await typeIn('team-b', line);
+    const since = Date.now();
+    await untilReached(laptop, addresses.two, 'granted to a group', { since });
+    expect(await isReached(bob, addresses.two)).toBe(false);
+    expect((await mesh.peer(laptop.device)).spec).toMatchObject({
+      owner: 'ada@example.com',
+      groups: ['oncall'],
+      expiresAt: '2030-01-31T18:00:00Z',
+    });
+    await revoke('oncall');
+    await untilRefused(laptop, addresses.two, 'taken back from a group');
   });
 
   test('a grant by a selector follows the labels of a Service', async () => {

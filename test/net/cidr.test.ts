@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { addressBits, addressFamily, addressFromValue } from '../../src/net/address.ts';
+import { addressBits, addressFamily, addressFromValue, type IpAddress } from '../../src/net/address.ts';
 import {
   type Cidr,
   cidrBase,
@@ -8,6 +8,7 @@ import {
   cidrFamily,
   cidrLength,
   cidrRange,
+  cidrsHolding,
   cidrsIn,
   cidrsOverlap,
   compareCidrs,
@@ -16,7 +17,7 @@ import {
   normalizeCidrs,
   parseCidr,
 } from '../../src/net/cidr.ts';
-import { addresses, cidrs, families, value } from './arbitraries.ts';
+import { addresses, cidrs, cidrsOf, families, value } from './arbitraries.ts';
 
 describe('parseCidr', () => {
   test.each([
@@ -212,5 +213,32 @@ describe('the prefix that covers others', () => {
         expect(first !== last && isHalf).toBe(false);
       }),
     );
+  });
+});
+
+describe('cidrsHolding', () => {
+  const near = families.chain((family) => fc.uniqueArray(cidrsOf(family).map(cidrBase), { minLength: 1 }));
+
+  test('holds all of them and none of the others, and no two of its prefixes could be one', () => {
+    fc.assert(
+      fc.property(near, fc.nat(), (all, number) => {
+        const [wanted, others] = [all.slice(number % all.length), all.slice(0, number % all.length)];
+        const found = cidrsHolding(wanted, others);
+        const held = (address: (typeof all)[number]) => found.filter((cidr) => cidrContains(cidr, address)).length;
+        expect(wanted.map(held)).toEqual(wanted.map(() => 1));
+        expect(others.map(held)).toEqual(others.map(() => 0));
+        for (const [index, cidr] of found.entries()) {
+          const both = coveringCidr(found.slice(index, index + 2)) as Cidr;
+          expect(both === cidr || others.some((address) => cidrContains(both, address))).toBe(true);
+        }
+      }),
+    );
+  });
+
+  test('holds an address by itself that is also among the others', () => {
+    expect(cidrsHolding(['10.0.0.1', '10.0.0.2'] as IpAddress[], ['10.0.0.1'] as IpAddress[])).toEqual([
+      '10.0.0.1/32',
+      '10.0.0.2/32',
+    ]);
   });
 });

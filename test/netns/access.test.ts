@@ -298,7 +298,7 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
 
     describeOpenFlows(() => cluster);
     describeRaces(() => cluster);
-    describeScan(() => cluster);
+    describeScan(() => cluster, mode);
   },
 );
 

@@ -25,6 +25,9 @@ export const SERVICES = [
   { clusterIp: 'fd5a:96::a', protocol: 'udp', port: 53, endpoint: 'fd5a:1::2', targetPort: 5353 },
 ] as const;
 
+/** What a laptop sends into its tunnel. */
+const ROUTED = ['10.96.0.0/12', '10.213.0.0/16', '10.1.0.0/24', 'fd5a:96::/112', 'fd5a:213::/64', 'fd5a:1::/64'];
+
 /** A device with a stock WireGuard interface, and nothing else, on a network of its own with the gateway node. */
 export interface Laptop {
   readonly namespace: Namespace;
@@ -84,6 +87,15 @@ export class TestCluster {
     await namespace.tries('ping -c 1 -W 5 10.213.0.1');
   }
 
+  /** Lays a network to a laptop of another cluster, where it dials this node too, by an interface of its own that nothing is routed through. */
+  async dialledBy(guest: Laptop, device: string): Promise<void> {
+    const net = 59;
+    await this.gateway.namespace.link('under9', [`192.168.${net}.1/24`], guest.namespace, 'eth9', [
+      `192.168.${net}.2/24`,
+    ]);
+    await this.#dial(guest, device, net);
+  }
+
   async dispose(): Promise<void> {
     await Promise.all(this.#running.map((running) => running.stop()));
     await this.gateway.dispose();
@@ -121,23 +133,33 @@ export class TestCluster {
     );
   }
 
-  async #join({ namespace, keys, addresses }: Laptop, net: number): Promise<void> {
+  async #join(laptop: Laptop, net: number): Promise<void> {
+    const { namespace, addresses } = laptop;
+    await this.#dial(laptop, 'wg0', net);
+    for (const address of addresses) await namespace.run(`ip address add ${address} dev wg0`);
+    await routeThrough(laptop, 'wg0');
+    await namespace.tries('ping -c 1 -W 5 10.213.0.1');
+  }
+
+  /** Gives the laptop an interface whose only peer is the gateway, at the node's address on that network. */
+  async #dial({ namespace, keys }: Laptop, device: string, net: number): Promise<void> {
     const file = join(this.gateway.folder, `laptop-${net}`);
     await writeFile(file, keys.privateKey, { mode: 0o600 });
     const { folder, keys: gateway } = this.gateway;
     const options = { privateKeyFile: file, wireguardGo: await wireguardGo(), runDir: folder };
     const wireguard = new WireGuard(namespace.commands, options);
-    await wireguard.create('wg0', 'Auto');
-    await wireguard.set('wg0', keys.publicKey, undefined);
+    await wireguard.create(device, 'Auto');
+    await wireguard.set(device, keys.publicKey, undefined);
     this.#running.push({ pid: undefined, exited: Promise.resolve({ stderr: '' }), stop: () => wireguard.close() });
-    const routed = ['10.96.0.0/12', '10.213.0.0/16', '10.1.0.0/24', 'fd5a:96::/112', 'fd5a:213::/64', 'fd5a:1::/64'];
     const endpoint = `192.168.${net}.1:51840`;
-    await namespace.run(`wg set wg0 peer ${gateway.publicKey} endpoint ${endpoint} allowed-ips ${routed.join()}`);
-    for (const address of addresses) await namespace.run(`ip address add ${address} dev wg0`);
-    await namespace.run('ip link set wg0 mtu 1420 up');
-    for (const prefix of routed) await namespace.run(`ip route add ${prefix} dev wg0`);
-    await namespace.tries('ping -c 1 -W 5 10.213.0.1');
+    await namespace.run(`wg set ${device} peer ${gateway.publicKey} endpoint ${endpoint} allowed-ips ${ROUTED}`);
+    await namespace.run(`ip link set ${device} mtu 1420 up`);
   }
+}
+
+/** Has the laptop send all that is for the mesh or the cluster through this interface. */
+export async function routeThrough({ namespace }: Laptop, device: string): Promise<void> {
+  for (const prefix of ROUTED) await namespace.run(`ip route replace ${prefix} dev ${device}`);
 }
 
 async function laptop(host: number): Promise<Laptop> {

@@ -3,7 +3,8 @@ import type { Running } from '../../src/host/exec.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
 import type { TestCluster } from './cluster.ts';
 import { prepareForScans, reach, reachLinkLocal, type Source, scanTargets, spoof, watchSources } from './scan.ts';
-import { isReachable, scannedPlan, scanWorld } from './scan-world.ts';
+import { isReachable, type ScanWishes, scannedPlan, scanWorld } from './scan-world.ts';
+import { describeSweep } from './sweep-suite.ts';
 
 /** The other laptop's, the probe's, the gateway's, a pod's, the node's, those of nobody in the mesh and of nobody at all. */
 const STOLEN: readonly Source[] = [
@@ -17,7 +18,7 @@ const STOLEN: readonly Source[] = [
 ];
 
 /** A scan from each laptop, whose result is computed from the objects beforehand. It goes last: the cluster has more listeners afterwards. */
-export function describeScan(given: () => TestCluster): void {
+export function describeScan(given: () => TestCluster, mode: 'nftables' | 'iptables'): void {
   describe('a scan of all that there is', { timeout: 60_000 }, () => {
     const programs: Running[] = [];
     beforeAll(async () => {
@@ -25,9 +26,9 @@ export function describeScan(given: () => TestCluster): void {
     }, 60_000);
     afterAll(() => Promise.all(programs.map((program) => program.stop())));
 
-    const bringTo = async (access: 'Allow' | 'Deny', name?: string) => {
+    const bringTo = async (access: 'Allow' | 'Deny', wishes?: ScanWishes) => {
       const { gateway } = given();
-      const world = scanWorld(given(), access, name);
+      const world = scanWorld(given(), access, wishes);
       const { facts } = await gateway.host.observe(PLAN_NAMES);
       await gateway.sync(scannedPlan(world, facts));
       return world;
@@ -40,7 +41,7 @@ export function describeScan(given: () => TestCluster): void {
     ] as const)(
       'reaches what the objects say and nothing else, and the rest says no: %s by default, through gateway %s',
       async (access, name) => {
-        const world = await bringTo(access, name);
+        const world = await bringTo(access, { name });
         const scan = async (name: 'alice' | 'bob') => {
           const targets = scanTargets(name);
           const found = await reach(given(), name, targets);
@@ -53,6 +54,9 @@ export function describeScan(given: () => TestCluster): void {
         await Promise.all([scan('alice'), scan('bob')]);
       },
     );
+
+    // The gateway's own rules are the same in both modes.
+    describeSweep(given, { bringTo, isWhole: mode === 'nftables' });
 
     test('finds shut what is open to the cluster', async () => {
       for (const port of [22, 10250, 30443])

@@ -5,7 +5,7 @@ import type { MeshGateway } from '../../src/api/meshgateway.ts';
 import type { MeshPeer } from '../../src/api/meshpeer.ts';
 import type { LocalFacts } from '../../src/dataplane/local-facts.ts';
 import type { NodePlan } from '../../src/dataplane/node-plan.ts';
-import { granted } from '../../src/mesh/access/access.ts';
+import { type Granted, granted } from '../../src/mesh/access/access.ts';
 import { explainAccess } from '../../src/mesh/access/explain.ts';
 import type { AnyAccess } from '../../src/mesh/access/resolve.ts';
 import { accessGateway, accessMembers, accessWorld } from '../../src/mesh/access/world.ts';
@@ -15,17 +15,31 @@ import { type Topology, topology } from '../../src/mesh/topology.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import { cidrContains } from '../../src/net/cidr.ts';
 import { aMember, aNamespace, aServedGateway, NOW } from '../support/builders.ts';
-import { SERVICES, type TestCluster } from './cluster.ts';
+import { type Laptop, SERVICES } from './cluster.ts';
+import type { LaptopName, Scanned } from './scan.ts';
 
 /** The objects of a cluster that is scanned. */
 export interface ScanWorld {
   readonly gateway: MeshGateway;
   readonly served: Topology;
-  readonly peers: Readonly<Record<'alice' | 'bob', MeshPeer>>;
+  readonly peers: Readonly<Record<LaptopName, MeshPeer>>;
   readonly services: readonly Service[];
   readonly accesses: readonly AnyAccess[];
+  /** What these grants open to whom. */
+  readonly granted: Granted;
 }
 
+/** What is not as usual in a cluster that is scanned. */
+export interface ScanWishes {
+  /** The gateway that the node serves, of the two that the devices may use. */
+  readonly name?: string;
+  /** Of each device, as the gateway says. */
+  readonly newConnectionsPerSecond?: number;
+  /** Which gateways have accepted alice; both, as they have bob, unless it is given. */
+  readonly aliceIn?: readonly string[];
+}
+
+const GATEWAYS = ['default', 'office'];
 const POOL = ['10.213.0.0/16', 'fd5a:213::/64'];
 const GATEWAY_ADDRESSES = ['10.213.0.1', 'fd5a:213::1'];
 /** Of the devices and of the Services of a scan. */
@@ -58,19 +72,16 @@ const GRANTS: readonly AnyAccess[] = [
   }),
 ];
 
-/**
- * The objects of this cluster: it advertises its pods where it denies by default, and else Services alone. Its devices may use two
- * gateways, of which the node serves the named one.
- */
+/** The objects of this cluster: it advertises its pods where it denies by default, and else Services alone. */
 export function scanWorld(
-  { gateway, alice, bob }: TestCluster,
+  { gateway, alice, bob }: Scanned,
   accessDefault: 'Allow' | 'Deny',
-  name = 'default',
+  { name = 'default', newConnectionsPerSecond = 500, aliceIn = GATEWAYS }: ScanWishes = {},
 ): ScanWorld {
   const own = aServedGateway({
     name,
     spec: {
-      access: { default: accessDefault },
+      access: { default: accessDefault, newConnectionsPerSecond },
       advertise: { cidrs: accessDefault === 'Deny' ? ['10.1.0.0/24', 'fd5a:1::/64'] : [] },
     },
     status: {
@@ -84,35 +95,37 @@ export function scanWorld(
   // Whichever gateway it is, it has the interface that is there.
   const served = topology({ ...own, metadata: { ...own.metadata, name: 'default' } });
   if (served === undefined) throw new Error('the gateway is not served');
-  const peer = (name: string, namespace: string, { keys, addresses }: TestCluster['alice']) =>
+  const peer = (name: string, namespace: string, { keys, addresses }: Laptop, gateways: readonly string[]) =>
     aMember({
       name,
       namespace,
       spec: { publicKey: keys.publicKey },
       status: {
-        gateways: ['default', 'office'],
+        gateways: [...gateways],
         publicKey: keys.publicKey,
         addresses: addresses.map((cidr) => cidr.split('/')[0] ?? ''),
       },
     });
-  return {
+  const objects = {
     gateway: own,
     served,
-    peers: { alice: peer('alice', 'team-a', alice), bob: peer('bob', 'team-b', bob) },
+    peers: { alice: peer('alice', 'team-a', alice, aliceIn), bob: peer('bob', 'team-b', bob, GATEWAYS) },
     services: services(),
     accesses: accessDefault === 'Deny' ? GRANTS : [],
   };
+  return { ...objects, granted: grantedIn(objects) };
 }
 
 /** What the node is to be, from these objects alone. */
 export function scannedPlan(world: ScanWorld, facts: LocalFacts): NodePlan {
   const table = peerTable(world.gateway.metadata.name, Object.values(world.peers), NOW);
-  return planNode(world.served, { facts, peers: table.wanted, granted: grantedIn(world) });
+  return planNode(world.served, { facts, peers: table.wanted, granted: world.granted });
 }
 
 /** Whether the device may reach the target, from these objects alone, by the function that makes the rules too. */
-export function isReachable(world: ScanWorld, laptop: 'alice' | 'bob', target: string): boolean {
+export function isReachable(world: ScanWorld, laptop: LaptopName, target: string): boolean {
   const [kind = '', address = '', port] = target.split(' ');
+  if (world.peers[laptop].status?.gateways?.includes(world.gateway.metadata.name) !== true) return false;
   const isGateway = GATEWAY_ADDRESSES.includes(address);
   if (kind === 'ping') return isGateway;
   if (isGateway) return kind === 'tcp' && port === CONFIGURATION_PORT;
@@ -133,11 +146,11 @@ function leadsToDevice(address: string): boolean {
 }
 
 /** Of the ranges, what belongs to the node itself stays shut. */
-function isInRange(world: ScanWorld, laptop: 'alice' | 'bob', kind: string, address: IpAddress, port: number): boolean {
+function isInRange(world: ScanWorld, laptop: LaptopName, kind: string, address: IpAddress, port: number): boolean {
   if (address === '10.1.0.1' || address === 'fd5a:1::1') return false;
   const own = world.peers[laptop].status?.addresses ?? [];
   const protocol = kind === 'tcp' ? 'tcp' : 'udp';
-  return grantedIn(world).ranges.some(
+  return world.granted.ranges.some(
     ({ peer, cidr, open }) =>
       own.includes(peer) &&
       cidrContains(cidr, address) &&
@@ -145,7 +158,7 @@ function isInRange(world: ScanWorld, laptop: 'alice' | 'bob', kind: string, addr
   );
 }
 
-function grantedIn(world: ScanWorld) {
+function grantedIn(world: Omit<ScanWorld, 'granted'>): Granted {
   const { served, accesses, gateway } = world;
   const members = accessMembers(peerTable(gateway.metadata.name, Object.values(world.peers), NOW));
   return granted({ ...accessGateway(served), name: gateway.metadata.name }, members, {
@@ -155,7 +168,7 @@ function grantedIn(world: ScanWorld) {
   });
 }
 
-function worldOf({ peers, services: all }: ScanWorld) {
+function worldOf({ peers, services: all }: Pick<ScanWorld, 'peers' | 'services'>) {
   return accessWorld({ namespaces: NAMESPACES, peers: Object.values(peers), services: all });
 }
 

@@ -6,6 +6,8 @@ import type { TestCluster } from './cluster.ts';
 import { startProgram } from './mesh.ts';
 
 export type LaptopName = 'alice' | 'bob';
+/** A gateway node and the laptops that scan it. */
+export type Scanned = Pick<TestCluster, 'gateway' | LaptopName>;
 /** What one target of a scan did: answered, said no, or nothing at all. */
 export type Outcome = 'open' | 'refused' | 'silent';
 /** An address of each family. */
@@ -85,7 +87,7 @@ export async function reachLinkLocal(cluster: TestCluster, name: LaptopName): Pr
 
 /** Tries all targets at once from a laptop, with its own addresses. */
 export async function reach(
-  cluster: TestCluster,
+  cluster: Scanned,
   name: LaptopName,
   targets: readonly string[],
   patience = PATIENCE_MS,
@@ -118,9 +120,11 @@ export async function spoof(
 }
 
 /** Counts what comes out of the tunnel, from the laptop's own addresses and from any others. */
-export async function watchSources({ gateway, ...laptops }: TestCluster, name: LaptopName) {
+export async function watchSources({ gateway, ...laptops }: Scanned, name: LaptopName) {
   const [four = '', six = ''] = laptops[name].addresses.map((cidr) => cidr.replace(/\/.*/, ''));
   await gateway.namespace.runAll(`
+    nft add table inet watched
+    nft delete table inet watched
     nft add table inet watched
     nft add chain inet watched sources { type filter hook prerouting priority -300 ; }
     nft add rule inet watched sources iifname ${PLAN_NAMES.device} ip saddr ${four} counter
@@ -136,7 +140,7 @@ export async function watchSources({ gateway, ...laptops }: TestCluster, name: L
 }
 
 async function reachFrom(
-  { gateway, ...laptops }: TestCluster,
+  { gateway, ...laptops }: Scanned,
   name: LaptopName,
   targets: readonly string[],
   { source, patience }: { readonly source: Source; readonly patience: number },

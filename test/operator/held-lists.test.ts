@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { isTrue } from '../../src/api/conditions.ts';
 import { meshPeerType } from '../../src/api/meshpeer.ts';
+import { tellEmptyList } from '../support/empty-list.ts';
 import { SmallMesh } from '../support/small-mesh.ts';
 
 const names = Array.from({ length: 12 }, (_, index) => `peer-${index}`);
@@ -23,16 +24,10 @@ const accepted = async () => {
 test('the operator believes no list without devices before it has asked for single ones', async () => {
   const { server } = mesh;
   await expect.poll(accepted).toBe(names.length);
-  const metadata = () => ({ resourceVersion: `${server.nextVersion()}` });
   const isAskedFor = () =>
     server.requests.some(({ method, path }) => method === 'GET' && /meshpeers\/peer-/.test(path));
   expect(isAskedFor()).toBe(false);
-  server.fault({ when: 'streaming-list', path: '/meshpeers', times: 1, action: { kind: 'refuse', code: 422 } });
-  server.nextVersion();
-  server.compact();
-  const text = JSON.stringify({ metadata: metadata(), items: [] });
-  server.fault({ method: 'GET', when: 'plain', path: '/meshpeers', times: 1, action: { kind: 'answer', text } });
-  server.finishWatches('cut');
+  tellEmptyList(server, '/meshpeers');
   await expect.poll(isAskedFor).toBe(true);
   expect(await accepted()).toBe(names.length);
 });

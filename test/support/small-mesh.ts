@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Agent } from '../../src/agent/agent.ts';
 import type { Ask } from '../../src/agent/asking.ts';
+import { followObjects } from '../../src/agent/followed.ts';
 import { AgentRecorder } from '../../src/agent/recorder.ts';
 import { clusterMeshAccessType } from '../../src/api/clustermeshaccess.ts';
 import { nodeType, serviceCidrType, serviceType } from '../../src/api/core.ts';
@@ -15,7 +16,6 @@ import { createEventRecorder, type Happening } from '../../src/k8s/events.ts';
 import { startReflector } from '../../src/k8s/reflector.ts';
 import type { Store } from '../../src/k8s/store.ts';
 import { createTransport, type Transport } from '../../src/k8s/transport.ts';
-import { followedNamespaceType, followedServiceType } from '../../src/mesh/access/followed.ts';
 import { addressesIn } from '../../src/net/address.ts';
 import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { parseOperatorConfig } from '../../src/operator/config.ts';
@@ -139,7 +139,6 @@ export class SmallMesh {
     }
     host.facts = { ...host.facts, node: name };
     const ending = new AbortController();
-    const following = { signal: ending.signal, clock: systemClock };
     const listeners = new FakeListeners();
     const audited: Readonly<Record<string, unknown>>[] = [];
     const metrics = new Metrics();
@@ -150,15 +149,12 @@ export class SmallMesh {
       node: name,
       namespace: NAMESPACE,
       identity: `agent-${name}`,
-      gateways: startReflector(this.#transport, meshGatewayType, following).store,
-      peers: startReflector(this.#transport, meshPeerType, following).store,
-      followAccess: () => ({
-        accesses: startReflector(this.#transport, meshAccessType, following).store,
-        clusterAccesses: startReflector(this.#transport, clusterMeshAccessType, following).store,
-        services: startReflector(this.#transport, followedServiceType, following).store,
-        namespaces: startReflector(this.#transport, followedNamespaceType, following).store,
+      ...followObjects(this.#transport, {
+        namespace: NAMESPACE,
+        gateway: 'default',
+        signal: ending.signal,
+        clock: systemClock,
       }),
-      reports: startReflector(this.#transport, meshGatewayNodeType, { ...following, namespace: NAMESPACE }).store,
       ask: this.#asker(name),
       addresses: addressesIn([addressOf(name)]),
       client: this.client,

@@ -1,5 +1,15 @@
-import { parseAddress } from '../../net/address.ts';
-import { type AddressRange, type Cidr, cidrFamily, cidrRange, hostCidr, parseCidr } from '../../net/cidr.ts';
+import { addressesIn, type IpAddress, parseAddress } from '../../net/address.ts';
+import {
+  type AddressRange,
+  type Cidr,
+  cidrBase,
+  cidrContains,
+  cidrFamily,
+  cidrRange,
+  cidrsHolding,
+  hostCidr,
+  parseCidr,
+} from '../../net/cidr.ts';
 import { parsed } from '../../net/parsed.ts';
 import {
   cidrElement,
@@ -46,22 +56,42 @@ export function stillEnded(ruleset: Pick<Ruleset, 'sets'>, left: readonly Flow[]
 const MANY = 8;
 
 /**
- * The same connections; but where many devices' are to one port of one address, and no device is let in there, those of the whole mesh: the
- * kernel is walked through once for them, and not once for each.
+ * The same connections; but where many devices' are to one port of one address, those of prefixes that hold nobody who is let in there: the kernel
+ * is walked through once for each of these, and not for each device. Where nobody is, that is the whole mesh.
  */
 export function mergedFlows(
   { sets }: Pick<Ruleset, 'sets'>,
   flows: readonly Flow[],
   mesh: readonly Cidr[],
 ): readonly Flow[] {
-  const groups = [...Map.groupBy(flows, dialledBy).values()];
-  if (!groups.some((group) => group.length >= MANY)) return flows;
-  const somebodys = new Somebodys(sets);
-  return groups.flatMap((group) => {
+  const groups = [...Map.groupBy(flows, dialledBy)];
+  const many = groups.filter(([, group]) => group.length >= MANY).map(([dialled]) => dialled);
+  if (many.length === 0) return flows;
+  const somebodys = new Somebodys(sets, new Set(many));
+  return groups.flatMap(([, group]) => {
     const [first] = group;
-    if (group.length < MANY || first === undefined || somebodys.meet(first)) return group;
+    const others = group.length < MANY || first === undefined ? undefined : somebodys.letInTo(first);
+    if (others === undefined || first === undefined) return group;
     const own = mesh.filter((cidr) => cidrFamily(cidr) === cidrFamily(first.destination));
-    return own.length === 0 ? group : own.map((source) => ({ ...first, source }));
+    if (own.length === 0) return group;
+    return others.length === 0 ? own.map((source) => ({ ...first, source })) : byPrefix(group, others, own);
+  });
+}
+
+/** The flows of one group, of prefixes of the mesh without these others; what comes from outside of it stays by itself. */
+function byPrefix(group: readonly Flow[], others: readonly IpAddress[], mesh: readonly Cidr[]): readonly Flow[] {
+  const prefixOf = (source: Flow['source']) => mesh.find((cidr) => cidrContains(cidr, source as IpAddress));
+  return [...Map.groupBy(group, ({ source }) => prefixOf(source))].flatMap(([within, flows]) => {
+    const [first] = flows;
+    if (within === undefined || first === undefined) return flows;
+    const own = new Map(flows.map((flow) => [flow.source, flow]));
+    const prefixes = cidrsHolding([...own.keys()] as IpAddress[], others);
+    return prefixes.map((source) => {
+      const base = cidrBase(source);
+      // One that is alone stays the very flow that it was: whoever asked knows it by that.
+      const alone = hostCidr(base) === source ? own.get(base) : undefined;
+      return alone ?? { ...first, source };
+    });
   });
 }
 
@@ -88,31 +118,38 @@ function openOf({ open }: Pick<Flow, 'open'>): string {
   return `${open?.protocol} ${open?.port}`;
 }
 
-/** What some device or other is let in to. */
+/** Who is let in to what many devices have dialled. */
 class Somebodys {
-  readonly #single: ReadonlySet<string>;
+  /** By port of one address. */
+  readonly #single: ReadonlyMap<string, readonly IpAddress[]>;
   /** Each once, however many devices are let in there, by port. */
   readonly #ranges: ReadonlyMap<string, readonly Ranged[]>;
 
-  constructor(sets: readonly NamedSet[]) {
-    const single = new Set<string>();
+  constructor(sets: readonly NamedSet[], dialled: ReadonlySet<string>) {
+    const single = new Map<string, IpAddress[]>();
     for (const { lets, interval, elements } of sets) {
       if (lets === undefined || interval) continue;
       for (const element of elements) {
-        const [, destination, port] = element.split(' . ');
-        single.add(`${destination} ${lets} ${port}`);
+        const [source = '', destination, port] = element.split(' . ');
+        const key = `${destination} ${lets} ${port}`;
+        if (!dialled.has(key)) continue;
+        const sources = single.get(key) ?? [];
+        single.set(key, sources);
+        sources.push(...addressesIn([source]));
       }
     }
     this.#single = single;
     this.#ranges = Map.groupBy(distinctRanges(sets).map(ranged), ({ flow }) => openOf(flow));
   }
 
-  /** Whether some of it is this, or in this: of a whole range that is dialled, nothing is known. */
-  meet(flow: Flow): boolean {
-    if (cidrElement(flow.destination) === flow.destination || flow.open === undefined) return true;
-    if (this.#single.has(dialledBy(flow))) return true;
+  /** The devices that are; undefined where that is not known: of a whole range that is dialled, or where one is let in to a range around it. */
+  letInTo(flow: Flow): readonly IpAddress[] | undefined {
+    if (cidrElement(flow.destination) === flow.destination || flow.open === undefined) return undefined;
     const own = ranged(flow);
-    return [ANY_PORT, flow].some((near) => this.#ranges.get(openOf(near))?.some((one) => meet(one, own)) === true);
+    const isRanged = [ANY_PORT, flow].some(
+      (near) => this.#ranges.get(openOf(near))?.some((one) => meet(one, own)) === true,
+    );
+    return isRanged ? undefined : (this.#single.get(dialledBy(flow)) ?? []);
   }
 }
 

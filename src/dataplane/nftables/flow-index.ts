@@ -40,10 +40,10 @@ export class FlowIndex {
 
   /** The flow of a prefix that this connection is of. */
   merged(connection: Flow): Flow | undefined {
-    if (this.#merged.size === 0) return undefined;
-    const isOf = (one: Compared) => isDialled(one, connection) && isFrom(one, connection);
-    const found = this.#merged.get(dialledKey(connection))?.find(isOf) ?? this.#merged.get(undefined)?.find(isOf);
-    return found?.flow;
+    const near = [dialledKey(connection), undefined].flatMap((key) => this.#merged.get(key) ?? []);
+    if (near.length === 0) return undefined;
+    const from = cidrRange(flowSourceCidr(connection));
+    return near.find((one) => isWithin(from, one.from) && isDialled(one, connection))?.flow;
   }
 }
 
@@ -71,10 +71,6 @@ function isDialled({ flow: { open }, to }: Compared, connection: Flow): boolean 
   const dialled = connection.open;
   if (open !== undefined && (open.port !== dialled?.port || open.protocol !== dialled?.protocol)) return false;
   return isWithin(cidrRange(connection.destination), to);
-}
-
-function isFrom({ from }: Compared, connection: Flow): boolean {
-  return isWithin(cidrRange(flowSourceCidr(connection)), from);
 }
 
 function isWithin(one: AddressRange, whole: AddressRange): boolean {

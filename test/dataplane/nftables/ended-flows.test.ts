@@ -83,8 +83,16 @@ describe('the connections of many devices to one port', () => {
     expect(mergedFlows(stays, [...many, other], MESH)).toEqual([whole, other]);
   });
 
+  test('end as those of prefixes without the devices that are let in there', () => {
+    const stays = having({ tcp: ['10.0.0.9 . 10.96.0.20 . 80', '10.0.0.4 . 10.96.0.20 . 81'] });
+    const others = ['10.0.1.1', '10.0.1.2'].map((source) => aFlow(`${source} tcp 10.96.0.20 80`));
+    const merged = mergedFlows(stays, [...many, ...others], MESH);
+    // Whoever comes from outside of the mesh stays by himself.
+    expect(merged).toEqual([{ ...whole, source: '10.0.0.0/29' as Cidr }, many.at(-1), ...others]);
+    expect(merged[1]).toBe(many.at(-1));
+  });
+
   test.each<[string, Parameters<typeof having>[0]]>([
-    ['that one', { tcp: ['10.0.0.9 . 10.96.0.20 . 80'] }],
     ['its address', { any: ['10.0.0.9 . 10.96.0.20'] }],
     ['a range around it', { any: ['10.0.0.9 . 10.96.0.0/16'] }],
     ['that port of a range', { ranged: ['10.0.0.9 . 10.96.0.0/16 . 80'] }],

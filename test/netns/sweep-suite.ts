@@ -1,0 +1,49 @@
+import { describe, expect, test } from 'vitest';
+import type { TestCluster } from './cluster.ts';
+import type { LaptopName } from './scan.ts';
+import { isReachable, type ScanWishes, type ScanWorld } from './scan-world.ts';
+import { EVERY_PORT, SOME_PORTS, type Sweep, SweepWatch, sweepTcp, sweepUdp } from './sweep.ts';
+
+export interface SweepOptions {
+  /** Brings the node to a world of objects. */
+  readonly bringTo: (access: 'Allow' | 'Deny', wishes: ScanWishes) => Promise<ScanWorld>;
+  /** Whether every port of the node is tried, which takes a while; or those that are known for something, as of the other addresses. */
+  readonly isWhole: boolean;
+}
+
+/** Many ports of the node and of the gateway's mesh addresses, by TCP and UDP, as fast as laptops can: the result is computed from the objects. */
+export function describeSweep(given: () => TestCluster, { bringTo, isWhole }: SweepOptions): void {
+  const ports = isWhole ? EVERY_PORT : SOME_PORTS;
+
+  describe(`${ports.length} ports of the node, and ${SOME_PORTS.length} of the gateway`, { timeout: 300_000 }, () => {
+    test.each(['Allow', 'Deny'] as const)('are open as the objects say: %s by default', async (access) => {
+      // Otherwise it is this limit that would be measured.
+      const world = await bringTo(access, { newConnectionsPerSecond: 0 });
+      // Where access is denied by default, bob was granted a range that the node's own address is in.
+      const pairs = [
+        [aSweep('bob', '10.1.0.1', ports), aSweep('alice', '10.213.0.1', SOME_PORTS)],
+        [aSweep('bob', 'fd5a:1::1', SOME_PORTS), aSweep('alice', 'fd5a:213::1', SOME_PORTS)],
+      ];
+      const addresses = pairs.flat().map(({ address }) => address);
+      const watch = await SweepWatch.begin(given().gateway.namespace, addresses);
+      const expectAsSaid = async (swept: Sweep) => {
+        const { name, address, ports } = swept;
+        const open = (kind: string) => ports.filter((port) => isReachable(world, name, `${kind} ${address} ${port}`));
+        const refused = ports.length - open('tcp').length;
+        expect(await sweepTcp(given(), swept), address).toEqual({ open: open('tcp'), silent: [], refused });
+        expect(await watch.letInAt('tcp', address), address).toEqual(open('tcp'));
+        await sweepUdp(given(), swept, watch);
+        expect(await watch.letInAt('udp', address), address).toEqual(open('udp'));
+      };
+      try {
+        for (const pair of pairs) await Promise.all(pair.map(expectAsSaid));
+      } finally {
+        await watch.stop();
+      }
+    });
+  });
+}
+
+function aSweep(name: LaptopName, address: string, ports: readonly number[]): Sweep {
+  return { name, address, ports };
+}
