@@ -1,0 +1,148 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { until } from '../../lab/mesh.ts';
+import { cutOffAgent, stallAgent, standBefore } from '../api-path.ts';
+import { expectExpired, letsIn, mortalDevice, untilOnNode } from '../devices.ts';
+import type { Fault, Heal, Scene } from '../fault.ts';
+import { apiServerAnswers, controlProgramOf, killApiServer, killProgram } from '../killed-program.ts';
+import { unnoticed } from '../promise.ts';
+
+/** Long enough for watches to end and to be begun again several times. */
+const STORM_MS = 12_000;
+const LONG_MS = 10 * 60_000;
+/** The kernel takes a silent connection for dead after 15 s and ten questions a second apart. */
+const HALF_OPEN_S = 45;
+
+/** What becomes of the mesh where the API server, or the way to it, fails. */
+export const API_SERVER: readonly Fault[] = [
+  {
+    what: 'the API server killed, while a device expires',
+    through: 'kernel',
+    promise: unnoticed(60),
+    inject: (scene) => withoutApiServer(scene, 0),
+    recovered: letsIn,
+  },
+  {
+    what: 'the API server away for ten minutes, while a device expires',
+    through: 'kernel',
+    promise: unnoticed(120),
+    nightly: 'it takes ten minutes',
+    inject: (scene) => withoutApiServer(scene, LONG_MS),
+    recovered: letsIn,
+  },
+  {
+    what: 'etcd put back to what it was before the last devices',
+    through: 'kernel',
+    promise: unnoticed(120),
+    nightly: 'whatever runs in the cluster begins anew, which takes minutes',
+    inject: restoreEtcd,
+    recovered: letsIn,
+  },
+  {
+    what: 'an agent cut off from the API server, while a device is suspended and another one comes',
+    through: 'kernel',
+    promise: unnoticed(60),
+    async inject(scene) {
+      const { mesh, node, spare } = scene;
+      const restore = await cutOffAgent(mesh.cluster, node);
+      await mesh.patchDevice(spare.device, { suspended: true });
+      const comer = await mesh.addDevice('comer-meanwhile');
+      await mesh.untilPeer(comer, 'Accepted');
+      return async () => {
+        await restore();
+        await untilOnNode(scene, spare.device, false);
+        await untilOnNode(scene, comer, true);
+        await mesh.deleteDevice(comer);
+        await mesh.patchDevice(spare.device, { suspended: null });
+      };
+    },
+  },
+  {
+    what: `half-open connections to the API server: a device is suspended, and out within ${HALF_OPEN_S} s`,
+    through: 'kernel',
+    promise: unnoticed(30),
+    async inject(scene) {
+      const { mesh, node, spare } = scene;
+      const remove = await stallAgent(mesh.cluster, node);
+      await mesh.patchDevice(spare.device, { suspended: true });
+      await untilOnNode(scene, spare.device, false, HALF_OPEN_S);
+      return async () => {
+        await remove();
+        await mesh.patchDevice(spare.device, { suspended: null });
+      };
+    },
+  },
+  {
+    what: 'an API server that answers after five seconds',
+    through: 'kernel',
+    promise: unnoticed(60),
+    async inject(scene) {
+      const { mesh, spare } = scene;
+      const restore = await standBefore(mesh.cluster, 'slow');
+      await mesh.patchDevice(spare.device, { suspended: true });
+      await untilOnNode(scene, spare.device, false);
+      return async () => {
+        await mesh.patchDevice(spare.device, { suspended: null });
+        await restore();
+      };
+    },
+    recovered: letsIn,
+  },
+  {
+    what: 'an API server that refuses everything with 429',
+    through: 'kernel',
+    promise: unnoticed(60),
+    inject: ({ mesh }) => during(STORM_MS, standBefore(mesh.cluster, 'busy')),
+    recovered: letsIn,
+  },
+  {
+    what: 'an API server that forgets every version that it told (410)',
+    through: 'kernel',
+    promise: unnoticed(60),
+    async inject(scene) {
+      const restore = await standBefore(scene.mesh.cluster, 'gone');
+      await letsIn(scene);
+      return restore;
+    },
+    recovered: letsIn,
+  },
+];
+
+async function withoutApiServer(scene: Scene, lastsMs: number): Promise<Heal> {
+  const { mesh } = scene;
+  const { device, expiry } = await mortalDevice(scene);
+  const start = await killApiServer(mesh.cluster);
+  await expectExpired(scene, device, expiry);
+  await delay(lastsMs);
+  return async () => {
+    await start();
+    await mesh.deleteDevice(device);
+  };
+}
+
+async function during(ms: number, begun: Promise<Heal>): Promise<Heal> {
+  const end = await begun;
+  await delay(ms);
+  return end;
+}
+
+/** A copy of etcd's folder, as a backup is; a device comes; then the copy takes the folder's place. */
+async function restoreEtcd(scene: Scene): Promise<undefined> {
+  const { mesh } = scene;
+  const { cluster } = mesh;
+  const etcd = controlProgramOf(cluster, 'etcd');
+  const folder = `${cluster.sandbox.pids}/etcd`;
+  const shell = (script: string) => etcd.exec(['sh', '-ec', script, 'etcd', folder]);
+  const startEtcd = await killProgram(etcd, cluster.tools.searchPath);
+  await shell('cp -a "$1" "$1.before"');
+  await startEtcd();
+  await apiServerAnswers(cluster);
+  const forgotten = await until('a device', () => mesh.addDevice('forgotten'), Boolean);
+  await mesh.untilPeer(forgotten, 'Programmed');
+  const startApiServer = await killApiServer(cluster);
+  const startAgain = await killProgram(etcd, cluster.tools.searchPath);
+  await shell('rm -rf "$1" && mv "$1.before" "$1"');
+  await startAgain();
+  await startApiServer();
+  await untilOnNode(scene, forgotten, false, 120);
+  return undefined;
+}

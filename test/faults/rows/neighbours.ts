@@ -1,0 +1,173 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { inProject } from '../../../scripts/support/paths.ts';
+import { findCondition, isTrue } from '../../../src/api/conditions.ts';
+import { agentOf } from '../../lab/gateway-node.ts';
+import { type Mesh, must, RELEASE, until } from '../../lab/mesh.ts';
+import type { LabNode } from '../../lab/node.ts';
+import { chain, table } from '../api-path.ts';
+import { expectServed, letsIn } from '../devices.ts';
+import type { Fault, Heal } from '../fault.ts';
+import { killProgram, programOf } from '../killed-program.ts';
+import { interrupted, unnoticed } from '../promise.ts';
+
+const SECRET = 'sallyport-default';
+const OWN = ['-n', RELEASE.namespace];
+const DNS = ['-n', 'kube-system', 'scale', 'deployment/coredns'];
+/** Kubelets bring a key within a moment when they are nudged, and within a minute and a half in any case. */
+const KUBELET_S = 100;
+const SHORT_S = 5;
+const HOUR_S = 3_600;
+/** What is refused for so long: new connections, whose first packet TCP repeats after one and three seconds. */
+const REFUSED = interrupted(SHORT_S + 4, 15);
+
+/** What becomes of the mesh where something fails that it stands on. */
+export const NEIGHBOURS: readonly Fault[] = [
+  {
+    what: 'kube-proxy killed',
+    through: 'kernel',
+    promise: unnoticed(30),
+    inject: ({ mesh, node }) => killProgram(programOf(node, 'kube-proxy'), mesh.cluster.tools.searchPath),
+    recovered: letsIn,
+  },
+  {
+    what: 'cluster DNS without a pod',
+    through: 'kernel',
+    promise: unnoticed(90),
+    async inject({ mesh }) {
+      await mesh.cluster.kubectl([...DNS, '--replicas=0']);
+      await until(
+        'both nodes to say so',
+        () => probed(mesh),
+        (all) => all.every((works) => !works),
+        120,
+      );
+      return () => mesh.cluster.kubectl([...DNS, '--replicas=2']);
+    },
+    recovered: letsIn,
+  },
+  {
+    what: 'the key’s Secret deleted and put back',
+    through: 'kernel',
+    promise: unnoticed(KUBELET_S),
+    async inject({ mesh }) {
+      const { cluster } = mesh;
+      const saved = await cluster.kubectl([...OWN, 'get', 'secret', SECRET, '-o', 'json']);
+      await cluster.kubectl([...OWN, 'delete', 'secret', SECRET]);
+      await until(
+        'the gateway to say so',
+        () => mesh.gateway(),
+        ({ status }) => {
+          return findCondition(status?.conditions ?? [], 'KeyApplied')?.reason === 'SecretMissing';
+        },
+      );
+      return () => cluster.kubectl(['create', '-f', '-'], withoutIdentity(saved));
+    },
+    recovered: letsIn,
+  },
+  {
+    what: 'the CRDs changed',
+    through: 'kernel',
+    promise: unnoticed(60),
+    async inject({ mesh: { cluster } }) {
+      const column = { name: 'Lab', type: 'date', jsonPath: '.metadata.creationTimestamp' };
+      const path = '/spec/versions/0/additionalPrinterColumns/-';
+      const patch = JSON.stringify([{ op: 'add', path, value: column }]);
+      for (const kind of CRDS)
+        await cluster.kubectl(['patch', 'crd', `${kind}.sallyport.dev`, '--type=json', '-p', patch]);
+      const files = CRDS.flatMap((kind) => ['-f', inProject(`crds/${kind}.yaml`)]);
+      return () => cluster.kubectl(['apply', '--server-side', '--force-conflicts', ...files]);
+    },
+    recovered: letsIn,
+  },
+  {
+    what: `nothing from the node to the laptop for ${SHORT_S} s`,
+    through: 'kernel',
+    promise: interrupted(SHORT_S + 2, 15),
+    inject: ({ node, laptop }) =>
+      lasting(table(node, [chain('output', 'filter', `ip daddr ${laptop.address} udp sport 51840 drop`)])),
+  },
+  clockMoved('ahead', HOUR_S),
+  clockMoved('back', -HOUR_S),
+  {
+    what: `a full table of connections for ${SHORT_S} s`,
+    through: 'kernel',
+    promise: { ...REFUSED, packets: 0 },
+    async inject({ node }) {
+      const most = must(await node.exec(['sysctl', '-n', MOST_CONNECTIONS])).trim();
+      const set = async (value: string) => must(await node.exec(['sysctl', '-qw', `${MOST_CONNECTIONS}=${value}`]));
+      await set('1');
+      return lasting(Promise.resolve(() => set(most)));
+    },
+  },
+  {
+    what: 'a full disk, while a device comes',
+    through: 'kernel',
+    promise: unnoticed(30),
+    async inject(scene) {
+      const { node } = scene;
+      must(await node.exec(['sh', '-ec', FILL, 'fill', '/var/lib/kubelet/full']));
+      await letsIn(scene);
+      return async () => must(await node.exec(['rm', '/var/lib/kubelet/full']));
+    },
+    recovered: letsIn,
+  },
+  {
+    what: 'an agent’s memory for files full',
+    through: 'kernel',
+    promise: unnoticed(60),
+    async inject({ node }) {
+      const agent = (await agentOf(node)) ?? '';
+      const among = (...argv: readonly string[]) => node.exec(['nsenter', '-t', agent, '-m', ...argv]);
+      // It ends with the error that is wanted.
+      await among('dd', 'if=/dev/zero', 'of=/run/sallyport/full', 'bs=1M');
+      return lasting(Promise.resolve(async () => must(await among('rm', '/run/sallyport/full'))));
+    },
+    recovered: letsIn,
+  },
+];
+
+const CRDS = ['meshpeers', 'meshgateways', 'meshgatewaynodes'];
+const MOST_CONNECTIONS = 'net.netfilter.nf_conntrack_max';
+/** All that is left, by reserving it: nothing is written. */
+const FILL = 'fallocate -l "$(df --output=avail -B1 "$(dirname "$1")" | tail -n 1)" "$1" || true; ! touch "$1.more"';
+
+/** A node's clock is wrong while devices work and another one begins. */
+function clockMoved(where: string, seconds: number): Fault {
+  return {
+    what: `the node’s clock an hour ${where}`,
+    through: 'kernel',
+    promise: unnoticed(30),
+    async inject(scene) {
+      const { mesh, node } = scene;
+      await setClock(node, Date.now() / 1000 + seconds);
+      await expectServed(scene, await mesh.serviceAddress('hello-node-2'));
+      await letsIn(scene);
+      return () => setClock(node, Date.now() / 1000);
+    },
+    recovered: letsIn,
+  };
+}
+
+async function setClock(node: LabNode, epochSeconds: number): Promise<void> {
+  must(await node.exec(['date', '-s', `@${epochSeconds.toFixed(3)}`]));
+}
+
+/** Lets something last for a moment, that being what is tried. */
+async function lasting(begun: Promise<Heal>): Promise<Heal> {
+  const end = await begun;
+  await delay(SHORT_S * 1000);
+  return end;
+}
+
+/** Whether each node's probe reaches Services. */
+async function probed(mesh: Mesh): Promise<readonly boolean[]> {
+  const reports = await Promise.all(mesh.cluster.nodes.map(({ name }) => mesh.gatewayNode('default', name)));
+  return reports.map(({ status }) => isTrue(status?.conditions ?? [], 'ServicesReachable'));
+}
+
+/** An object as it can be made again. */
+function withoutIdentity(json: string): string {
+  const { metadata, ...rest } = JSON.parse(json);
+  const { uid: _uid, resourceVersion: _version, creationTimestamp: _at, ...lastingMetadata } = metadata;
+  return JSON.stringify({ ...rest, metadata: lastingMetadata });
+}

@@ -1,0 +1,139 @@
+import { agentOf } from '../../lab/gateway-node.ts';
+import { type Mesh, must, RELEASE, until } from '../../lab/mesh.ts';
+import type { LabNode } from '../../lab/node.ts';
+import { leader, leaderName, OPERATOR, operatorOf } from '../../lab/operators.ts';
+import { cutOffPod } from '../api-path.ts';
+import { letsIn } from '../devices.ts';
+import type { Fault, Through } from '../fault.ts';
+import { interrupted, unnoticed } from '../promise.ts';
+
+const OPERATORS = ['pgrep', '-xf', 'node /app/operator.mjs run'];
+const PLACE = ['-n', RELEASE.namespace];
+/** A stock client shakes hands anew 15 s after its last answer, when wireguard-go has lost its sessions; a loaded machine may take longer. */
+const STOCK_CLIENT_S = 25;
+/** A kubelet starts what ended again at once, then after 10 s, then after 20 s. */
+const CRASHES = 3;
+
+/** What becomes of the mesh where a program of ours ends, hangs or is starved. */
+export const PROGRAMS_OF_OURS: readonly Fault[] = [
+  {
+    what: 'the leading operator killed',
+    through: 'kernel',
+    promise: unnoticed(30),
+    async inject({ mesh }) {
+      const pod = await leader(mesh);
+      must(await pod.node.exec(['kill', '-KILL', await operatorOf(pod)]));
+      return undefined;
+    },
+    recovered: letsIn,
+  },
+  {
+    what: 'both operators killed',
+    through: 'kernel',
+    promise: unnoticed(60),
+    async inject({ mesh }) {
+      for (const node of mesh.cluster.nodes) {
+        const found = (await node.exec(OPERATORS)).stdout.trim().split('\n');
+        must(await node.exec(['kill', '-KILL', ...found]));
+      }
+      return undefined;
+    },
+    recovered: letsIn,
+  },
+  {
+    what: 'the leading operator cut off from the API server',
+    through: 'kernel',
+    promise: unnoticed(40),
+    async inject({ mesh }) {
+      const pod = await leader(mesh);
+      const restore = await cutOffPod(mesh.cluster, pod.node, pod.address);
+      await until(
+        'another leader',
+        () => leaderName(mesh),
+        (name) => name !== pod.pod && name !== '',
+      );
+      return restore;
+    },
+    recovered: letsIn,
+  },
+  {
+    what: 'the operator’s Lease taken by a stranger',
+    through: 'kernel',
+    promise: unnoticed(40),
+    async inject({ mesh }) {
+      await stealLease(mesh);
+      return undefined;
+    },
+    recovered: letsIn,
+  },
+  agentKilled('kernel'),
+  agentKilled('userspace'),
+  {
+    what: `an agent that crashes ${CRASHES} times`,
+    through: 'kernel',
+    promise: unnoticed(30),
+    async inject({ mesh, node }) {
+      for (let crash = 0; crash < CRASHES; crash += 1) await killAgent(node);
+      // What a person does who does not want to wait for the kubelet, which by now waits 40 s.
+      return () => replaceAgent(mesh, node);
+    },
+    recovered: letsIn,
+  },
+  {
+    what: 'an agent at its limit of memory, which the kernel kills',
+    through: 'kernel',
+    promise: unnoticed(30),
+    async inject({ node }) {
+      const agent = await anAgent(node);
+      const group = must(await node.exec(['sed', 's/^0:://', `/proc/${agent}/cgroup`])).trim();
+      // The kernel first takes back what it can, then kills; whoever writes the limit waits for that.
+      await node.exec(['sh', '-c', 'echo 1M >"$1"', 'limit', `/sys/fs/cgroup${group}/memory.max`]);
+      await anotherAgent(node, agent);
+      return undefined;
+    },
+    recovered: letsIn,
+  },
+];
+
+function agentKilled(through: Through): Fault {
+  return {
+    what: 'an agent killed',
+    through,
+    promise: through === 'kernel' ? unnoticed(30) : interrupted(STOCK_CLIENT_S, 30),
+    async inject({ node }) {
+      await killAgent(node);
+      return undefined;
+    },
+    recovered: letsIn,
+  };
+}
+
+/** Kills the agent of a node once there is one. */
+async function killAgent(node: LabNode): Promise<void> {
+  must(await node.exec(['kill', '-KILL', await anAgent(node)]));
+}
+
+function anAgent(node: LabNode): Promise<string> {
+  return until('an agent', async () => (await agentOf(node)) ?? '', Boolean, 90);
+}
+
+async function anotherAgent(node: LabNode, before: string): Promise<void> {
+  await until(
+    'another agent',
+    () => agentOf(node),
+    (agent) => agent !== undefined && agent !== before,
+  );
+}
+
+async function replaceAgent({ cluster }: Mesh, node: LabNode): Promise<void> {
+  const which = ['-l', 'app.kubernetes.io/component=agent', '--field-selector', `spec.nodeName=${node.name}`];
+  await cluster.kubectl([...PLACE, 'delete', 'pod', '--grace-period=0', '--force', ...which]);
+  await cluster.kubectl([...PLACE, 'rollout', 'status', 'daemonset/sallyport-default', '--timeout=90s']);
+}
+
+async function stealLease({ cluster }: Mesh): Promise<void> {
+  const now = new Date().toISOString().replace('Z', '000Z');
+  const spec = { holderIdentity: 'a-stranger', acquireTime: now, renewTime: now, leaseDurationSeconds: 15 };
+  const patch = JSON.stringify({ spec });
+  await cluster.kubectl([...PLACE, 'patch', 'lease', OPERATOR, '--type=merge', '-p', patch]);
+}
