@@ -40,8 +40,7 @@ export async function mortalDevice({ mesh }: Scene): Promise<{ readonly device: 
 /** Expects that the node has put the device out in time, and not before it. @throws Error that says when it did */
 export async function expectExpired({ node }: Scene, device: Device, expiry: number): Promise<void> {
   const isIn = async () => (await peersOn(node)).includes(device.keys.publicKey);
-  if (Date.now() < expiry && !(await isIn()) && Date.now() < expiry)
-    throw new Error(`${device.name} was out before its time`);
+  if (!(await isIn()) && Date.now() < expiry) throw new Error(`${device.name} was out before its time`);
   await until(`${device.name} to be out`, isIn, (isThere) => !isThere, (expiry - Date.now() + 10_000) / 1000);
   const late = Date.now() - expiry;
   if (late > OUT_WITHIN_MS + LOOK_MS) throw new Error(`${device.name} was out ${late} ms after its expiry`);

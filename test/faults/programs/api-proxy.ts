@@ -7,30 +7,34 @@ import { Agent, createServer, request } from 'node:https';
  *
  *   slow    each answer begins five seconds late
  *   busy    everything is refused with 429
- *   gone    each watch that is to go on from a version ends at once with 410, as where the history is forgotten
+ *   gone    each watch that is to go on from a version ends at once with 410, as where the history is forgotten, and each other one soon
  *
  * Programs of Sallyport alone suffer it; what others ask is passed on. PKI is a folder with the API server's own certificate.
  */
 const [address = '', port = '0', upstream = '0', pki = '', mode = ''] = process.argv.slice(2);
 const SLOW_MS = 5_000;
+const SOON_MS = 1_500;
 const ca = readFileSync(`${pki}/ca.crt`);
 const agent = new Agent({ keepAlive: true, ca });
+
+const GONE = `${JSON.stringify({ type: 'ERROR', object: status(410, 'Expired') })}\n`;
 
 const server = createServer(
   { cert: readFileSync(`${pki}/apiserver.crt`), key: readFileSync(`${pki}/apiserver.key`) },
   (asked, answer) => {
-    if (!/^sallyport-/.test(asked.headers['user-agent'] ?? '')) pass(asked, answer, 0);
-    else if (mode === 'busy') say(answer, 429, { 'retry-after': '1' }, status(429, 'TooManyRequests'));
-    else if (mode === 'gone' && isResumed(asked))
-      say(answer, 200, {}, { type: 'ERROR', object: status(410, 'Expired') });
+    const ours = /^sallyport-/.test(asked.headers['user-agent'] ?? '');
+    const { watch, sendInitialEvents } = queryOf(asked);
+    if (!ours) pass(asked, answer, 0);
+    else if (mode === 'busy') refuse(answer);
+    else if (mode === 'gone' && watch === 'true' && sendInitialEvents !== 'true') answer.end(GONE);
     else pass(asked, answer, mode === 'slow' ? SLOW_MS : 0);
+    if (ours && mode === 'gone' && watch === 'true') setTimeout(() => answer.end(GONE), SOON_MS);
   },
 );
 server.listen(Number(port), address);
 
-function isResumed({ url = '' }: IncomingMessage): boolean {
-  const query = new URL(url, 'https://localhost').searchParams;
-  return query.get('watch') === 'true' && query.get('sendInitialEvents') !== 'true';
+function queryOf({ url = '' }: IncomingMessage): Readonly<Record<string, string>> {
+  return Object.fromEntries(new URL(url, 'https://localhost').searchParams);
 }
 
 function pass(asked: IncomingMessage, answer: ServerResponse, lateMs: number): void {
@@ -41,7 +45,7 @@ function pass(asked: IncomingMessage, answer: ServerResponse, lateMs: number): v
       answer.writeHead(response.statusCode ?? 502, response.headers);
       // A watch says nothing after its headers until something happens.
       answer.flushHeaders();
-      response.pipe(answer);
+      response.on('data', (chunk) => void (answer.writableEnded || answer.write(chunk)));
       response.on('close', () => answer.end());
     }, lateMs),
   );
@@ -50,9 +54,9 @@ function pass(asked: IncomingMessage, answer: ServerResponse, lateMs: number): v
   asked.pipe(onward);
 }
 
-function say(answer: ServerResponse, code: number, headers: Readonly<Record<string, string>>, body: object): void {
-  answer.writeHead(code, { 'content-type': 'application/json', ...headers });
-  answer.end(`${JSON.stringify(body)}\n`);
+function refuse(answer: ServerResponse): void {
+  answer.writeHead(429, { 'content-type': 'application/json', 'retry-after': '1' });
+  answer.end(JSON.stringify(status(429, 'TooManyRequests')));
 }
 
 function status(code: number, reason: string): object {

@@ -12,6 +12,9 @@ const LONG_MS = 10 * 60_000;
 /** The kernel takes a silent connection for dead after 15 s and ten questions a second apart. */
 const HALF_OPEN_S = 45;
 
+/** A device that comes while an agent hears of nothing. */
+const COMER = { namespace: 'demo', name: 'comer-meanwhile' };
+
 /** What becomes of the mesh where the API server, or the way to it, fails. */
 export const API_SERVER: readonly Fault[] = [
   {
@@ -45,15 +48,16 @@ export const API_SERVER: readonly Fault[] = [
       const { mesh, node, spare } = scene;
       const restore = await cutOffAgent(mesh.cluster, node);
       await mesh.patchDevice(spare.device, { suspended: true });
-      const comer = await mesh.addDevice('comer-meanwhile');
-      await mesh.untilPeer(comer, 'Accepted');
-      return async () => {
-        await restore();
-        await untilOnNode(scene, spare.device, false);
-        await untilOnNode(scene, comer, true);
-        await mesh.deleteDevice(comer);
-        await mesh.patchDevice(spare.device, { suspended: null });
-      };
+      await mesh.addDevice(COMER.name);
+      await mesh.untilPeer(COMER, 'Accepted');
+      return restore;
+    },
+    async recovered(scene) {
+      const { mesh, spare } = scene;
+      await untilOnNode(scene, spare.device, false);
+      await mesh.untilPeer(COMER, 'Programmed');
+      await mesh.deleteDevice(COMER);
+      await mesh.patchDevice(spare.device, { suspended: null });
     },
   },
   {

@@ -26,7 +26,18 @@ export const NEIGHBOURS: readonly Fault[] = [
     what: 'kube-proxy killed',
     through: 'kernel',
     promise: unnoticed(30),
-    inject: ({ mesh, node }) => killProgram(programOf(node, 'kube-proxy'), mesh.cluster.tools.searchPath),
+    async inject({ mesh, node }) {
+      const start = await killProgram(programOf(node, 'kube-proxy'), mesh.cluster.tools.searchPath);
+      return async () => {
+        await start();
+        const asks = ['curl', '-sf', '--max-time', '2', 'http://127.0.0.1:10256/healthz'];
+        await until(
+          'kube-proxy',
+          () => node.exec(asks),
+          ({ code }) => code === 0,
+        );
+      };
+    },
     recovered: letsIn,
   },
   {
@@ -107,7 +118,7 @@ export const NEIGHBOURS: readonly Fault[] = [
       const { node } = scene;
       must(await node.exec(['sh', '-ec', FILL, 'fill', '/var/lib/kubelet/full']));
       await letsIn(scene);
-      return async () => must(await node.exec(['rm', '/var/lib/kubelet/full']));
+      return async () => must(await node.exec(['rm', '/var/lib/kubelet/full', '/var/lib/kubelet/full.rest']));
     },
     recovered: letsIn,
   },
@@ -128,8 +139,9 @@ export const NEIGHBOURS: readonly Fault[] = [
 
 const CRDS = ['meshpeers', 'meshgateways', 'meshgatewaynodes'];
 const MOST_CONNECTIONS = 'net.netfilter.nf_conntrack_max';
-/** All that is left, by reserving it: nothing is written. */
-const FILL = 'fallocate -l "$(df --output=avail -B1 "$(dirname "$1")" | tail -n 1)" "$1" || true; ! touch "$1.more"';
+/** Most of what is left is reserved, which writes nothing; then writing fails. */
+const FILL = `fallocate -l "$(df --output=avail -B1 "$(dirname "$1")" | tail -n 1)" "$1" || true
+if cat /dev/zero >"$1.rest"; then exit 1; fi`;
 
 /** A node's clock is wrong while devices work and another one begins. */
 function clockMoved(where: string, seconds: number): Fault {

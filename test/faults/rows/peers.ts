@@ -1,14 +1,19 @@
 import { randomBytes } from 'node:crypto';
+import { inProject } from '../../../scripts/support/paths.ts';
 import { API_VERSION } from '../../../src/api/names.ts';
 import { keyPairFrom } from '../../../src/net/key-pair.ts';
 import { loosenRules, restoreRules } from '../../lab/adversity.ts';
 import { peersOn } from '../../lab/gateway-node.ts';
-import { until } from '../../lab/mesh.ts';
+import { must, until } from '../../lab/mesh.ts';
 import { letsIn } from '../devices.ts';
 import type { Fault, Scene } from '../fault.ts';
 import { unnoticed } from '../promise.ts';
 
 const MANY = 200;
+const FLOOD = 10_000;
+const STRANGERS_MS = 8_000;
+/** Of the underlay, and nobody else's (../../lab/addresses.ts). */
+const SOURCES = Array.from({ length: 32 }, (_, at) => `172.30.0.${150 + at}`);
 const CROWD = 'crowd';
 const PEERS = 'meshpeers.sallyport.dev';
 const OF_CROWD = ['-n', 'demo', 'delete', PEERS, '-l', `lab=${CROWD}`, '--wait=false'];
@@ -43,7 +48,36 @@ export const PEERS_FAULTS: readonly Fault[] = [
     },
     recovered: letsIn,
   },
+  {
+    what: `a device that sends ${FLOOD} datagrams as fast as it can, each of which is a connection`,
+    through: 'kernel',
+    promise: unnoticed(30),
+    async inject({ mesh, node, spare: { laptop, device } }) {
+      await mesh.join(laptop, device, node.address);
+      const service = await mesh.serviceAddress('hello-node-2');
+      must(await laptop.exec(program('flood.ts', service, '80', String(FLOOD), 'each')));
+      return () => mesh.leave(laptop);
+    },
+  },
+  {
+    what: `strangers who begin handshakes as fast as they can for ${STRANGERS_MS / 1000} s`,
+    through: 'kernel',
+    promise: unnoticed(30),
+    async inject({ mesh, node, spare: { laptop } }) {
+      const address = (act: string) => SOURCES.map((source) => `address ${act} ${source}/24 dev eth0`).join('\n');
+      must(await laptop.exec(['ip', '-batch', '-'], { input: address('add') }));
+      const { publicKey = '' } = (await mesh.gateway()).status ?? {};
+      const words = [node.address, '51840', publicKey, String(STRANGERS_MS), ...SOURCES];
+      must(await laptop.exec(program('handshakes.ts', ...words)));
+      return async () => must(await laptop.exec(['ip', '-batch', '-'], { input: address('delete') }));
+    },
+  },
 ];
+
+/** A program of the netns ring, as a laptop runs it. */
+function program(file: string, ...words: readonly string[]): readonly string[] {
+  return [process.execPath, inProject(`test/netns/programs/${file}`), ...words];
+}
 
 /** Makes many devices, and waits until the node has them all. */
 async function comeAll({ mesh, node }: Scene): Promise<void> {

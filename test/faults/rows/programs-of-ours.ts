@@ -127,7 +127,7 @@ async function anotherAgent(node: LabNode, before: string): Promise<void> {
 
 async function replaceAgent({ cluster }: Mesh, node: LabNode): Promise<void> {
   const which = ['-l', 'app.kubernetes.io/component=agent', '--field-selector', `spec.nodeName=${node.name}`];
-  await cluster.kubectl([...PLACE, 'delete', 'pod', '--grace-period=0', '--force', ...which]);
+  await cluster.kubectl([...PLACE, 'delete', 'pod', ...which]);
   await cluster.kubectl([...PLACE, 'rollout', 'status', 'daemonset/sallyport-default', '--timeout=90s']);
 }
 
