@@ -104,6 +104,7 @@ export const NEIGHBOURS: readonly Fault[] = [
     through: 'kernel',
     promise: { ...REFUSED, packets: 0 },
     async inject({ node }) {
+      refuseShared(node);
       const most = must(await node.exec(['sysctl', '-n', MOST_CONNECTIONS])).trim();
       const set = async (value: string) => must(await node.exec(['sysctl', '-qw', `${MOST_CONNECTIONS}=${value}`]));
       await set('1');
@@ -116,6 +117,7 @@ export const NEIGHBOURS: readonly Fault[] = [
     promise: unnoticed(30),
     async inject(scene) {
       const { node } = scene;
+      refuseShared(node);
       must(await node.exec(['sh', '-ec', FILL, 'fill', '/var/lib/kubelet/full']));
       await letsIn(scene);
       return async () => must(await node.exec(['rm', '/var/lib/kubelet/full', '/var/lib/kubelet/full.rest']));
@@ -161,7 +163,13 @@ function clockMoved(where: string, seconds: number): Fault {
 }
 
 async function setClock(node: LabNode, epochSeconds: number): Promise<void> {
+  refuseShared(node);
   must(await node.exec(['date', '-s', `@${epochSeconds.toFixed(3)}`]));
+}
+
+/** Its clock, disk and tables of connections would be those of the machine that runs the tests. */
+function refuseShared({ name, kernel }: LabNode): void {
+  if (kernel !== 'own') throw new Error(`${name} has no kernel of its own to do this to`);
 }
 
 /** Lets something last for a moment, that being what is tried. */
