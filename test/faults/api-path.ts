@@ -71,7 +71,7 @@ export async function table(node: LabNode, chains: readonly string[]): Promise<H
 
 /** A base chain with one rule, which meets packets before those of kube-proxy. */
 export function chain(hook: string, type: 'filter' | 'nat', rule: string): string {
-  return `chain ${hook} { type ${type} hook ${hook} priority -110; ${rule} }`;
+  return `chain ${hook} { type ${type} hook ${hook} priority -110; ${rule}; }`;
 }
 
 function redirected({ site }: Cluster): readonly string[] {

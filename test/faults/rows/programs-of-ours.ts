@@ -8,6 +8,7 @@ import type { Fault, Through } from '../fault.ts';
 import { interrupted, unnoticed } from '../promise.ts';
 
 const OPERATORS = ['pgrep', '-xf', 'node /app/operator.mjs run'];
+const STRANGER = 'a-stranger';
 const PLACE = ['-n', RELEASE.namespace];
 /** A stock client shakes hands anew 15 s after its last answer, when wireguard-go has lost its sessions; a loaded machine may take longer. */
 const STOCK_CLIENT_S = 25;
@@ -64,7 +65,14 @@ export const PROGRAMS_OF_OURS: readonly Fault[] = [
       await stealLease(mesh);
       return undefined;
     },
-    recovered: letsIn,
+    async recovered(scene) {
+      await until(
+        'one of us to lead',
+        () => leaderName(scene.mesh),
+        (name) => name !== '' && name !== STRANGER,
+      );
+      await letsIn(scene);
+    },
   },
   agentKilled('kernel'),
   agentKilled('userspace'),
@@ -133,7 +141,7 @@ async function replaceAgent({ cluster }: Mesh, node: LabNode): Promise<void> {
 
 async function stealLease({ cluster }: Mesh): Promise<void> {
   const now = new Date().toISOString().replace('Z', '000Z');
-  const spec = { holderIdentity: 'a-stranger', acquireTime: now, renewTime: now, leaseDurationSeconds: 15 };
+  const spec = { holderIdentity: STRANGER, acquireTime: now, renewTime: now, leaseDurationSeconds: 15 };
   const patch = JSON.stringify({ spec });
   await cluster.kubectl([...PLACE, 'patch', 'lease', OPERATOR, '--type=merge', '-p', patch]);
 }
