@@ -39,3 +39,14 @@ export interface Fault {
   /** Resolves when that works again which the fault hindered, beyond what a comparison of states shows. */
   recovered?(scene: Scene): Promise<unknown>;
 }
+
+/** Lets a fault last while something is looked at or waited for; resolves with what ends it, and ends it where the look fails. */
+export async function meanwhile(heal: Heal, look: () => Promise<unknown>): Promise<Heal> {
+  try {
+    await look();
+    return heal;
+  } catch (error) {
+    await heal();
+    throw error;
+  }
+}

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../../lab/mesh.ts';
 import { cutOffAgent, stallAgent, standBefore } from '../api-path.ts';
 import { expectExpired, letsIn, mortalDevice, untilOnNode } from '../devices.ts';
-import type { Fault, Heal, Scene } from '../fault.ts';
+import { type Fault, type Heal, meanwhile, type Scene } from '../fault.ts';
 import { apiServerAnswers, controlProgramOf, killApiServer, killProgram } from '../killed-program.ts';
 import { unnoticed } from '../promise.ts';
 
@@ -49,8 +49,7 @@ export const API_SERVER: readonly Fault[] = [
       const restore = await cutOffAgent(mesh.cluster, node);
       await mesh.patchDevice(spare.device, { suspended: true });
       await mesh.addDevice(COMER.name);
-      await mesh.untilPeer(COMER, 'Accepted');
-      return restore;
+      return meanwhile(restore, () => mesh.untilPeer(COMER, 'Accepted'));
     },
     async recovered(scene) {
       const { mesh, spare } = scene;
@@ -68,11 +67,11 @@ export const API_SERVER: readonly Fault[] = [
       const { mesh, node, spare } = scene;
       const remove = await stallAgent(mesh.cluster, node);
       await mesh.patchDevice(spare.device, { suspended: true });
-      await untilOnNode(scene, spare.device, false, HALF_OPEN_S);
-      return async () => {
+      const restore = async () => {
         await remove();
         await mesh.patchDevice(spare.device, { suspended: null });
       };
+      return meanwhile(restore, () => untilOnNode(scene, spare.device, false, HALF_OPEN_S));
     },
   },
   {
@@ -83,11 +82,11 @@ export const API_SERVER: readonly Fault[] = [
       const { mesh, spare } = scene;
       const restore = await standBefore(mesh.cluster, 'slow');
       await mesh.patchDevice(spare.device, { suspended: true });
-      await untilOnNode(scene, spare.device, false);
-      return async () => {
+      const heal = async () => {
         await mesh.patchDevice(spare.device, { suspended: null });
         await restore();
       };
+      return meanwhile(heal, () => untilOnNode(scene, spare.device, false));
     },
     recovered: letsIn,
   },
@@ -95,18 +94,14 @@ export const API_SERVER: readonly Fault[] = [
     what: 'an API server that refuses everything with 429',
     through: 'kernel',
     promise: unnoticed(60),
-    inject: ({ mesh }) => during(STORM_MS, standBefore(mesh.cluster, 'busy')),
+    inject: async ({ mesh }) => meanwhile(await standBefore(mesh.cluster, 'busy'), () => delay(STORM_MS)),
     recovered: letsIn,
   },
   {
     what: 'an API server that forgets every version that it told (410)',
     through: 'kernel',
     promise: unnoticed(60),
-    async inject(scene) {
-      const restore = await standBefore(scene.mesh.cluster, 'gone');
-      await letsIn(scene);
-      return restore;
-    },
+    inject: async (scene) => meanwhile(await standBefore(scene.mesh.cluster, 'gone'), () => letsIn(scene)),
     recovered: letsIn,
   },
 ];
@@ -115,18 +110,14 @@ async function withoutApiServer(scene: Scene, lastsMs: number): Promise<Heal> {
   const { mesh } = scene;
   const { device, expiry } = await mortalDevice(scene);
   const start = await killApiServer(mesh.cluster);
-  await expectExpired(scene, device, expiry);
-  await delay(lastsMs);
-  return async () => {
+  const heal = async () => {
     await start();
     await mesh.deleteDevice(device);
   };
-}
-
-async function during(ms: number, begun: Promise<Heal>): Promise<Heal> {
-  const end = await begun;
-  await delay(ms);
-  return end;
+  return meanwhile(heal, async () => {
+    await expectExpired(scene, device, expiry);
+    await delay(lastsMs);
+  });
 }
 
 /** A copy of etcd's folder, as a backup is; a device comes; then the copy takes the folder's place. */

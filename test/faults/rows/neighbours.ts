@@ -6,7 +6,7 @@ import { type Mesh, must, RELEASE, until } from '../../lab/mesh.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { chain, table } from '../api-path.ts';
 import { expectServed, letsIn } from '../devices.ts';
-import type { Fault, Heal } from '../fault.ts';
+import { type Fault, meanwhile } from '../fault.ts';
 import { killProgram, programOf } from '../killed-program.ts';
 import { interrupted, unnoticed } from '../promise.ts';
 
@@ -46,13 +46,8 @@ export const NEIGHBOURS: readonly Fault[] = [
     promise: unnoticed(90),
     async inject({ mesh }) {
       await mesh.cluster.kubectl([...DNS, '--replicas=0']);
-      await until(
-        'both nodes to say so',
-        () => probed(mesh),
-        (all) => all.every((works) => !works),
-        120,
-      );
-      return () => mesh.cluster.kubectl([...DNS, '--replicas=2']);
+      const restore = () => mesh.cluster.kubectl([...DNS, '--replicas=2']);
+      return meanwhile(restore, () => untilNoneReaches(mesh));
     },
     recovered: letsIn,
   },
@@ -64,14 +59,8 @@ export const NEIGHBOURS: readonly Fault[] = [
       const { cluster } = mesh;
       const saved = await cluster.kubectl([...OWN, 'get', 'secret', SECRET, '-o', 'json']);
       await cluster.kubectl([...OWN, 'delete', 'secret', SECRET]);
-      await until(
-        'the gateway to say so',
-        () => mesh.gateway(),
-        ({ status }) => {
-          return findCondition(status?.conditions ?? [], 'KeyApplied')?.reason === 'SecretMissing';
-        },
-      );
-      return () => cluster.kubectl(['create', '-f', '-'], withoutIdentity(saved));
+      const restore = () => cluster.kubectl(['create', '-f', '-'], withoutIdentity(saved));
+      return meanwhile(restore, () => untilKeyMissing(mesh));
     },
     recovered: letsIn,
   },
@@ -94,8 +83,10 @@ export const NEIGHBOURS: readonly Fault[] = [
     what: `nothing from the node to the laptop for ${SHORT_S} s`,
     through: 'kernel',
     promise: interrupted(SHORT_S + 2, 15),
-    inject: ({ node, laptop }) =>
-      lasting(table(node, [chain('output', 'filter', `ip daddr ${laptop.address} udp sport 51840 drop`)])),
+    async inject({ node, laptop }) {
+      const drop = `ip daddr ${laptop.address} udp sport 51840 drop`;
+      return meanwhile(await table(node, [chain('output', 'filter', drop)]), aMoment);
+    },
   },
   clockMoved('ahead', HOUR_S),
   clockMoved('back', -HOUR_S),
@@ -108,7 +99,7 @@ export const NEIGHBOURS: readonly Fault[] = [
       const most = must(await node.exec(['sysctl', '-n', MOST_CONNECTIONS])).trim();
       const set = async (value: string) => must(await node.exec(['sysctl', '-qw', `${MOST_CONNECTIONS}=${value}`]));
       await set('1');
-      return lasting(Promise.resolve(() => set(most)));
+      return meanwhile(() => set(most), aMoment);
     },
   },
   {
@@ -119,8 +110,8 @@ export const NEIGHBOURS: readonly Fault[] = [
       const { node } = scene;
       refuseShared(node);
       must(await node.exec(['sh', '-ec', FILL, 'fill', '/var/lib/kubelet/full']));
-      await letsIn(scene);
-      return async () => must(await node.exec(['rm', '/var/lib/kubelet/full', '/var/lib/kubelet/full.rest']));
+      const free = async () => must(await node.exec(['rm', '/var/lib/kubelet/full', '/var/lib/kubelet/full.rest']));
+      return meanwhile(free, () => letsIn(scene));
     },
     recovered: letsIn,
   },
@@ -133,7 +124,7 @@ export const NEIGHBOURS: readonly Fault[] = [
       const among = (...argv: readonly string[]) => node.exec(['nsenter', '-t', agent, '-m', ...argv]);
       // It ends with the error that is wanted.
       await among('dd', 'if=/dev/zero', 'of=/run/sallyport/full', 'bs=1M');
-      return lasting(Promise.resolve(async () => must(await among('rm', '/run/sallyport/full'))));
+      return meanwhile(async () => must(await among('rm', '/run/sallyport/full')), aMoment);
     },
     recovered: letsIn,
   },
@@ -154,9 +145,13 @@ function clockMoved(where: string, seconds: number): Fault {
     async inject(scene) {
       const { mesh, node } = scene;
       await setClock(node, Date.now() / 1000 + seconds);
-      await expectServed(scene, await mesh.serviceAddress('hello-node-2'));
-      await letsIn(scene);
-      return () => setClock(node, Date.now() / 1000);
+      return meanwhile(
+        () => setClock(node, Date.now() / 1000),
+        async () => {
+          await expectServed(scene, await mesh.serviceAddress('hello-node-2'));
+          await letsIn(scene);
+        },
+      );
     },
     recovered: letsIn,
   };
@@ -172,17 +167,25 @@ function refuseShared({ name, kernel }: LabNode): void {
   if (kernel !== 'own') throw new Error(`${name} has no kernel of its own to do this to`);
 }
 
-/** Lets something last for a moment, that being what is tried. */
-async function lasting(begun: Promise<Heal>): Promise<Heal> {
-  const end = await begun;
-  await delay(SHORT_S * 1000);
-  return end;
+/** That it lasts is what is tried. */
+const aMoment = () => delay(SHORT_S * 1000);
+
+/** Waits until each node says that its probe reaches no Services. */
+async function untilNoneReaches(mesh: Mesh): Promise<void> {
+  await until(
+    'all nodes to say so',
+    () => Promise.all(mesh.cluster.nodes.map(({ name }) => mesh.gatewayNode('default', name))),
+    (reports) => reports.every(({ status }) => !isTrue(status?.conditions ?? [], 'ServicesReachable')),
+    120,
+  );
 }
 
-/** Whether each node's probe reaches Services. */
-async function probed(mesh: Mesh): Promise<readonly boolean[]> {
-  const reports = await Promise.all(mesh.cluster.nodes.map(({ name }) => mesh.gatewayNode('default', name)));
-  return reports.map(({ status }) => isTrue(status?.conditions ?? [], 'ServicesReachable'));
+async function untilKeyMissing(mesh: Mesh): Promise<void> {
+  await until(
+    'the gateway to say so',
+    () => mesh.gateway(),
+    ({ status }) => findCondition(status?.conditions ?? [], 'KeyApplied')?.reason === 'SecretMissing',
+  );
 }
 
 /** An object as it can be made again. */

@@ -6,7 +6,7 @@ import { loosenRules, restoreRules } from '../../lab/adversity.ts';
 import { peersOn } from '../../lab/gateway-node.ts';
 import { must, until } from '../../lab/mesh.ts';
 import { letsIn } from '../devices.ts';
-import type { Fault, Scene } from '../fault.ts';
+import { type Fault, meanwhile, type Scene } from '../fault.ts';
 import { unnoticed } from '../promise.ts';
 
 const MANY = 200;
@@ -55,8 +55,11 @@ export const PEERS_FAULTS: readonly Fault[] = [
     async inject({ mesh, node, spare: { laptop, device } }) {
       await mesh.join(laptop, device, node.address);
       const service = await mesh.serviceAddress('hello-node-2');
-      must(await laptop.exec(program('flood.ts', service, '80', String(FLOOD), 'each')));
-      return () => mesh.leave(laptop);
+      const floods = program('flood.ts', service, '80', String(FLOOD), 'each');
+      return meanwhile(
+        () => mesh.leave(laptop),
+        async () => must(await laptop.exec(floods)),
+      );
     },
   },
   {

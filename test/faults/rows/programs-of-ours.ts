@@ -4,7 +4,7 @@ import type { LabNode } from '../../lab/node.ts';
 import { leader, leaderName, OPERATOR, operatorOf } from '../../lab/operators.ts';
 import { cutOffPod } from '../api-path.ts';
 import { letsIn } from '../devices.ts';
-import type { Fault, Through } from '../fault.ts';
+import { type Fault, meanwhile, type Through } from '../fault.ts';
 import { interrupted, unnoticed } from '../promise.ts';
 
 const OPERATORS = ['pgrep', '-xf', 'node /app/operator.mjs run'];
@@ -48,12 +48,7 @@ export const PROGRAMS_OF_OURS: readonly Fault[] = [
     async inject({ mesh }) {
       const pod = await leader(mesh);
       const restore = await cutOffPod(mesh.cluster, pod.node, pod.address);
-      await until(
-        'another leader',
-        () => leaderName(mesh),
-        (name) => name !== pod.pod && name !== '',
-      );
-      return restore;
+      return meanwhile(restore, () => anotherLeads(mesh, pod.pod));
     },
     recovered: letsIn,
   },
@@ -66,11 +61,7 @@ export const PROGRAMS_OF_OURS: readonly Fault[] = [
       return undefined;
     },
     async recovered(scene) {
-      await until(
-        'one of us to lead',
-        () => leaderName(scene.mesh),
-        (name) => name !== '' && name !== STRANGER,
-      );
+      await anotherLeads(scene.mesh, STRANGER);
       await letsIn(scene);
     },
   },
@@ -137,6 +128,14 @@ async function replaceAgent({ cluster }: Mesh, node: LabNode): Promise<void> {
   const which = ['-l', 'app.kubernetes.io/component=agent', '--field-selector', `spec.nodeName=${node.name}`];
   await cluster.kubectl([...PLACE, 'delete', 'pod', ...which]);
   await cluster.kubectl([...PLACE, 'rollout', 'status', 'daemonset/sallyport-default', '--timeout=90s']);
+}
+
+async function anotherLeads(mesh: Mesh, before: string): Promise<void> {
+  await until(
+    'another leader',
+    () => leaderName(mesh),
+    (name) => name !== before && name !== '',
+  );
 }
 
 async function stealLease({ cluster }: Mesh): Promise<void> {
