@@ -59,8 +59,8 @@ export async function stallAgent({ site }: Cluster, node: LabNode): Promise<Heal
   const open = must(await node.exec(['ss', '-tnH', 'state', 'established', 'dst', site.apiService]));
   const ports = [...open.matchAll(/:(\d+)\s+\S+:443\b/g)].map(([, port = '']) => port);
   if (ports.length === 0) throw new Error(`the agent of ${node.name} has no connection to the API server:\n${open}`);
-  const of = `ct original ip daddr ${site.apiService} ct original proto-src { ${ports.join(', ')} } drop`;
-  return table(node, [chain('output', 'filter', of), chain('input', 'filter', of)]);
+  const drop = (port: string) => `ct original ip daddr ${site.apiService} tcp ${port} { ${ports.join(', ')} } drop`;
+  return table(node, [chain('output', 'filter', drop('sport')), chain('input', 'filter', drop('dport'))]);
 }
 
 /** Lays a table of the lab's own on a node; the answer removes it. */

@@ -56,12 +56,19 @@ export async function killProgram({ pidFile, log, words, exec }: Place, path: st
   return async () => must(await exec(['sh', '-c', AGAIN, 'again', pidFile, log, ...argv], { env: { PATH: path } }));
 }
 
-/** Kills the API server; the heal resolves once it is ready again. */
+/**
+ * Kills the API server; the heal resolves once it is ready again. With it go the programs that elsewhere end by themselves ten seconds later,
+ * when they have lost their Lease: one that stays, as the lab's would without an election, begins by taking all nodes for dead, of which
+ * it has not heard.
+ */
 export async function killApiServer(cluster: Cluster): Promise<Heal> {
-  const start = await killProgram(controlProgramOf(cluster, 'kube-apiserver'), cluster.tools.searchPath);
+  const kill = (name: string) => killProgram(controlProgramOf(cluster, name), cluster.tools.searchPath);
+  const start = await kill('kube-apiserver');
+  const others = await Promise.all(['kube-controller-manager', 'kube-scheduler'].map(kill));
   return async () => {
     await start();
     await apiServerAnswers(cluster);
+    for (const startOther of others) await startOther();
   };
 }
 

@@ -28,7 +28,7 @@ export async function tried(fault: Fault, scene: Scene, load: Load): Promise<See
 }
 
 interface Restored {
-  /** When the look began that found all as before, or the last one. */
+  /** When the look had ended that found all as before, or the last one. */
   readonly at: number;
   readonly lost: readonly string[];
 }
@@ -38,11 +38,11 @@ async function untilRestored(before: State, { mesh }: Scene, seconds: number): P
   return poll(
     'the state of before',
     async () => {
-      const at = now();
       const lost = await stateOf(mesh).then(
         (state) => differences(before, state),
         (error: Error) => [`cannot be looked at: ${error.message}`],
       );
+      const at = now();
       return lost.length === 0 || at > end ? { at, lost } : undefined;
     },
     { timeout: (seconds + LONGER_S) * 1000, interval: 250 },
