@@ -19,14 +19,14 @@ const COMER = { namespace: 'demo', name: 'comer-meanwhile' };
 export const API_SERVER: readonly Fault[] = [
   {
     what: 'the API server killed, while a device expires',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(60),
     inject: (scene) => withoutApiServer(scene, 0),
     recovered: letsIn,
   },
   {
     what: 'the API server away for ten minutes, while a device expires',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(120),
     nightly: 'it takes ten minutes',
     inject: (scene) => withoutApiServer(scene, LONG_MS),
@@ -34,7 +34,7 @@ export const API_SERVER: readonly Fault[] = [
   },
   {
     what: 'etcd put back to what it was before the last devices',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(120),
     nightly: 'whatever runs in the cluster begins anew, which takes minutes',
     inject: restoreEtcd,
@@ -42,7 +42,7 @@ export const API_SERVER: readonly Fault[] = [
   },
   {
     what: 'an agent cut off from the API server, while a device is suspended and another one comes',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(60),
     async inject(scene) {
       const { mesh, node, spare } = scene;
@@ -61,7 +61,7 @@ export const API_SERVER: readonly Fault[] = [
   },
   {
     what: `half-open connections to the API server: a device is suspended, and out within ${HALF_OPEN_S} s`,
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(30),
     async inject(scene) {
       const { mesh, node, spare } = scene;
@@ -76,7 +76,7 @@ export const API_SERVER: readonly Fault[] = [
   },
   {
     what: 'an API server that answers after five seconds',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(60),
     async inject(scene) {
       const { mesh, spare } = scene;
@@ -92,14 +92,14 @@ export const API_SERVER: readonly Fault[] = [
   },
   {
     what: 'an API server that refuses everything with 429',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(60),
     inject: async ({ mesh }) => meanwhile(await standBefore(mesh.cluster, 'busy'), () => delay(STORM_MS)),
     recovered: letsIn,
   },
   {
     what: 'an API server that forgets every version that it told (410)',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(60),
     inject: async (scene) => meanwhile(await standBefore(scene.mesh.cluster, 'gone'), () => letsIn(scene)),
     recovered: letsIn,

@@ -24,7 +24,7 @@ const REFUSED = interrupted(SHORT_S + 4, 15);
 export const NEIGHBOURS: readonly Fault[] = [
   {
     what: 'kube-proxy killed',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(30),
     async inject({ mesh, node }) {
       const start = await killProgram(programOf(node, 'kube-proxy'), mesh.cluster.tools.searchPath);
@@ -42,7 +42,7 @@ export const NEIGHBOURS: readonly Fault[] = [
   },
   {
     what: 'cluster DNS without a pod',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(90),
     async inject({ mesh }) {
       await mesh.cluster.kubectl([...DNS, '--replicas=0']);
@@ -53,7 +53,7 @@ export const NEIGHBOURS: readonly Fault[] = [
   },
   {
     what: 'the key’s Secret deleted and put back',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(KUBELET_S),
     async inject({ mesh }) {
       const { cluster } = mesh;
@@ -66,7 +66,7 @@ export const NEIGHBOURS: readonly Fault[] = [
   },
   {
     what: 'the CRDs changed',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(60),
     async inject({ mesh: { cluster } }) {
       const column = { name: 'Lab', type: 'date', jsonPath: '.metadata.creationTimestamp' };
@@ -81,7 +81,7 @@ export const NEIGHBOURS: readonly Fault[] = [
   },
   {
     what: `nothing from the node to the laptop for ${SHORT_S} s`,
-    through: 'kernel',
+    through: 'userspace',
     promise: interrupted(SHORT_S + 2, 15),
     async inject({ node, laptop }) {
       const drop = `ip daddr ${laptop.address} udp sport 51840 drop`;
@@ -117,7 +117,7 @@ export const NEIGHBOURS: readonly Fault[] = [
   },
   {
     what: 'an agent’s memory for files full',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(60),
     async inject({ node }) {
       // Its image has no program to do this with.

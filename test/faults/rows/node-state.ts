@@ -15,13 +15,13 @@ const NEW_SESSION = interrupted(STOCK_CLIENT_S, STOCK_CLIENT_S);
 export const NODE_STATE: readonly Fault[] = [
   drift(
     'the rules flushed from the gateway’s table',
-    'kernel',
+    'userspace',
     AT_ONCE,
     command('nft', 'flush', 'table', 'inet', TABLE),
   ),
-  drift('the gateway’s table deleted', 'kernel', AT_ONCE, known('the deleted table')),
-  drift('the gateway’s route deleted', 'kernel', AT_ONCE, known('the deleted route')),
-  drift('the gateway’s address deleted', 'kernel', AT_ONCE, known('the deleted address')),
+  drift('the gateway’s table deleted', 'userspace', AT_ONCE, known('the deleted table')),
+  drift('the gateway’s route deleted', 'userspace', AT_ONCE, known('the deleted route')),
+  drift('the gateway’s address deleted', 'userspace', AT_ONCE, known('the deleted address')),
   drift('the device’s peer removed', 'kernel', NEW_SESSION, known('the deleted peer')),
   drift('the gateway’s interface set down', 'kernel', NEW_SESSION, known('the interface that was set down')),
   drift('the gateway’s interface deleted', 'kernel', NEW_SESSION, known('the deleted interface')),

@@ -22,7 +22,7 @@ const OF_CROWD = ['-n', 'demo', 'delete', PEERS, '-l', `lab=${CROWD}`, '--wait=f
 export const PEERS_FAULTS: readonly Fault[] = [
   {
     what: `one MeshPeer that nobody can read among ${MANY} others`,
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(60),
     async inject(scene) {
       const { mesh } = scene;
@@ -39,7 +39,7 @@ export const PEERS_FAULTS: readonly Fault[] = [
   },
   {
     what: `${MANY} MeshPeers deleted at once`,
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(60),
     async inject(scene) {
       await comeAll(scene);
@@ -50,7 +50,7 @@ export const PEERS_FAULTS: readonly Fault[] = [
   },
   {
     what: `a device that sends ${FLOOD} datagrams as fast as it can, each of which is a connection`,
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(30),
     async inject({ mesh, node, spare: { laptop, device } }) {
       await mesh.join(laptop, device, node.address);
@@ -64,7 +64,7 @@ export const PEERS_FAULTS: readonly Fault[] = [
   },
   {
     what: `strangers who begin handshakes as fast as they can for ${STRANGERS_MS / 1000} s`,
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(30),
     async inject({ mesh, node, spare: { laptop } }) {
       const address = (act: string) => SOURCES.map((source) => `address ${act} ${source}/24 dev eth0`).join('\n');

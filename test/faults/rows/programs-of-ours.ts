@@ -19,7 +19,7 @@ const CRASHES = 3;
 export const PROGRAMS_OF_OURS: readonly Fault[] = [
   {
     what: 'the leading operator killed',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(30),
     async inject({ mesh }) {
       const pod = await leader(mesh);
@@ -30,7 +30,7 @@ export const PROGRAMS_OF_OURS: readonly Fault[] = [
   },
   {
     what: 'both operators killed',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(60),
     async inject({ mesh }) {
       for (const node of mesh.cluster.nodes) {
@@ -43,7 +43,7 @@ export const PROGRAMS_OF_OURS: readonly Fault[] = [
   },
   {
     what: 'the leading operator cut off from the API server',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(40),
     async inject({ mesh }) {
       const pod = await leader(mesh);
@@ -54,7 +54,7 @@ export const PROGRAMS_OF_OURS: readonly Fault[] = [
   },
   {
     what: 'the operator’s Lease taken by a stranger',
-    through: 'kernel',
+    through: 'userspace',
     promise: unnoticed(40),
     async inject({ mesh }) {
       await stealLease(mesh);
