@@ -1,22 +1,25 @@
 import { randomBytes } from 'node:crypto';
 import { inProject } from '../../../scripts/support/paths.ts';
-import { API_VERSION } from '../../../src/api/names.ts';
+import { meshPeerType } from '../../../src/api/meshpeer.ts';
+import { createClient } from '../../../src/k8s/client.ts';
+import { loadConnection } from '../../../src/k8s/kubeconfig.ts';
+import { resourcePath } from '../../../src/k8s/resource-path.ts';
+import { createTransport, type Transport } from '../../../src/k8s/transport.ts';
 import { keyPairFrom } from '../../../src/net/key-pair.ts';
 import { loosenRules, restoreRules } from '../../lab/adversity.ts';
 import { peersOn } from '../../lab/gateway-node.ts';
-import { must, until } from '../../lab/mesh.ts';
+import { type Mesh, must, until } from '../../lab/mesh.ts';
 import { letsIn } from '../devices.ts';
 import { type Fault, meanwhile, type Scene } from '../fault.ts';
 import { unnoticed } from '../promise.ts';
 
-const MANY = 200;
+const MANY = 100;
 const FLOOD = 10_000;
 const STRANGERS_MS = 8_000;
 /** Of the underlay, and nobody else's (../../lab/addresses.ts). */
 const SOURCES = Array.from({ length: 32 }, (_, at) => `172.30.0.${150 + at}`);
 const CROWD = 'crowd';
-const PEERS = 'meshpeers.sallyport.dev';
-const OF_CROWD = ['-n', 'demo', 'delete', PEERS, '-l', `lab=${CROWD}`, '--wait=false'];
+const NAMESPACE = 'demo';
 
 /** What becomes of a device where others are many, come, go or make no sense. */
 export const PEERS_FAULTS: readonly Fault[] = [
@@ -32,8 +35,8 @@ export const PEERS_FAULTS: readonly Fault[] = [
       await restoreRules(mesh.cluster);
       await letsIn(scene);
       return async () => {
-        await mesh.deleteDevice({ namespace: 'demo', name: 'unreadable' });
-        await mesh.cluster.kubectl(OF_CROWD);
+        await mesh.deleteDevice({ namespace: NAMESPACE, name: 'unreadable' });
+        await goAll(mesh);
       };
     },
   },
@@ -43,7 +46,7 @@ export const PEERS_FAULTS: readonly Fault[] = [
     promise: unnoticed(60),
     async inject(scene) {
       await comeAll(scene);
-      await scene.mesh.cluster.kubectl(OF_CROWD);
+      await goAll(scene.mesh);
       return undefined;
     },
     recovered: letsIn,
@@ -85,7 +88,15 @@ function program(file: string, ...words: readonly string[]): readonly string[] {
 /** Makes many devices, and waits until the node has them all. */
 async function comeAll({ mesh, node }: Scene): Promise<void> {
   const before = (await peersOn(node)).length;
-  await mesh.cluster.kubectl(['create', '-f', '-'], crowdOf(MANY));
+  await asked(mesh, async (transport) => {
+    const client = createClient(transport);
+    await Promise.all(
+      Array.from({ length: MANY }, (_, at) => {
+        const metadata = { namespace: NAMESPACE, name: `${CROWD}-${at}`, labels: { lab: CROWD } };
+        return client.create(meshPeerType, { metadata, spec: { publicKey: keyPairFrom(randomBytes(32)).publicKey } });
+      }),
+    );
+  });
   await until(
     `${MANY} more peers on ${node.name}`,
     () => peersOn(node),
@@ -94,12 +105,20 @@ async function comeAll({ mesh, node }: Scene): Promise<void> {
   );
 }
 
-function crowdOf(count: number): string {
-  const items = Array.from({ length: count }, (_, at) => ({
-    apiVersion: API_VERSION,
-    kind: 'MeshPeer',
-    metadata: { namespace: 'demo', name: `${CROWD}-${at}`, labels: { lab: CROWD } },
-    spec: { publicKey: keyPairFrom(randomBytes(32)).publicKey },
-  }));
-  return JSON.stringify({ apiVersion: 'v1', kind: 'List', items });
+/** Deletes them by one request. */
+function goAll(mesh: Mesh): Promise<void> {
+  const path = resourcePath(meshPeerType, { namespace: NAMESPACE });
+  const query = { labelSelector: `lab=${CROWD}` };
+  return asked(mesh, async (transport) => void (await transport.request({ method: 'DELETE', path, query })));
+}
+
+/** kubectl asks for one object after the other. */
+async function asked({ cluster }: Mesh, act: (transport: Transport) => Promise<void>): Promise<void> {
+  const connection = await loadConnection({ env: process.env, path: cluster.kubeconfig });
+  const transport = createTransport(connection, { userAgent: 'lab' });
+  try {
+    await act(transport);
+  } finally {
+    transport.close();
+  }
 }
