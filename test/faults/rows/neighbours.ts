@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { inProject } from '../../../scripts/support/paths.ts';
 import { findCondition, isTrue } from '../../../src/api/conditions.ts';
+import { AGENT_FOLDERS } from '../../../src/operator/agent-pod.ts';
 import { agentOf } from '../../lab/gateway-node.ts';
 import { type Mesh, must, RELEASE, until } from '../../lab/mesh.ts';
 import type { LabNode } from '../../lab/node.ts';
@@ -121,7 +122,7 @@ export const NEIGHBOURS: readonly Fault[] = [
     promise: unnoticed(60),
     async inject({ node }) {
       // Its image has no program to do this with.
-      const file = `/proc/${await agentOf(node)}/root/run/sallyport/full`;
+      const file = `/proc/${await agentOf(node)}/root${AGENT_FOLDERS.scratch}/full`;
       const { stderr } = await node.exec(['dd', 'if=/dev/zero', `of=${file}`, 'bs=1M']);
       if (!stderr.includes('No space left')) throw new Error(`there is room left: ${stderr}`);
       return meanwhile(async () => must(await node.exec(['rm', file])), aMoment);
