@@ -1,5 +1,5 @@
 import { peersOn } from '../lab/gateway-node.ts';
-import { curl, type Device, until } from '../lab/mesh.ts';
+import { curl, type Device, must, until } from '../lab/mesh.ts';
 import type { Scene } from './fault.ts';
 
 /** So long before the rest of a device's life ends the nodes have heard of it. */
@@ -44,6 +44,15 @@ export async function expectExpired({ node }: Scene, device: Device, expiry: num
   await until(`${device.name} to be out`, isIn, (isThere) => !isThere, (expiry - Date.now() + 10_000) / 1000);
   const late = Date.now() - expiry;
   if (late > OUT_WITHIN_MS + LOOK_MS) throw new Error(`${device.name} was out ${late} ms after its expiry`);
+}
+
+/** Has the laptop of the load dial its node again, where another one has called it; resolves with whether that was so. */
+export async function dialsItsNode({ mesh, node, laptop, device }: Scene): Promise<boolean> {
+  const shown = must(await laptop.exec(['wg', 'show', 'mesh', 'endpoints']));
+  if (shown.trim().endsWith(`\t${node.address}:51840`)) return false;
+  await mesh.leave(laptop);
+  await mesh.join(laptop, device, node.address);
+  return true;
 }
 
 /** Expects that a laptop which begins a session now is served. */

@@ -6,6 +6,7 @@ import type { Laptop } from '../lab/laptop.ts';
 import { cellsIn, withCells } from '../lab/matrix/table.ts';
 import { type Device, type Mesh, startMesh } from '../lab/mesh.ts';
 import { nodeKernels } from '../lab/node-kernels.ts';
+import { dialsItsNode } from './devices.ts';
 import { type Fault, NODES, type Scene } from './fault.ts';
 import { FAULTS } from './faults.ts';
 import { Load } from './load.ts';
@@ -65,6 +66,7 @@ describe.each([...new Set(HERE.map(({ through }) => through))])('through %s Wire
 
   test.each(faults)('$what', { timeout: NIGHTLY ? NIGHTLY_ROW_MS : ROW_MS }, async (fault) => {
     const scene = { mesh, node: mesh.cluster.node(NODES[through]), laptop, device, spare };
+    if (await dialsItsNode(scene)) await takePrecedence(mesh.cluster, laptop);
     const noticed = await tried(fault, scene, load);
     const text = seenText(noticed);
     seen.set(nameOf(fault), text);

@@ -18,8 +18,11 @@ interface Listed {
   }[];
 }
 
-/** What moves by itself: who is connected, from where and since when. */
-const PASSING = new Set(['connections', 'connected', 'appliedResourceVersion', 'gatewayKeys', 'observedGeneration']);
+/** What moves by itself: who is connected, from where and since when; what the nodes tell each other, with keys as old as their agents. */
+const PASSING = new Set([
+  ...['connections', 'connected', 'gatewayKeys'],
+  ...['appliedResourceVersion', 'observedGeneration', 'liveness'],
+]);
 /** Whether a device has a session now is a matter of its own traffic. */
 const PASSING_CONDITIONS = new Set(['Connected', 'UsesCurrentKey']);
 
