@@ -37,7 +37,9 @@ export class Load {
 
   /** Waits until all of it is answered. @throws when that does not come */
   async flows(): Promise<void> {
-    await Promise.all([this.#flood.flows(), this.#stream.answerAfter(Date.now())]);
+    await this.#flood.flows();
+    // On its way back from another node the laptop has lost the connection that it had there.
+    await this.#streamEnded();
   }
 
   /** What it notices of something, from the beginning until new connections are answered again. @throws when that does not come */

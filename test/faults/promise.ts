@@ -11,6 +11,8 @@ export interface Promised {
   readonly packets: number;
   /** New HTTP connections whose request has no answer. */
   readonly requests: number;
+  /** Whether the connection that is open all the time may end. */
+  readonly connection: 'goes on' | 'may end';
   /** Until all is as it was: from the fault on where it mends itself, else from its end. */
   readonly seconds: number;
 }
@@ -28,12 +30,18 @@ export interface Seen {
 
 /** Nobody who uses the mesh notices anything, and all is as it was after so many seconds. */
 export function unnoticed(seconds: number): Promised {
-  return { packets: 0, requests: 0, seconds };
+  return { packets: 0, requests: 0, connection: 'goes on', seconds };
 }
 
 /** Nothing may get through for so long; what was asked in that time, and nothing else, may have no answer. */
 export function interrupted(forSeconds: number, seconds: number = forSeconds): Promised {
-  return { packets: forSeconds * PACKETS_PER_SECOND, requests: forSeconds * REQUESTS_PER_SECOND, seconds };
+  const [packets, requests] = [forSeconds * PACKETS_PER_SECOND, forSeconds * REQUESTS_PER_SECOND];
+  return { packets, requests, connection: 'goes on', seconds };
+}
+
+/** The same, and another node may have called the device meanwhile, which knows nothing of its open connections. */
+export function calledAway(forSeconds: number, seconds: number): Promised {
+  return { ...interrupted(forSeconds, seconds), connection: 'may end' };
 }
 
 /** In what a promise was not kept, a sentence each. */
@@ -48,24 +56,28 @@ export function broken(promised: Promised, { packets, requests, seconds, streamE
     ...(seconds > promised.seconds
       ? [`all was as before after ${seconds.toFixed(1)} s, and ${promised.seconds} s were promised`]
       : []),
-    ...(streamEnded === undefined ? [] : [`the open connection ended: ${streamEnded}`]),
+    ...(streamEnded === undefined || promised.connection === 'may end'
+      ? []
+      : [`the open connection ended: ${streamEnded}`]),
     ...lost.map((line) => `not as it was: ${line}`),
   ];
 }
 
 /** A promise in words. */
-export function promiseText({ packets, requests, seconds }: Promised): string {
+export function promiseText({ packets, requests, connection, seconds }: Promised): string {
   const kept =
     packets === 0 && requests === 0
       ? 'no packet lost, no request failed'
       : `at most ${count(packets)} packets lost, ${count(requests)} requests failed`;
-  return `${kept}; as before within ${seconds} s`;
+  const ended = connection === 'may end' ? ', the open connection ended' : '';
+  return `${kept}${ended}; as before within ${seconds} s`;
 }
 
 /** What was seen, in words. */
-export function seenText({ packets, requests, seconds }: Seen): string {
+export function seenText({ packets, requests, streamEnded, seconds }: Seen): string {
   const of = (part: number, whole: number) => `${count(part)} of ${count(whole)}`;
-  return `${of(packets.lost, packets.sent)} packets, ${of(requests.failed, requests.begun)} requests; ${seconds.toFixed(1)} s`;
+  const ended = streamEnded === undefined ? '' : ', the open connection';
+  return `${of(packets.lost, packets.sent)} packets, ${of(requests.failed, requests.begun)} requests${ended}; ${seconds.toFixed(1)} s`;
 }
 
 function count(number: number): string {

@@ -5,13 +5,13 @@ import { leader, leaderName, OPERATOR, operatorOf } from '../../lab/operators.ts
 import { cutOffPod } from '../api-path.ts';
 import { letsIn } from '../devices.ts';
 import { type Fault, meanwhile, type Through } from '../fault.ts';
-import { interrupted, unnoticed } from '../promise.ts';
+import { calledAway, unnoticed } from '../promise.ts';
 
 const OPERATORS = ['pgrep', '-xf', 'node /app/operator.mjs run'];
 const STRANGER = 'a-stranger';
 const PLACE = ['-n', RELEASE.namespace];
-/** A stock client shakes hands anew 15 s after its last answer, when wireguard-go has lost its sessions; a loaded machine may take longer. */
-const STOCK_CLIENT_S = 25;
+/** When wireguard-go ends with its agent, another node calls its devices. */
+const CALLED_WITHIN_S = 3;
 /** A kubelet starts what ended again at once, then after 10 s, then after 20 s. */
 const CRASHES = 3;
 
@@ -98,7 +98,7 @@ function agentKilled(through: Through): Fault {
   return {
     what: 'an agent killed',
     through,
-    promise: through === 'kernel' ? unnoticed(30) : interrupted(STOCK_CLIENT_S, 30),
+    promise: through === 'kernel' ? unnoticed(30) : calledAway(CALLED_WITHIN_S, 40),
     async inject({ node }) {
       await killAgent(node);
       return undefined;
