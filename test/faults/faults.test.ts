@@ -64,15 +64,19 @@ describe.each([...new Set(HERE.map(({ through }) => through))])('through %s Wire
     await mesh.leave(laptop);
   });
 
-  test.each(faults)('$what', { timeout: NIGHTLY ? NIGHTLY_ROW_MS : ROW_MS }, async (fault) => {
-    const scene = { mesh, node: mesh.cluster.node(NODES[through]), laptop, device, spare };
-    if (await dialsItsNode(scene)) await takePrecedence(mesh.cluster, laptop);
-    const noticed = await tried(fault, scene, load);
-    const text = seenText(noticed);
-    seen.set(nameOf(fault), text);
-    console.log(`${nameOf(fault)}: ${text}`);
-    expect(broken(fault.promise, noticed), `${promiseText(fault.promise)}; seen: ${text}`).toEqual([]);
-  });
+  test.each(faults.map((fault) => [fault.what, fault] as const))(
+    '%s',
+    { timeout: NIGHTLY ? NIGHTLY_ROW_MS : ROW_MS },
+    async (_what, fault) => {
+      const scene = { mesh, node: mesh.cluster.node(NODES[through]), laptop, device, spare };
+      if (await dialsItsNode(scene)) await takePrecedence(mesh.cluster, laptop);
+      const noticed = await tried(fault, scene, load);
+      const text = seenText(noticed);
+      seen.set(nameOf(fault), text);
+      console.log(`${nameOf(fault)}: ${text}`);
+      expect(broken(fault.promise, noticed), `${promiseText(fault.promise)}; seen: ${text}`).toEqual([]);
+    },
+  );
 });
 
 test('docs/reliability.md takes up what was seen when it is asked to', async () => {

@@ -9,6 +9,8 @@ import { interrupted, type Promised } from '../promise.ts';
 const STOCK_CLIENT_S = 25;
 /** Kernels announce what is removed, and the node is mended at once. */
 const AT_ONCE = interrupted(2, 10);
+/** A node whose WireGuard has lost all sessions calls its own devices back. */
+const CALLED_BACK = interrupted(3, STOCK_CLIENT_S);
 const NEW_SESSION = interrupted(STOCK_CLIENT_S, STOCK_CLIENT_S);
 
 /** What becomes of the load where somebody takes from a node what the gateway has made there. */
@@ -25,8 +27,8 @@ export const NODE_STATE: readonly Fault[] = [
   drift('the device’s peer removed', 'kernel', NEW_SESSION, known('the deleted peer')),
   drift('the gateway’s interface set down', 'kernel', NEW_SESSION, known('the interface that was set down')),
   drift('the gateway’s interface deleted', 'kernel', NEW_SESSION, known('the deleted interface')),
-  drift('wireguard-go killed', 'userspace', NEW_SESSION, known('the killed wireguard-go')),
-  drift('the gateway’s interface deleted', 'userspace', NEW_SESSION, known('the deleted interface')),
+  drift('wireguard-go killed', 'userspace', CALLED_BACK, known('the killed wireguard-go')),
+  drift('the gateway’s interface deleted', 'userspace', CALLED_BACK, known('the deleted interface')),
 ];
 
 type Harm = (node: LabNode, publicKey: string) => Promise<unknown>;
