@@ -7,7 +7,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/netns/**', 'test/kernel/**', 'test/lab/**', 'test/bench/**', 'node_modules/**'],
+    exclude: ['test/netns/**', 'test/kernel/**', 'test/lab/**', 'test/faults/**', 'test/bench/**', 'node_modules/**'],
     testTimeout: 10_000,
     expect: { poll: { timeout: 5_000 } },
     // Some build a program first, which takes long where others compute.

@@ -71,6 +71,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/kernel/rotating-key.test.ts': 'a device changes its key over kernel WireGuard',
   'test/kernel/packets.test.ts':
     'packets reach the Services a device may use and nothing else, through kernel WireGuard',
+  'test/faults':
+    'what a running load loses, and for how long, while one thing after the other goes wrong: nothing, or as little as docs/reliability.md says',
   'test/lab/gateway-key.test.ts':
     'on a cluster: a new key without a failed request, a phone that is named and served until the end, a Secret that may vanish',
   'test/lab/access.test.ts':

@@ -3,6 +3,7 @@
  * order hangs on it, so it need not be exact.
  */
 const SECONDS: Readonly<Record<string, number>> = {
+  'test/faults/faults.test.ts': 400,
   'test/lab/main-job.test.ts': 80,
   'test/lab/matrix.test.ts': 285,
   'test/lab/uninstall.test.ts': 190,
@@ -47,6 +48,8 @@ const SHORT = 10;
 
 /** How many clusters a file of the lab has at once, where that is not one: some have an API server alone, or nothing of a cluster. */
 const CLUSTERS: Readonly<Record<string, number>> = {
+  // One, which must not share the processors with another: it counts every packet.
+  'test/faults/faults.test.ts': 2,
   'test/lab/join.test.ts': 2,
   'test/lab/apiserver-contract.test.ts': 0,
   'test/lab/chart-install.test.ts': 0,
@@ -103,5 +106,5 @@ export function sideBySide(
 
 /** How many clusters a file of tests has at once, by its path from the project's top. */
 export function clustersOf(file: string): number {
-  return file.startsWith('test/lab/') ? (CLUSTERS[file] ?? 1) : 0;
+  return /^test\/(lab|faults)\//.test(file) ? (CLUSTERS[file] ?? 1) : 0;
 }

@@ -1,3 +1,4 @@
+import { inProject } from '../../scripts/support/paths.ts';
 import { API_PORT } from './addresses.ts';
 import type { Cluster } from './cluster.ts';
 import { type Mesh, must, RELEASE } from './mesh.ts';
@@ -9,6 +10,7 @@ interface ClusterRole {
 }
 
 const READING: readonly string[] = ['get', 'list', 'watch'];
+const PEERS = 'meshpeers.sallyport.dev';
 const ROLE = 'sallyport-agent';
 
 /** Has the API server refuse everything that agents write; the answer gives them their rights back. */
@@ -33,6 +35,17 @@ export async function silenceApiServer({ sandbox }: Cluster): Promise<void> {
 /** Lets the API server hear again. */
 export async function unsilenceApiServer({ sandbox }: Cluster): Promise<void> {
   must(await execInside(sandbox, ['nft', 'delete', 'table', 'inet', 'silence']));
+}
+
+/** Lets the API server store MeshPeers of any shape, as one that had other rules would have. */
+export async function loosenRules(cluster: Cluster): Promise<void> {
+  const value = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+  const patch = [{ op: 'replace', path: '/spec/versions/0/schema/openAPIV3Schema', value }];
+  await cluster.kubectl(['patch', 'crd', PEERS, '--type=json', '-p', JSON.stringify(patch)]);
+}
+
+export async function restoreRules(cluster: Cluster): Promise<void> {
+  await cluster.kubectl(['apply', '--server-side', '--force-conflicts', '-f', inProject('crds/meshpeers.yaml')]);
 }
 
 const SILENCE = `table inet silence {

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inProject } from '../../scripts/support/paths.ts';
 import { findCondition } from '../../src/api/conditions.ts';
 import { keyPairFrom } from '../../src/net/key-pair.ts';
+import { loosenRules, restoreRules } from './adversity.ts';
 import { curl, type Device, type Mesh, must, RELEASE, until } from './mesh.ts';
 import { type LetIn, Rivals } from './rivals.ts';
 import { messageOf, TwoDevices } from './two-devices.ts';
@@ -116,7 +117,7 @@ function onlyOne<T>(found: readonly T[] | undefined): T {
 
 test('MeshPeers from before the rules: each is told what is wrong, and nobody else notices', async () => {
   await devices.undisturbed(async () => {
-    await devices.loosenRules();
+    await loosenRules(mesh.cluster);
     const shape = { persistentKeepalive: 'often', addresses: 5 };
     const unreadable = await until('loose rules', () => mesh.addDevice('unreadable', shape), Boolean);
     const malformed = await mesh.addDevice('malformed-key', { publicKey: 'nonsense' });
@@ -124,7 +125,7 @@ test('MeshPeers from before the rules: each is told what is wrong, and nobody el
     await mesh.untilPeer(scrambled, 'Programmed');
     const address = await devices.addressOf(scrambled);
     await devices.patchStatus(scrambled, { conditions: 'fine', connections: 7 });
-    await devices.restoreRules();
+    await restoreRules(mesh.cluster);
     const sentence = /^This MeshPeer cannot be read.*spec\.(addresses|persistentKeepalive): /;
     await until(
       'the sentence',

@@ -53,11 +53,11 @@ export interface Made {
   readonly switches: string;
 }
 
-/** Looks at everything that the gateway has made on a node, the probe peer aside: each agent has one of its own. */
+/** Looks at everything that the gateway has made on a node, but for peers that are agents: each has keys of its own. */
 export async function madeOn(node: LabNode): Promise<Made> {
   const print = async (...argv: readonly string[]) => must(await node.exec(argv)).trim();
   const wg = async (field: string) => (await wgOn(node, ['show', DEVICE, field])).trim();
-  const peers = (await wg('allowed-ips')).split('\n').filter((line) => !line.endsWith(PROBE));
+  const peers = (await wg('allowed-ips')).split('\n').filter((line) => !line.endsWith(PROBE) && !line.endsWith(ASKS));
   return {
     link: await linkIndexOn(node),
     handle: await tableHandleOn(node),
@@ -69,6 +69,13 @@ export async function madeOn(node: LabNode): Promise<Made> {
   };
 }
 
+/** What has to be the same after something was made anew; forwarding that was turned on by the gateway is noted in its table. */
+export function lasting({ link: _link, handle: _handle, table, ...rest }: Made): Omit<Made, 'link' | 'handle'> {
+  return { ...rest, table: table.replace(/\s*chain (turned_on|written|seal)_\w+ \{\s*\}/g, '') };
+}
+
+/** A neighbour's agent, which asks whether the node lives by a key that is as old as itself. */
+const ASKS = '\t(none)';
 const PROBE = '\t10.213.0.15/32';
 
 /** A table without the elements that packets put into its sets, which come and go by themselves. */

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DRIFTS, type Drift } from './drift-cases.ts';
-import { agentOf, type Made, madeOn, peersOn, RemovalWatch } from './gateway-node.ts';
+import { agentOf, lasting, madeOn, peersOn, RemovalWatch } from './gateway-node.ts';
 import { type Device, type Mesh, must, RELEASE, startMesh, until } from './mesh.ts';
-import type { LabNode } from './node.ts';
 import { nodeKernels } from './node-kernels.ts';
+import { leader, operatorOf } from './operators.ts';
 import { type Sending, Sessions } from './sessions.ts';
 import { askSoonAndLong, Traffic } from './traffic.ts';
 
@@ -17,7 +17,6 @@ const STOCK_CLIENT_S = KERNELS.includes('own') ? 40 : 25;
 const MENDED_WITHIN_S = { shared: 10, own: 30 } as const;
 /** Two datagrams may get lost on a busy machine. */
 const UNDISTURBED_MS = 1000;
-const OPERATOR = 'sallyport-operator';
 
 interface Member extends Sending {
   readonly device: Device;
@@ -117,7 +116,7 @@ describe('the kernel keeps everything, under the same numbers, and laptops go on
 
 describe('nothing is allocated anew, agents and traffic do not notice, and a new device is accepted', () => {
   test('when the leading operator is killed', async () => {
-    const before = await leader();
+    const before = await leader(mesh);
     const operator = await operatorOf(before);
     await undisturbed('killed', async () => {
       must(await before.node.exec(['kill', '-KILL', operator]));
@@ -132,14 +131,18 @@ describe('nothing is allocated anew, agents and traffic do not notice, and a new
   });
 
   test('when the leading operator hangs and its pod is deleted by force: another one takes over', async () => {
-    const before = await leader();
+    const before = await leader(mesh);
     await undisturbed('hung and deleted', async () => {
       must(await before.node.exec(['kill', '-STOP', await operatorOf(before)]));
       const place = ['-n', RELEASE.namespace];
       await mesh.cluster.kubectl([...place, 'delete', 'pod', before.pod, '--force', '--grace-period=0']);
       const began = Date.now();
       return async () => {
-        await until('another leader', leader, ({ pod }) => pod !== before.pod);
+        await until(
+          'another leader',
+          () => leader(mesh),
+          ({ pod }) => pod !== before.pod,
+        );
         note('operator hung and deleted: another one leads after', Date.now() - began);
       };
     });
@@ -178,13 +181,18 @@ describe.concurrent('what somebody else did is mended, the laptop works again, a
 
   async function mends({ node, datagrams, device }: Member, { what, harm, removes, tells }: Drift): Promise<void> {
     const told = new Set(await driftEvents());
-    const before = made(await madeOn(node));
+    const before = JSON.stringify(lasting(await madeOn(node)));
     const watch = new RemovalWatch(node);
     await watch.begun();
     await harm(node, device.keys.publicKey);
     const harmed = Date.now();
     const right = (now: string) => now === before;
-    await until('what was there before', async () => made(await madeOn(node)), right, MENDED_WITHIN_S[node.kernel]);
+    await until(
+      'what was there before',
+      async () => JSON.stringify(lasting(await madeOn(node))),
+      right,
+      MENDED_WITHIN_S[node.kernel],
+    );
     note(`${what}: mended within`, Date.now() - harmed);
     const again = await datagrams.answerAfter(Date.now(), STOCK_CLIENT_S);
     note(`${what}: longest pause of the laptop`, datagrams.longestGap(harmed, again));
@@ -196,12 +204,6 @@ describe.concurrent('what somebody else did is mended, the laptop works again, a
   }
 });
 
-/** What has to be the same again; forwarding that was turned on by the gateway is noted in its table. */
-function made({ link: _link, handle: _handle, table, ...rest }: Made): string {
-  const fixed = table.replace(/\s*chain (turned_on|written|seal)_\w+ \{\s*\}/g, '');
-  return JSON.stringify({ ...rest, table: fixed });
-}
-
 /** What the Events about drift on the gateway say. */
 async function driftEvents(): Promise<readonly string[]> {
   const which = 'reason=DriftMended,regarding.kind=MeshGateway,regarding.name=default';
@@ -209,22 +211,6 @@ async function driftEvents(): Promise<readonly string[]> {
   return (await mesh.cluster.kubectl([...argv, '-o', 'jsonpath={range .items[*]}{.note}{"\\n"}{end}']))
     .split('\n')
     .filter((text) => text !== '');
-}
-
-/** The pod that leads, and where it runs. */
-async function leader(): Promise<{ readonly pod: string; readonly node: LabNode; readonly uid: string }> {
-  const place = ['-n', RELEASE.namespace, 'get'];
-  const pod = await mesh.cluster.kubectl([...place, 'lease', OPERATOR, '-o', 'jsonpath={.spec.holderIdentity}']);
-  const fields = 'jsonpath={.spec.nodeName} {.metadata.uid}';
-  const [node = '', uid = ''] = (await mesh.cluster.kubectl([...place, 'pod', pod, '-o', fields])).split(' ');
-  return { pod, node: mesh.cluster.node(node), uid };
-}
-
-/** The first process of the operator's container in a pod, as its node counts processes. */
-async function operatorOf({ node, uid }: { readonly node: LabNode; readonly uid: string }): Promise<string> {
-  const script =
-    'for pid in $(pgrep -xf "node /app/operator.mjs run"); do grep -q "pod$1" "/proc/$pid/cgroup" && echo "$pid"; done';
-  return must(await node.exec(['sh', '-c', script, 'find', uid])).trim();
 }
 
 /** Everything that was decided once and for all: addresses and keys of devices, the gateway's key, its DaemonSet. */

@@ -1,4 +1,3 @@
-import { inProject } from '../../scripts/support/paths.ts';
 import { findCondition } from '../../src/api/conditions.ts';
 import type { MeshGateway } from '../../src/api/meshgateway.ts';
 import type { Laptop } from './laptop.ts';
@@ -85,18 +84,6 @@ export class TwoDevices {
   async applySecret(name: string, privateKey: string): Promise<void> {
     const metadata = { name, namespace: RELEASE.namespace };
     await this.mesh.apply({ apiVersion: 'v1', kind: 'Secret', metadata, stringData: { privateKey } });
-  }
-
-  /** Lets the API server store MeshPeers of any shape, as one that had other rules would have. */
-  async loosenRules(): Promise<void> {
-    const value = { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
-    const patch = [{ op: 'replace', path: '/spec/versions/0/schema/openAPIV3Schema', value }];
-    await this.mesh.cluster.kubectl(['patch', 'crd', PEERS, '--type=json', '-p', JSON.stringify(patch)]);
-  }
-
-  async restoreRules(): Promise<void> {
-    const file = inProject('crds/meshpeers.yaml');
-    await this.mesh.cluster.kubectl(['apply', '--server-side', '--force-conflicts', '-f', file]);
   }
 
   /** Writes over a MeshPeer's status. */

@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     root: `${import.meta.dirname}/../..`,
-    include: ['test/lab/**/*.test.ts'],
+    include: ['test/lab/**/*.test.ts', 'test/faults/**/*.test.ts'],
     globalSetup: ['test/lab/image-setup.ts'],
     setupFiles: ['test/lab/slots-setup.ts', 'test/lab/evidence-setup.ts'],
     // Evidence of a failure is taken before anything removes what it is about.
