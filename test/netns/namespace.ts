@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { COMPILED_ONCE } from '../../scripts/support/paths.ts';
 import type { Commands } from '../../src/host/exec.ts';
 import type { SmallFiles } from '../../src/host/sysctls.ts';
 import { type Answer, Asker } from './asker.ts';
@@ -9,8 +10,10 @@ import { createShellCommands, type ShellCommands } from './shell-commands.ts';
 const SET_UP =
   'mount -t tmpfs tmpfs /run && mkdir /run/wireguard && ip link set lo up && echo ready && exec sleep infinity';
 
-/** A guest is gone with whatever ran in it, and starting a program takes it long. */
-const TIED = process.env.SALLYPORT_GUEST === undefined ? ['setpriv', '--pdeathsig', 'KILL', '--'] : [];
+const COMPILED = Object.entries(COMPILED_ONCE).map(([name, value]) => `${name}=${value}`);
+/** A guest is gone with whatever ran in it, starting a program takes it long, and it writes nowhere. */
+const WITHIN =
+  process.env.SALLYPORT_GUEST === undefined ? ['env', ...COMPILED, 'setpriv', '--pdeathsig', 'KILL', '--'] : [];
 
 /**
  * A network namespace with a mount namespace of its own, where /run is empty: so WireGuard's sockets of two namespaces do not
@@ -28,7 +31,7 @@ export class Namespace implements NamespaceHere {
   private constructor(anchor: ChildProcess, pid: number) {
     this.#anchor = anchor;
     this.pid = pid;
-    this.enter = ['nsenter', '-t', String(pid), '-m', '-n', '--', ...TIED];
+    this.enter = ['nsenter', '-t', String(pid), '-m', '-n', '--', ...WITHIN];
     this.#shells = createShellCommands(this.enter);
     this.commands = this.#shells;
     namespacesHere.add(this);
