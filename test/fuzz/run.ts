@@ -13,7 +13,7 @@ export interface FuzzTarget {
 export interface FuzzOptions {
   readonly seed: number;
   readonly inputs: number;
-  /** Milliseconds after which no further input is begun, but for the first few hundred. */
+  /** Milliseconds after which no further input is begun, but for the first hundred. */
   readonly withinMs?: number;
   /** An input that takes more than so many milliseconds, also of the processor, hangs (default 1000): a pause of the machine is none of it. */
   readonly hangMs?: number;
@@ -41,7 +41,7 @@ export class FuzzFailure extends Error {
 
 const PROGRESS_EVERY = 10_000;
 /** So many inputs are tried however busy the machine is. */
-const LEAST = 300;
+const LEAST = 100;
 
 /** Feeds a target with changed inputs. @throws {FuzzFailure} at the first that breaks a promise or takes too long */
 export function fuzz(
