@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runChild } from './child.ts';
-import { inProject, NODE, ROOT } from './paths.ts';
+import { COMPILED_ONCE, inProject, NODE, ROOT } from './paths.ts';
 import { parseReport, type RingReport } from './ring-report.ts';
 import { REPORT_VARIABLE } from './ring-reporter.ts';
 
@@ -28,7 +28,7 @@ export async function runVitest({ config, words, signal, grace }: VitestRun): Pr
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
   try {
     const file = join(folder, 'report.json');
-    const env = { ...process.env, [REPORT_VARIABLE]: file };
+    const env = { ...COMPILED_ONCE, ...process.env, [REPORT_VARIABLE]: file };
     const vitest = [inProject('node_modules/vitest/vitest.mjs'), 'run', '--root', ROOT, '--config', inProject(config)];
     const reporters = ['--reporter=default', `--reporter=${inProject('scripts/support/ring-reporter.ts')}`];
     const { code } = await runChild([NODE, ...vitest, ...reporters, ...words], { cwd: ROOT, env, signal, grace });

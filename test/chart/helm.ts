@@ -51,8 +51,17 @@ export async function helm(words: readonly string[], values: object = {}): Promi
   }
 }
 
-/** The chart's objects with these values, hooks included. @throws {Error} with Helm's words. */
-export async function render(values: object = {}): Promise<readonly Rendered[]> {
+const rendered = new Map<string, Promise<readonly Rendered[]>>();
+
+/** The chart's objects with these values, hooks included; the same ones each time. @throws {Error} with Helm's words. */
+export function render(values: object = {}): Promise<readonly Rendered[]> {
+  const key = JSON.stringify(values);
+  const objects = rendered.get(key) ?? renderAnew(values);
+  rendered.set(key, objects);
+  return objects;
+}
+
+async function renderAnew(values: object): Promise<readonly Rendered[]> {
   const answer = await helm(['template', 'sallyport', CHART, '--namespace', RELEASE_NAMESPACE], values);
   if (answer.code !== 0) throw new Error(answer.stderr);
   return parseAllDocuments(answer.stdout)

@@ -116,13 +116,12 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
           isOpen: mayEnter(world, peer, place),
         })),
       ];
-      const wrong: string[] = [];
-      for (const { question, isOpen } of asked) {
+      const wrong = asked.map(async ({ question, isOpen }) => {
         const { answer } = await cluster[laptop].namespace.ask(question);
         const wanted = isOpen ? 'open' : 'refused';
-        if (seen(answer) !== wanted) wrong.push(`${laptop}: ${question} should be ${wanted}, and is: ${answer}`);
-      }
-      return wrong;
+        return seen(answer) === wanted ? [] : [`${laptop}: ${question} should be ${wanted}, and is: ${answer}`];
+      });
+      return (await Promise.all(wrong)).flat();
     }
 
     test(`in ${WORLDS[mode]} random worlds, packets pass where somebody who reads the objects says so, and nowhere else`, {

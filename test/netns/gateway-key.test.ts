@@ -15,6 +15,8 @@ import { newKeys } from './mesh.ts';
 
 /** As often as an agent does. */
 const ARRIVALS_MS = 200;
+/** Between an answer and the next question: often enough to be hit by a change, and the processor is free for it. */
+const BETWEEN_MS = 10;
 const WEB = 'get http://10.96.0.20/';
 const ROUTED = '10.96.0.0/12,10.213.0.0/16,10.1.0.0/24,fd5a:96::/112,fd5a:213::/64,fd5a:1::/64';
 
@@ -114,7 +116,7 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
     await namespace.tries('ping -c 1 -W 2 10.213.0.1');
   }
 
-  /** Asks one thing after the other until `during` has ended; says which got no answer, and the longest wait. */
+  /** Asks one thing after the other, with a pause between two, until `during` has ended; says which got no answer, and the longest wait. */
   async function asking({ namespace }: Laptop, during: () => Promise<void>) {
     let isOver = false;
     const work = during().finally(() => {
@@ -126,6 +128,7 @@ describe.skipIf(missing)(`a gateway with another key${because(missing)}`, () => 
       const { answer, ms } = await namespace.ask(WEB);
       if (typeof answer !== 'object') failed.push({ answer, ms, nth: waits.length });
       waits.push(ms);
+      await pause(BETWEEN_MS);
     }
     await work;
     return { asked: waits.length, failed, longestMs: Math.round(Math.max(...waits)) };

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type Commands, createCommands } from '../../src/host/exec.ts';
+import { COMPILED_ONCE } from '../../scripts/support/paths.ts';
+import type { Commands } from '../../src/host/exec.ts';
 import type { SmallFiles } from '../../src/host/sysctls.ts';
 import { type Answer, Asker } from './asker.ts';
 import { type NamespaceHere, namespacesHere, type Question } from './namespaces-here.ts';
@@ -9,9 +10,10 @@ import { createShellCommands, type ShellCommands } from './shell-commands.ts';
 const SET_UP =
   'mount -t tmpfs tmpfs /run && mkdir /run/wireguard && ip link set lo up && echo ready && exec sleep infinity';
 
-/** A guest is gone with whatever ran in it, and starting a program takes it long. */
-const IN_GUEST = process.env.SALLYPORT_GUEST !== undefined;
-const TIED = IN_GUEST ? [] : ['setpriv', '--pdeathsig', 'KILL', '--'];
+const COMPILED = Object.entries(COMPILED_ONCE).map(([name, value]) => `${name}=${value}`);
+/** A guest is gone with whatever ran in it, starting a program takes it long, and it writes nowhere. */
+const WITHIN =
+  process.env.SALLYPORT_GUEST === undefined ? ['env', ...COMPILED, 'setpriv', '--pdeathsig', 'KILL', '--'] : [];
 
 /**
  * A network namespace with a mount namespace of its own, where /run is empty: so WireGuard's sockets of two namespaces do not
@@ -22,16 +24,16 @@ export class Namespace implements NamespaceHere {
   readonly pid: number;
   readonly enter: readonly string[];
   readonly #anchor: ChildProcess;
-  readonly #shells: ShellCommands | undefined;
+  readonly #shells: ShellCommands;
   #asker: Asker | undefined;
   #lastAsked: Question | undefined;
 
   private constructor(anchor: ChildProcess, pid: number) {
     this.#anchor = anchor;
     this.pid = pid;
-    this.enter = ['nsenter', '-t', String(pid), '-m', '-n', '--', ...TIED];
-    this.#shells = IN_GUEST ? createShellCommands(this.enter) : undefined;
-    this.commands = this.#shells ?? createCommands(this.enter);
+    this.enter = ['nsenter', '-t', String(pid), '-m', '-n', '--', ...WITHIN];
+    this.#shells = createShellCommands(this.enter);
+    this.commands = this.#shells;
     namespacesHere.add(this);
   }
 
@@ -99,7 +101,7 @@ export class Namespace implements NamespaceHere {
   async dispose(): Promise<void> {
     namespacesHere.delete(this);
     this.#asker?.stop();
-    this.#shells?.dispose();
+    this.#shells.dispose();
     if (this.#anchor.exitCode !== null) return;
     const gone = once(this.#anchor, 'exit');
     this.#anchor.kill('SIGKILL');

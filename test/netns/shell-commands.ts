@@ -14,9 +14,9 @@ export interface ShellCommands extends Commands {
 }
 
 /**
- * As `createCommands(enter)`, for guests: entering the namespace and starting a program from a process as large as Node takes a
- * guest a tenth of a second, a small shell that is inside already a quarter of that. One shell runs one command at a time; there are
- * as many as commands at once.
+ * As `createCommands(enter)`, and cheaper: to start a program, the memory map of whoever starts it is copied, which takes a process of
+ * vitest's size ten milliseconds and more of the processor and a guest a tenth of a second; a small shell that is inside already takes
+ * one. One shell runs one command at a time; there are as many as commands at once.
  */
 export function createShellCommands(enter: readonly string[]): ShellCommands {
   const idle: Shell[] = [];

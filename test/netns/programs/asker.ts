@@ -6,19 +6,22 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 
 /*
- * Asks questions from inside a namespace: a line each on standard input, answered by a line of JSON, {"answer": …, "ms": …}, until
- * that input ends. Every question has sockets of its own.
- * tcp HOST PORT | udp HOST PORT | datagrams HOST PORT COUNT BYTES, all from one socket | get URL | post URL BYTES
+ * Asks questions from inside a namespace: a line each on standard input, answered by a line of JSON, {"number": …, "answer": …, "ms": …},
+ * until that input ends. Every question has sockets of its own, and none waits for another.
+ * NUMBER tcp HOST PORT | NUMBER udp HOST PORT | NUMBER get URL | NUMBER post URL BYTES
+ * NUMBER datagrams HOST PORT COUNT BYTES, all from one socket
  */
 const PATIENCE_MS = 3_000;
 const PATIENCE_FOR_BODIES_MS = 15_000;
 
-for await (const line of createInterface({ input: process.stdin })) {
-  const started = performance.now();
-  const answer = await answered(line.split(' '));
-  console.log(JSON.stringify({ answer, ms: performance.now() - started }));
-}
+for await (const line of createInterface({ input: process.stdin })) void reply(line.split(' '));
 process.exit();
+
+async function reply([number, ...question]: readonly string[]): Promise<void> {
+  const started = performance.now();
+  const answer = await answered(question);
+  console.log(JSON.stringify({ number: Number(number), answer, ms: performance.now() - started }));
+}
 
 async function answered([kind = '', target = '', third = '', ...more]: readonly string[]): Promise<unknown> {
   const patience = kind === 'tcp' || kind === 'udp' ? PATIENCE_MS : PATIENCE_FOR_BODIES_MS;
@@ -39,7 +42,8 @@ async function tcp(host: string, port: number, signal: AbortSignal): Promise<str
     await once(socket, 'connect', { signal });
     return 'connected';
   } finally {
-    socket.destroy();
+    // One packet where a farewell takes four.
+    socket.resetAndDestroy();
   }
 }
 

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { EMPTY_NAT, inbound, outbound, rebound } from './nat.ts';
 import { type Conditions, Path, PERFECT } from './path.ts';
 
-const PACKETS = 20_000;
+const PACKETS = 8_000;
 const packet = (number: number) => Uint8Array.from([number >> 8, number & 0xff, 7, 7]);
 
 /** What comes of packets that are sent a millisecond apart, in the order of their arrival. */
