@@ -7,16 +7,14 @@ import type { Change, Store } from '../k8s/store.ts';
 import { Connections } from '../mesh/connections.ts';
 import { isRecent } from '../mesh/sessions.ts';
 import { type CallInput, type DueCall, dueCalls } from '../mesh/takeover/calls.ts';
-import { neighboursOf } from '../mesh/takeover/neighbours.ts';
 import { NodeStandings } from '../mesh/takeover/node-standings.ts';
 import { SharedDevices } from '../mesh/takeover/shared-devices.ts';
-import { addressesIn } from '../net/address.ts';
 import type { Endpoint } from '../net/endpoint.ts';
-import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Ask } from './asking.ts';
 import type { CallCause } from './metrics.ts';
+import { Neighbours } from './neighbours.ts';
 import type { NodeSync } from './node-sync.ts';
 
 export interface TakeoverOptions {
@@ -48,8 +46,6 @@ export interface TakeoverOptions {
 const INSIST_MS = [1_000, 2_000] as const;
 /** A node that reached no Services takes nobody over for this long, in milliseconds, once it does. */
 const UNWELL_MS = 60_000;
-/** From an answer of a node to the next question, in milliseconds, where one or two are asked. */
-const PAUSE_MS = 200;
 /** How soon it is looked whether those who were called have come, and whether those who went elsewhere are silent here. */
 const LOOK_MS = 500;
 
@@ -61,7 +57,7 @@ export class Takeover {
   readonly #standings: NodeStandings;
   readonly #connections = new Connections();
   readonly #shared = new SharedDevices();
-  readonly #asking = new Map<string, AbortController>();
+  readonly #neighbours: Neighbours;
   /** Whom this node has called of those that other nodes have lost or let go. */
   readonly #called = new Map<string, Set<ObjectKey>>();
   #dead: ReadonlySet<string> = new Set();
@@ -75,13 +71,13 @@ export class Takeover {
   readonly #cancels = new Set<() => void>();
   #isDue = false;
   #mustInsist = false;
-  #neighbours = '';
   /** Since when news of this node's wait to be told; undefined when all are. */
   #newsSince: number | undefined;
 
   constructor(options: TakeoverOptions) {
     this.#options = options;
     this.#standings = new NodeStandings(options.node);
+    this.#neighbours = new Neighbours({ ...options, heard: (node, answers) => this.#heard(node, answers) });
   }
 
   /** What this node's report says of how it and the others live. */
@@ -108,7 +104,7 @@ export class Takeover {
       unsubscribe();
       this.#cancelTick();
       for (const cancel of this.#cancels) cancel();
-      for (const asking of this.#asking.values()) asking.abort();
+      this.#neighbours.stop();
     };
     signal.addEventListener('abort', stop, { once: true });
   }
@@ -151,7 +147,7 @@ export class Takeover {
     const changed = this.#connections.set(key, after);
     if (node !== self && before !== undefined) this.#takeArrivals(node, changed);
     this.#tellNews(said);
-    this.#followNeighbours(signal);
+    this.#neighbours.follow(signal);
     this.#follow();
   }
 
@@ -215,45 +211,6 @@ export class Takeover {
     this.#cancelTick();
     const next = this.#standings.nextTick;
     if (next !== undefined) this.#cancelTick = clock.timer(Math.max(0, next - now), () => this.#follow());
-  }
-
-  #followNeighbours(signal: AbortSignal): void {
-    const { node, reports, ask, sync, onDue } = this.#options;
-    const told = [...reports.values()].filter(({ status }) => status?.liveness !== undefined);
-    const askers = new Map(told.map(({ spec, status }) => [spec.node, status?.liveness?.publicKey as PublicKey]));
-    const said = JSON.stringify([...askers].sort());
-    if (said === this.#neighbours || signal.aborted) return;
-    this.#neighbours = said;
-    const neighbours = neighboursOf(node, askers.keys());
-    sync.takeAskers(new Set(neighbours.flatMap((neighbour) => askers.get(neighbour) ?? [])));
-    onDue('touched');
-    for (const [asked, asking] of this.#asking) {
-      if (neighbours.includes(asked)) continue;
-      asking.abort();
-      this.#asking.delete(asked);
-    }
-    for (const neighbour of neighbours) {
-      if (this.#asking.has(neighbour)) continue;
-      const asking = new AbortController();
-      this.#asking.set(neighbour, asking);
-      ask(
-        () => this.#asked(neighbour),
-        (answers) => this.#heard(neighbour, answers),
-        asking.signal,
-      );
-    }
-  }
-
-  #asked(node: string) {
-    const { sync } = this.#options;
-    const topology = sync.gateway?.spec.takeover.enabled === true ? sync.topology() : undefined;
-    const liveness = this.#reportOf(node)?.status?.liveness;
-    if (topology === undefined || liveness === undefined) return undefined;
-    const addresses = addressesIn(liveness.addresses);
-    if (addresses.length === 0) return undefined;
-    // With more who ask, the first of them to notice notices as soon.
-    const pauseMs = Math.max(PAUSE_MS, (PAUSE_MS * this.#asking.size) / 2);
-    return { addresses, port: topology.listenPort, publicKey: topology.publicKey, pauseMs };
   }
 
   /** The sessions of other nodes that are to go elsewhere: all of a dead one, and those that a living one lets go. */
@@ -354,10 +311,6 @@ export class Takeover {
       const lives = node === self || (this.#standings.mayTakeOver(node, now) && isSteady);
       return lives && !leaving.has(node) && mayServe(report) ? [node] : [];
     });
-  }
-
-  #reportOf(node: string): MeshGatewayNode | undefined {
-    return [...this.#options.reports.values()].find(({ spec }) => spec.node === node);
   }
 
   #later(ms: number, act: () => void): void {
