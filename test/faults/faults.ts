@@ -2,6 +2,7 @@ import type { Fault } from './fault.ts';
 import { API_SERVER } from './rows/api-server.ts';
 import { NEIGHBOURS } from './rows/neighbours.ts';
 import { NODE_STATE } from './rows/node-state.ts';
+import { NODES_THAT_GO } from './rows/nodes.ts';
 import { PEERS_FAULTS } from './rows/peers.ts';
 import { PROGRAMS_OF_OURS } from './rows/programs-of-ours.ts';
 
@@ -11,5 +12,6 @@ export const FAULTS: readonly Fault[] = [
   ...API_SERVER,
   ...NODE_STATE,
   ...NEIGHBOURS,
+  ...NODES_THAT_GO,
   ...PEERS_FAULTS,
 ];

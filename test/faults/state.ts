@@ -18,9 +18,9 @@ interface Listed {
   }[];
 }
 
-/** What moves by itself: who is connected, from where and since when; what the nodes tell each other, with keys as old as their agents. */
+/** What moves by itself: who is connected, from where and since when; what the nodes tell each other, with keys as old as their agents; since when an endpoint has its agent. */
 const PASSING = new Set([
-  ...['connections', 'connected', 'gatewayKeys'],
+  ...['connections', 'since', 'connected', 'gatewayKeys'],
   ...['appliedResourceVersion', 'observedGeneration', 'liveness'],
 ]);
 /** Whether a device has a session now is a matter of its own traffic. */

@@ -62,6 +62,7 @@ export const API_SERVER: readonly Fault[] = [
   {
     what: `half-open connections to the API server: a device is suspended, and out within ${HALF_OPEN_S} s`,
     through: 'userspace',
+    nightly: 'half a minute passes until they are noticed',
     promise: unnoticed(30),
     async inject(scene) {
       const { mesh, node, spare } = scene;
@@ -101,7 +102,8 @@ export const API_SERVER: readonly Fault[] = [
     what: 'an API server that forgets every version that it told (410)',
     through: 'userspace',
     promise: unnoticed(60),
-    inject: async (scene) => meanwhile(await standBefore(scene.mesh.cluster, 'gone'), () => letsIn(scene)),
+    // Who comes meanwhile waits for the next list, which comes the more rarely the longer it lasts.
+    inject: async (scene) => meanwhile(await standBefore(scene.mesh.cluster, 'gone'), () => delay(STORM_MS)),
     recovered: letsIn,
   },
 ];

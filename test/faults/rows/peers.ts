@@ -43,6 +43,7 @@ export const PEERS_FAULTS: readonly Fault[] = [
   {
     what: `${MANY} MeshPeers deleted at once`,
     through: 'userspace',
+    nightly: 'kubectl takes half a minute',
     promise: unnoticed(60),
     async inject(scene) {
       await comeAll(scene);

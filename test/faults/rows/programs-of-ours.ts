@@ -31,6 +31,7 @@ export const PROGRAMS_OF_OURS: readonly Fault[] = [
   {
     what: 'both operators killed',
     through: 'userspace',
+    nightly: 'it takes as long as a Lease',
     promise: unnoticed(60),
     async inject({ mesh }) {
       for (const node of mesh.cluster.nodes) {
@@ -55,6 +56,7 @@ export const PROGRAMS_OF_OURS: readonly Fault[] = [
   {
     what: 'the operator’s Lease taken by a stranger',
     through: 'userspace',
+    nightly: 'it takes as long as a Lease',
     promise: unnoticed(40),
     async inject({ mesh }) {
       await stealLease(mesh);
@@ -70,6 +72,7 @@ export const PROGRAMS_OF_OURS: readonly Fault[] = [
   {
     what: `an agent that crashes ${CRASHES} times`,
     through: 'kernel',
+    nightly: 'kubelets wait longer before each start',
     promise: unnoticed(30),
     async inject({ mesh, node }) {
       for (let crash = 0; crash < CRASHES; crash += 1) await killAgent(node);
@@ -81,6 +84,7 @@ export const PROGRAMS_OF_OURS: readonly Fault[] = [
   {
     what: 'an agent at its limit of memory, which the kernel kills',
     through: 'kernel',
+    nightly: 'a guest fills its memory slowly',
     promise: unnoticed(30),
     async inject({ node }) {
       const agent = await anAgent(node);
