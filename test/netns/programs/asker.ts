@@ -40,10 +40,11 @@ async function tcp(host: string, port: number, signal: AbortSignal): Promise<str
   const socket = connect(port, host);
   try {
     await once(socket, 'connect', { signal });
-    return 'connected';
-  } finally {
     // One packet where a farewell takes four.
     socket.resetAndDestroy();
+    return 'connected';
+  } finally {
+    socket.destroy();
   }
 }
 
