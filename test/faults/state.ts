@@ -21,7 +21,7 @@ interface Listed {
 /** What moves by itself: who is connected, from where and since when; what the nodes tell each other, with keys as old as their agents; since when an endpoint has its agent. */
 const PASSING = new Set([
   ...['connections', 'since', 'connected', 'gatewayKeys'],
-  ...['appliedResourceVersion', 'observedGeneration', 'liveness'],
+  ...['appliedResourceVersion', 'observedGeneration', 'gatewayGeneration', 'liveness'],
 ]);
 /** Whether a device has a session now is a matter of its own traffic. */
 const PASSING_CONDITIONS = new Set(['Connected', 'UsesCurrentKey']);

@@ -42,7 +42,16 @@ async function intoGroup(lab: string, processes: readonly string[]): Promise<voi
     const weight = WEIGHTS.find(({ file }) => existsSync(join(directory, file)));
     if (weight === undefined) continue;
     for (const group of [join(directory, '..'), directory]) await writeFile(join(group, weight.file), weight.most);
-    for (const id of processes) await writeFile(join(directory, 'cgroup.procs'), id);
+    for (const id of processes) await moveInto(directory, id);
+  }
+}
+
+/** One that has ended meanwhile is nobody's. */
+async function moveInto(directory: string, process: string): Promise<void> {
+  try {
+    await writeFile(join(directory, 'cgroup.procs'), process);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
