@@ -62,6 +62,7 @@ export const NODES_THAT_GO: readonly Fault[] = [
   {
     what: 'the agents’ DaemonSet rolled',
     through: 'kernel',
+    nightly: 'a guest starts programs slowly',
     promise: unnoticed(120),
     inject: ({ mesh }) => rolled(mesh),
   },
