@@ -118,7 +118,7 @@ async function install(values: readonly string[]): Promise<void> {
   console.log(`helm install until Ready: ${((performance.now() - began) / 1000).toFixed(1)} s`);
 }
 
-/** Once kube-proxy there has followed everything. */
+/** Once kube-proxy there has followed everything, and the kernel has found the pods' cables' addresses of IPv6 to be theirs alone. */
 async function settledFootprint(name: string): Promise<Footprint> {
   const node = cluster.node(name);
   for (const backend of NODES) {
@@ -129,6 +129,11 @@ async function settledFootprint(name: string): Promise<Footprint> {
       ({ code }) => code === 0,
     );
   }
+  await until(
+    `${name} has no tentative address`,
+    () => node.exec(['ip', '-6', 'address', 'show', 'tentative']),
+    ({ code, stdout }) => code === 0 && stdout === '',
+  );
   return footprint(node);
 }
 
