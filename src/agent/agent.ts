@@ -14,8 +14,9 @@ import type { EventRecorder } from '../k8s/events.ts';
 import { heartbeat } from '../k8s/lease.ts';
 import type { Store } from '../k8s/store.ts';
 import { type FullDevice, tooManyConnections } from '../mesh/connection-tracking.ts';
-import { judgeNode, type NodeFailure, type ProbeVerdict } from '../mesh/node-status.ts';
+import { judgeNode, type NodeFailure } from '../mesh/node-status.ts';
 import type { PeerTable } from '../mesh/peer-table.ts';
+import { isFailure } from '../mesh/probe-standing.ts';
 import { liveSessions, type SeenPeer } from '../mesh/sessions.ts';
 import type { Topology } from '../mesh/topology.ts';
 import type { IpAddress } from '../net/address.ts';
@@ -185,7 +186,7 @@ export class Agent {
       ...options,
       sync: this.#sync,
       hasTaker: () => this.#takeover.hasTaker,
-      reachesServices: () => !isBroken(this.#probing.verdict),
+      reachesServices: () => !isFailure(this.#probing.verdict),
     });
     this.#configurations = new DeviceConfigurations({
       ...options,
@@ -547,10 +548,6 @@ export class Agent {
       note: `On node ${node} somebody changed what this gateway had made; mended: ${steps}.`,
     });
   }
-}
-
-function isBroken(verdict: ProbeVerdict | undefined): boolean {
-  return verdict !== undefined && verdict.reason !== 'ProbeSucceeded' && verdict.reason !== 'NotProbed';
 }
 
 function boundsOf(topology: Topology | undefined): TrackingBounds | undefined {

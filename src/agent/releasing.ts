@@ -79,7 +79,8 @@ export class Releasing {
     const release = releaseOf(input, now);
     if (release === this.#release) return;
     this.#release = release;
-    log.info({ release, reason: leaving?.reason, unwell: this.#unwellSince !== undefined }, 'devices are let go');
+    const facts = { release, reason: leaving?.reason, unwell: this.#unwellSince !== undefined };
+    log.info(facts, release === 'none' ? 'devices stay' : 'devices are let go');
   }
 
   #addressesOf(peer: ObjectKey): readonly IpAddress[] {

@@ -246,7 +246,7 @@ export class Takeover {
   async #call(cause: CallCause, due: readonly DueCall[], from: string): Promise<void> {
     const { clock, log, onCalled, sync } = this.#options;
     const began = clock.monotonic();
-    await sync.callPeers(due.flatMap((call) => this.#callsTo(call, call.endpoint as Endpoint)));
+    await sync.callPeers(due.flatMap((call) => this.#callsTo(call, call.endpoint)));
     const ms = clock.monotonic() - began;
     onCalled?.(cause, due.length, ms / 1_000);
     log.info({ cause, from, devices: due.length, ms: Math.round(ms) }, 'devices called');

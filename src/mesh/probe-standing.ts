@@ -18,6 +18,7 @@ export function heard(standing: ProbeStanding, verdict: ProbeVerdict): ProbeStan
   return isDoubt ? { told: standing.told, doubted: true } : { told: verdict, doubted: false };
 }
 
-function isFailure(verdict: ProbeVerdict | undefined): boolean {
+/** Whether a probe has failed; one that was not sent has not. */
+export function isFailure(verdict: ProbeVerdict | undefined): boolean {
   return verdict !== undefined && verdict.reason !== 'ProbeSucceeded' && verdict.reason !== 'NotProbed';
 }

@@ -3,6 +3,7 @@ import { isTrue } from '../../src/api/conditions.ts';
 import { nodeType } from '../../src/api/core.ts';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
+import { meshPeerType } from '../../src/api/meshpeer.ts';
 import type { ObjectKey } from '../../src/api/resource.ts';
 import type { PeerChange } from '../../src/dataplane/wireguard/peer-change.ts';
 import type { IpAddress } from '../../src/net/address.ts';
@@ -178,6 +179,30 @@ test('a node whose interface was made anew calls its own devices, but those that
   }));
   await expect.poll(() => calledBy(first), { timeout: 5_000 }).toEqual(all(['ada']));
   expect(calledBy(second)).toEqual([]);
+});
+
+test('who is revoked goes out although calls keep failing', async () => {
+  const [dying, second, third] = nodes as [SmallNode, SmallNode, SmallNode];
+  const refused = new Map([second, third].map((node) => [node, 0]));
+  for (const [node, count] of refused) {
+    const { host } = node;
+    const apply = host.apply.bind(host);
+    host.apply = async (step) => {
+      if (step.kind === 'set-peers' && step.changes.some(({ kind }) => kind === 'call')) {
+        refused.set(node, (refused.get(node) ?? count) + 1);
+        throw new Error('no calls');
+      }
+      await apply(step);
+    };
+  }
+  for (const name of DEVICES) connects(dying, name);
+  for (const name of DEVICES) await reports(dying, name);
+  await dies(dying);
+  // Once, and tried again.
+  await expect.poll(() => Math.min(...refused.values()), { timeout: 8_000 }).toBeGreaterThan(1);
+  await mesh.client.delete(meshPeerType, { name: 'ada', namespace: 'team-a' });
+  const hasAda = () => [second, third].filter(({ host }) => host.state.device?.peers.has(aKey('ada')) === true);
+  await expect.poll(hasAda, { timeout: 5_000 }).toEqual([]);
 });
 
 test('a node that is back takes nobody over and nobody back', async () => {

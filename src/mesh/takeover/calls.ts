@@ -2,13 +2,15 @@ import type { ReportedConnection } from '../../api/meshgatewaynode.ts';
 import type { Connection } from '../../api/meshpeer.ts';
 import type { ObjectKey } from '../../api/resource.ts';
 import { milliseconds } from '../../api/timestamp.ts';
+import { parseAddress } from '../../net/address.ts';
+import { type Endpoint, endpointParts, parseEndpoint } from '../../net/endpoint.ts';
 import { rendezvous } from '../../net/rendezvous.ts';
 
 /** A device that this node is to call: the node that it talked to does not serve it any more. */
 export interface DueCall {
   readonly peer: ObjectKey;
   /** Where its packets came from last. */
-  readonly endpoint: string;
+  readonly endpoint: Endpoint;
   /** Whether its session was by the key other than the one that devices are told. */
   readonly byOtherKey: boolean;
 }
@@ -28,7 +30,7 @@ export interface CallInput {
 
 /**
  * Which devices of a lost node this one calls. Each of them is called by one node, which all find alike; one that has gone to another
- * node by itself since is called by none.
+ * node by itself since is called by none. What a report says is an agent's word alone, and `wg` would look names up: only an address is called.
  */
 export function dueCalls({ node, lost, candidates, sessionsOf, isLost }: CallInput): readonly DueCall[] {
   return lost.connections.flatMap(({ peer, endpoint, lastHandshake, byOtherKey }) => {
@@ -39,7 +41,12 @@ export function dueCalls({ node, lost, candidates, sessionsOf, isLost }: CallInp
         !isLost(session.node) &&
         milliseconds(session.lastHandshake) >= milliseconds(lastHandshake),
     );
-    if (hasLeft || rendezvous(key, candidates) !== node) return [];
-    return [{ peer: key, endpoint, byOtherKey: byOtherKey === true }];
+    const at = parseEndpoint(endpoint);
+    if (hasLeft || !at.ok || !isAddress(at.value) || rendezvous(key, candidates) !== node) return [];
+    return [{ peer: key, endpoint: at.value, byOtherKey: byOtherKey === true }];
   });
+}
+
+function isAddress(endpoint: Endpoint): boolean {
+  return parseAddress(endpointParts(endpoint).host).ok;
 }

@@ -52,6 +52,15 @@ describe('devices of a lost node', () => {
     expect(called).toHaveLength(isCalled ? 40 : 39);
   });
 
+  test.each(['vpn.example.com:51840', '198.51.100.7', 'nonsense', '198.51.100.7:0'])(
+    'one that is reported at %s, which is no address and port, is called by nobody: no name is looked up',
+    (endpoint) => {
+      const connections = [{ ...connection(DEVICES[0] as string), endpoint }, connection(DEVICES[1] as string)];
+      const called = calls('node-b', { lost: { node: 'node-a', connections }, candidates: ['node-b'] });
+      expect(called.map(({ peer }) => peer)).toEqual([DEVICES[1]]);
+    },
+  );
+
   test('are called by the key by which they came', () => {
     const connections = [{ ...connection(DEVICES[0] as string), byOtherKey: true }];
     const [call] = calls('node-b', { lost: { node: 'node-a', connections }, candidates: ['node-b'] });
