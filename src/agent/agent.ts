@@ -185,7 +185,7 @@ export class Agent {
     this.#releasing = new Releasing({
       ...options,
       sync: this.#sync,
-      hasTaker: () => this.#takeover.hasTaker,
+      taker: () => this.#takeover.taker,
       reachesServices: () => !isFailure(this.#probing.verdict),
     });
     this.#configurations = new DeviceConfigurations({
@@ -255,7 +255,7 @@ export class Agent {
    */
   async letGo(): Promise<void> {
     const { clock } = this.#options;
-    if (this.#sync.state?.device?.dataplane !== 'Userspace' || !this.#takeover.hasTaker) return;
+    if (this.#sync.state?.device?.dataplane !== 'Userspace' || this.#takeover.taker === 'none') return;
     this.#releasing.end();
     this.#reporter.changedNow();
     const patience = AbortSignal.timeout(LETTING_GO_MS);

@@ -1,6 +1,7 @@
 import { durationMs } from '../api/fields.ts';
 import type { ObjectKey } from '../api/resource.ts';
 import type { Host } from '../host/host.ts';
+import type { Trust } from '../mesh/takeover/candidates.ts';
 import { type Release, type ReleaseInput, releaseOf } from '../mesh/takeover/release.ts';
 import type { IpAddress } from '../net/address.ts';
 import { cidrBase } from '../net/cidr.ts';
@@ -12,8 +13,8 @@ export interface ReleasingOptions {
   readonly node: string;
   readonly host: Pick<Host, 'trackedBySource'>;
   readonly sync: Pick<NodeSync, 'gateway' | 'table' | 'topology'>;
-  /** Whether another node may take devices over. */
-  readonly hasTaker: () => boolean;
+  /** How the best of the other nodes that may take devices over is relied on. */
+  readonly taker: () => Trust;
   /** Whether this node reaches Services, as its probe says. */
   readonly reachesServices: () => boolean;
   readonly clock: Clock;
@@ -63,7 +64,7 @@ export class Releasing {
   }
 
   #judge(): void {
-    const { sync, node, clock, hasTaker, reachesServices, log } = this.#options;
+    const { sync, node, clock, taker, reachesServices, log } = this.#options;
     const now = clock.monotonic();
     const leaving = sync.gateway?.status?.leavingNodes?.find((entry) => entry.node === node);
     this.#leavingSince = leaving === undefined ? undefined : (this.#leavingSince ?? now);
@@ -74,7 +75,7 @@ export class Releasing {
       leavingSince: this.#leavingSince,
       unwellSince: this.#unwellSince,
       isEnding: this.#isEnding,
-      hasTaker: sync.gateway?.spec.takeover.enabled === true && hasTaker(),
+      taker: sync.gateway?.spec.takeover.enabled === true ? taker() : 'none',
     };
     const release = releaseOf(input, now);
     if (release === this.#release) return;

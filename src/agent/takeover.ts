@@ -7,6 +7,7 @@ import type { Change, Store } from '../k8s/store.ts';
 import { Connections } from '../mesh/connections.ts';
 import { isRecent } from '../mesh/sessions.ts';
 import { type CallInput, type DueCall, dueCalls } from '../mesh/takeover/calls.ts';
+import { type Candidate, type Trust, takersFrom } from '../mesh/takeover/candidates.ts';
 import { NodeStandings } from '../mesh/takeover/node-standings.ts';
 import { SharedDevices } from '../mesh/takeover/shared-devices.ts';
 import type { Endpoint } from '../net/endpoint.ts';
@@ -44,7 +45,7 @@ export interface TakeoverOptions {
 
 /** A device that was called is called again after these times, in milliseconds, should what its former node still had to send it draw it back. */
 const INSIST_MS = [1_000, 2_000] as const;
-/** A node that reached no Services takes nobody over for this long, in milliseconds, once it does. */
+/** A node that reached no Services takes nobody over for this long, in milliseconds, once it does, where others can. */
 const UNWELL_MS = 60_000;
 /** How soon it is looked whether those who were called have come, and whether those who went elsewhere are silent here. */
 const LOOK_MS = 500;
@@ -90,9 +91,11 @@ export class Takeover {
     return this.#connections.of(peer).some(({ node }) => node !== this.#options.node);
   }
 
-  /** Whether another node may take this one's devices over. */
-  get hasTaker(): boolean {
-    return this.#candidates().some((node) => node !== this.#options.node);
+  /** How the best of the other nodes that may take this one's devices over is relied on. */
+  get taker(): Trust {
+    const others = this.#nodes().filter(({ node }) => node !== this.#options.node);
+    const takers = takersFrom('living', others);
+    return others.find(({ node }) => takers.includes(node))?.trust ?? 'none';
   }
 
   /** Works until the signal is aborted. */
@@ -226,14 +229,15 @@ export class Takeover {
 
   async #callLost(): Promise<void> {
     for (const lost of this.#dueSessions()) {
-      const due = this.#dueCalls(lost, this.#candidates());
+      const isDead = this.#dead.has(lost.node);
+      const due = this.#dueCalls(lost, takersFrom(isDead ? 'dead' : 'living', this.#nodes()));
       const known = this.#called.get(lost.node);
       const called = new Set(due.map(({ peer }) => peer).filter((peer) => known?.has(peer)));
       if (due.length === 0) this.#called.delete(lost.node);
       else this.#called.set(lost.node, called);
       const news = due.filter(({ peer }) => !called.has(peer));
       if (news.length === 0) continue;
-      await this.#call(this.#dead.has(lost.node) ? 'dead' : 'released', news, lost.node);
+      await this.#call(isDead ? 'dead' : 'released', news, lost.node);
       for (const call of news) {
         called.add(call.peer);
         this.#insisting.set(call.peer, { call, from: lost.node });
@@ -300,17 +304,25 @@ export class Takeover {
     });
   }
 
-  /** A node that cannot reach Services, or cannot hold what the resources say, or is about to go, is no better than the one that is lost. */
-  #candidates(): readonly string[] {
-    const { clock, reports, sync, node: self } = this.#options;
-    const now = clock.monotonic();
+  /** The gateway's nodes, this one among them, as this one sees them. */
+  #nodes(): readonly Candidate[] {
+    const { reports, sync } = this.#options;
     const leaving = new Set(sync.gateway?.status?.leavingNodes?.map(({ node }) => node));
-    return [...reports.values()].flatMap((report) => {
-      const { node } = report.spec;
-      const isSteady = now >= (this.#unwellAt.get(node) ?? Number.NEGATIVE_INFINITY) + UNWELL_MS;
-      const lives = node === self || (this.#standings.mayTakeOver(node, now) && isSteady);
-      return lives && !leaving.has(node) && mayServe(report) ? [node] : [];
-    });
+    return [...reports.values()].map((report) => ({
+      node: report.spec.node,
+      trust: this.#trustIn(report.spec.node),
+      isProgrammed: ['InterfaceUp', 'Programmed'].every((type) => isTrue(report.status?.conditions ?? [], type)),
+      reachesServices: isServing(report) === true,
+      isLeaving: leaving.has(report.spec.node),
+    }));
+  }
+
+  #trustIn(node: string): Trust {
+    if (node === this.#options.node) return 'steady';
+    const now = this.#options.clock.monotonic();
+    const wasUnwell = now < (this.#unwellAt.get(node) ?? Number.NEGATIVE_INFINITY) + UNWELL_MS;
+    const trust = this.#standings.trustIn(node, now);
+    return trust === 'steady' && wasUnwell ? 'living' : trust;
   }
 
   #later(ms: number, act: () => void): void {
@@ -320,11 +332,6 @@ export class Takeover {
     });
     this.#cancels.add(cancel);
   }
-}
-
-function mayServe({ status }: MeshGatewayNode): boolean {
-  const conditions = status?.conditions ?? [];
-  return ['InterfaceUp', 'Programmed', 'ServicesReachable'].every((type) => isTrue(conditions, type));
 }
 
 /** Whether a node reaches Services; undefined while nobody knows. */

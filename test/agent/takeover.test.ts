@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import { isTrue } from '../../src/api/conditions.ts';
+import { test as base } from 'vitest';
+import { findCondition, isTrue } from '../../src/api/conditions.ts';
 import { nodeType } from '../../src/api/core.ts';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
@@ -15,17 +15,14 @@ import { NAMESPACE, SmallMesh, type SmallNode } from '../support/small-mesh.ts';
 const DEVICES = ['ada', 'bob', 'cy', 'dan', 'eve', 'fay'];
 const ENDPOINTS = new Map(DEVICES.map((name, index) => [name, `198.51.100.7:4000${index}` as Endpoint]));
 
-let mesh: SmallMesh;
-let nodes: SmallNode[];
-
 const seconds = () => Math.floor(Date.now() / 1000);
 const reportOf = (node: SmallNode) => `${NAMESPACE}/default.${node.name}` as ObjectKey;
-const until = (node: SmallNode, holds: (report: MeshGatewayNode) => boolean) =>
+const until = (mesh: SmallMesh, node: SmallNode, holds: (report: MeshGatewayNode) => boolean) =>
   mesh.until(meshGatewayNodeType, reportOf(node), holds);
 const connects = (node: SmallNode, name: string, latestHandshake = seconds()) =>
   node.host.handshake(aKey(name), { latestHandshake, endpoint: ENDPOINTS.get(name) as Endpoint });
-const reports = (node: SmallNode, name: string) =>
-  until(node, ({ status }) => status?.connections?.some(({ peer }) => peer === `team-a/${name}`) === true);
+const reports = (mesh: SmallMesh, node: SmallNode, name: string) =>
+  until(mesh, node, ({ status }) => status?.connections?.some(({ peer }) => peer === `team-a/${name}`) === true);
 
 /** What a node has done to the peers of its interface, one change after the other. */
 function changesOn(node: SmallNode): readonly PeerChange[] {
@@ -43,34 +40,50 @@ function calledBy(node: SmallNode): readonly string[] {
 
 const all = (names: readonly string[]) => names.map((name) => `${name} ${ENDPOINTS.get(name)}`);
 
-beforeEach(async () => {
-  mesh = await SmallMesh.start();
-  mesh.startOperator();
-  await mesh.addGateway();
-  nodes = [await mesh.startNode('node-a'), await mesh.startNode('node-b'), await mesh.startNode('node-c')];
-  for (const name of DEVICES) await mesh.addPeer(name);
-  for (const name of DEVICES)
-    await mesh.untilPeer(name, ({ status }) => isTrue(status?.conditions ?? [], 'Programmed'));
-  for (const node of nodes)
-    await until(
-      node,
-      ({ status }) => isTrue(status?.conditions ?? [], 'ServicesReachable') && status?.liveness !== undefined,
-    );
-});
-
-afterEach(() => mesh.stop());
+/** Three nodes that serve, each test's own; they wait much and compute little, so the tests run at once. */
+const test = base.extend<{ mesh: SmallMesh; nodes: readonly [SmallNode, SmallNode, SmallNode] }>({
+  // biome-ignore lint/correctness/noEmptyPattern: a fixture that needs no other one is written so
+  mesh: async ({}, use) => {
+    const mesh = await SmallMesh.start();
+    await use(mesh);
+    await mesh.stop();
+  },
+  nodes: async ({ mesh }, use) => {
+    mesh.startOperator();
+    await mesh.addGateway();
+    const nodes = [
+      await mesh.startNode('node-a'),
+      await mesh.startNode('node-b'),
+      await mesh.startNode('node-c'),
+    ] as const;
+    for (const name of DEVICES) await mesh.addPeer(name);
+    for (const name of DEVICES)
+      await mesh.untilPeer(name, ({ status }) => isTrue(status?.conditions ?? [], 'Programmed'));
+    for (const node of nodes)
+      await until(
+        mesh,
+        node,
+        ({ status }) => isTrue(status?.conditions ?? [], 'ServicesReachable') && status?.liveness !== undefined,
+      );
+    await use([...nodes]);
+  },
+}).concurrent;
 
 /** The node is off: it answers nobody, and writes nothing any more. */
-async function dies(node: SmallNode): Promise<void> {
+async function dies(mesh: SmallMesh, node: SmallNode): Promise<void> {
   await node.stop();
   mesh.unplug(node.name);
 }
 
-test('the devices of a node that dies are called by the others, each by one and where it was last, and again in case it was drawn back', async () => {
-  const [dying, ...others] = nodes as [SmallNode, SmallNode, SmallNode];
+test('the devices of a node that dies are called by the others, each by one and where it was last, and again in case it was drawn back', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [dying, ...others] = nodes;
   for (const name of DEVICES) connects(dying, name);
-  for (const name of DEVICES) await reports(dying, name);
-  await dies(dying);
+  for (const name of DEVICES) await reports(mesh, dying, name);
+  await dies(mesh, dying);
   const called = () => others.flatMap(calledBy).sort();
   await expect.poll(called).toEqual(all(DEVICES));
   expect(others.every((node) => calledBy(node).length > 0)).toBe(true);
@@ -86,36 +99,44 @@ test('the devices of a node that dies are called by the others, each by one and 
   expect(mesh.happened.filter(({ reason }) => reason === 'DevicesTakenOver')).toHaveLength(2);
 });
 
-test('a node that no other reaches, but whose agent lives, keeps its devices', async () => {
-  const [cut, ...others] = nodes as [SmallNode, SmallNode, SmallNode];
+test('a node that no other reaches, but whose agent lives, keeps its devices', async ({ mesh, nodes, expect }) => {
+  const [cut, ...others] = nodes;
   for (const name of DEVICES) connects(cut, name);
-  for (const name of DEVICES) await reports(cut, name);
+  for (const name of DEVICES) await reports(mesh, cut, name);
   mesh.unplug(cut.name);
   for (const node of others)
-    await until(node, ({ status }) => status?.liveness?.unreachable.some((one) => one.node === cut.name) === true);
-  await until(cut, ({ status }) => (status?.liveness?.answered ?? 0) >= 2);
+    await until(
+      mesh,
+      node,
+      ({ status }) => status?.liveness?.unreachable.some((one) => one.node === cut.name) === true,
+    );
+  await until(mesh, cut, ({ status }) => (status?.liveness?.answered ?? 0) >= 2);
   await new Promise((resolve) => setTimeout(resolve, 600));
   expect(nodes.flatMap(calledBy)).toEqual([]);
 });
 
-test('a device that has gone to another node by itself is not called', async () => {
-  const [dying, second, third] = nodes as [SmallNode, SmallNode, SmallNode];
+test('a device that has gone to another node by itself is not called', async ({ mesh, nodes, expect }) => {
+  const [dying, second, third] = nodes;
   for (const name of DEVICES) connects(dying, name, seconds() - 100);
-  for (const name of DEVICES) await reports(dying, name);
+  for (const name of DEVICES) await reports(mesh, dying, name);
   connects(second, 'ada');
   connects(third, 'bob');
-  await reports(second, 'ada');
-  await reports(third, 'bob');
-  await dies(dying);
+  await reports(mesh, second, 'ada');
+  await reports(mesh, third, 'bob');
+  await dies(mesh, dying);
   await expect.poll(() => [second, third].flatMap(calledBy).sort()).toEqual(all(['cy', 'dan', 'eve', 'fay']));
 });
 
-test('a device that came to another node is let go by the one that hears no more from it, and not by the one that does', async () => {
-  const [first, second] = nodes as [SmallNode, SmallNode, SmallNode];
+test('a device that came to another node is let go by the one that hears no more from it, and not by the one that does', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [first, second] = nodes;
   connects(first, 'ada', seconds() - 60);
-  await reports(first, 'ada');
+  await reports(mesh, first, 'ada');
   connects(second, 'ada');
-  await reports(second, 'ada');
+  await reports(mesh, second, 'ada');
   const anew = (node: SmallNode) =>
     changesOn(node).filter(({ kind, publicKey }) => kind === 'remove' && publicKey === aKey('ada'));
   await expect.poll(() => anew(first).length, { timeout: 5_000 }).toBe(1);
@@ -123,11 +144,15 @@ test('a device that came to another node is let go by the one that hears no more
   expect(anew(second)).toEqual([]);
 });
 
-test('the devices of a node that is cordoned are called by the others, those with open connections when these have had their time', async () => {
-  const [leaving, ...others] = nodes as [SmallNode, SmallNode, SmallNode];
+test('the devices of a node that is cordoned are called by the others, those with open connections when these have had their time', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [leaving, ...others] = nodes;
   await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { takeover: { drain: '6s' } } });
   for (const name of ['ada', 'bob']) connects(leaving, name);
-  for (const name of ['ada', 'bob']) await reports(leaving, name);
+  for (const name of ['ada', 'bob']) await reports(mesh, leaving, name);
   const { status } = await mesh.untilPeer('bob', (peer) => peer.status?.addresses !== undefined);
   const busy = { entries: 1, open: 1, established: 1 };
   leaving.host.tracked = new Map([[status?.addresses?.[0] as IpAddress, busy]]);
@@ -141,11 +166,11 @@ test('the devices of a node that is cordoned are called by the others, those wit
   expect(entry).toMatchObject({ node: leaving.name, reason: 'it is cordoned' });
 });
 
-test('where all nodes are about to go, nobody is called', async () => {
-  const [first, ...others] = nodes as [SmallNode, SmallNode, SmallNode];
+test('where all nodes are about to go, nobody is called', async ({ mesh, nodes, expect }) => {
+  const [first, ...others] = nodes;
   for (const { name } of others) await mesh.client.patch(nodeType, { name }, { spec: { unschedulable: true } });
   connects(first, 'ada');
-  await reports(first, 'ada');
+  await reports(mesh, first, 'ada');
   await mesh.client.patch(nodeType, { name: first.name }, { spec: { unschedulable: true } });
   const gateway = await mesh.until(
     meshGatewayType,
@@ -157,22 +182,47 @@ test('where all nodes are about to go, nobody is called', async () => {
   expect(nodes.flatMap(calledBy)).toEqual([]);
 });
 
-test('a gateway that asks for no takeover has none', async () => {
-  const [dying] = nodes as [SmallNode, SmallNode, SmallNode];
+test('where no node reaches Services, the devices of one that dies are called nevertheless, and those of one that lives are not', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [dying, ...others] = nodes;
+  connects(dying, 'ada');
+  connects(others[0], 'bob');
+  await reports(mesh, dying, 'ada');
+  await reports(mesh, others[0], 'bob');
+  mesh.servicesReached = false;
+  for (const node of nodes)
+    await until(
+      mesh,
+      node,
+      ({ status }) => findCondition(status?.conditions ?? [], 'ServicesReachable')?.status === 'False',
+    );
+  await dies(mesh, dying);
+  await expect.poll(() => others.flatMap(calledBy)).toEqual(all(['ada']));
+}, 30_000);
+
+test('a gateway that asks for no takeover has none', async ({ mesh, nodes, expect }) => {
+  const [dying] = nodes;
   await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { takeover: { enabled: false } } });
   connects(dying, 'ada');
-  await reports(dying, 'ada');
-  await dies(dying);
+  await reports(mesh, dying, 'ada');
+  await dies(mesh, dying);
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   expect(nodes.flatMap(calledBy)).toEqual([]);
 });
 
-test('a node whose interface was made anew calls its own devices, but those that have come to another one', async () => {
-  const [first, second] = nodes as [SmallNode, SmallNode, SmallNode];
+test('a node whose interface was made anew calls its own devices, but those that have come to another one', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [first, second] = nodes;
   for (const name of ['ada', 'bob']) connects(first, name, seconds() - 60);
-  for (const name of ['ada', 'bob']) await reports(first, name);
+  for (const name of ['ada', 'bob']) await reports(mesh, first, name);
   connects(second, 'bob');
-  await reports(second, 'bob');
+  await reports(mesh, second, 'bob');
   first.host.drift('wireguard-go ended', (state) => ({
     ...state,
     ...(state.device && { device: { ...state.device, stopped: true, up: false, listenPort: 0, peers: new Map() } }),
@@ -181,8 +231,8 @@ test('a node whose interface was made anew calls its own devices, but those that
   expect(calledBy(second)).toEqual([]);
 });
 
-test('who is revoked goes out although calls keep failing', async () => {
-  const [dying, second, third] = nodes as [SmallNode, SmallNode, SmallNode];
+test('who is revoked goes out although calls keep failing', async ({ mesh, nodes, expect }) => {
+  const [dying, second, third] = nodes;
   const refused = new Map([second, third].map((node) => [node, 0]));
   for (const [node, count] of refused) {
     const { host } = node;
@@ -196,8 +246,8 @@ test('who is revoked goes out although calls keep failing', async () => {
     };
   }
   for (const name of DEVICES) connects(dying, name);
-  for (const name of DEVICES) await reports(dying, name);
-  await dies(dying);
+  for (const name of DEVICES) await reports(mesh, dying, name);
+  await dies(mesh, dying);
   // Once, and tried again.
   await expect.poll(() => Math.min(...refused.values()), { timeout: 8_000 }).toBeGreaterThan(1);
   await mesh.client.delete(meshPeerType, { name: 'ada', namespace: 'team-a' });
@@ -205,18 +255,18 @@ test('who is revoked goes out although calls keep failing', async () => {
   await expect.poll(hasAda, { timeout: 5_000 }).toEqual([]);
 });
 
-test('a node that is back takes nobody over and nobody back', async () => {
-  const [dying, second, third] = nodes as [SmallNode, SmallNode, SmallNode];
+test('a node that is back takes nobody over and nobody back', async ({ mesh, nodes, expect }) => {
+  const [dying, second, third] = nodes;
   connects(dying, 'ada');
-  await reports(dying, 'ada');
-  await dies(dying);
+  await reports(mesh, dying, 'ada');
+  await dies(mesh, dying);
   await expect.poll(() => [second, third].flatMap(calledBy)).toEqual(all(['ada']));
   const taker = calledBy(second).length > 0 ? second : third;
   connects(taker, 'ada');
-  await reports(taker, 'ada');
+  await reports(mesh, taker, 'ada');
   mesh.plug(dying.name);
   const back = await mesh.startNode(dying.name, dying.host);
-  await until(back, ({ status }) => isTrue(status?.conditions ?? [], 'ServicesReachable'));
+  await until(mesh, back, ({ status }) => isTrue(status?.conditions ?? [], 'ServicesReachable'));
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(calledBy(back)).toEqual([]);
 });

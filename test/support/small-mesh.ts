@@ -16,6 +16,7 @@ import { createEventRecorder, type Happening } from '../../src/k8s/events.ts';
 import { startReflector } from '../../src/k8s/reflector.ts';
 import type { Store } from '../../src/k8s/store.ts';
 import { createTransport, type Transport } from '../../src/k8s/transport.ts';
+import type { ProbeVerdict } from '../../src/mesh/node-status.ts';
 import { addressesIn } from '../../src/net/address.ts';
 import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { parseOperatorConfig } from '../../src/operator/config.ts';
@@ -67,6 +68,8 @@ export class SmallMesh {
   readonly server: FakeApiServer;
   readonly client: Client;
   readonly happened: Happening[] = [];
+  /** What the nodes' probes find from now on. */
+  servicesReached = true;
   /** What its operators count; one page for all of them. */
   readonly metrics = new Metrics();
   readonly #recorder = new OperatorRecorder(this.metrics);
@@ -159,7 +162,7 @@ export class SmallMesh {
       addresses: addressesIn([addressOf(name)]),
       client: this.client,
       host,
-      probe: { run: async () => ({ reason: 'ProbeSucceeded', message: 'It works.' }), close: async () => undefined },
+      probe: { run: async () => (this.servicesReached ? REACHED : UNREACHED), close: async () => undefined },
       probeKey: keyPairFrom(createHash('sha256').update(name).digest()).publicKey,
       events: this.#events(),
       listen: (options) => listeners.take(options),
@@ -282,4 +285,6 @@ function addressOf(node: string): string {
   return `192.0.2.${node.charCodeAt(node.length - 1)}`;
 }
 
+const REACHED: ProbeVerdict = { reason: 'ProbeSucceeded', message: 'It works.' };
+const UNREACHED: ProbeVerdict = { reason: 'DNSFailed', message: 'Nobody answers.' };
 const QUIET = createLog({ level: (process.env.SALLYPORT_TEST_LOG ?? 'silent') as LogLevel });

@@ -1,4 +1,5 @@
 import type { Liveness } from '../../api/meshgatewaynode.ts';
+import type { Trust } from './candidates.ts';
 
 /**
  * Who is asked for a sign of life has this long to give one, in milliseconds, or some round trips to the API server, whichever is longer: its agent
@@ -12,8 +13,8 @@ const MOST_ANSWER_MS = 3_000;
 export const ASK_AGAIN_MS = 10_000;
 
 /**
- * A node that was dead takes nobody over for this long, in milliseconds, and three times as long after each death more, for it may go again; one
- * that has lived for `STEADY_MS` since is as good as new.
+ * A node that was dead takes nobody over for this long, in milliseconds, where others can, and three times as long after each death more, for it
+ * may go again; one that has lived for `STEADY_MS` since is as good as new.
  */
 export const RETURNED_MS = 5_000;
 const MOST_RETURNED_MS = 300_000;
@@ -117,12 +118,12 @@ export class NodeStandings {
     return this.#others.get(node)?.isDead === true;
   }
 
-  /** Whether a node may take others' devices over: it lives, as far as anybody knows, and has for a while. */
-  mayTakeOver(node: string, now: number): boolean {
+  /** How a node is relied on: not while it is dead or doubted, and not as on others soon after that or while it does not answer. */
+  trustIn(node: string, now: number): Trust {
     const other = this.#others.get(node);
-    if (other?.told === undefined || other.isDead || other.doubtedSince !== undefined) return false;
-    if (other.returnedAt !== undefined && now < other.returnedAt + distrustMs(other.deaths)) return false;
-    return other.answers ?? !this.#isUnreachable(node);
+    if (other?.told === undefined || other.isDead || other.doubtedSince !== undefined) return 'none';
+    if (other.returnedAt !== undefined && now < other.returnedAt + distrustMs(other.deaths)) return 'living';
+    return (other.answers ?? !this.#isUnreachable(node)) ? 'steady' : 'living';
   }
 
   /** What this node's report is to say of the others, and of itself. */

@@ -1,3 +1,5 @@
+import type { Trust } from './candidates.ts';
+
 /**
  * How long a node must have reached no Services before it lets its devices go, in milliseconds: as long as the others need to find out that they do,
  * or that they do not either. A cluster whose DNS is down must not have its devices go from node to node.
@@ -18,15 +20,17 @@ export interface ReleaseInput {
   readonly unwellSince: number | undefined;
   /** Whether its data plane ends with this program, which is about to end. */
   readonly isEnding: boolean;
-  /** Whether another node may take devices over; where none may, they are best off where they are. */
-  readonly hasTaker: boolean;
+  /** How the best of the other nodes that may take devices over is relied on; where none may, they are best off where they are. */
+  readonly taker: Trust;
 }
 
 /** Which devices a node lets go. `now` is in monotonic milliseconds. */
 export function releaseOf(input: ReleaseInput, now: number): Release {
-  const { isLeaving, leavingSince = now, unwellSince = now, drainMs, isEnding, hasTaker } = input;
-  if (!hasTaker) return 'none';
-  if (isEnding || now >= unwellSince + UNWELL_MS) return 'all';
+  const { isLeaving, leavingSince = now, unwellSince = now, drainMs, isEnding, taker } = input;
+  if (taker === 'none') return 'none';
+  if (isEnding) return 'all';
+  // A node that was of no use itself a while ago may have the same trouble again.
+  if (taker === 'steady' && now >= unwellSince + UNWELL_MS) return 'all';
   if (!isLeaving) return 'none';
   return now >= leavingSince + drainMs ? 'all' : 'idle';
 }

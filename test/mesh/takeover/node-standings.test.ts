@@ -24,7 +24,7 @@ describe('a node that does not answer', () => {
     standings.take('node-a', QUIET, doubting('node-b', 1), 1_050);
     standings.tick(1_050 + ANSWER_MS - 1);
     expect([standings.isDead('node-b'), standings.nextTick]).toEqual([false, 1_050 + ANSWER_MS]);
-    expect(standings.mayTakeOver('node-b', 1_100)).toBe(false);
+    expect(standings.trustIn('node-b', 1_100)).toBe('none');
     standings.tick(1_050 + ANSWER_MS);
     expect([standings.dead, standings.nextTick]).toEqual([['node-b'], undefined]);
   });
@@ -76,7 +76,7 @@ describe('a node that does not answer', () => {
     standings.take('node-a', QUIET, doubting('node-b', 0), 100);
     standings.tick(60_000);
     expect(standings.dead).toEqual([]);
-    expect([standings.mayTakeOver('node-b', 60_000), standings.mayTakeOver('node-c', 60_000)]).toEqual([false, true]);
+    expect([standings.trustIn('node-b', 60_000), standings.trustIn('node-c', 60_000)]).toEqual(['living', 'steady']);
   });
 });
 
@@ -93,13 +93,13 @@ describe('a dead node', () => {
     ['answers', (standings) => standings.heard('node-b', true, 2_000)],
     ['is heard by the API server', (standings) => standings.take('node-b', QUIET, { ...QUIET, answered: 1 }, 2_000)],
     ['has another agent', (standings) => standings.take('node-b', QUIET, { ...QUIET, publicKey: 'l' }, 2_000)],
-  ])('lives when it %s, and takes nobody over until it has for a while', (_, lives) => {
+  ])('lives when it %s, and is relied on as before once it has for a while', (_, lives) => {
     const standings = withDead();
     lives(standings);
     standings.heard('node-b', true, 2_000);
     expect(standings.dead).toEqual([]);
-    expect(standings.mayTakeOver('node-b', 2_000 + RETURNED_MS - 1)).toBe(false);
-    expect(standings.mayTakeOver('node-b', 2_000 + RETURNED_MS)).toBe(true);
+    expect(standings.trustIn('node-b', 2_000 + RETURNED_MS - 1)).toBe('living');
+    expect(standings.trustIn('node-b', 2_000 + RETURNED_MS)).toBe('steady');
   });
 
   test('is forgotten with its report', () => {

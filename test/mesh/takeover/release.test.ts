@@ -7,7 +7,7 @@ const WELL: ReleaseInput = {
   leavingSince: undefined,
   unwellSince: undefined,
   isEnding: false,
-  hasTaker: true,
+  taker: 'steady',
 };
 
 test.each<[string, Partial<ReleaseInput>, number, string]>([
@@ -17,9 +17,11 @@ test.each<[string, Partial<ReleaseInput>, number, string]>([
   ['reaches no Services since a moment ago', { unwellSince: 0 }, UNWELL_MS - 1, 'none'],
   ['has reached no Services for as long as others need to find out', { unwellSince: 0 }, UNWELL_MS, 'all'],
   ['has its data plane end with the program, which ends', { isEnding: true }, 0, 'all'],
-  ['is about to go, as all are', { isLeaving: true, leavingSince: 0, hasTaker: false }, 1e9, 'none'],
-  ['reaches no Services, as none does', { unwellSince: 0, hasTaker: false }, 1e9, 'none'],
-  ['ends alone', { isEnding: true, hasTaker: false }, 0, 'none'],
+  ['is about to go, as all are', { isLeaving: true, leavingSince: 0, taker: 'none' }, 1e9, 'none'],
+  ['reaches no Services, as none does', { unwellSince: 0, taker: 'none' }, 1e9, 'none'],
+  ['reaches no Services, and only one of late does', { unwellSince: 0, taker: 'living' }, 1e9, 'none'],
+  ['is about to go, and only one of late is left', { isLeaving: true, leavingSince: 0, taker: 'living' }, 1e9, 'all'],
+  ['ends alone', { isEnding: true, taker: 'none' }, 0, 'none'],
 ])('a node that %s', (_, input, now, lets) => {
   expect(releaseOf({ ...WELL, ...input }, now)).toBe(lets);
 });
