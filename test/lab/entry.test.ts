@@ -199,6 +199,12 @@ test('a Service of type NodePort is reached at every node; a port that the API s
   expect(messageOf(refused, 'EndpointsFound')).toMatch(/spec\.endpoint\.service: .*nodePort.*valid ports/);
   await mesh.patchGateway('default', { endpoint: { service: { nodePort: 30840 } } });
   await untilDials('172.30.0.11:30840');
+  // The kernel goes on with a flow of datagrams as it began, so whoever dials before kube-proxy knows the port never gets through.
+  await until(
+    'kube-proxy to know the port',
+    async () => must(await one.exec(['nft', 'list', 'ruleset'])),
+    (rules) => rules.includes(' 30840'),
+  );
   expect((await service()).spec.type).toBe('NodePort');
   await dialledAt('node-1');
 });

@@ -210,6 +210,7 @@ describe.each(['README.md', 'docs/laptop.md'])('%s', (document) => {
       '--port=80',
       '--target-port=8080',
     ]);
+    for (const node of mesh.cluster.nodes) await mesh.untilProxied('hello', node);
   });
 
   test.each(commandsIn(readFileSync(inProject(document), 'utf8'), 'sh test=join'))('%s', async (line) => {

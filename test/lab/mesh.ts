@@ -10,6 +10,7 @@ import { type Cluster, startCluster } from './cluster.ts';
 import { evidenceOfStart } from './evidence-of-start.ts';
 import { type ExecResult, run, TIED } from './exec.ts';
 import type { Laptop } from './laptop.ts';
+import type { LabNode } from './node.ts';
 import { nodeKernels, type Shape } from './node-kernels.ts';
 import { SALLYPORT_IMAGE, sallyportImage } from './sallyport-image.ts';
 import { workload, workloadImage } from './workload.ts';
@@ -103,6 +104,16 @@ export class Mesh {
   async deleteDevice({ namespace, name }: Pick<Device, 'namespace' | 'name'>): Promise<number> {
     await this.cluster.kubectl(['-n', namespace, 'delete', PEERS, name, '--wait=false']);
     return Date.now();
+  }
+
+  /** Until a node's kube-proxy leads to a Service that speaks HTTP. */
+  async untilProxied(name: string, node: LabNode): Promise<void> {
+    const url = `http://${await this.serviceAddress(name)}`;
+    await until(
+      `${url} answers on ${node.name}`,
+      () => node.exec(['curl', '-sf', url]),
+      ({ code }) => code === 0,
+    );
   }
 
   /** The ClusterIP of a Service. */

@@ -121,14 +121,7 @@ async function install(values: readonly string[]): Promise<void> {
 /** Once kube-proxy there has followed everything, and the kernel has found the pods' cables' addresses of IPv6 to be theirs alone. */
 async function settledFootprint(name: string): Promise<Footprint> {
   const node = cluster.node(name);
-  for (const backend of NODES) {
-    const url = `http://${await mesh.serviceAddress(`hello-${backend}`)}`;
-    await until(
-      `${url} answers on ${name}`,
-      () => node.exec(['curl', '-sf', url]),
-      ({ code }) => code === 0,
-    );
-  }
+  for (const backend of NODES) await mesh.untilProxied(`hello-${backend}`, node);
   await until(
     `${name} has no tentative address`,
     () => node.exec(['ip', '-6', 'address', 'show', 'tentative']),

@@ -81,7 +81,7 @@ describe.skipIf(missing)(`a laptop that keeps its path over ${wireguard}`, () =>
     two = await TwoGateways.create('Auto');
     keeping = await PathKeeping.start(two);
     await expect.poll(() => keeping.attempts.length, { timeout: 10_000 * SLOWNESS }).toBeGreaterThan(20);
-    expect(keeping.standing).toMatchObject({ condition: 'working', address: two.node(0).endpoint });
+    await expect.poll(() => keeping.standing).toMatchObject({ condition: 'working', address: two.node(0).endpoint });
   });
   afterEach(async () => {
     await keeping?.stop();
@@ -122,7 +122,7 @@ describe.skipIf(missing)(`a laptop that keeps its path over ${wireguard}`, () =>
     const outage = await keeping.outage(from);
     console.log(`new connections work ${outage} ms after a node is back`);
     expect(outage).toBeLessThan(13_000 * SLOWNESS);
-    expect(keeping.standing).toMatchObject({ condition: 'working', address: two.node(1).endpoint });
+    await expect.poll(() => keeping.standing).toMatchObject({ condition: 'working', address: two.node(1).endpoint });
   }, 60_000);
 
   test('comes back soon when the network does', async () => {
