@@ -8,7 +8,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/netns/**', 'test/kernel/**', 'test/lab/**', 'test/faults/**', 'test/bench/**', 'node_modules/**'],
-    testTimeout: 10_000,
+    // Some wait for what takes seconds, and longer where others compute.
+    testTimeout: 30_000,
     expect: { poll: { timeout: 5_000 } },
     // Some build a program first, which takes long where others compute.
     hookTimeout: 60_000,

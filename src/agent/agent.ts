@@ -30,11 +30,13 @@ import { ForeignRules } from './foreign-rules.ts';
 import { type AccessStores, GrantedAccess } from './granted-access.ts';
 import { KeyChanges } from './key-changes.ts';
 import { forgetNode } from './leave.ts';
+import { LostSessions } from './lost-sessions.ts';
 import { NodeSync, type Turn } from './node-sync.ts';
 import { NodeTracking, type TrackingBounds } from './node-tracking.ts';
 import { Probing } from './probing.ts';
 import type { TurnRecorder } from './recorder.ts';
 import { Releasing } from './releasing.ts';
+import { Repairs } from './repairs.ts';
 import { Reporter } from './reporter.ts';
 import type { ServiceProbe } from './service-probe.ts';
 import { Takeover, type TakeoverOptions } from './takeover.ts';
@@ -113,6 +115,7 @@ export class Agent {
   readonly #keyChanges: KeyChanges;
   readonly #audit: AuditTrail;
   readonly #takeover: Takeover;
+  readonly #repairs: Repairs;
   readonly #releasing: Releasing;
   /** The last look at what is to be audited. */
   #auditing: Promise<void> = Promise.resolve();
@@ -122,8 +125,8 @@ export class Agent {
   #cancelRetry: () => void = () => undefined;
   #cancelExpiry: () => void = () => undefined;
   #cleaned = false;
-  /** Whether the interface was made anew, and those who had a session are still to be called. */
-  #isAnew = false;
+  /** Whose sessions are gone, and who are still to be called. */
+  #lost = new LostSessions();
 
   constructor(options: AgentOptions) {
     this.#options = options;
@@ -161,6 +164,12 @@ export class Agent {
       bounds: () => boundsOf(this.#sync.topology()),
       onLook: () => this.#reporter.changed(),
       onFull: (added) => this.#takeFull(added),
+    });
+    this.#repairs = new Repairs({
+      ...options,
+      sync: this.#sync,
+      onDue: () => this.#wake.wish('all'),
+      onMended: () => options.recorder?.mended(),
     });
     this.#keyChanges = new KeyChanges({
       table: this.#sync.table,
@@ -242,6 +251,7 @@ export class Agent {
     this.#cancelRetry();
     this.#cancelExpiry();
     this.#keyChanges.close();
+    this.#repairs.close();
     this.#sync.close();
     await Promise.all([beating, probing, tracking, takingOver, this.#auditing]);
     this.#configurations.close();
@@ -302,7 +312,7 @@ export class Agent {
       if (!isDeepStrictEqual(before && forNode(before), after && forNode(after))) this.#wake.wish('all');
       if (!isDeepStrictEqual(before?.status?.leavingNodes, after?.status?.leavingNodes)) this.#wake.wish('peers');
     });
-    host.watchDrift(this.#sync.names, signal, () => this.#wake.wish('all'));
+    host.watchDrift(this.#sync.names, signal, (_what, by) => this.#repairs.heard(by));
     host.watchPresharedKeys(signal, () => {
       this.#sync.presharedKeysChanged();
       this.#wake.wish('touched');
@@ -366,8 +376,8 @@ export class Agent {
     await this.#sync.syncArrivals();
     if (look === 'arrivals') return false;
     await this.#turn(look);
-    if (this.#isAnew) await this.#takeover.callBack();
-    this.#isAnew = false;
+    await this.#takeover.callBack(this.#lost);
+    this.#lost = new LostSessions();
     if (look === 'touched') return true;
     await this.#takeover.looked();
     await this.#releasing.look();
@@ -398,9 +408,10 @@ export class Agent {
       await this.#sync.syncRevoked();
       return;
     }
+    const suspect = this.#repairs.takeSuspect();
     const turn = await this.#look(this.#failure === undefined ? look : 'all');
-    this.#isAnew ||= turn.operations.some(({ kind }) => kind === 'create-link' || kind === 'start-link');
-    if (turn.mended) this.#tellMended(turn);
+    this.#lost.take(turn.operations);
+    if (turn.mended) this.#repairs.mended(turn.operations, suspect);
     if (this.#failure !== undefined) this.#options.log.info({}, 'recovered');
     this.#failure = undefined;
     this.#failures = 0;
@@ -511,6 +522,7 @@ export class Agent {
       facts,
       state,
       failure: this.#failure,
+      contested: this.#repairs.contested,
       unended: unended === undefined ? undefined : failureOf(unended).message,
       probe: this.#probing.verdict,
       foreign: this.#foreign.found,
@@ -532,21 +544,6 @@ export class Agent {
 
   #logOperation(operation: Operation): void {
     this.#options.log.info({ operation: describeOperation(operation) }, 'apply');
-  }
-
-  #tellMended({ operations }: Turn): void {
-    const { events, node, recorder } = this.#options;
-    recorder?.mended();
-    const gateway = this.#sync.gateway;
-    if (gateway === undefined) return;
-    const steps = operations.map(describeOperation).join('; ');
-    events.record({
-      regarding: gateway,
-      type: 'Warning',
-      reason: 'DriftMended',
-      action: 'Mend',
-      note: `On node ${node} somebody changed what this gateway had made; mended: ${steps}.`,
-    });
   }
 }
 

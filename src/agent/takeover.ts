@@ -8,12 +8,14 @@ import { Connections } from '../mesh/connections.ts';
 import { isRecent } from '../mesh/sessions.ts';
 import { type CallInput, type DueCall, dueCalls } from '../mesh/takeover/calls.ts';
 import { type Candidate, type Trust, takersFrom } from '../mesh/takeover/candidates.ts';
+import { type CalledAway, Insisting } from '../mesh/takeover/insisting.ts';
 import { NodeStandings } from '../mesh/takeover/node-standings.ts';
 import { SharedDevices } from '../mesh/takeover/shared-devices.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { Ask } from './asking.ts';
+import type { LostSessions } from './lost-sessions.ts';
 import type { CallCause } from './metrics.ts';
 import { Neighbours } from './neighbours.ts';
 import type { NodeSync } from './node-sync.ts';
@@ -43,8 +45,6 @@ export interface TakeoverOptions {
   readonly onDue: (look: 'calls' | 'touched' | 'peers') => void;
 }
 
-/** A device that was called is called again after these times, in milliseconds, should what its former node still had to send it draw it back. */
-const INSIST_MS = [1_000, 2_000] as const;
 /** A node that reached no Services takes nobody over for this long, in milliseconds, once it does, where others can. */
 const UNWELL_MS = 60_000;
 /** How soon it is looked whether those who were called have come, and whether those who went elsewhere are silent here. */
@@ -66,8 +66,8 @@ export class Takeover {
   #own: ReadonlyMap<string, ReportedConnection> = new Map();
   /** When other nodes last reached no Services. */
   readonly #unwellAt = new Map<string, number>();
-  /** Devices that are called again, each with the node that it was called from. */
-  readonly #insisting = new Map<ObjectKey, { readonly call: DueCall; readonly from: string }>();
+  readonly #insisting = new Insisting();
+  #cancelInsisting: () => void = () => undefined;
   #cancelTick: () => void = () => undefined;
   readonly #cancels = new Set<() => void>();
   #isDue = false;
@@ -106,6 +106,7 @@ export class Takeover {
     const stop = () => {
       unsubscribe();
       this.#cancelTick();
+      this.#cancelInsisting();
       for (const cancel of this.#cancels) cancel();
       this.#neighbours.stop();
     };
@@ -119,13 +120,15 @@ export class Takeover {
   }
 
   /**
-   * Calls this node's own devices after its interface has lost all sessions, as with a wireguard-go that was killed: by themselves they would doubt
-   * theirs after 15 seconds. Who has come to another node is left there.
+   * Calls this node's own devices after it has lost their sessions, as with a wireguard-go that was killed or a peer that somebody removed: by themselves they
+   * would doubt theirs after 15 seconds. Who has come to another node is left there.
    */
-  async callBack(): Promise<void> {
+  async callBack(lost: LostSessions): Promise<void> {
     const { node, sync } = this.#options;
-    if (sync.gateway?.spec.takeover.enabled !== true) return;
-    const due = this.#dueCalls({ node, connections: [...this.#own.values()] }, [node]);
+    if (lost.isNone || sync.gateway?.spec.takeover.enabled !== true) return;
+    const own = [...this.#own.values()];
+    const connections = own.filter(({ peer }) => sync.table.keysOf(peer as ObjectKey).some((key) => lost.has(key)));
+    const due = this.#dueCalls({ node, connections }, [node]);
     if (due.length === 0) return;
     await this.#call('anew', due, node);
     this.#later(LOOK_MS / 5, () => this.#options.onDue('peers'));
@@ -204,9 +207,13 @@ export class Takeover {
     this.#standings.tick(now);
     const dead = new Set(this.#standings.dead);
     for (const lost of dead) if (!this.#dead.has(lost)) log.warn({ lost }, 'a node of the gateway is dead or cut off');
-    for (const node of this.#dead)
-      if (!dead.has(node)) log.info({ node }, 'a node of the gateway is back, or gone for good');
+    for (const node of this.#dead) {
+      if (dead.has(node)) continue;
+      log.info({ node }, 'a node of the gateway is back, or gone for good');
+      this.#insisting.returned(node, now);
+    }
     this.#dead = dead;
+    this.#armInsisting();
     if (this.#dueSessions().some(({ connections }) => connections.length > 0)) {
       this.#isDue = true;
       onDue('calls');
@@ -238,10 +245,9 @@ export class Takeover {
       const news = due.filter(({ peer }) => !called.has(peer));
       if (news.length === 0) continue;
       await this.#call(isDead ? 'dead' : 'released', news, lost.node);
-      for (const call of news) {
-        called.add(call.peer);
-        this.#insisting.set(call.peer, { call, from: lost.node });
-      }
+      for (const { peer } of news) called.add(peer);
+      this.#insisting.called(news, lost.node, this.#options.clock.monotonic());
+      this.#armInsisting();
       this.#tell(lost.node, news.length);
     }
     this.#isDue = false;
@@ -266,15 +272,33 @@ export class Takeover {
     return calls.filter(({ peer }) => sync.table.keysOf(peer).length > 0);
   }
 
-  /** Whoever has gone to yet another node is called no more. */
   async #insist(): Promise<void> {
     this.#mustInsist = false;
-    const { node, sync } = this.#options;
-    const calls = [...this.#insisting.values()].filter(({ call, from }) => {
-      const others = this.#connections.of(call.peer).filter((one) => ![node, from].includes(one.node));
-      return others.every((one) => this.#standings.isDead(one.node));
-    });
+    const { clock, sync } = this.#options;
+    const calls = this.#insisting.take(clock.monotonic(), (called) => this.#mayBeDrawnBack(called));
+    this.#insisting.forget((node) => this.#dead.has(node));
+    this.#armInsisting();
     await sync.callPeers(calls.flatMap(({ call }) => this.#callsTo(call)));
+  }
+
+  /** Whoever has gone to yet another node, or has shaken hands with its former one since, is where it wants to be; one that was let go there is safe. */
+  #mayBeDrawnBack({ call, from }: CalledAway): boolean {
+    const sessions = this.#connections.of(call.peer);
+    const elsewhere = sessions.filter(({ node }) => node !== this.#options.node && node !== from);
+    if (elsewhere.some(({ node }) => !this.#standings.isDead(node))) return false;
+    const there = sessions.filter(({ node }) => node === from);
+    return this.#dead.has(from) || there.some(({ lastHandshake }) => lastHandshake === call.lastHandshake);
+  }
+
+  #armInsisting(): void {
+    const { clock, onDue } = this.#options;
+    this.#cancelInsisting();
+    const { next } = this.#insisting;
+    if (next === undefined) return;
+    this.#cancelInsisting = clock.timer(Math.max(0, next - clock.monotonic()), () => {
+      this.#mustInsist = true;
+      onDue('calls');
+    });
   }
 
   #callsTo({ peer, byOtherKey }: DueCall, endpoint?: Endpoint) {
@@ -285,12 +309,6 @@ export class Takeover {
 
   #tell(lost: string, devices: number): void {
     const { events, node, sync, onDue } = this.#options;
-    for (const [index, wait] of INSIST_MS.entries())
-      this.#later(wait, () => {
-        this.#mustInsist = true;
-        onDue('calls');
-        if (index === INSIST_MS.length - 1) this.#later(LOOK_MS, () => this.#insisting.clear());
-      });
     this.#later(LOOK_MS / 5, () => onDue('peers'));
     this.#later(LOOK_MS, () => onDue('peers'));
     if (sync.gateway === undefined) return;

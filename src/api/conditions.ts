@@ -109,7 +109,7 @@ export const REASONS = {
       'ApplyFailed',
     ],
     ForwardingEnabled: ['Enabled', 'SingleFamily', 'Disabled', 'ForeignFirewall', 'NotObserved'],
-    Programmed: ['Programmed', 'ApplyFailed', 'ProgramMissing', 'WaitingForGateway', 'CleaningUp'],
+    Programmed: ['Programmed', 'ApplyFailed', 'ProgramMissing', 'Contested', 'WaitingForGateway', 'CleaningUp'],
     ServicesReachable: ['ProbeSucceeded', 'HandshakeFailed', 'DNSFailed', 'TCPFailed', 'NotProbed'],
     ConnectionTracking: ['Enough', 'NearlyFull', 'NotObserved'],
     GrantsOpened: ['Opened', 'TooMany', 'NotObserved'],

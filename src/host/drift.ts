@@ -3,8 +3,8 @@ import { SEEN_PREFIX } from '../dataplane/nftables/counted.ts';
 import type { Names } from '../dataplane/node-plan.ts';
 import type { Commands } from './exec.ts';
 
-/** Hears why something may have changed. */
-export type OnDrift = (what: string) => void;
+/** Hears why something may have changed, and by which program where the kernel says so. */
+export type OnDrift = (what: string, by?: string) => void;
 
 /** One change of a table or a link comes as dozens of lines; this long after the first of them one report is made. */
 const GATHER_MS = 30;
@@ -14,6 +14,8 @@ const PROXY_MODE_CHANGED = 'kube-proxy may run in another mode';
 const UNWATCHED = 'ended and was started again';
 /** What nftables and iptables mode make once, and take away when they go; what is in it comes and goes with every Service. */
 const PROXY_OBJECT = /^(add|create|delete) (table ip kube-proxy|chain ip nat KUBE-SERVICES)( |$)/;
+/** A program's name, as the kernel cuts it at 15 characters. */
+const MADE_BY = /^# new generation \d+ by process \d+ \((.+)\)$/;
 /** The interface of ipvs mode comes and goes; its addresses, on lines without the second colon, follow the Services. */
 const PROXY_LINK = /^(Deleted )?\d+: kube-ipvs0: /;
 
@@ -34,9 +36,10 @@ export function watchKernel(
   onDrift: OnDrift,
 ): void {
   const report = gathered(signal, onDrift);
-  void monitor(commands, ['nft', 'monitor'], signal, report, tableDrift(names.table, isOwn));
+  void monitor(commands, ['nft', 'monitor'], signal, report, transactions(tableDrift(names.table, isOwn)));
   const objects = ['link', 'address', 'route', 'netconf'];
-  void monitor(commands, ['ip', '-o', 'monitor', ...objects], signal, report, linkDrift([names.device, names.other]));
+  const ofLinks = linkDrift([names.device, names.other]);
+  void monitor(commands, ['ip', '-o', 'monitor', ...objects], signal, report, (line) => ({ what: ofLinks(line) }));
 }
 
 /** Whether a report makes worthless what is remembered of kube-proxy's mode: it may have changed, or nobody watched for a while. */
@@ -52,6 +55,24 @@ export function tableDrift(table: string, isOwn: Watched['isOwn'] = () => false)
     if (noted.test(line)) return undefined;
     if (!` ${line} `.includes(` inet ${table} `) || isOwn(line)) return undefined;
     return `nftables table ${table} changed`;
+  };
+}
+
+/** What lines of `nft monitor` say, and after the last one of a transaction who made that: the kernel tells both (nf_tables_fill_gen_info). */
+export function transactions(
+  drift: (line: string) => string | undefined,
+): (line: string) => { readonly what: string | undefined; readonly by?: string } {
+  let last: string | undefined;
+  return (line) => {
+    const [, by] = MADE_BY.exec(line) ?? [];
+    if (by === undefined) {
+      const what = drift(line);
+      if (what !== PROXY_MODE_CHANGED) last = what ?? last;
+      return { what };
+    }
+    const what = last;
+    last = undefined;
+    return { what, by };
   };
 }
 
@@ -72,12 +93,12 @@ async function monitor(
   argv: readonly string[],
   signal: AbortSignal,
   report: OnDrift,
-  drift: (line: string) => string | undefined,
+  drift: (line: string) => { readonly what: string | undefined; readonly by?: string },
 ): Promise<void> {
   while (!signal.aborted) {
     const running = commands.start(argv, (line) => {
-      const what = drift(line);
-      if (what !== undefined) report(what);
+      const { what, by } = drift(line);
+      if (what !== undefined) report(what, by);
     });
     const stop = () => void running.stop();
     signal.addEventListener('abort', stop, { once: true });
@@ -88,15 +109,17 @@ async function monitor(
   }
 }
 
-/** Makes one report of equal ones that come together. */
+/** Makes one report of equal ones that come together, by whom the last of them that says so does. */
 function gathered(signal: AbortSignal, onDrift: OnDrift): OnDrift {
-  const pending = new Set<string>();
-  return (what) => {
-    if (pending.has(what)) return;
-    pending.add(what);
+  const pending = new Map<string, string | undefined>();
+  return (what, by) => {
+    const isPending = pending.has(what);
+    pending.set(what, by ?? pending.get(what));
+    if (isPending) return;
     setTimeout(() => {
+      const hand = pending.get(what);
       pending.delete(what);
-      if (!signal.aborted) onDrift(what);
+      if (!signal.aborted) onDrift(what, hand);
     }, GATHER_MS);
   };
 }

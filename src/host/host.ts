@@ -9,6 +9,7 @@ import type { ObservedPeer } from '../dataplane/wireguard/device.ts';
 import type { IpAddress } from '../net/address.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
+import type { OnDrift } from './drift.ts';
 
 /** What is seen of a node in one look. */
 export interface Observation {
@@ -52,8 +53,8 @@ export interface Host {
   /** Does one step; doing it again, or when it is already done, is no error. */
   apply(operation: Operation): Promise<void>;
   /**
-   * Calls `onDrift` with a short reason whenever something under these names may have changed, our own steps included, until
+   * Calls `onDrift` with a short reason, and the name of the program that did it where the kernel tells, whenever something under these names may have changed, our own steps included, until
    * the signal aborts. The answer to it is to observe, to diff and to apply what differs.
    */
-  watchDrift(names: Names, signal: AbortSignal, onDrift: (what: string) => void): void;
+  watchDrift(names: Names, signal: AbortSignal, onDrift: OnDrift): void;
 }

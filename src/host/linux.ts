@@ -101,9 +101,9 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
     observeFlows: (sources) => openFlows(commands, sources),
     apply: (operation) => perform(eyes, turnedOn, operation),
     watchDrift(names, signal, onDrift) {
-      watchKernel(commands, { names, isOwn: nftables.isOwn }, signal, (what) => {
+      watchKernel(commands, { names, isOwn: nftables.isOwn }, signal, (what, by) => {
         if (doubtsProxyMode(what)) proxyMode.forget();
-        onDrift(what);
+        onDrift(what, by);
       });
       wireguard.onEnd(onDrift, signal);
       for (const device of [names.device, names.other])

@@ -45,6 +45,8 @@ export interface NodeFindings {
   readonly facts?: LocalFacts | undefined;
   readonly state?: NodeState | undefined;
   readonly failure?: NodeFailure | undefined;
+  /** Why what the node holds is undone again and again, in sentences. */
+  readonly contested?: string | undefined;
   readonly probe?: ProbeVerdict | undefined;
   /** What harms no device yet: why they get no configuration from this node, or why it does not serve the gateway's next key. */
   readonly unanswered?: string | undefined;
@@ -204,7 +206,8 @@ function unansweredBehindFirewall({ state, foreign }: NodeFindings): string | un
   return firewallBeforeAnswers(foreign, { device: name, listenPort, families: meshFamilies(state) });
 }
 
-function programmed({ gateway, hasPlan, failure, unended, appliedResourceVersion }: NodeFindings): NodeVerdict {
+function programmed(findings: NodeFindings): NodeVerdict {
+  const { gateway, hasPlan, failure, contested, unended, appliedResourceVersion } = findings;
   const say = (status: 'True' | 'False', reason: Reason<'MeshGatewayNode', 'Programmed'>, message: string) =>
     verdict('MeshGatewayNode', 'Programmed', status, reason, message);
   if (gateway.metadata.deletionTimestamp !== undefined)
@@ -221,6 +224,7 @@ function programmed({ gateway, hasPlan, failure, unended, appliedResourceVersion
     );
   if (appliedResourceVersion === undefined)
     return say('False', 'WaitingForGateway', 'The first plan has not been applied yet.');
+  if (contested !== undefined) return say('False', 'Contested', contested);
   const but =
     unended === undefined
       ? ''

@@ -244,6 +244,25 @@ describe('a node', () => {
     );
   });
 
+  test('what another hand changes again and again is told, with the program that the kernel names, and mended more rarely', async () => {
+    const isMended = () => node.host.state.ruleset !== undefined;
+    const take = () => node.host.drift('the table', (state) => ({ ...state, ruleset: undefined }), 'firewalld');
+    for (let times = 0; times < 6; times += 1) {
+      take();
+      await untilNode(isMended);
+    }
+    const { status } = await report(
+      (one) => findCondition(one.status?.conditions ?? [], 'Programmed')?.reason === 'Contested',
+    );
+    expect(findCondition(status?.conditions ?? [], 'Programmed')?.message).toContain('the program firewalld. ');
+    await untilNode(() => mesh.happened.some(({ reason }) => reason === 'DriftContested'));
+    const taken = performance.now();
+    take();
+    take();
+    await untilNode(isMended);
+    expect(performance.now() - taken).toBeGreaterThan(1_500);
+  });
+
   test('a firewall of another program that drops what the mesh forwards is told, and looking changes nothing', async () => {
     const chain = { family: 'inet', table: 'edge', name: 'fwd', type: 'filter', hook: 'forward', policy: 'drop' };
     await node.stop();

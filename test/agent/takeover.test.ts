@@ -255,6 +255,45 @@ test('who is revoked goes out although calls keep failing', async ({ mesh, nodes
   await expect.poll(hasAda, { timeout: 5_000 }).toEqual([]);
 });
 
+test('a device whose peer somebody removes is called back', async ({ mesh, nodes, expect }) => {
+  const [first] = nodes;
+  for (const name of ['ada', 'bob']) connects(first, name);
+  for (const name of ['ada', 'bob']) await reports(mesh, first, name);
+  first.host.drift('a peer is gone', (state) => {
+    const peers = new Map(state.device?.peers);
+    peers.delete(aKey('ada'));
+    return { ...state, ...(state.device && { device: { ...state.device, peers } }) };
+  });
+  await expect.poll(() => calledBy(first), { timeout: 5_000 }).toEqual(all(['ada']));
+});
+
+test('who was called away from a node that was cut off is called again when it is back, until that one has its session no more', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [dying, second, third] = nodes;
+  for (const name of ['ada', 'bob']) connects(dying, name, seconds() - 60);
+  for (const name of ['ada', 'bob']) await reports(mesh, dying, name);
+  await dies(mesh, dying);
+  const others = [second, third];
+  const again = (name: string) =>
+    others
+      .flatMap(changesOn)
+      .filter((change) => change.kind === 'call' && !change.endpoint && change.publicKey === aKey(name)).length;
+  await expect.poll(() => [again('ada'), again('bob')], { timeout: 4_000 }).toEqual([2, 2]);
+  for (const name of ['ada', 'bob'])
+    connects(others.find((node) => calledBy(node).some((one) => one.startsWith(name))) ?? second, name);
+  mesh.plug(dying.name);
+  await expect.poll(() => Math.min(again('ada'), again('bob')), { timeout: 5_000 }).toBeGreaterThan(4);
+  // It has nothing more of them.
+  const back = await mesh.startNode(dying.name);
+  await until(mesh, back, ({ status }) => status?.connected === 0);
+  const before = again('ada') + again('bob');
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  expect(again('ada') + again('bob') - before).toBeLessThanOrEqual(2);
+}, 30_000);
+
 test('a node that is back takes nobody over and nobody back', async ({ mesh, nodes, expect }) => {
   const [dying, second, third] = nodes;
   connects(dying, 'ada');

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ObservedPeer } from '../../src/dataplane/wireguard/device.ts';
-import { linkDrift, tableDrift } from '../../src/host/drift.ts';
+import { linkDrift, tableDrift, transactions } from '../../src/host/drift.ts';
 import { OwnElements } from '../../src/host/own-elements.ts';
 import { servedDrift } from '../../src/host/peer-drift.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
@@ -32,6 +32,21 @@ describe('a line of nft monitor', () => {
   ])('%j', (line, ours) => {
     expect(tableDrift('sallyport_default')(line) !== undefined).toBe(ours);
   });
+});
+
+test('whoever made a transaction is named once its last line has come, if it touched the table', () => {
+  const hears = transactions(tableDrift('sallyport_default'));
+  const lines = [
+    ['delete chain inet sallyport_default forward', 'nftables table sallyport_default changed', undefined],
+    ['delete table inet other', undefined, undefined],
+    ['# new generation 4 by process 20907 (firewalld)', 'nftables table sallyport_default changed', 'firewalld'],
+    ['add table inet other', undefined, undefined],
+    ['# new generation 5 by process 20908 (nft)', undefined, 'nft'],
+    // It does not go for one of ours.
+    ['add table ip kube-proxy', 'kube-proxy may run in another mode', undefined],
+    ['# new generation 6 by process 20909 (kube-proxy)', undefined, 'kube-proxy'],
+  ] as const;
+  for (const [line, what, by] of lines) expect(hears(line)).toEqual(by === undefined ? { what } : { what, by });
 });
 
 describe('a line of nft monitor about elements', () => {

@@ -1,3 +1,6 @@
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { NodePlan } from '../../src/dataplane/node-plan.ts';
 import { because } from '../support/because.ts';
@@ -53,6 +56,18 @@ describe.skipIf(missing)(`drift${because(missing)}`, () => {
     ['takes an element out of a set', `nft delete element inet ${table} services4 { 10.96.0.0/12 }`],
   ])('is seen and mended when somebody %s', async (_what, command) => {
     await run(`nftables table ${table} changed`, command);
+  });
+
+  test('of the table is told with the program that made it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'drift-'));
+    try {
+      const program = join(folder, 'edge-firewall');
+      await copyFile((await node.namespace.run('command -v nft')).trim(), program);
+      await run(`nftables table ${table} changed`, `${program} flush table inet ${table}`);
+      expect(watch.hands).toContain('edge-firewall');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   test.each([

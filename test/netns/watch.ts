@@ -10,14 +10,17 @@ const QUIET_MS = 600;
 /** What a host reports as drift, in order. */
 export class Watch {
   readonly reasons: string[] = [];
+  /** The programs that the kernel names, in order. */
+  readonly hands: string[] = [];
   readonly #namespace: Namespace;
   readonly #stop = new AbortController();
   #next = Promise.withResolvers<void>();
 
   constructor(host: Host, namespace: Namespace) {
     this.#namespace = namespace;
-    host.watchDrift(PLAN_NAMES, this.#stop.signal, (what) => {
+    host.watchDrift(PLAN_NAMES, this.#stop.signal, (what, by) => {
       this.reasons.push(what);
+      if (by !== undefined) this.hands.push(by);
       this.#next.resolve();
       this.#next = Promise.withResolvers();
     });

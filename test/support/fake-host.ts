@@ -11,6 +11,7 @@ import type { RouteChange } from '../../src/dataplane/routes/diff.ts';
 import { sameRoute } from '../../src/dataplane/routes/route.ts';
 import type { ObservedDevice, ObservedPeer } from '../../src/dataplane/wireguard/device.ts';
 import type { PeerChange } from '../../src/dataplane/wireguard/peer-change.ts';
+import type { OnDrift } from '../../src/host/drift.ts';
 import type { Host, Observation } from '../../src/host/host.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import { type Cidr, cidrContains } from '../../src/net/cidr.ts';
@@ -67,7 +68,7 @@ export class FakeHost implements Host {
   flowLooks = 0;
   /** What the next operations of a kind fail with. */
   readonly failures = new Map<Operation['kind'], Error>();
-  readonly #watchers = new Set<(what: string) => void>();
+  readonly #watchers = new Set<OnDrift>();
   readonly #keyWatchers = new Set<() => void>();
   readonly #privateKeyWatchers = new Set<() => void>();
   #presharedKeys: ReadonlyMap<string, string> = new Map();
@@ -169,15 +170,15 @@ export class FakeHost implements Host {
     for (const onChange of this.#keyWatchers) onChange();
   }
 
-  watchDrift(_names: Names, signal: AbortSignal, onDrift: (what: string) => void): void {
+  watchDrift(_names: Names, signal: AbortSignal, onDrift: OnDrift): void {
     this.#watchers.add(onDrift);
     signal.addEventListener('abort', () => this.#watchers.delete(onDrift), { once: true });
   }
 
   /** Somebody else changes the node, and it is announced. */
-  drift(what: string, change: (state: NodeState) => NodeState): void {
+  drift(what: string, change: (state: NodeState) => NodeState, by?: string): void {
     this.state = change(this.state);
-    for (const onDrift of this.#watchers) onDrift(what);
+    for (const onDrift of this.#watchers) onDrift(what, by);
   }
 
   /** A peer is seen to have had a handshake. */

@@ -11,6 +11,8 @@ export interface DueCall {
   readonly peer: ObjectKey;
   /** Where its packets came from last. */
   readonly endpoint: Endpoint;
+  /** When it had last shaken hands with the node that serves it no more, as that reported. */
+  readonly lastHandshake: string;
   /** Whether its session was by the key other than the one that devices are told. */
   readonly byOtherKey: boolean;
 }
@@ -43,7 +45,7 @@ export function dueCalls({ node, lost, candidates, sessionsOf, isLost }: CallInp
     );
     const at = parseEndpoint(endpoint);
     if (hasLeft || !at.ok || !isAddress(at.value) || rendezvous(key, candidates) !== node) return [];
-    return [{ peer: key, endpoint: at.value, byOtherKey: byOtherKey === true }];
+    return [{ peer: key, endpoint: at.value, lastHandshake, byOtherKey: byOtherKey === true }];
   });
 }
 

@@ -1,0 +1,62 @@
+import type { ObjectKey } from '../../api/resource.ts';
+import type { DueCall } from './calls.ts';
+
+/** A device that was called away from a node that may still draw it back. */
+export interface CalledAway {
+  readonly call: DueCall;
+  /** The node that it was called away from. */
+  readonly from: string;
+}
+
+/** A device that was called is called again after these times, in milliseconds, should what its former node still had to send it draw it back. */
+const AGAIN_MS = [1_000, 2_000] as const;
+/**
+ * A node that was cut off from others has sessions that it takes for good until the API server tells it of the others: meanwhile those who went are called
+ * so often, for so long at most, in milliseconds.
+ */
+export const EVERY_MS = 1_000;
+export const RETURNING_MS = 20_000;
+
+interface Entry extends CalledAway {
+  /** When it is to be called again, the next time first. */
+  readonly at: readonly number[];
+}
+
+/** Who is to be called again, and when. Times are in monotonic milliseconds. */
+export class Insisting {
+  readonly #entries = new Map<ObjectKey, Entry>();
+
+  /** Takes in who was called. */
+  called(calls: readonly DueCall[], from: string, now: number): void {
+    const at = AGAIN_MS.map((wait) => now + wait);
+    for (const call of calls) this.#entries.set(call.peer, { call, from, at });
+  }
+
+  /** A node from which devices were called away is back: it is as it was, and knows nothing of that. */
+  returned(node: string, now: number): void {
+    const at = Array.from({ length: RETURNING_MS / EVERY_MS }, (_, index) => now + index * EVERY_MS);
+    for (const [peer, entry] of this.#entries) if (entry.from === node) this.#entries.set(peer, { ...entry, at });
+  }
+
+  /** Forgets who was called away from nodes that neither are dead nor may be on their way back. */
+  forget(isDead: (node: string) => boolean): void {
+    for (const [peer, { from, at }] of this.#entries) if (at.length === 0 && !isDead(from)) this.#entries.delete(peer);
+  }
+
+  /** Who is to be called again now; each of them as long as `stillAway` says so. */
+  take(now: number, stillAway: (called: CalledAway) => boolean): readonly CalledAway[] {
+    const due = [...this.#entries.values()].filter(({ at }) => (at[0] ?? Number.POSITIVE_INFINITY) <= now);
+    return due.flatMap((entry) => {
+      const at = entry.at.filter((time) => time > now);
+      const isAway = stillAway(entry);
+      this.#entries.set(entry.call.peer, { ...entry, at: isAway ? at : [] });
+      return isAway ? [entry] : [];
+    });
+  }
+
+  /** When somebody is to be called again; undefined when nobody is. */
+  get next(): number | undefined {
+    const next = Math.min(...[...this.#entries.values()].map(({ at }) => at[0] ?? Number.POSITIVE_INFINITY));
+    return next === Number.POSITIVE_INFINITY ? undefined : next;
+  }
+}

@@ -1,0 +1,61 @@
+import { expect, test } from 'vitest';
+import type { ObjectKey } from '../../../src/api/resource.ts';
+import type { DueCall } from '../../../src/mesh/takeover/calls.ts';
+import { EVERY_MS, Insisting, RETURNING_MS } from '../../../src/mesh/takeover/insisting.ts';
+import type { Endpoint } from '../../../src/net/endpoint.ts';
+
+const call = (name: string): DueCall => ({
+  peer: `team-a/${name}` as ObjectKey,
+  endpoint: '198.51.100.7:40000' as Endpoint,
+  lastHandshake: '2026-11-22T10:00:00Z',
+  byOtherKey: false,
+});
+const always = () => true;
+const names = (insisting: Insisting, now: number, stillAway = always) =>
+  insisting.take(now, stillAway).map(({ call: { peer } }) => peer.slice('team-a/'.length));
+
+/** When somebody is called again, until nobody is. */
+function times(insisting: Insisting): readonly number[] {
+  const found: number[] = [];
+  for (let { next } = insisting; next !== undefined; next = insisting.next) {
+    found.push(next);
+    insisting.take(next, always);
+  }
+  return found;
+}
+
+test('who was called is called again twice', () => {
+  const insisting = new Insisting();
+  insisting.called([call('ada'), call('bob')], 'node-a', 10_000);
+  expect(names(insisting, 10_999)).toEqual([]);
+  expect(names(insisting, 11_000)).toEqual(['ada', 'bob']);
+  expect(times(insisting)).toEqual([12_000]);
+});
+
+test('who is where it wants to be is called no more', () => {
+  const insisting = new Insisting();
+  insisting.called([call('ada')], 'node-a', 0);
+  expect(names(insisting, 1_000, () => false)).toEqual([]);
+  expect(insisting.next).toBeUndefined();
+});
+
+test('who was called away from a node that is back is called for a while, as long as that one may draw it back', () => {
+  const insisting = new Insisting();
+  insisting.called([call('ada')], 'node-a', 0);
+  insisting.called([call('bob')], 'node-b', 0);
+  for (const now of [1_000, 2_000]) insisting.take(now, always);
+  insisting.returned('node-a', 60_000);
+  expect(names(insisting, 60_000)).toEqual(['ada']);
+  const rest = times(insisting);
+  expect([rest[0], rest.at(-1)]).toEqual([60_000 + EVERY_MS, 60_000 + RETURNING_MS - EVERY_MS]);
+});
+
+test('who was called away from a node that lives is forgotten once it was called often enough, and from a dead one is not', () => {
+  const insisting = new Insisting();
+  insisting.called([call('ada')], 'node-a', 0);
+  insisting.called([call('bob')], 'node-b', 0);
+  for (const now of [1_000, 2_000]) insisting.take(now, always);
+  insisting.forget((node) => node === 'node-b');
+  for (const node of ['node-a', 'node-b']) insisting.returned(node, 3_000);
+  expect(names(insisting, 3_000)).toEqual(['bob']);
+});
