@@ -11,7 +11,8 @@ const STOCK_CLIENT_S = 25;
 const AT_ONCE = interrupted(2, 10);
 /** A node whose WireGuard has lost all sessions calls its own devices back. */
 const CALLED_BACK = interrupted(3, STOCK_CLIENT_S);
-const NEW_SESSION = interrupted(STOCK_CLIENT_S, STOCK_CLIENT_S);
+/** The same, once a look at the peers, which is every three seconds, has found that one is missing. */
+const SEEN_AND_CALLED = interrupted(6, STOCK_CLIENT_S);
 
 /** What becomes of the load where somebody takes from a node what the gateway has made there. */
 export const NODE_STATE: readonly Fault[] = [
@@ -24,9 +25,9 @@ export const NODE_STATE: readonly Fault[] = [
   drift('the gateway’s table deleted', 'userspace', AT_ONCE, known('the deleted table')),
   drift('the gateway’s route deleted', 'userspace', AT_ONCE, known('the deleted route')),
   drift('the gateway’s address deleted', 'userspace', AT_ONCE, known('the deleted address')),
-  drift('the device’s peer removed', 'kernel', NEW_SESSION, known('the deleted peer')),
-  drift('the gateway’s interface set down', 'kernel', NEW_SESSION, known('the interface that was set down')),
-  drift('the gateway’s interface deleted', 'kernel', NEW_SESSION, known('the deleted interface')),
+  drift('the device’s peer removed', 'kernel', SEEN_AND_CALLED, known('the deleted peer')),
+  drift('the gateway’s interface set down', 'kernel', CALLED_BACK, known('the interface that was set down')),
+  drift('the gateway’s interface deleted', 'kernel', CALLED_BACK, known('the deleted interface')),
   drift('wireguard-go killed', 'userspace', CALLED_BACK, known('the killed wireguard-go')),
   drift('the gateway’s interface deleted', 'userspace', CALLED_BACK, known('the deleted interface')),
 ];
