@@ -408,10 +408,10 @@ export class Agent {
       await this.#sync.syncRevoked();
       return;
     }
-    const suspect = this.#repairs.takeSuspect();
+    const { suspect } = this.#repairs;
     const turn = await this.#look(this.#failure === undefined ? look : 'all');
     this.#lost.take(turn.operations);
-    if (turn.mended) this.#repairs.mended(turn.operations, suspect);
+    if (look === 'all' || turn.mended) this.#repairs.took(turn.operations, turn.mended, suspect);
     if (this.#failure !== undefined) this.#options.log.info({}, 'recovered');
     this.#failure = undefined;
     this.#failures = 0;

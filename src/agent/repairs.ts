@@ -16,11 +16,16 @@ export interface RepairsOptions {
   readonly onMended?: (() => void) | undefined;
 }
 
+const OWN_PROGRAM = 'nft';
+/** So long after a transaction of this agent's the kernel may tell of it, in milliseconds. */
+const OWN_ECHO_MS = 1_000;
+
 /** What other hands change on the node: when it is looked at, and what is told of its being mended. */
 export class Repairs {
   readonly #options: RepairsOptions;
   readonly #contention = new Contention();
   #by: string | undefined;
+  #ownUntil = 0;
   #cancelLook: (() => void) | undefined;
 
   constructor(options: RepairsOptions) {
@@ -41,7 +46,8 @@ export class Repairs {
   /** Something has changed, by a program that the kernel names or does not. */
   heard(by: string | undefined): void {
     const { clock, onDue } = this.#options;
-    this.#by = by ?? this.#by;
+    const isOwn = by === OWN_PROGRAM && clock.monotonic() < this.#ownUntil;
+    if (!isOwn) this.#by = by ?? this.#by;
     if (this.#cancelLook !== undefined) return;
     const wait = this.#contention.waitMs(clock.monotonic());
     if (wait === 0) onDue();
@@ -52,15 +58,25 @@ export class Repairs {
       });
   }
 
-  /** A turn begins: what is heard from here on may be what this agent does. Answers who was heard before. */
-  takeSuspect(): string | undefined {
-    const by = this.#by;
-    this.#by = undefined;
-    return by;
+  /** Who was heard to change something since it was looked at everything; to be asked before that, for then this agent is heard too. */
+  get suspect(): string | undefined {
+    return this.#by;
   }
 
-  /** Tells that a turn has mended something. */
-  mended(operations: readonly Operation[], by: string | undefined): void {
+  /** Takes in what was done in a look at everything, and whether that mended what somebody else had changed, and who was suspected before. */
+  took(operations: readonly Operation[], mended: boolean, by: string | undefined): void {
+    this.#by = undefined;
+    // The kernel tells of this agent's own transactions too, by the name of the program that it runs.
+    if (operations.some(({ kind }) => kind === 'replace-table'))
+      this.#ownUntil = this.#options.clock.monotonic() + OWN_ECHO_MS;
+    if (mended) this.#mended(operations, by);
+  }
+
+  close(): void {
+    this.#cancelLook?.();
+  }
+
+  #mended(operations: readonly Operation[], by: string | undefined): void {
     const { clock, events, node, sync, onMended } = this.#options;
     onMended?.();
     const steps = operations.map(describeOperation).join('; ');
@@ -84,9 +100,5 @@ export class Repairs {
       action: 'GiveWay',
       note: `On node ${node}: ${contested}`,
     });
-  }
-
-  close(): void {
-    this.#cancelLook?.();
   }
 }

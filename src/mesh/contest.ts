@@ -9,7 +9,7 @@ export interface Contest {
 }
 
 /** So many repairs within a minute are made at once: whoever flushes all tables when it starts does that once or twice. */
-export const AT_ONCE = 5;
+export const AT_ONCE = 10;
 export const WINDOW_MS = 60_000;
 /** From then on a repair waits so long after the one before, in milliseconds, longer with each. */
 export const WAITS_MS = [2_000, 5_000, 10_000, 30_000, 60_000] as const;
