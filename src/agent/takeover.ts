@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { findCondition, isTrue } from '../api/conditions.ts';
 import type { Liveness, MeshGatewayNode, ReportedConnection } from '../api/meshgatewaynode.ts';
 import type { ObjectKey } from '../api/resource.ts';
+import { milliseconds } from '../api/timestamp.ts';
 import type { EventRecorder } from '../k8s/events.ts';
 import type { Change, Store } from '../k8s/store.ts';
 import { Connections } from '../mesh/connections.ts';
@@ -287,7 +288,12 @@ export class Takeover {
     const elsewhere = sessions.filter(({ node }) => node !== this.#options.node && node !== from);
     if (elsewhere.some(({ node }) => !this.#standings.isDead(node))) return false;
     const there = sessions.filter(({ node }) => node === from);
-    return this.#dead.has(from) || there.some(({ lastHandshake }) => lastHandshake === call.lastHandshake);
+    const { sync } = this.#options;
+    const here = sync.table.keysOf(call.peer).map((key) => (sync.observedPeers.get(key)?.latestHandshake ?? 0) * 1_000);
+    // A report may tell a handshake from before the call only now.
+    const isOld = (handshake: string) =>
+      handshake === call.lastHandshake || milliseconds(handshake) <= Math.max(...here);
+    return this.#dead.has(from) || there.some(({ lastHandshake }) => isOld(lastHandshake));
   }
 
   #armInsisting(): void {
