@@ -13,7 +13,6 @@ import {
 import { keyOf, type ObjectKey } from '../api/resource.ts';
 import type { Client } from '../k8s/client.ts';
 import { isAlreadyExists } from '../k8s/errors.ts';
-import type { Store } from '../k8s/store.ts';
 import { placeWithOwnPort } from '../mesh/endpoints.ts';
 import {
   type HeldKeys,
@@ -30,10 +29,11 @@ import { keyPairFrom, publicKeyOf } from '../net/key-pair.ts';
 import { type Parsed, parsed, refused } from '../net/parsed.ts';
 import type { AppliedChildren } from './applied-children.ts';
 import { gatewayKeySecret, gatewayKeysSecret } from './children.ts';
+import type { KeyStores } from './gateway-secrets.ts';
 import { type KeyRecord, recordIn, recordText } from './key-record.ts';
 
 export interface KeySecrets {
-  readonly secrets: Store<Secret>;
+  readonly secrets: KeyStores;
   readonly client: Client;
   readonly children: AppliedChildren;
   readonly view: Pick<MeshView, 'gateways' | 'nodes' | 'nodesOf' | 'claims'>;
@@ -60,11 +60,13 @@ export interface GatewayKeys {
 export async function gatewayKeys(gateway: MeshGateway, context: KeySecrets): Promise<GatewayKeys> {
   const { secrets, namespace } = context;
   const { name } = gateway.metadata;
-  const own = secrets.get(`${namespace}/${childName(name)}` as ObjectKey);
   // Nobody has been told the key of a gateway that never served, so it is not held on to.
   const hasServed = isTrue(gateway.status?.conditions ?? [], 'Accepted') || context.view.nodesOf(name).length > 0;
-  const copy = secrets.get(`${namespace}/${gatewayKeysName(name)}` as ObjectKey);
+  const copy = secrets.copy.get(`${namespace}/${gatewayKeysName(name)}` as ObjectKey);
   const record = hasServed ? recordIn(copy) : undefined;
+  const seen = secrets.own.get(`${namespace}/${childName(name)}` as ObjectKey);
+  // Each of the two is followed by itself, so the copy may be seen before the Secret that it was made of.
+  const own = seen ?? (record && (await context.client.get(secretType, childName(name), namespace)));
   const source = own ?? (record === undefined ? await made(gateway, context) : undefined);
   const privateKey = source === undefined ? undefined : privateKeyIn(source);
   if (record === undefined && privateKey?.ok === false)
@@ -222,7 +224,7 @@ async function store(
     if (half !== undefined) keys.set(publicKey, half);
   }
   const wanted = gatewayKeysSecret(gateway, namespace, { keys, record: recordText({ held, request }) });
-  await children.apply(secretType, secrets, wanted);
+  await children.apply(secretType, secrets.copy, wanted);
 }
 
 function privateKeyIn(secret: Secret): Parsed<PrivateKey> {

@@ -13,6 +13,7 @@ import { applyCrds } from './apply-crds.ts';
 import { AuditedDecisions } from './audited-decisions.ts';
 import type { OperatorConfig } from './config.ts';
 import { DnsEndpoints } from './dns-endpoints.ts';
+import { GatewaySecrets } from './gateway-secrets.ts';
 import { KubeadmConfig } from './kubeadm-config.ts';
 import { MeshState } from './mesh-state.ts';
 import { reconcileAccess } from './meshaccess.ts';
@@ -88,6 +89,11 @@ async function decide(leadership: Leadership, leading: AbortSignal): Promise<voi
       for (const [key] of stores.gateways.entries()) gateways.add(key);
     },
   });
+  const secrets = new GatewaySecrets({
+    ...{ transport, namespace, clock, signal: leading, onNotice },
+    gateways: stores.gateways,
+    onChange: (gateway) => gateways.add(gateway),
+  });
   const gatewayContext = {
     ...leadership,
     stores,
@@ -95,6 +101,7 @@ async function decide(leadership: Leadership, leading: AbortSignal): Promise<voi
     children,
     offered: new OfferedChildren(children, clock),
     dnsEndpoints,
+    secrets,
     kubeadmConfig: new KubeadmConfig(client, clock),
   };
   const peerContext = { ...leadership, peers: stores.peers, state, decisions: new AuditedDecisions(leadership.audit) };

@@ -22,6 +22,7 @@ import { clearAbandonedNodes } from './abandoned-nodes.ts';
 import { type DnsEndpoints, LOOK_EVERY_MS } from './dns-endpoints.ts';
 import { applyGatewayChildren, type GatewayChildren } from './gateway-children.ts';
 import { cleanUp } from './gateway-cleanup.ts';
+import type { GatewaySecrets, KeyStores } from './gateway-secrets.ts';
 import { gatewayKeys } from './key-secret.ts';
 import type { KubeadmConfig } from './kubeadm-config.ts';
 import { leaseKeyOf } from './liveness.ts';
@@ -34,6 +35,7 @@ export interface GatewayReconciler extends GatewayChildren {
   readonly stores: Stores;
   readonly state: MeshState;
   readonly dnsEndpoints: DnsEndpoints;
+  readonly secrets: GatewaySecrets;
   readonly kubeadmConfig: KubeadmConfig;
   readonly events: EventRecorder;
   readonly clock: Clock;
@@ -47,7 +49,10 @@ export async function reconcileGateway(key: ObjectKey, context: GatewayReconcile
   if (gateway === undefined) return settled;
   if (gateway.metadata.deletionTimestamp !== undefined) return cleanUp(gateway, context);
   await holdForCleanup(client, gateway);
-  const findings = await gather(gateway, context);
+  const secrets = context.secrets.of(gateway);
+  // Without having looked, a key would be taken for lost. Having looked wakes this gateway.
+  if (secrets === undefined) return settled;
+  const findings = await gather(gateway, secrets, context);
   const judged = judgeGateway(state, gateway, findings, clock.now());
   // A gateway that is not accepted keeps the children it has: its nodes go on as they are.
   const isAccepted = isTrue(judged.conditions ?? [], 'Accepted');
@@ -102,7 +107,7 @@ function nextOfKeys({ keys }: GatewayFindings, now: number): Outcome {
 const LONGEST_TIMER_MS = 86_400_000;
 
 /** Everything that is read for one decision about a gateway, and the key, which is made where there is none. */
-async function gather(gateway: MeshGateway, context: GatewayReconciler): Promise<GatewayFindings> {
+async function gather(gateway: MeshGateway, secrets: KeyStores, context: GatewayReconciler): Promise<GatewayFindings> {
   const { stores, state, namespace, dnsEndpoints } = context;
   const serving = new Set(servingNodes(gateway, state.nodes));
   const service = stores.services.get(`${namespace}/${childName(gateway.metadata.name)}` as ObjectKey);
@@ -114,7 +119,7 @@ async function gather(gateway: MeshGateway, context: GatewayReconciler): Promise
   const { name } = gateway.metadata;
   const keys = await gatewayKeys(gateway, {
     ...context,
-    secrets: stores.secrets,
+    secrets,
     view: state,
     lingeringAt: (former) => state.lingeringAt(name, former),
     now: context.clock.now(),

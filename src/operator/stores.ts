@@ -29,7 +29,7 @@ import type { Store } from '../k8s/store.ts';
 import type { Transport } from '../k8s/transport.ts';
 import { followedServiceType } from '../mesh/access/followed.ts';
 
-/** All that the operator follows. What it makes itself, it follows in its own namespace only. */
+/** All that the operator follows but for the Secrets of GatewaySecrets. What it makes itself, it follows in its own namespace only. */
 export interface Stores {
   readonly gateways: Store<MeshGateway>;
   readonly peers: Store<MeshPeer>;
@@ -45,7 +45,6 @@ export interface Stores {
   readonly dnsServices: Store<Service>;
   /** Every Service of the cluster, as far as grants ask for it. */
   readonly clusterServices: Store<Service>;
-  readonly secrets: Store<Secret>;
   /** Each with the preshared key of one peer, made by people. */
   readonly presharedKeys: Store<Secret>;
   /** Each with the preshared keys of a gateway's peers, as its pods mount it. */
@@ -56,25 +55,6 @@ export interface Stores {
 
 /** How every cluster that follows the conventions labels its DNS Service, whatever serves it. */
 const CLUSTER_DNS_SELECTOR = 'k8s-app=kube-dns';
-
-/**
- * Types of Secrets that never hold a gateway's key, so that the operator is not sent what is in them: preshared keys, which are followed by
- * themselves, records of releases, and all types to which Kubernetes gives a meaning (k8s.io/api/core/v1, types.go).
- */
-const OTHER_SECRETS = [
-  PRESHARED_KEY_TYPE,
-  PRESHARED_KEYS_TYPE,
-  'helm.sh/release.v1',
-  'bootstrap.kubernetes.io/token',
-  'kubernetes.io/basic-auth',
-  'kubernetes.io/dockercfg',
-  'kubernetes.io/dockerconfigjson',
-  'kubernetes.io/service-account-token',
-  'kubernetes.io/ssh-auth',
-  'kubernetes.io/tls',
-]
-  .map((type) => `type!=${type}`)
-  .join(',');
 
 /** How to follow; notices come with the kind that they are about. */
 export interface FollowingOptions extends Pick<ReflectorOptions, 'signal' | 'clock'> {
@@ -111,8 +91,6 @@ export async function startStores(
     serviceCidrs: cidrType === undefined ? undefined : follow(cidrType),
     dnsServices: follow(serviceType, { namespace: 'kube-system', labelSelector: CLUSTER_DNS_SELECTOR }),
     clusterServices: follow(followedServiceType),
-    // A supplied Secret need not bear a label of ours.
-    secrets: follow(secretType, { namespace, fieldSelector: OTHER_SECRETS }),
     presharedKeys: follow(secretType, { namespace, fieldSelector: `type=${PRESHARED_KEY_TYPE}` }),
     presharedKeySets: follow(secretType, { namespace, fieldSelector: `type=${PRESHARED_KEYS_TYPE}` }),
     services: follow(serviceType, own),

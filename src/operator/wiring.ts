@@ -98,7 +98,7 @@ export function connect(
   follow(stores.namespaces, (change) => {
     if (!sameFor(change, labelsOf)) peersWhere((peer) => peer.metadata.namespace === change.key);
   });
-  for (const store of [stores.serviceCidrs, stores.dnsServices, stores.secrets, stores.services, stores.daemonSets]) {
+  for (const store of [stores.serviceCidrs, stores.dnsServices, stores.services, stores.daemonSets]) {
     if (store !== undefined) follow(store as Store<KubernetesObject>, allGateways);
   }
 }

@@ -17,6 +17,7 @@ import { keyPairFrom } from '../../src/net/key-pair.ts';
 import { gatewayDaemonSet, gatewayKeySecret, gatewayService, leaveJob } from '../../src/operator/children.ts';
 import { type OperatorConfig, parseOperatorConfig } from '../../src/operator/config.ts';
 import { controlPlaneBinaries, type RealApiServer, startRealApiServer } from '../support/real-api-server.ts';
+import { describeAskedSecrets } from './asked-secrets.ts';
 import { describeAttempts } from './attempts.ts';
 import { labTools } from './binaries.ts';
 import { sameInDocument } from './printed-document.ts';
@@ -328,6 +329,8 @@ describe('the chart on a real kube-apiserver', () => {
         ...values.flatMap((value) => ['--set', value]),
       ),
   }));
+
+  describeAskedSecrets(() => ({ server, namespace: NAMESPACE, user: OPERATOR, config: config() }));
 
   test('the rights of each account and role are those that docs/reference/rights.md shows', async () => {
     const rules = async (user: string, namespace: string) => {

@@ -185,6 +185,13 @@ describe('the Secret of the key', () => {
     expect(back.status?.keys).toHaveLength(1);
   });
 
+  test('may be of any type: it is known by its name', async () => {
+    await mesh.client.delete(secretType, SECRET);
+    await untilReason('SecretMissing');
+    await mesh.client.create(secretType, { metadata: SECRET, type: 'kubernetes.io/basic-auth', data: entry(pair(8)) });
+    await untilTold(pair(8).publicKey);
+  });
+
   test('may hold nonsense for a while', async () => {
     await mesh.client.patch(secretType, SECRET, { data: { privateKey: 'bm8=' } });
     const gateway = await untilReason('SecretInvalid');

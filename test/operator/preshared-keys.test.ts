@@ -100,6 +100,27 @@ describe('a peer with a preshared key', () => {
     await mesh.untilPeer('ada', is('Programmed'));
   });
 
+  test('is that of the Secret which the device names now: that one is followed, and no longer the one before', async () => {
+    await bring(key);
+    const before = (await mesh.untilPeer('ada', is('Programmed'))).status?.presharedKeyVersion;
+    const isChanged = ({ status }: MeshPeer) => status?.presharedKeyVersion !== before;
+    const [second, third] = [newKey(), newKey()];
+    await addSecret('ada-psk-2', 'team-a/ada', second);
+    const target = { name: 'ada', namespace: 'team-a' };
+    await mesh.client.patch(meshPeerType, target, { spec: { presharedKeySecretName: 'ada-psk-2' } });
+    await bring(second);
+    await mesh.untilPeer('ada', (peer) => isChanged(peer) && is('Programmed')(peer));
+    expect(inKernel('ada')?.presharedKey).toBe(second);
+    await changeSecret('ada-psk-2', { data: { presharedKey: base64(third) } });
+    await bring(third);
+    await untilNode(() => inKernel('ada')?.presharedKey === third);
+    await mesh.client.delete(secretType, { name: 'ada-psk', namespace: NAMESPACE });
+    await mesh.addPeer('bob');
+    await mesh.untilPeer('bob', is('Programmed'));
+    expect((await mounted()).size).toBe(1);
+    expect(inKernel('ada')?.presharedKey).toBe(third);
+  });
+
   test("is found as it is by an agent that starts again, and stays when only the Secret's annotations change", async () => {
     await bring(key);
     await mesh.untilPeer('ada', is('Programmed'));

@@ -25,6 +25,8 @@ export interface Fault {
   readonly method?: string;
   /** Found anywhere in the path. */
   readonly path?: string;
+  /** The whole of what is asked for. */
+  readonly fieldSelector?: string;
   /** Only watches that list first, only watches, or only what is no watch. */
   readonly when?: 'watch' | 'streaming-list' | 'resume' | 'plain';
   /** How many requests are struck; all when absent. */
@@ -63,6 +65,7 @@ function matches(fault: Fault, { method, path, query }: FaultSubject): boolean {
   const streaming = query.get('sendInitialEvents') === 'true';
   if (fault.method !== undefined && fault.method !== method) return false;
   if (fault.path !== undefined && !path.includes(fault.path)) return false;
+  if (fault.fieldSelector !== undefined && fault.fieldSelector !== query.get('fieldSelector')) return false;
   switch (fault.when) {
     case 'watch':
       return watching;
