@@ -324,7 +324,7 @@ export class Takeover {
       type: 'Warning',
       reason: 'DevicesTakenOver',
       action: 'TakeOver',
-      note: `Node ${node} called ${devices} devices of node ${lost}, which ${why}; whoever heard it connects by ${node} from now on.`,
+      note: `Node ${node} called ${devices} ${devices === 1 ? 'device' : 'devices'} of node ${lost}, which ${why}; whoever heard it connects by ${node} from now on.`,
     });
   }
 

@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { inProject } from '../../scripts/support/paths.ts';
+import { commandsIn } from '../scripts/markdown.ts';
 import type { Laptop } from './laptop.ts';
 import { type Device, type Mesh, must, RELEASE, startMesh, until } from './mesh.ts';
 import type { LabNode } from './node.ts';
@@ -120,7 +123,7 @@ test('one whose node does not hear the other one stays where it is: its agent sa
   expect(await mesh.events('default', 'DevicesTakenOver')).toEqual(before);
 });
 
-// The last one: the node stays dead.
+// The last ones: the node stays dead.
 test('one whose node dies comes to another node, which is told', async () => {
   await until(
     'both nodes to serve',
@@ -142,6 +145,21 @@ test('one whose node dies comes to another node, which is told', async () => {
     (seen) => seen.some((note) => note.includes('is dead')),
   );
   expect(told.join('\n')).toContain(
-    `Node ${second.name} called 1 devices of node ${first.name}, which is dead or cut off`,
+    `Node ${second.name} called 1 device of node ${first.name}, which is dead or cut off`,
   );
+});
+
+test('docs/failover.md has commands that show it', async () => {
+  const typed = commandsIn(readFileSync(inProject('docs/failover.md'), 'utf8'), 'sh test=failover');
+  const shown: string[] = [];
+  for (const line of typed) {
+    const [program, ...argv] = line.replaceAll("'", '').split(' ');
+    expect(program).toBe('kubectl');
+    shown.push(await mesh.cluster.kubectl(argv));
+  }
+  expect(shown).toEqual([
+    expect.stringContaining('DevicesTakenOver'),
+    expect.any(String),
+    expect.stringMatching(new RegExp(`unreachable:\\s+- asked: \\d+\\s+node: ${first.name}`)),
+  ]);
 });
