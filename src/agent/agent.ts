@@ -410,7 +410,7 @@ export class Agent {
     }
     const { suspect } = this.#repairs;
     const turn = await this.#look(this.#failure === undefined ? look : 'all');
-    this.#lost.take(turn.operations);
+    for (const step of turn.operations) this.#lost.take(step);
     if (look === 'all' || turn.mended) this.#repairs.took(turn.operations, turn.mended, suspect);
     if (this.#failure !== undefined) this.#options.log.info({}, 'recovered');
     this.#failure = undefined;

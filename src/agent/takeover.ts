@@ -31,7 +31,7 @@ export interface TakeoverOptions {
   readonly ask: Ask;
   readonly sync: Pick<
     NodeSync,
-    'gateway' | 'table' | 'topology' | 'observedPeers' | 'takeAskers' | 'callPeers' | 'forgetSessions'
+    'gateway' | 'names' | 'table' | 'topology' | 'observedPeers' | 'takeAskers' | 'callPeers' | 'forgetSessions'
   >;
   readonly clock: Clock;
   readonly log: Log;
@@ -127,8 +127,12 @@ export class Takeover {
   async callBack(lost: LostSessions): Promise<void> {
     const { node, sync } = this.#options;
     if (lost.isNone || sync.gateway?.spec.takeover.enabled !== true) return;
-    const own = [...this.#own.values()];
-    const connections = own.filter(({ peer }) => sync.table.keysOf(peer as ObjectKey).some((key) => lost.has(key)));
+    const { names, table } = sync;
+    const connections = [...this.#own.values()].filter(({ peer, byOtherKey }) => {
+      const device = byOtherKey === true ? names.other : names.device;
+      // The next key of a device that changes its key is added without anything being lost.
+      return table.keysOf(peer as ObjectKey).some((key) => table.isInUse(key) && lost.has(device, key));
+    });
     const due = this.#dueCalls({ node, connections }, [node]);
     if (due.length === 0) return;
     await this.#call('anew', due, node);

@@ -267,6 +267,35 @@ test('a device whose peer somebody removes is called back', async ({ mesh, nodes
   await expect.poll(() => calledBy(first), { timeout: 5_000 }).toEqual(all(['ada']));
 });
 
+test('a device keeps its session when the interface of another key is made beside its own', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [first] = nodes;
+  connects(first, 'ada');
+  await reports(mesh, first, 'ada');
+  await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { keyRotation: { request: 'now' } } });
+  const devices = () => [first.host.state.device, first.host.state.other?.device];
+  const sessions = () => devices().map((device) => device?.peers.get(aKey('ada'))?.latestHandshake);
+  await expect.poll(() => sessions().includes(0), { timeout: 10_000 }).toBe(true);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(calledBy(first)).toEqual([]);
+  expect(Math.max(...sessions().map((session) => session ?? 0))).toBeGreaterThan(0);
+}, 20_000);
+
+test('a device keeps its session when its next key is let in too', async ({ mesh, nodes, expect }) => {
+  const [first] = nodes;
+  connects(first, 'ada');
+  await reports(mesh, first, 'ada');
+  const ada = { name: 'ada', namespace: 'team-a' };
+  await mesh.client.patch(meshPeerType, ada, { spec: { nextPublicKey: aKey('next') } });
+  await expect.poll(() => first.host.state.device?.peers.has(aKey('next')), { timeout: 5_000 }).toBe(true);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(calledBy(first)).toEqual([]);
+  expect(first.host.state.device?.peers.get(aKey('ada'))?.latestHandshake).toBeGreaterThan(0);
+});
+
 test('who was called away from a node that was cut off is called again when it is back, until that one has its session no more', async ({
   mesh,
   nodes,
