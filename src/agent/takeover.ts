@@ -338,8 +338,8 @@ export class Takeover {
     const leaving = new Set(sync.gateway?.status?.leavingNodes?.map(({ node }) => node));
     return [...reports.values()].map((report) => ({
       node: report.spec.node,
-      trust: this.#trustIn(report.spec.node),
-      isProgrammed: ['InterfaceUp', 'Programmed'].every((type) => isTrue(report.status?.conditions ?? [], type)),
+      trust: isContested(report) ? lesser(this.#trustIn(report.spec.node)) : this.#trustIn(report.spec.node),
+      isProgrammed: holdsAll(report) || isContested(report),
       reachesServices: isServing(report) === true,
       isLeaving: leaving.has(report.spec.node),
     }));
@@ -350,7 +350,7 @@ export class Takeover {
     const now = this.#options.clock.monotonic();
     const wasUnwell = now < (this.#unwellAt.get(node) ?? Number.NEGATIVE_INFINITY) + UNWELL_MS;
     const trust = this.#standings.trustIn(node, now);
-    return trust === 'steady' && wasUnwell ? 'living' : trust;
+    return wasUnwell ? lesser(trust) : trust;
   }
 
   #later(ms: number, act: () => void): void {
@@ -360,6 +360,20 @@ export class Takeover {
     });
     this.#cancels.add(cancel);
   }
+}
+
+function holdsAll({ status }: MeshGatewayNode): boolean {
+  return ['InterfaceUp', 'Programmed'].every((type) => isTrue(status?.conditions ?? [], type));
+}
+
+/** Whether somebody undoes what the node makes: now and then it holds all that it should. */
+function isContested({ status }: MeshGatewayNode): boolean {
+  const conditions = status?.conditions ?? [];
+  return isTrue(conditions, 'InterfaceUp') && findCondition(conditions, 'Programmed')?.reason === 'Contested';
+}
+
+function lesser(trust: Trust): Trust {
+  return trust === 'steady' ? 'living' : trust;
 }
 
 /** Whether a node reaches Services; undefined while nobody knows. */

@@ -6,6 +6,7 @@ import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgat
 import { meshPeerType } from '../../src/api/meshpeer.ts';
 import type { ObjectKey } from '../../src/api/resource.ts';
 import type { PeerChange } from '../../src/dataplane/wireguard/peer-change.ts';
+import { AT_ONCE } from '../../src/mesh/contest.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import { aKey } from '../support/builders.ts';
@@ -266,6 +267,29 @@ test('a device whose peer somebody removes is called back', async ({ mesh, nodes
   });
   await expect.poll(() => calledBy(first), { timeout: 5_000 }).toEqual(all(['ada']));
 });
+
+test('where whatever the others make is undone again and again, they take over from a node that dies nevertheless', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [dying, ...others] = nodes;
+  connects(dying, 'ada');
+  await reports(mesh, dying, 'ada');
+  for (const { host, name } of others) {
+    for (let times = 0; times <= AT_ONCE; times += 1) {
+      host.drift('the table', (state) => ({ ...state, ruleset: undefined }));
+      await expect.poll(() => host.state.ruleset !== undefined, { interval: 5 }).toBe(true);
+    }
+    await mesh.until(
+      meshGatewayNodeType,
+      `${NAMESPACE}/default.${name}` as ObjectKey,
+      ({ status }) => findCondition(status?.conditions ?? [], 'Programmed')?.reason === 'Contested',
+    );
+  }
+  await dies(mesh, dying);
+  await expect.poll(() => others.flatMap(calledBy), { timeout: 5_000 }).toEqual(all(['ada']));
+}, 30_000);
 
 test('a device keeps its session when the interface of another key is made beside its own', async ({
   mesh,

@@ -1,11 +1,11 @@
-/** How one node relies on another: not at all, as on one that lives but was lost or of no use a while ago, or as on any other. */
+/** How one node relies on another: not at all, as on one that lives but was lost or of no use a while ago, or whose work somebody undoes, or as on any other. */
 export type Trust = 'none' | 'living' | 'steady';
 
 /** A node of the gateway, as the one sees it that asks. */
 export interface Candidate {
   readonly node: string;
   readonly trust: Trust;
-  /** Whether its data plane holds what the resources say. */
+  /** Whether its data plane holds what the resources say, or would if nobody undid that. */
   readonly isProgrammed: boolean;
   /** Whether it reaches Services. */
   readonly reachesServices: boolean;
