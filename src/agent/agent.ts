@@ -125,6 +125,8 @@ export class Agent {
   #cancelRetry: () => void = () => undefined;
   #cancelExpiry: () => void = () => undefined;
   #cleaned = false;
+  /** What was done since the last look at the node began, also where that broke off. */
+  #steps: Operation[] = [];
   /** Whose sessions are gone, and who are still to be called. */
   #lost = new LostSessions();
 
@@ -136,7 +138,10 @@ export class Agent {
       access: this.#access,
       full: () => this.#tracking.full.flatMap(({ addresses }) => addresses),
       onOperation: (operation) => this.#logOperation(operation),
-      onApplied: (operation, seconds) => options.recorder?.applied(operation, seconds),
+      onApplied: (operation, seconds) => {
+        this.#steps.push(operation);
+        options.recorder?.applied(operation, seconds);
+      },
       onUnended: (error) => this.#tellUnended(error),
     });
     this.#reporter = new Reporter({
@@ -376,8 +381,11 @@ export class Agent {
     await this.#sync.syncArrivals();
     if (look === 'arrivals') return false;
     await this.#turn(look);
-    await this.#takeover.callBack(this.#lost);
-    this.#lost = new LostSessions();
+    // After a failure it is not known who is there.
+    if (this.#failure === undefined) {
+      await this.#takeover.callBack(this.#lost);
+      this.#lost = new LostSessions();
+    }
     if (look === 'touched') return true;
     await this.#takeover.looked();
     await this.#releasing.look();
@@ -409,8 +417,13 @@ export class Agent {
       return;
     }
     const { suspect } = this.#repairs;
-    const turn = await this.#look(this.#failure === undefined ? look : 'all');
-    for (const step of turn.operations) this.#lost.take(step);
+    this.#steps = [];
+    let turn: Turn;
+    try {
+      turn = await this.#look(this.#failure === undefined ? look : 'all');
+    } finally {
+      for (const step of this.#steps) this.#lost.take(step);
+    }
     if (look === 'all' || turn.mended) this.#repairs.took(turn.operations, turn.mended, suspect);
     if (this.#failure !== undefined) this.#options.log.info({}, 'recovered');
     this.#failure = undefined;

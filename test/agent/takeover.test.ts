@@ -268,6 +268,21 @@ test('a device whose peer somebody removes is called back', async ({ mesh, nodes
   await expect.poll(() => calledBy(first), { timeout: 5_000 }).toEqual(all(['ada']));
 });
 
+test('a node calls its own devices though what it does after it has made its interface anew fails', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [first] = nodes;
+  connects(first, 'ada');
+  await reports(mesh, first, 'ada');
+  for (const kind of ['add-route', 'change-routes'] as const) first.host.failures.set(kind, new Error('no routes'));
+  first.host.drift('the interface is gone', (state) => ({ ...state, device: undefined, routes: [] }));
+  await expect.poll(() => first.host.state.device?.peers.has(aKey('ada')), { timeout: 5_000 }).toBe(true);
+  first.host.failures.clear();
+  await expect.poll(() => calledBy(first), { timeout: 8_000 }).toEqual(all(['ada']));
+}, 20_000);
+
 test('where whatever the others make is undone again and again, they take over from a node that dies nevertheless', async ({
   mesh,
   nodes,
