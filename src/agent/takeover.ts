@@ -219,7 +219,7 @@ export class Takeover {
     }
     this.#dead = dead;
     this.#armInsisting();
-    if (this.#dueSessions().some(({ connections }) => connections.length > 0)) {
+    if (this.#dueSessions().length > 0) {
       this.#isDue = true;
       onDue('calls');
     }
@@ -228,7 +228,10 @@ export class Takeover {
     if (next !== undefined) this.#cancelTick = clock.timer(Math.max(0, next - now), () => this.#follow());
   }
 
-  /** The sessions of other nodes that are to go elsewhere: all of a dead one, and those that a living one lets go. */
+  /**
+   * The sessions of other nodes that are to go elsewhere: all of a dead one, and those that a living one lets go; none of a node from which somebody was
+   * called and that has nobody left, so that it is known no more who was.
+   */
   #dueSessions(): readonly CallInput['lost'][] {
     const { node: self, reports, sync } = this.#options;
     if (sync.gateway?.spec.takeover.enabled !== true) return [];

@@ -167,6 +167,30 @@ test('the devices of a node that is cordoned are called by the others, those wit
   expect(entry).toMatchObject({ node: leaving.name, reason: 'it is cordoned' });
 });
 
+test('a device that a node has let go, and that is back there, is called when that node lets it go again', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [leaving, second, third] = nodes;
+  const cordon = (unschedulable: boolean) =>
+    mesh.client.patch(nodeType, { name: leaving.name }, { spec: { unschedulable } });
+  const called = () => [second, third].flatMap(calledBy);
+  connects(leaving, 'ada');
+  await reports(mesh, leaving, 'ada');
+  await cordon(true);
+  await expect.poll(called, { timeout: 5_000 }).toEqual(all(['ada']));
+  // Before anybody reports that it has come elsewhere.
+  connects(leaving, 'ada', seconds() - 600);
+  await until(mesh, leaving, ({ status }) => (status?.connections ?? []).length === 0);
+  await cordon(false);
+  await mesh.until(meshGatewayType, 'default' as ObjectKey, ({ status }) => status?.leavingNodes === undefined);
+  connects(leaving, 'ada');
+  await reports(mesh, leaving, 'ada');
+  await cordon(true);
+  await expect.poll(called, { timeout: 5_000 }).toEqual(all(['ada', 'ada']));
+}, 25_000);
+
 test('where all nodes are about to go, nobody is called', async ({ mesh, nodes, expect }) => {
   const [first, ...others] = nodes;
   for (const { name } of others) await mesh.client.patch(nodeType, { name }, { spec: { unschedulable: true } });
