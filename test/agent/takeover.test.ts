@@ -89,7 +89,7 @@ test('the devices of a node that dies are called by the others, each by one and 
   await expect.poll(called).toEqual(all(DEVICES));
   expect(others.every((node) => calledBy(node).length > 0)).toBe(true);
   const again = () => others.flatMap(changesOn).filter((change) => change.kind === 'call' && !change.endpoint).length;
-  await expect.poll(again, { timeout: 4_000 }).toBe(2 * DEVICES.length);
+  await expect.poll(again, { timeout: 4_000 }).toBe(3 * DEVICES.length);
   expect(called()).toEqual(all(DEVICES));
   const calledTotal = async (node: SmallNode) =>
     Object.fromEntries(samplesOf((await node.metrics.page()).text))[

@@ -8,8 +8,11 @@ export interface CalledAway {
   readonly from: string;
 }
 
-/** A device that was called is called again after these times, in milliseconds, should what its former node still had to send it draw it back. */
-const AGAIN_MS = [1_000, 2_000] as const;
+/**
+ * A device that was called is called again after these times, in milliseconds, should what its former node still had to send it draw it back. What it
+ * sends there then is of the new session and lost, so the first is soon.
+ */
+const AGAIN_MS = [250, 1_000, 2_000] as const;
 /**
  * A node that was cut off from others has sessions that it takes for good until the API server tells it of the others: meanwhile those who went are called
  * so often, for so long at most, in milliseconds.
