@@ -27,9 +27,11 @@ export function leavingNodes(
   before: readonly LeavingNode[],
   now: number,
 ): readonly LeavingNode[] {
-  const leaving = [...nodes].flatMap((node) => {
-    const { name } = node.metadata;
-    const reason = serving.has(name) ? farewell(node) : undefined;
+  const known = new Map([...nodes].map((node) => [node.metadata.name, node]));
+  const leaving = [...serving].flatMap((name) => {
+    const node = known.get(name);
+    // The machine may go on for a while, and so may its agent.
+    const reason = node === undefined ? 'its Node object is gone' : farewell(node);
     if (reason === undefined) return [];
     const since = before.find((entry) => entry.node === name)?.since ?? timestamp(now);
     return [{ node: name, reason, since }];

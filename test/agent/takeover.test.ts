@@ -191,6 +191,16 @@ test('a device that a node has let go, and that is back there, is called when th
   await expect.poll(called, { timeout: 5_000 }).toEqual(all(['ada', 'ada']));
 }, 25_000);
 
+test('a node whose Node object is deleted while it goes on lets its devices go', async ({ mesh, nodes, expect }) => {
+  const [gone, second, third] = nodes;
+  connects(gone, 'ada');
+  await reports(mesh, gone, 'ada');
+  await mesh.client.delete(nodeType, { name: gone.name });
+  await expect.poll(() => [second, third].flatMap(calledBy), { timeout: 5_000 }).toEqual(all(['ada']));
+  const { status } = (await mesh.client.get(meshGatewayType, 'default')) ?? {};
+  expect(status?.leavingNodes).toMatchObject([{ node: gone.name, reason: 'its Node object is gone' }]);
+});
+
 test('where all nodes are about to go, nobody is called', async ({ mesh, nodes, expect }) => {
   const [first, ...others] = nodes;
   for (const { name } of others) await mesh.client.patch(nodeType, { name }, { spec: { unschedulable: true } });

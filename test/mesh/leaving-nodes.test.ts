@@ -44,3 +44,9 @@ test('it keeps the time at which it was known first, stands in order, and is tol
     ['c', timestamp(NOW)],
   ]);
 });
+
+test('one that serves without being a Node of the cluster any more is', () => {
+  expect(leavingNodes(new Set(['a', 'b']), [aNode('a')], [], NOW)).toEqual([
+    { node: 'b', reason: 'its Node object is gone', since: timestamp(NOW) },
+  ]);
+});
