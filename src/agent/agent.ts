@@ -265,12 +265,13 @@ export class Agent {
   }
 
   /**
-   * Before the program ends: where the data plane would end with it, its devices are let go, and it waits for a while until other nodes have
-   * called them.
+   * Before the program ends: where the data plane would end with it, or soon after because the node is to be cleaned, its devices are let go, and it
+   * waits for a while until other nodes have called them.
    */
-  async letGo(): Promise<void> {
+  async letGo(isLeaving: boolean): Promise<void> {
     const { clock } = this.#options;
-    if (this.#sync.state?.device?.dataplane !== 'Userspace' || this.#takeover.taker === 'none') return;
+    const endsToo = isLeaving || this.#sync.state?.device?.dataplane === 'Userspace';
+    if (!endsToo || this.#takeover.taker === 'none') return;
     this.#releasing.end();
     this.#reporter.changedNow();
     const patience = AbortSignal.timeout(LETTING_GO_MS);

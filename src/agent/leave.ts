@@ -15,11 +15,14 @@ export interface Place {
   readonly namespace: string;
 }
 
-/** Whether the gateway is there to stay and selects this node. The API server is asked: what a watch last said may be old. */
+/**
+ * Whether the gateway is there to stay and selects this node, which is one of the cluster. The API server is asked: what a watch last said may
+ * be old. A machine whose Node object is gone gets no agent any more that would put out who is revoked.
+ */
 export async function isWanted(client: Client, { gateway, node }: Place): Promise<boolean> {
   const [served, self] = await Promise.all([client.get(meshGatewayType, gateway), client.get(nodeType, node)]);
   if (served === undefined || served.metadata.deletionTimestamp !== undefined) return false;
-  return self === undefined || servingNodes(served, [self]).length > 0;
+  return self !== undefined && servingNodes(served, [self]).length > 0;
 }
 
 /** Takes everything under these names off the node. */

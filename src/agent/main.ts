@@ -23,7 +23,7 @@ import { createAsker } from './asking.ts';
 import { ConfigurationListeners } from './configuration-listeners.ts';
 import type { Listen } from './device-configurations.ts';
 import { followObjects } from './followed.ts';
-import { clearNode, forgetNode, isWanted, type Place } from './leave.ts';
+import { clearNode, forgetNode, isWanted } from './leave.ts';
 import { AgentRecorder } from './recorder.ts';
 import { type ProbedService, ServiceProbe } from './service-probe.ts';
 
@@ -60,6 +60,7 @@ const HOST_PATHS = {
 
 /** The Lease lives for 40 s and is renewed every 10: one request that nobody answers must not outlast it. */
 const REQUEST_MS = 10_000;
+const UNWANTED = 'the gateway is gone, or no longer selects this node';
 
 /** Serves the gateway on this node until the pod ends. */
 async function serve(settings: Settings): Promise<void> {
@@ -112,17 +113,23 @@ async function serve(settings: Settings): Promise<void> {
     recorder,
   });
   recorder.follow(agent, host);
-  const letGo = () => agent.letGo().catch((error: unknown) => log.warn({ error }, 'devices were not let go'));
-  interruptSignal().signal.addEventListener('abort', () => void letGo().then(() => ending.abort()), { once: true });
+  let isLeaving = false;
+  const end = async () => {
+    // The pod may end because the node no longer serves the gateway; where nobody can say, the operator has a Job ask again.
+    const stays = (error: unknown) => log.error({ error }, 'the node stays as it is');
+    isLeaving = (await isWanted(client, settings).catch(stays)) === false;
+    await agent.letGo(isLeaving).catch((error: unknown) => log.warn({ error }, 'devices were not let go'));
+    ending.abort();
+  };
+  interruptSignal().signal.addEventListener('abort', () => void end(), { once: true });
   // First what the kubelet asks: without it the agent is restarted, without metrics it does its work.
   await serveHealth({ ...HEALTH, notReady: () => agent.notReady(), signal });
   if (settings.metrics !== undefined)
     await serveMetrics({ ...settings.metrics, metrics, clock: systemClock, log, signal });
   await agent.run(signal);
-  if (!agent.isClean) {
-    // Its pod may have ended because the node no longer serves the gateway; where this fails, the operator has a Job try again.
-    const leaving = leaveIfUnwanted(client, settings, () => agent.cleanUp(), log);
-    await leaving.catch((error: unknown) => log.error({ error }, 'the node stays as it is'));
+  if (isLeaving && !agent.isClean) {
+    log.info({}, UNWANTED);
+    await agent.cleanUp().catch((error: unknown) => log.error({ error }, 'the node stays as it is'));
   }
   await events.flush();
   await host.close();
@@ -136,19 +143,13 @@ async function leave(settings: Settings): Promise<void> {
   const host = createLinuxHost({ node: settings.node, ...HOST_PATHS });
   const { transport, client } = await connect();
   const onOperation = (operation: Operation) => log.info({ operation: describeOperation(operation) }, 'apply');
-  const cleanUp = async () => {
+  if (!(await isWanted(client, settings))) {
+    log.info({}, UNWANTED);
     await clearNode(host, nodeNames(settings.gateway), onOperation);
     await forgetNode(client, settings);
-  };
-  await leaveIfUnwanted(client, settings, cleanUp, log);
+  }
   await host.close();
   transport.close();
-}
-
-async function leaveIfUnwanted(client: Client, place: Place, cleanUp: () => Promise<void>, log: Log): Promise<void> {
-  if (await isWanted(client, place)) return;
-  log.info({}, 'the gateway is gone, or no longer selects this node');
-  await cleanUp();
 }
 
 async function connect(): Promise<{ readonly transport: Transport; readonly client: Client }> {

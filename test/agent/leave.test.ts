@@ -57,6 +57,12 @@ describe('a node is wanted', () => {
     expect(await isWanted(mesh.client, PLACE)).toBe(true);
   });
 
+  test('no longer once its Node object is gone', async () => {
+    await mesh.startNode('node-a');
+    await mesh.client.delete(nodeType, { name: 'node-a' });
+    expect(await isWanted(mesh.client, PLACE)).toBe(false);
+  });
+
   test('no longer once the gateway is gone', async () => {
     await mesh.startNode('node-a');
     expect(await isWanted(mesh.client, { ...PLACE, gateway: 'other' })).toBe(false);

@@ -201,6 +201,21 @@ test('a node whose Node object is deleted while it goes on lets its devices go',
   expect(status?.leavingNodes).toMatchObject([{ node: gone.name, reason: 'its Node object is gone' }]);
 });
 
+test('an agent that ends lets its devices go where its node is to be cleaned then, and not where the kernel goes on', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [ending, ...others] = nodes;
+  connects(ending, 'ada');
+  await reports(mesh, ending, 'ada');
+  await ending.letGo(false);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect(others.flatMap(calledBy)).toEqual([]);
+  await ending.letGo(true);
+  expect(others.flatMap(calledBy)).toEqual(all(['ada']));
+}, 15_000);
+
 test('where all nodes are about to go, nobody is called', async ({ mesh, nodes, expect }) => {
   const [first, ...others] = nodes;
   for (const { name } of others) await mesh.client.patch(nodeType, { name }, { spec: { unschedulable: true } });

@@ -55,6 +55,8 @@ export interface SmallNode {
   /** The lines of its audit log. */
   readonly audited: readonly Readonly<Record<string, unknown>>[];
   readonly metrics: Metrics;
+  /** What the agent does before it ends; whether the node is to be cleaned then. */
+  letGo(isLeaving: boolean): Promise<void>;
   /** Ends the agent as SIGTERM does; the kernel stays. */
   stop(): Promise<void>;
 }
@@ -179,7 +181,8 @@ export class SmallMesh {
       ending.abort();
       await running;
     });
-    return { name, host, listeners, audited, metrics, stop };
+    const letGo = (isLeaving: boolean) => agent.letGo(isLeaving);
+    return { name, host, listeners, audited, metrics, letGo, stop };
   }
 
   /** From now on the node reaches no other node, and none reaches it; the API server hears it. */
