@@ -124,9 +124,12 @@ export class Agent {
   #retryAt = 0;
   #cancelRetry: () => void = () => undefined;
   #cancelExpiry: () => void = () => undefined;
+  /** The node holds nothing of the gateway any more. */
   #cleaned = false;
   /** What was done since the last look at the node began, also where that broke off. */
   #steps: Operation[] = [];
+  /** Its report is gone, too: the API server may take that later. */
+  #forgotten = false;
   /** Whose sessions are gone, and who are still to be called. */
   #lost = new LostSessions();
 
@@ -229,9 +232,9 @@ export class Agent {
     };
   }
 
-  /** Whether the node holds nothing of the gateway any more. */
+  /** Whether the node holds nothing of the gateway any more, and that is told. */
   get isClean(): boolean {
-    return this.#cleaned;
+    return this.#forgotten;
   }
 
   /** Works until the signal is aborted, and the kernel keeps what it has then; or until a gateway comes back after its deletion. */
@@ -292,13 +295,14 @@ export class Agent {
     }
   }
 
-  /** Takes everything off the node and the report out of the API. */
+  /** Takes everything off the node and the report out of the API; what is done of that is not done again. */
   async cleanUp(): Promise<void> {
     this.#configurations.close();
-    await this.#sync.cleanUp();
+    if (!this.#cleaned) await this.#sync.cleanUp();
     this.#cleaned = true;
     await this.#reporter.stop();
     await forgetNode(this.#options.client, this.#options);
+    this.#forgotten = true;
     this.#options.log.info({}, 'the node is clean');
   }
 
@@ -354,24 +358,29 @@ export class Agent {
     }
   }
 
-  async #turnForever(signal: AbortSignal, onCleaned: () => void): Promise<void> {
+  async #turnForever(signal: AbortSignal, onLeaving: () => void): Promise<void> {
     for (let look = await this.#wake.next(signal); look !== undefined; look = await this.#wake.next(signal)) {
       if (this.#cleaned && this.#isBack()) return;
-      if (this.#cleaned) continue;
+      if (this.#forgotten) continue;
       const began = this.#options.clock.monotonic();
-      try {
-        if (this.#sync.gateway?.metadata.deletionTimestamp !== undefined) {
-          onCleaned();
-          await this.cleanUp();
-          continue;
-        }
-        if (!(await this.#takeTurn(look))) continue;
-      } catch (error) {
-        this.#fail(error, began);
-      }
+      if (this.#cleaned || this.#sync.gateway?.metadata.deletionTimestamp !== undefined) {
+        onLeaving();
+        await this.cleanUp().catch((error: unknown) => this.#fail(error, began));
+      } else if (!(await this.#tryTurn(look, began))) continue;
+      if (this.#cleaned) continue;
       this.#configurations.follow();
       this.#reporter.changed();
       this.#keyChanges.follow(look === 'peers' ? this.#options.clock.monotonic() - began : undefined);
+    }
+  }
+
+  /** Like #takeTurn; after one that failed the resources are followed, too. */
+  async #tryTurn(look: Look, began: number): Promise<boolean> {
+    try {
+      return await this.#takeTurn(look);
+    } catch (error) {
+      this.#fail(error, began);
+      return true;
     }
   }
 

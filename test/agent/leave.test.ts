@@ -47,6 +47,16 @@ describe('leaving a node', () => {
   });
 });
 
+test('an agent whose gateway is deleted tells that its node is clean as soon as the API server takes it', async () => {
+  const node = await mesh.startNode('node-a');
+  const report = () => mesh.client.get(meshGatewayNodeType, 'default.node-a', NAMESPACE);
+  await expect.poll(report).toBeDefined();
+  mesh.server.fault({ method: 'DELETE', path: 'meshgatewaynodes', times: 2, action: { kind: 'refuse', code: 503 } });
+  await mesh.client.delete(meshGatewayType, { name: 'default' });
+  await expect.poll(report, { timeout: 8_000 }).toBeUndefined();
+  expect(node.host.state.device).toBeUndefined();
+});
+
 describe('a node is wanted', () => {
   test('while the gateway selects it', async () => {
     await mesh.startNode('node-a');

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { killApiServer } from '../faults/killed-program.ts';
 import { type Cluster, startCluster } from './cluster.ts';
 import { type Footprint, footprint, withoutServiceProxy } from './footprint.ts';
 import type { Laptop } from './laptop.ts';
@@ -65,7 +66,27 @@ test('a new installation gives the devices that stayed their addresses back', as
   expect((await curl(laptop, HELLO)).status).toBe(200);
 });
 
+test('an uninstallation while the API server is killed and comes back leaves every node as it was before', async () => {
+  // Helm gives up where it asks at the wrong moment; then it is asked again.
+  const uninstalled = mesh.uninstall().catch(async (error: Error) => {
+    console.log(`helm uninstall, in vain: ${error.message}`);
+    return mesh.uninstall();
+  });
+  await until(
+    'the gateway to be deleted',
+    () => mesh.gateway(),
+    ({ metadata }) => metadata.deletionTimestamp !== undefined,
+  );
+  const start = await killApiServer(cluster);
+  await start();
+  const { said, seconds } = await uninstalled;
+  console.log(`helm uninstall while the API server was restarted: ${seconds.toFixed(1)} s\n${said}`);
+  expect(said).not.toContain('did not clean up');
+  await untilAllAsBefore();
+});
+
 test('an uninstallation after somebody deleted the definitions', async () => {
+  await install(VALUES);
   const kinds = ['meshpeers', 'meshgateways', 'meshgatewaynodes', 'meshaccesses', 'clustermeshaccesses'].map(
     (plural) => `${plural}.sallyport.dev`,
   );
