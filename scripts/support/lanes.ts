@@ -4,6 +4,7 @@
  */
 const SECONDS: Readonly<Record<string, number>> = {
   'test/faults/faults.test.ts': 400,
+  'test/faults/most-nodes.test.ts': 90,
   'test/lab/main-job.test.ts': 80,
   'test/lab/matrix.test.ts': 285,
   'test/lab/uninstall.test.ts': 190,
@@ -50,6 +51,7 @@ const SHORT = 10;
 const CLUSTERS: Readonly<Record<string, number>> = {
   // One, which must not share the processors with another: it counts every packet.
   'test/faults/faults.test.ts': 2,
+  'test/faults/most-nodes.test.ts': 2,
   'test/lab/join.test.ts': 2,
   'test/lab/apiserver-contract.test.ts': 0,
   'test/lab/chart-install.test.ts': 0,

@@ -10,7 +10,7 @@ import { type Cluster, startCluster } from './cluster.ts';
 import { evidenceOfStart } from './evidence-of-start.ts';
 import { type ExecResult, run, TIED } from './exec.ts';
 import type { Laptop } from './laptop.ts';
-import type { LabNode } from './node.ts';
+import type { LabNode, NodeKernel } from './node.ts';
 import { nodeKernels, type Shape } from './node-kernels.ts';
 import { SALLYPORT_IMAGE, sallyportImage } from './sallyport-image.ts';
 import { workload, workloadImage } from './workload.ts';
@@ -239,9 +239,14 @@ export interface Where {
 }
 
 /** A cluster with nodes of these kernels, Sallyport installed, and a workload on each node. */
-export async function startMesh(name: string, shape: Shape = 'userspace', where: Where = {}): Promise<Mesh> {
+export async function startMesh(
+  name: string,
+  kernels: Shape | readonly NodeKernel[] = 'userspace',
+  where: Where = {},
+): Promise<Mesh> {
   const { site = 1, values = [] } = where;
-  const cluster = await startCluster({ name, site, nodes: nodeKernels(shape) });
+  const nodes = typeof kernels === 'string' ? nodeKernels(kernels) : kernels;
+  const cluster = await startCluster({ name, site, nodes });
   const mesh = new Mesh(cluster);
   try {
     await Promise.all([mesh.install(values), mesh.addWorkloads(cluster.nodes.map((node) => node.name))]);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { inProject } from '../../../scripts/support/paths.ts';
-import { findCondition, isTrue } from '../../../src/api/conditions.ts';
+import { findCondition } from '../../../src/api/conditions.ts';
 import { AGENT_FOLDERS } from '../../../src/operator/agent-pod.ts';
 import { agentOf } from '../../lab/gateway-node.ts';
 import { type Mesh, must, RELEASE, until } from '../../lab/mesh.ts';
@@ -8,12 +8,11 @@ import type { LabNode } from '../../lab/node.ts';
 import { chain, table } from '../api-path.ts';
 import { expectServed, letsIn } from '../devices.ts';
 import { type Fault, meanwhile } from '../fault.ts';
-import { killProgram, programOf } from '../killed-program.ts';
 import { interrupted, unnoticed } from '../promise.ts';
+import { withoutIdentity } from '../without-identity.ts';
 
 const SECRET = 'sallyport-default';
 const OWN = ['-n', RELEASE.namespace];
-const DNS = ['-n', 'kube-system', 'scale', 'deployment/coredns'];
 /** Kubelets bring a key within a moment when they are nudged, and within a minute and a half in any case. */
 const KUBELET_S = 100;
 const SHORT_S = 5;
@@ -23,35 +22,6 @@ const REFUSED = interrupted(SHORT_S + 4, 15);
 
 /** What becomes of the mesh where something fails that it stands on. */
 export const NEIGHBOURS: readonly Fault[] = [
-  {
-    what: 'kube-proxy killed',
-    through: 'userspace',
-    promise: unnoticed(30),
-    async inject({ mesh, node }) {
-      const start = await killProgram(programOf(node, 'kube-proxy'), mesh.cluster.tools.searchPath);
-      return async () => {
-        await start();
-        const asks = ['curl', '-sf', '--max-time', '2', 'http://127.0.0.1:10256/healthz'];
-        await until(
-          'kube-proxy',
-          () => node.exec(asks),
-          ({ code }) => code === 0,
-        );
-      };
-    },
-    recovered: letsIn,
-  },
-  {
-    what: 'cluster DNS without a pod',
-    through: 'userspace',
-    promise: unnoticed(90),
-    async inject({ mesh }) {
-      await mesh.cluster.kubectl([...DNS, '--replicas=0']);
-      const restore = () => mesh.cluster.kubectl([...DNS, '--replicas=2']);
-      return meanwhile(restore, () => untilNoneReaches(mesh));
-    },
-    recovered: letsIn,
-  },
   {
     what: 'the key’s Secret deleted and put back',
     through: 'userspace',
@@ -171,27 +141,10 @@ function refuseShared({ name, kernel }: LabNode): void {
 /** That it lasts is what is tried. */
 const aMoment = () => delay(SHORT_S * 1000);
 
-/** Waits until each node says that its probe reaches no Services. */
-async function untilNoneReaches(mesh: Mesh): Promise<void> {
-  await until(
-    'all nodes to say so',
-    () => Promise.all(mesh.cluster.nodes.map(({ name }) => mesh.gatewayNode('default', name))),
-    (reports) => reports.every(({ status }) => !isTrue(status?.conditions ?? [], 'ServicesReachable')),
-    120,
-  );
-}
-
 async function untilKeyMissing(mesh: Mesh): Promise<void> {
   await until(
     'the gateway to say so',
     () => mesh.gateway(),
     ({ status }) => findCondition(status?.conditions ?? [], 'KeyApplied')?.reason === 'SecretMissing',
   );
-}
-
-/** An object as it can be made again. */
-function withoutIdentity(json: string): string {
-  const { metadata, ...rest } = JSON.parse(json);
-  const { uid: _uid, resourceVersion: _version, creationTimestamp: _at, ...lastingMetadata } = metadata;
-  return JSON.stringify({ ...rest, metadata: lastingMetadata });
 }

@@ -1,14 +1,21 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { agentOf, DEVICE } from '../../lab/gateway-node.ts';
 import { type Mesh, must, RELEASE, until } from '../../lab/mesh.ts';
+import type { LabNode } from '../../lab/node.ts';
+import { chain, table } from '../api-path.ts';
 import { letsIn } from '../devices.ts';
-import { type Fault, NODES, type Scene } from '../fault.ts';
+import { type Fault, meanwhile } from '../fault.ts';
+import { drained, untilCalledAway, untilServing } from '../going.ts';
 import { calledAway, unnoticed } from '../promise.ts';
+import { withoutIdentity } from '../without-identity.ts';
 
 /** Until others have found out, have called the device, and it has come. */
 const CALLED_WITHIN_S = 3;
 const SHORT_S = 8;
 /** A guest boots, and its agent's first plan is carried out. */
 const BOOTED_S = 150;
+/** Pods of a Node that is gone are deleted after 40 s, for which is looked every 20 s. */
+const COLLECTED_S = 90;
 
 /** What becomes of the mesh where nodes go, or are about to. The Service's pod is on the other node. */
 export const NODES_THAT_GO: readonly Fault[] = [
@@ -16,16 +23,43 @@ export const NODES_THAT_GO: readonly Fault[] = [
     what: 'a gateway node drained: cordoned, and nothing of a device may stay open there',
     through: 'kernel',
     promise: calledAway(1, 60),
+    inject: (scene) => drained(scene, ['cordon', scene.node.name], ['uncordon', scene.node.name]),
+  },
+  tainted('a gateway node that Cluster Autoscaler is about to take away', 'ToBeDeletedByClusterAutoscaler'),
+  tainted('a gateway node with a notice of interruption', 'aws-node-termination-handler/spot-itn'),
+  {
+    what: 'the Node object of a gateway node deleted, while the machine goes on',
+    through: 'kernel',
+    nightly: 'its pods are deleted a minute later',
+    promise: calledAway(1, BOOTED_S),
     async inject(scene) {
       const { mesh, node } = scene;
+      const saved = await mesh.cluster.kubectl(['get', 'node', node.name, '-o', 'json']);
       await mesh.patchGateway('default', { takeover: { drain: '0s' } });
-      await mesh.cluster.kubectl(['cordon', node.name]);
-      await untilCalledAway(scene);
-      return async () => {
-        await mesh.cluster.kubectl(['uncordon', node.name]);
+      await mesh.cluster.kubectl(['delete', 'node', node.name, '--wait=false']);
+      const heal = async () => {
+        await mesh.cluster.kubectl(['create', '-f', '-'], withoutIdentity(saved));
         await mesh.patchGateway('default', { takeover: { drain: '60s' } });
+        await untilServing(mesh);
       };
+      return meanwhile(heal, async () => {
+        await untilCalledAway(scene);
+        await untilLeft(node);
+      });
     },
+    recovered: letsIn,
+  },
+  {
+    what: `the gateway nodes cut off from each other, and not from the API server, for ${SHORT_S} s`,
+    through: 'userspace',
+    promise: unnoticed(60),
+    async inject({ mesh, node }) {
+      const others = mesh.cluster.nodes.filter(({ name }) => name !== node.name).map(({ address }) => address);
+      const drop = (end: string) => `ip ${end} { ${others.join(', ')} } udp dport { 51840, 51841 } drop`;
+      const chains = [chain('prerouting', 'filter', drop('saddr')), chain('output', 'filter', drop('daddr'))];
+      return meanwhile(await table(node, chains), () => delay(SHORT_S * 1_000));
+    },
+    recovered: letsIn,
   },
   {
     what: `a gateway node cut off from everybody for ${SHORT_S} s`,
@@ -79,23 +113,28 @@ async function rolled(mesh: Mesh): Promise<undefined> {
   await mesh.untilRolled();
 }
 
-/** Until the laptop dials the other node. */
-async function untilCalledAway({ mesh, laptop, node }: Scene): Promise<void> {
-  const other = mesh.cluster.nodes.find(
-    ({ name }) => name !== node.name && Object.values<string>(NODES).includes(name),
-  );
-  await until(
-    'the laptop to go to another node',
-    async () => must(await laptop.exec(['wg', 'show', 'mesh', 'endpoints'])),
-    (shown) => other !== undefined && shown.includes(`\t${other.address}:`),
-  );
+/** Something is going to take the node away, and says so by a taint, as it does before it drains it. */
+function tainted(what: string, key: string): Fault {
+  return {
+    what,
+    through: 'userspace',
+    promise: calledAway(1, 60),
+    inject: (scene) => {
+      const taint = ['taint', 'node', scene.node.name];
+      return drained(scene, [...taint, `${key}=now:NoSchedule`], [...taint, `${key}-`]);
+    },
+  };
 }
 
-async function untilServing(mesh: Mesh): Promise<void> {
+/** Until the agent has ended, and has left nothing of the gateway behind. */
+async function untilLeft(node: LabNode): Promise<void> {
   await until(
-    'all nodes of the gateway to serve',
-    () => mesh.gateway(),
-    ({ status }) => status?.nodes?.ready === status?.nodes?.selected,
-    180,
+    `nothing of the gateway on ${node.name}`,
+    async () => {
+      const { code } = await node.exec(['ip', 'link', 'show', 'dev', DEVICE]);
+      return code !== 0 && (await agentOf(node)) === undefined;
+    },
+    Boolean,
+    COLLECTED_S,
   );
 }
