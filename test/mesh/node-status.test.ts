@@ -126,6 +126,7 @@ const CASES: readonly [string, Partial<NodeFindings>, string, string][] = [
   ['no nft', { state: undefined, ...failed('ProgramMissing') }, 'InterfaceUp', 'False ProgramMissing'],
   ['no conntrack', failed('ProgramMissing'), 'InterfaceUp', 'True KernelWireGuard'],
   ['no conntrack', failed('ProgramMissing'), 'Programmed', 'False ProgramMissing'],
+  ['a node that somebody else changes again and again', { contested: 'x' }, 'Programmed', 'False Contested'],
   [
     'a node without IPv6 in a mesh of both',
     {
