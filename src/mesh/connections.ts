@@ -31,6 +31,11 @@ export class Connections {
     return connections.sort((one, other) => (`${one.gateway} ${one.node}` < `${other.gateway} ${other.node}` ? -1 : 1));
   }
 
+  /** How many peers have a live session. */
+  get size(): number {
+    return this.#byPeer.size;
+  }
+
   /** Peers with a live session at a gateway. */
   *connectedTo(gateway: string): Iterable<ObjectKey> {
     for (const [peer, entries] of this.#byPeer) {

@@ -5,6 +5,7 @@ import { milliseconds, timestamp } from '../api/timestamp.ts';
 import { addressesIn, addressFamily } from '../net/address.ts';
 import type { Grant } from './claims.ts';
 import { planClient } from './client.ts';
+import { type HandshakeTurn, handshakeTurn, isDue } from './handshake-turns.ts';
 import { lastKeys, usesCurrentKey } from './lingering.ts';
 import { expiryOf } from './members.ts';
 import { type Admission, admission } from './peer-checks.ts';
@@ -13,9 +14,6 @@ import { type Rotation, rotation } from './peer-rotation.ts';
 import { topology } from './topology.ts';
 import type { GatewayNode, MeshView } from './view.ts';
 import { wgQuick } from './wg-quick.ts';
-
-/** A stored handshake is refreshed when it is this much behind, so that handshakes alone cost one write per peer in this time. */
-export const HANDSHAKE_REFRESH_MS = 5 * 60_000;
 
 /** What `status.connections` has room for. */
 const MOST_CONNECTIONS = 256;
@@ -38,9 +36,12 @@ export function judgePeer(view: MeshView, peer: MeshPeer, now: number): PeerJudg
   const admitted = 'value' in result ? result.value : undefined;
   const nodes = (admitted?.gateways ?? []).flatMap(({ metadata }) => view.nodesOf(metadata.name));
   const served = (admitted?.gateways ?? []).map(topology);
-  const connections = toldConnections(peer, view.connectionsOf(keyOf(peer.metadata)), nodes);
+  const key = keyOf(peer.metadata);
+  const turn = handshakeTurn(key, view.connectedPeers, now);
+  const live = liveConnections(view.connectionsOf(key), nodes);
+  const connections = live.map((connection) => toldConnection(peer, connection, turn, now));
   const rotating = rotation(peer, admitted, connections, now);
-  const { keys, told } = keysUsed(peer, admitted, connections);
+  const { keys, told } = keysUsed(peer, admitted, live);
   const verdicts = [
     'violation' in result ? refusal(result.violation) : acceptance(result.value),
     admitted === undefined ? NOT_PROGRAMMED : programmed(view, peer, { admitted, nodes, served }),
@@ -58,7 +59,7 @@ export function judgePeer(view: MeshView, peer: MeshPeer, now: number): PeerJudg
       ],
     },
     grant: admitted === undefined ? undefined : grantOf(admitted),
-    until: earliestAfter(now, [expiryOf(peer), rotating?.until]),
+    until: earliestAfter(now, [expiryOf(peer), rotating?.until, live.length === 0 ? undefined : turn.next]),
   };
 }
 
@@ -71,7 +72,7 @@ function earliestAfter(now: number, times: readonly (number | undefined)[]): num
   return next < Number.POSITIVE_INFINITY ? next : undefined;
 }
 
-/** By which keys of its gateways the device came, and what there is to say of that. */
+/** By which keys of its gateways the device came, and what there is to say of that: as nodes report it, for what is told may be older. */
 function keysUsed({ status }: MeshPeer, admitted: Admission | undefined, connections: readonly Connection[]) {
   const gateways = admitted?.gateways ?? [];
   const names = gateways.map(({ metadata }) => metadata.name);
@@ -100,15 +101,8 @@ function kept({ spec, status }: MeshPeer): MeshPeerStatus {
   };
 }
 
-/**
- * Each gateway and node once, the newest session first, with handshakes that are told in steps of minutes. What a dead node
- * reported last does not count: nobody knows whether it still is.
- */
-function toldConnections(
-  { status }: MeshPeer,
-  reported: readonly Connection[],
-  nodes: readonly GatewayNode[],
-): readonly Connection[] {
+/** Each gateway and node once, the newest session first. What a dead node reported last does not count: nobody knows whether it still is. */
+function liveConnections(reported: readonly Connection[], nodes: readonly GatewayNode[]): readonly Connection[] {
   if (reported.length === 0) return [];
   const alive = new Set(
     nodes.flatMap(({ report, alive }) => (alive ? `${report.spec.gateway} ${report.spec.node}` : [])),
@@ -124,21 +118,26 @@ function toldConnections(
     if (since !== other.since) return since < other.since ? 1 : -1;
     return place < otherPlace ? -1 : 1;
   });
-  return newestFirst
-    .slice(0, MOST_CONNECTIONS)
-    .map(([, connection]) => status?.connections?.find((stored) => isFresh(stored, connection)) ?? connection);
+  return newestFirst.slice(0, MOST_CONNECTIONS).map(([, connection]) => connection);
 }
 
-function isFresh(stored: Connection, fresh: Connection): boolean {
-  const { gateway, node, endpoint, since, publicKey, lastHandshake, gatewayKey } = fresh;
-  const isSame =
+/** A session as it is stored where it is the same one, with handshakes that are told when it is the device's turn; else as it is. */
+function toldConnection({ status }: MeshPeer, fresh: Connection, turn: HandshakeTurn, now: number): Connection {
+  const stored = status?.connections?.find((one) => isSameSession(one, fresh));
+  if (stored === undefined) return fresh;
+  const handshake = milliseconds(stored.lastHandshake);
+  return Number.isNaN(handshake) || isDue(handshake, turn, now) ? fresh : stored;
+}
+
+function isSameSession(stored: Connection, { gateway, node, endpoint, since, publicKey, gatewayKey }: Connection) {
+  return (
     stored.gateway === gateway &&
     stored.node === node &&
     stored.endpoint === endpoint &&
     stored.since === since &&
     stored.publicKey === publicKey &&
-    stored.gatewayKey === gatewayKey;
-  return isSame && Math.abs(milliseconds(lastHandshake) - milliseconds(stored.lastHandshake)) < HANDSHAKE_REFRESH_MS;
+    stored.gatewayKey === gatewayKey
+  );
 }
 
 interface Given {

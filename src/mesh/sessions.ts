@@ -5,9 +5,9 @@ import type { ObservedPeer } from '../dataplane/wireguard/device.ts';
 import type { PeerTable } from './peer-table.ts';
 
 /** A session's keys are rejected after 180 seconds (WireGuard's REJECT_AFTER_TIME); one younger than that can carry packets. */
-const SESSION_MS = 180_000;
+export const SESSION_MS = 180_000;
 
-/** A reported handshake may be this much older than the real one: reports tell of sessions, not of each handshake. */
+/** A reported handshake may be this much older than the real one, in milliseconds: reports tell of sessions, not of each handshake. */
 export const HANDSHAKE_LAG_MS = 5 * 60_000;
 
 /** A peer as seen, and whether its last handshake was by another key of the gateway than the one that devices are told. */

@@ -49,6 +49,8 @@ export interface MeshView {
   namespace(name: string): Namespace | undefined;
   nodesOf(gateway: string): readonly GatewayNode[];
   connectionsOf(peer: ObjectKey): readonly Connection[];
+  /** How many peers have a live session, at whichever gateway. */
+  readonly connectedPeers: number;
   /** The resourceVersion from which on the API server holds what was accepted for this peer, where this operator wrote it. */
   acceptedAt(peer: ObjectKey): bigint | undefined;
 }

@@ -73,6 +73,10 @@ export class MeshState implements MeshView {
     return this.#connections.of(peer);
   }
 
+  get connectedPeers(): number {
+    return this.#connections.size;
+  }
+
   /** How many peers a gateway lets in, and how many of them have a live session there. */
   countPeers(gateway: string): { readonly accepted: number; readonly connected: number } {
     const admitted = this.#admitted.by(gateway);

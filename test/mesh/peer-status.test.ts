@@ -1,8 +1,12 @@
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Condition, findCondition, REASONS } from '../../src/api/conditions.ts';
 import { type Connection, type MeshPeer, type MeshPeerStatus, meshPeerType } from '../../src/api/meshpeer.ts';
-import { HANDSHAKE_REFRESH_MS, judgePeer } from '../../src/mesh/peer-status.ts';
+import type { ObjectKey } from '../../src/api/resource.ts';
+import { timestamp } from '../../src/api/timestamp.ts';
+import { handshakeTurn } from '../../src/mesh/handshake-turns.ts';
+import { judgePeer } from '../../src/mesh/peer-status.ts';
 import {
   aCondition,
   aConnection,
@@ -330,13 +334,49 @@ describe('connections', () => {
     expect(told(aPeer())).toBeUndefined();
   });
 
-  test('keep the stored handshake until it is minutes old, so that a handshake alone is no reason to write', () => {
-    const peer = having(aConnection({ lastHandshake: at(0) }));
-    const seconds = HANDSHAKE_REFRESH_MS / 1000;
-    expect(told(peer, aConnection({ lastHandshake: at(120) }))?.[0]?.lastHandshake).toBe(at(0));
-    expect(told(peer, aConnection({ lastHandshake: at(seconds - 1) }))?.[0]?.lastHandshake).toBe(at(0));
-    expect(told(peer, aConnection({ lastHandshake: at(seconds) }))?.[0]?.lastHandshake).toBe(at(seconds));
-    expect(told(peer, aConnection({ lastHandshake: at(-seconds) }))?.[0]?.lastHandshake).toBe(at(-seconds));
+  test("keep the stored handshake until it is the device's turn, and are told once in it", () => {
+    const connectedPeers = 10_000;
+    const ada = 'team-a/ada' as ObjectKey;
+    const turn = handshakeTurn(ada, connectedPeers, NOW).next;
+    const ago = (seconds: number) => aConnection({ lastHandshake: timestamp(turn - seconds * 1000) });
+    const tellsAt = (ms: number, before: Connection, fresh: Connection) => {
+      const view = { ...connectedBy(fresh), connectedPeers };
+      return judge(having(before), view, turn + ms).status.connections?.[0] === fresh;
+    };
+    expect(tellsAt(-1, ago(4_000), ago(100))).toBe(false);
+    expect(tellsAt(0, ago(4_000), ago(100))).toBe(true);
+    expect(tellsAt(60_000, ago(100), ago(-20))).toBe(false);
+    // An operator that was down does not tell all at once whom it missed.
+    expect(tellsAt(6 * 60_000, ago(4_000), ago(-300))).toBe(false);
+    expect(judge(having(ago(100)), { ...connectedBy(ago(100)), connectedPeers }, turn - 1).until).toBe(turn);
+  });
+
+  test('a session that begins, moves, changes its key or ends is told at once, whenever that is and however many there are', () => {
+    const word = fc.constantFrom('a', 'b');
+    const session = fc.record({
+      gateway: fc.constant('default'),
+      node: word,
+      endpoint: word,
+      since: fc.constantFrom(at(-9_000), at(-8_000)),
+      publicKey: word,
+      gatewayKey: word,
+      lastHandshake: fc.integer({ min: -20_000, max: 200 }).map(at),
+    });
+    const told = ({ lastHandshake: _, ...rest }: Connection) => rest;
+    const reports = ['a', 'b'].map((node) => aReport({ node }));
+    const some = fc.uniqueArray(session, { selector: ({ node }) => node });
+    fc.assert(
+      fc.property(some, some, fc.nat(20_000), fc.nat(20_000_000), (before, after, connectedPeers, later) => {
+        const view = { ...connectedBy(...after), reports, connectedPeers };
+        const { connections = [] } = judge(having(...before), view, NOW + later).status;
+        expect(connections.map(told)).toEqual(expect.arrayContaining(after.map(told)));
+        expect(connections).toHaveLength(after.length);
+        for (const one of connections) {
+          const stored = before.some((other) => isDeepStrictEqual(told(other), told(one)));
+          if (!stored) expect(after).toContainEqual(one);
+        }
+      }),
+    );
   });
 
   test.each([
@@ -363,6 +403,17 @@ describe('connections', () => {
       peer = { ...peer, status };
     }
     expect(writes).toBeLessThanOrEqual(1 + 60 / 5);
+  });
+
+  test('say by which key the device came as nodes report it, not as it is told', () => {
+    const a = { node: 'a', gatewayKey: aKey('former') };
+    const b = { node: 'b', gatewayKey: aKey('current'), lastHandshake: at(-60) };
+    const peer = having(aConnection({ ...a, lastHandshake: at(-120) }), aConnection(b));
+    const reports = ['a', 'b'].map((node) => aReport({ node }));
+    const fresh = connectedBy(aConnection({ ...a, lastHandshake: at(-10) }), aConnection(b));
+    const { status } = judge(peer, { ...fresh, reports, connectedPeers: 10_000 });
+    expect(status.connections?.map(({ lastHandshake }) => lastHandshake)).toContain(at(-120));
+    expect(status.gatewayKeys).toEqual([{ gateway: 'default', publicKey: aKey('former') }]);
   });
 
   test('name each gateway and node once, with the latest handshake, the newest session first, in whatever order they come', () => {
@@ -469,10 +520,10 @@ describe('a peer that is to change its key', () => {
   test('is told when that has taken an hour, in time and without anybody asking', () => {
     const begun = stored(changing());
     expect(judge(begun).until).toBe(NOW + 3_600_000);
-    const { status, until } = judge(begun, connectedBy('next'), NOW + 3_600_000);
+    const { status } = judge(begun, connectedBy('next'), NOW + 3_600_000);
     expect(conditionOf(status, 'NextKeyInUse')).toMatchObject({ status: 'True', reason: 'Overdue' });
     expect(status.nextPublicKeySince).toBe('2026-08-01T12:00:00Z');
-    expect(until).toBeUndefined();
+    expect(judge(begun, {}, NOW + 3_600_000).until).toBeUndefined();
   });
 
   test.each([

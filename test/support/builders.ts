@@ -201,6 +201,8 @@ export interface ViewParts {
   /** Known to the claims. */
   readonly peers?: readonly MeshPeer[];
   readonly connections?: Readonly<Record<string, readonly Connection[]>>;
+  /** As many as have connections unless told otherwise. */
+  readonly connectedPeers?: number;
   readonly acceptedAt?: Readonly<Record<string, bigint>>;
   /** By the name of their Secret. */
   readonly presharedKeys?: Readonly<Record<string, OfferedPresharedKey>>;
@@ -238,6 +240,7 @@ export function aView(parts: ViewParts = {}): MeshView {
     namespace: (name) => namespaces.find(({ metadata }) => metadata.name === name),
     nodesOf: (gateway) => reports.filter(({ report }) => report.spec.gateway === gateway),
     connectionsOf: (peer) => parts.connections?.[peer] ?? [],
+    connectedPeers: parts.connectedPeers ?? Object.keys(parts.connections ?? {}).length,
     acceptedAt: (peer) => parts.acceptedAt?.[peer],
   };
 }

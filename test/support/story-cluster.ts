@@ -229,6 +229,7 @@ function viewOf(cluster: Cluster, claims: Claims): MeshView {
     namespace: (name) => cluster.namespaces.get(name),
     nodesOf: (gateway) => reportsOn(cluster, gateway),
     connectionsOf: (peer) => connections.of(peer),
+    connectedPeers: connections.size,
     // Agents that report have followed everything: version 1000 of the builder's report.
     acceptedAt: () => 1000n,
   };
