@@ -89,7 +89,7 @@ const PEERS_MS = 3_000;
 const PEERS_MS_PER_PEER = 2;
 /** While the gateway has two keys, those who have come by the other one are looked for this often: until then no answer reaches them. */
 const ARRIVALS_MS = 200;
-/** Versions of MeshPeers that changed nothing on the node are reported this often at most. */
+/** How far the node has followed MeshPeers that changed nothing on it is looked at this often. */
 const VERSION_MS = 60_000;
 /** So long the first look at the node waits for the reports of the others. */
 const REPORTS_MS = 2_000;
@@ -312,7 +312,9 @@ export class Agent {
       this.#sync.takePeer(change);
       this.#audit.takePeer(change, 'news');
       this.#armExpiry();
-      if (this.#sync.hasTouched || isAwaited(change.after)) this.#wake.wish('touched');
+      const awaited = isAwaited(change.after) ? change.after?.metadata.resourceVersion : undefined;
+      if (awaited !== undefined) this.#reporter.await(awaited);
+      if (this.#sync.hasTouched || awaited !== undefined) this.#wake.wish('touched');
     };
     for (const [key, after] of peers.entries()) this.#audit.takePeer({ key, after }, 'found');
     peers.subscribe(takePeer);

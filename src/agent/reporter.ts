@@ -3,7 +3,7 @@ import type { MeshGateway } from '../api/meshgateway.ts';
 import { type MeshGatewayNodeStatus, meshGatewayNodeType } from '../api/meshgatewaynode.ts';
 import { AGENT_MANAGER, GATEWAY_LABEL, gatewayNodeName } from '../api/names.ts';
 import { ownerReferenceOf } from '../api/owner.ts';
-import type { ObjectMeta } from '../api/resource.ts';
+import { type ObjectMeta, versionNumber } from '../api/resource.ts';
 import type { Client } from '../k8s/client.ts';
 import { WorkQueue } from '../k8s/queue.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -22,13 +22,18 @@ export interface ReporterOptions {
 
 /** Changes within this time become one write. */
 const GATHER_MS = 100;
+/** That the node has followed MeshPeers further, and nothing else, is written this often at most, unless somebody waits to hear it. */
+const VERSION_MS = 5 * 60_000;
 
 /** Writes the agent's MeshGatewayNode when what it says has changed, and never otherwise. */
 export class Reporter {
   readonly #options: ReporterOptions;
   readonly #queue: WorkQueue<'report'>;
   #written: MeshGatewayNodeStatus | undefined;
+  #writtenAt = Number.NEGATIVE_INFINITY;
   #exists = false;
+  /** The latest version of the MeshPeers of which somebody waits to hear that the node has it. */
+  #awaited = -1n;
 
   constructor(options: ReporterOptions) {
     this.#options = options;
@@ -58,6 +63,12 @@ export class Reporter {
     this.#queue.add('report');
   }
 
+  /** Somebody waits to hear that the node has the MeshPeers of this resourceVersion. */
+  await(resourceVersion: string): void {
+    const version = versionNumber(resourceVersion);
+    if (version > this.#awaited) this.#awaited = version;
+  }
+
   /** Writes nothing any more; resolves when the last write has ended. */
   async stop(): Promise<void> {
     await this.#queue.stop();
@@ -68,9 +79,9 @@ export class Reporter {
   }
 
   async #write(): Promise<void> {
-    const { client, status, onFailure } = this.#options;
+    const { client, clock, status, onFailure } = this.#options;
     const next = status(this.#written);
-    if (next === undefined || (this.#exists && isDeepStrictEqual(next, this.#written))) return;
+    if (next === undefined || !this.#isNews(next)) return;
     try {
       const metadata = this.#metadata();
       if (metadata === undefined) return;
@@ -79,12 +90,21 @@ export class Reporter {
       this.#exists = true;
       await client.applyStatus(meshGatewayNodeType, metadata, next, { fieldManager: AGENT_MANAGER });
       this.#written = next;
+      this.#writtenAt = clock.monotonic();
     } catch (error) {
       // Somebody may have deleted it; the retry makes it anew.
       this.#exists = false;
       onFailure(error);
       throw error;
     }
+  }
+
+  #isNews(next: MeshGatewayNodeStatus): boolean {
+    const { appliedResourceVersion: version, ...rest } = next;
+    const { appliedResourceVersion: told, ...before } = this.#written ?? {};
+    if (!this.#exists || !isDeepStrictEqual(rest, before)) return true;
+    if (version === told) return false;
+    return versionNumber(told) < this.#awaited || this.#options.clock.monotonic() >= this.#writtenAt + VERSION_MS;
   }
 
   #metadata():

@@ -15,7 +15,9 @@ const reportedConnectionSchema = z
       .string()
       .max(64)
       .meta({ format: 'date-time' })
-      .describe('The latest handshake; refreshed every few minutes.'),
+      .describe(
+        'The latest handshake, or one up to five minutes before it; always the latest of a device that another node has a session with too.',
+      ),
     since: z
       .string()
       .max(64)
@@ -104,7 +106,9 @@ export const meshGatewayNodeStatusSchema = z
       .string()
       .max(64)
       .optional()
-      .describe('Every MeshPeer as it was at this resourceVersion, or later, is in the interface.'),
+      .describe(
+        'Every MeshPeer as it was at this resourceVersion, or later, is in the interface. Told at once where a MeshPeer waits for it, else up to five minutes later.',
+      ),
     peers: z.int().min(0).max(1048576).optional().describe('Peers in the interface.'),
     withoutPresharedKey: z
       .array(z.string().max(317))

@@ -25,6 +25,11 @@ export const objectMetaSchema = z.object({
   ownerReferences: z.array(ownerReferenceSchema).optional(),
 });
 
+/** A resourceVersion as a number, to be compared with others of its collection; -1 for none, and for one that is no number. */
+export function versionNumber(resourceVersion: string | undefined): bigint {
+  return resourceVersion !== undefined && /^\d+$/.test(resourceVersion) ? BigInt(resourceVersion) : -1n;
+}
+
 export type OwnerReference = Readonly<z.infer<typeof ownerReferenceSchema>>;
 export type ObjectMeta = Readonly<z.infer<typeof objectMetaSchema>>;
 

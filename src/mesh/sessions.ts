@@ -17,8 +17,8 @@ export interface SeenPeer extends ObservedPeer {
 
 /**
  * The live sessions among a node's peers, as its report tells them. What was reported before keeps its `since` while the session
- * lasts, and its `lastHandshake` until that is minutes old, so that a handshake alone changes nothing; but of a device that has a session with
- * another node too, each handshake counts.
+ * lasts, and its `lastHandshake` until one of them is minutes old, when all are told anew in one report: so a thousand devices' handshakes cost as few
+ * reports as one device's. But of a device that has a session with another node too, each handshake counts.
  */
 export function liveSessions(
   observed: Iterable<SeenPeer>,
@@ -28,12 +28,25 @@ export function liveSessions(
   others: Others = ALONE,
 ): readonly ReportedConnection[] {
   const reported = new Map(before.map((connection) => [connection.peer, connection]));
-  const live: ReportedConnection[] = [];
+  const live: Session[] = [];
   for (const peer of observed) {
     const session = liveSession(peer, { table, reported, now, others });
     if (session !== undefined) live.push(session);
   }
-  return live.sort((one, other) => (one.peer < other.peer ? -1 : 1));
+  const isOld = live.some(lagsBehind);
+  const told = live.map(({ real, told }) => (isOld || told === undefined ? real : { ...real, lastHandshake: told }));
+  return told.sort((one, other) => (one.peer < other.peer ? -1 : 1));
+}
+
+/** A session with its real handshake. */
+interface Session {
+  readonly real: ReportedConnection;
+  /** The handshake that was told of it and may be told further; undefined where the real one counts. */
+  readonly told: string | undefined;
+}
+
+function lagsBehind({ real, told }: Session): boolean {
+  return told !== undefined && !(Math.abs(milliseconds(real.lastHandshake) - milliseconds(told)) < HANDSHAKE_LAG_MS);
 }
 
 /** What sessions are judged by. */
@@ -57,7 +70,7 @@ const ALONE: Others = { isShared: () => false, isReleased: () => false };
 function liveSession(
   { publicKey, endpoint, latestHandshake, isByOtherKey }: SeenPeer,
   { table, reported, now, others }: Known,
-): ReportedConnection | undefined {
+): Session | undefined {
   const handshake = latestHandshake * 1000;
   if (endpoint === undefined || !isLive(handshake, now)) return undefined;
   // Last: of ten thousand peers few have a session, and a report is made several times a second while peers come in.
@@ -66,17 +79,17 @@ function liveSession(
   if (member === undefined || !table.isInUse(publicKey)) return undefined;
   const peer = keyOf(member.peer.metadata);
   const before = reported.get(peer);
-  const lag = others.isShared(peer) ? 1 : HANDSHAKE_LAG_MS;
-  const isFresh = before !== undefined && Math.abs(handshake - milliseconds(before.lastHandshake)) < lag;
-  return {
+  const real = {
     peer,
     endpoint,
-    lastHandshake: isFresh && before.endpoint === endpoint ? before.lastHandshake : timestamp(handshake),
+    lastHandshake: timestamp(handshake),
     since: before?.since ?? timestamp(handshake),
     ...(member.publicKeys.length > 1 ? { publicKey } : {}),
     ...(others.isReleased(peer) ? { released: true } : {}),
     ...(isByOtherKey === true ? { byOtherKey: true } : {}),
   };
+  const mayKeep = before?.endpoint === endpoint && !others.isShared(peer);
+  return { real, told: mayKeep ? before.lastHandshake : undefined };
 }
 
 /** Whether a reported session, of which the handshake may be older than the real one, may be a live one still. */

@@ -1,7 +1,7 @@
 import { isTrue } from '../api/conditions.ts';
 import type { MeshGatewayNode } from '../api/meshgatewaynode.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
-import type { ObjectKey } from '../api/resource.ts';
+import { type ObjectKey, versionNumber } from '../api/resource.ts';
 import type { Change } from '../k8s/store.ts';
 
 /**
@@ -16,13 +16,13 @@ export class Awaiting {
     const gateways = peer?.status?.gateways ?? [];
     if (peer === undefined || gateways.length === 0 || isTrue(peer.status?.conditions ?? [], 'Programmed'))
       this.#peers.delete(key);
-    else this.#peers.set(key, { given: given ?? versionOf(peer.metadata.resourceVersion), gateways });
+    else this.#peers.set(key, { given: given ?? versionNumber(peer.metadata.resourceVersion), gateways });
   }
 
   /** Peers whose version a node went past with this report. The node that is the last to do so is what the peer waits for. */
   passedBy({ before, after }: Change<MeshGatewayNode>): readonly ObjectKey[] {
-    const from = versionOf(before?.status?.appliedResourceVersion);
-    const to = versionOf(after?.status?.appliedResourceVersion);
+    const from = versionNumber(before?.status?.appliedResourceVersion);
+    const to = versionNumber(after?.status?.appliedResourceVersion);
     if (after === undefined || to <= from) return [];
     const { gateway } = after.spec;
     const passed: ObjectKey[] = [];
@@ -30,8 +30,4 @@ export class Awaiting {
       if (from < given && given <= to && gateways.includes(gateway)) passed.push(key);
     return passed;
   }
-}
-
-function versionOf(text: string | undefined): bigint {
-  return text !== undefined && /^\d+$/.test(text) ? BigInt(text) : -1n;
 }

@@ -58,6 +58,32 @@ describe('live sessions', () => {
     expect(told([seen('ada', 0)], [old])).toEqual([{ ...before, lastHandshake: at(0) }]);
   });
 
+  test('tell all handshakes anew as soon as one is minutes old, so that a thousand cost one report', () => {
+    const old = { ...before, lastHandshake: timestamp(NOW - HANDSHAKE_LAG_MS) };
+    const [bob] = told([seen('bob', 100)]);
+    if (bob === undefined) throw new Error('no session');
+    const both = [seen('ada', 5), seen('bob', 10)];
+    expect(told(both, [before, bob])).toEqual([before, bob]);
+    expect(told([seen('ada', 0), seen('bob', 10)], [old, bob]).map(({ lastHandshake }) => lastHandshake)).toEqual([
+      at(0),
+      at(10),
+    ]);
+    const roamed = told([seen('ada', 5, { endpoint: '198.51.100.8:1' as Endpoint }), seen('bob', 10)], [before, bob]);
+    expect(roamed.map(({ lastHandshake }) => lastHandshake)).toEqual([at(5), bob.lastHandshake]);
+  });
+
+  test('tell each handshake of a device that another node has too', () => {
+    const others = { isShared: (peer: string) => peer === 'team-a/ada', isReleased: () => false };
+    const sessions = liveSessions(
+      [seen('ada', 5), seen('bob', 10)],
+      table,
+      [before, ...told([seen('bob', 100)])],
+      NOW,
+      others,
+    );
+    expect(sessions.map(({ lastHandshake }) => lastHandshake)).toEqual([at(5), at(100)]);
+  });
+
   test('tell a handshake anew when the endpoint moved or the clock was set back', () => {
     const moved = seen('ada', 5, { endpoint: '198.51.100.8:1' as Endpoint });
     expect(told([moved], [before])).toEqual([{ ...before, endpoint: '198.51.100.8:1', lastHandshake: at(5) }]);
