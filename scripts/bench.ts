@@ -12,6 +12,7 @@ import { lostLaptopGroup } from '../test/bench/lost-laptop.ts';
 import { meshGroup } from '../test/bench/mesh.ts';
 import { planGroup } from '../test/bench/plan.ts';
 import { type Group, type Row, unmeasured } from '../test/bench/row.ts';
+import { scaleTakeoverGroup } from '../test/bench/scale-takeover.ts';
 import { sizeGroup } from '../test/bench/size.ts';
 import { rowLine, rowsTable } from '../test/bench/table.ts';
 import { takeoverGroup } from '../test/bench/takeover.ts';
@@ -32,6 +33,7 @@ const GROUPS = [
   meshGroup,
   laptopGroup,
   takeoverGroup,
+  scaleTakeoverGroup,
 ];
 const MARKS = ['<!-- rows: begin -->', '<!-- rows: end -->'] as const;
 

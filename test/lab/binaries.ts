@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, globSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -55,7 +55,8 @@ function planBuilds(modules: readonly ToolModule[]): readonly BuildPlan[] {
   return modules.map((module) => {
     const source = join(import.meta.dirname, 'tools', module.folder);
     const hash = createHash('sha256').update(JSON.stringify([module, GO_LINE, process.arch]));
-    for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(source, file)));
+    const own = globSync('*.go', { cwd: source }).sort();
+    for (const file of ['go.mod', 'go.sum', ...own]) hash.update(readFileSync(join(source, file)));
     const key = hash.digest('hex').slice(0, 16);
     return { module, target: join(cacheDirectory(), 'tools', `${module.folder}-${key}`) };
   });

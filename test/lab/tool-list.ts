@@ -45,3 +45,11 @@ export const TOOL_MODULES: readonly ToolModule[] = [
 
 /** The kind command: not part of the lab, built only where somebody asks for it. */
 export const KIND_MODULE: ToolModule = { ...plain, folder: 'kind', title: 'kind', minutes: 0.6 };
+
+/** Many devices in one program, for benches alone. */
+export const DEVICES_MODULE: ToolModule = {
+  ...plain,
+  folder: 'wireguard-devices',
+  title: 'many WireGuard devices',
+  minutes: 0.1,
+};

@@ -12,6 +12,7 @@ import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
 import type { KubernetesObject, ObjectKey, ResourceType } from '../../src/api/resource.ts';
 import { type Client, createClient } from '../../src/k8s/client.ts';
 import { delay } from '../../src/k8s/clock.ts';
+import type { Connection } from '../../src/k8s/connection.ts';
 import { createEventRecorder, type Happening } from '../../src/k8s/events.ts';
 import { startReflector } from '../../src/k8s/reflector.ts';
 import type { Store } from '../../src/k8s/store.ts';
@@ -61,13 +62,20 @@ export interface SmallNode {
   stop(): Promise<void>;
 }
 
+/** An API server that serves Sallyport's kinds, or will once the operator has told it of them. */
+export interface ServedMesh {
+  connection(): Connection;
+  stop(): Promise<void>;
+}
+
 /**
- * Operator and agents as they are, on an API server and kernels in this process: for what is decided and written, not for packets.
+ * Operator and agents as they are, on an API server and kernels in this process: for what is decided and written, not for packets. The API server
+ * may be another one.
  */
-export class SmallMesh {
+export class SmallMesh<Server extends ServedMesh = FakeApiServer> {
   /** Addresses of nodes that reach no other node, and that no other node reaches. */
   readonly #unplugged = new Set<string>();
-  readonly server: FakeApiServer;
+  readonly server: Server;
   readonly client: Client;
   readonly happened: Happening[] = [];
   /** What the nodes' probes find from now on. */
@@ -82,8 +90,12 @@ export class SmallMesh {
   readonly #ending: (() => Promise<void>)[] = [];
   readonly #stores = new Map<string, Store<KubernetesObject>>();
 
-  private constructor(server: FakeApiServer) {
+  readonly #clock: Clock;
+
+  /** On a server that knows cluster DNS and the kinds already. */
+  constructor(server: Server, clock: Clock = systemClock) {
     this.server = server;
+    this.#clock = clock;
     this.#transport = createTransport(server.connection(), { userAgent: 'test' });
     this.client = createClient(this.#transport);
   }
@@ -112,7 +124,7 @@ export class SmallMesh {
       transport: this.#transport,
       client: this.client,
       events: this.#events(),
-      clock: systemClock,
+      clock: this.#clock,
       log: QUIET,
       audit: createLog({
         level: 'info',
@@ -135,7 +147,7 @@ export class SmallMesh {
   }
 
   /** A Node with an agent of gateway `default` on it. */
-  async startNode(name: string, host = new FakeHost(), clock: Clock = systemClock): Promise<SmallNode> {
+  async startNode(name: string, host = new FakeHost(), clock: Clock = this.#clock): Promise<SmallNode> {
     const labels = { 'kubernetes.io/os': 'linux' };
     if ((await this.client.get(nodeType, name)) === undefined) {
       await this.client.create(nodeType, { metadata: { name, labels } });
