@@ -31,6 +31,7 @@ import { type AccessStores, GrantedAccess } from './granted-access.ts';
 import { KeyChanges } from './key-changes.ts';
 import { forgetNode } from './leave.ts';
 import { LostSessions } from './lost-sessions.ts';
+import { MovedFlows } from './moved-flows.ts';
 import { NodeSync, type Turn } from './node-sync.ts';
 import { NodeTracking, type TrackingBounds } from './node-tracking.ts';
 import { Probing } from './probing.ts';
@@ -116,6 +117,7 @@ export class Agent {
   readonly #audit: AuditTrail;
   readonly #takeover: Takeover;
   readonly #repairs: Repairs;
+  readonly #movedFlows: MovedFlows;
   readonly #releasing: Releasing;
   /** The last look at what is to be audited. */
   #auditing: Promise<void> = Promise.resolve();
@@ -197,6 +199,12 @@ export class Agent {
       onCalled: (...called) => options.recorder?.called(...called),
       onUnwell: () => this.#probing.hurry(),
       onNews: () => this.#reporter.changedNow(),
+      onDue: (look) => this.#wake.wish(look),
+    });
+    this.#movedFlows = new MovedFlows({
+      ...options,
+      sync: this.#sync,
+      onCalled: (...called) => options.recorder?.called(...called),
       onDue: (look) => this.#wake.wish(look),
     });
     this.#releasing = new Releasing({
@@ -290,6 +298,7 @@ export class Agent {
     try {
       await this.#options.reports.whenSynced(signal);
       this.#takeover.start(signal);
+      this.#movedFlows.start(signal);
     } catch (error) {
       if (!signal.aborted) throw error;
     }
@@ -324,7 +333,12 @@ export class Agent {
       if (!isDeepStrictEqual(before && forNode(before), after && forNode(after))) this.#wake.wish('all');
       if (!isDeepStrictEqual(before?.status?.leavingNodes, after?.status?.leavingNodes)) this.#wake.wish('peers');
     });
-    host.watchDrift(this.#sync.names, signal, (_what, by) => this.#repairs.heard(by));
+    host.watchDrift(
+      this.#sync.names,
+      signal,
+      (_what, by) => this.#repairs.heard(by),
+      (packet) => this.#movedFlows.take(packet),
+    );
     host.watchPresharedKeys(signal, () => {
       this.#sync.presharedKeysChanged();
       this.#wake.wish('touched');
@@ -389,6 +403,7 @@ export class Agent {
   /** Says whether it was a turn in which the resources are followed, and not one for what cannot wait alone. */
   async #takeTurn(look: Look): Promise<boolean> {
     await this.#takeover.act();
+    await this.#movedFlows.act();
     if (look === 'calls') return false;
     await this.#sync.syncArrivals();
     if (look === 'arrivals') return false;

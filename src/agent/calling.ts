@@ -44,7 +44,7 @@ export function callSteps(
   });
 }
 
-/** The steps that end sessions. */
+/** The steps that end sessions, and calls that have had no answer. */
 export function forgetSteps(
   keys: Iterable<PublicKey>,
   interfaces: readonly SeenInterface[],
@@ -54,7 +54,7 @@ export function forgetSteps(
   return interfaces.flatMap((seen) => {
     const changes = all.flatMap((key) => {
       const peer = wanted.get(key);
-      return peer === undefined || (seen.peers.get(key)?.latestHandshake ?? 0) === 0 ? [] : madeAnew(peer);
+      return peer === undefined || seen.peers.get(key)?.endpoint === undefined ? [] : madeAnew(peer);
     });
     return step(seen, changes);
   });

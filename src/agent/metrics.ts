@@ -3,7 +3,7 @@ import { HANDSHAKE_AGES, PEER_STATES } from '../mesh/peer-census.ts';
 import type { MetricDefinition } from '../runtime/metrics.ts';
 
 /** Why devices are called. */
-export const CALL_CAUSES = ['dead', 'released', 'anew'] as const;
+export const CALL_CAUSES = ['dead', 'released', 'anew', 'moved'] as const;
 export type CallCause = (typeof CALL_CAUSES)[number];
 
 /** From a call of one program to the work of half a minute. */
@@ -138,7 +138,7 @@ export const AGENT_METRICS = {
   called: {
     type: 'counter',
     name: 'sallyport_agent_called_devices_total',
-    help: 'Devices that this node has called: those of a node that was dead, those that another node let go, and its own after WireGuard had lost all sessions.',
+    help: 'Devices that this node has called: those of a node that was dead, those that another node let go, its own after WireGuard had lost all sessions, and those whose packets a load balancer has brought here.',
     labels: { cause: CALL_CAUSES },
   },
   calling: {

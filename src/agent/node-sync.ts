@@ -21,6 +21,7 @@ import type { SeenPeer } from '../mesh/sessions.ts';
 import type { Topology } from '../mesh/topology.ts';
 import type { IpAddress } from '../net/address.ts';
 import { cidrBase } from '../net/cidr.ts';
+import type { Endpoint } from '../net/endpoint.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { afterCall, type Call, callSteps, forgetSteps } from './calling.ts';
@@ -281,6 +282,13 @@ export class NodeSync {
     const steps = forgetSteps(keys, this.#interfaces, this.table.wanted);
     await this.#carryOut(steps);
     for (const step of steps) afterCall(step, this.#interfaces);
+  }
+
+  /** Forgets that this node sent something to these endpoints before anything came from there. */
+  async forgetCalls(endpoints: readonly Endpoint[]): Promise<void> {
+    const { device, other } = this.state ?? {};
+    const ports = [device, other?.device].flatMap((one) => one?.listenPort ?? []);
+    await this.#carryOut([{ kind: 'forget-calls', endpoints, ports }]);
   }
 
   /** Puts out who is revoked, and takes away what is granted no more, and changes nothing else: for as long as anything else fails. */

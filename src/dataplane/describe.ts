@@ -30,6 +30,8 @@ export function describeOperation(operation: Operation): string {
       return `${peers(operation.changes)} on ${operation.device}`;
     case 'forget-flows':
       return `forget connections from ${operation.sources.length === 1 ? operation.sources[0] : `${operation.sources.length} prefixes`}`;
+    case 'forget-calls':
+      return `forget what was sent to ${operation.endpoints.length === 1 ? operation.endpoints[0] : `${operation.endpoints.length} devices`}`;
     case 'end-flows':
       return `end connections that are no longer granted: ${flows(operation.flows)}`;
     case 'add-route':

@@ -1,5 +1,6 @@
 import type { Family } from '../net/address.ts';
 import type { Cidr } from '../net/cidr.ts';
+import type { Endpoint } from '../net/endpoint.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { ProxyMode } from './local-facts.ts';
 import { elementChanges, rulesetDifference } from './nftables/diff.ts';
@@ -34,6 +35,11 @@ export type Operation =
   | { readonly kind: 'set-peers'; readonly device: string; readonly changes: readonly PeerChange[] }
   /** Ends the connections that came from these prefixes, which nobody may use any more. */
   | { readonly kind: 'forget-flows'; readonly sources: readonly Cidr[] }
+  /**
+   * Forgets that the node sent something to these endpoints from one of these ports before anything came from there, and what came from there since:
+   * conntrack takes the next packet from there for a flow of its own, and leaves its source as it is.
+   */
+  | { readonly kind: 'forget-calls'; readonly endpoints: readonly Endpoint[]; readonly ports: readonly number[] }
   /** Ends the connections that were let in one by one and are not any more; those in `kept` go on. */
   | { readonly kind: 'end-flows'; readonly flows: readonly Flow[]; readonly kept: readonly Flow[] }
   | RouteStep

@@ -3,6 +3,7 @@ import { FlowIndex, flowKey, flowSourceCidr } from '../dataplane/nftables/flow-i
 import type { Flow } from '../dataplane/nftables/ruleset.ts';
 import { type Family, type IpAddress, parseAddress } from '../net/address.ts';
 import { type Cidr, cidrBase, cidrFamily, coveringCidr, hostCidr } from '../net/cidr.ts';
+import { type Endpoint, endpointParts } from '../net/endpoint.ts';
 import { DialledReader, detached, flowSource, listEntries } from './conntrack-entries.ts';
 import type { Commands } from './exec.ts';
 import { failedSaying } from './exec-error.ts';
@@ -18,6 +19,24 @@ export async function forgetFlows(commands: Commands, sources: readonly Cidr[]):
     const wanted = sources.filter((source) => cidrFamily(source) === family);
     const present = wanted.length < LIST_FROM ? wanted : await withEntries(commands, wanted);
     for (const source of present) await forget(commands, family, ['-s', source]);
+  }
+}
+
+/** Forgets the datagrams between these ports of the node and these endpoints, whoever sent the first; two walks for each. */
+export async function forgetCalls(
+  commands: Commands,
+  endpoints: readonly Endpoint[],
+  ports: readonly number[],
+): Promise<void> {
+  for (const endpoint of endpoints) {
+    const { host, port } = endpointParts(endpoint);
+    const family = host.includes(':') ? 6 : 4;
+    for (const own of ports.map(String)) {
+      const sent = ['-d', host, '--orig-port-src', own, '--orig-port-dst', String(port)];
+      await forget(commands, family, ['-p', 'udp', ...sent]);
+      const came = ['-s', host, '--orig-port-src', String(port), '--reply-port-src', own];
+      await forget(commands, family, ['-p', 'udp', ...came]);
+    }
   }
 }
 

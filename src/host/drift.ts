@@ -1,10 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { SEEN_PREFIX } from '../dataplane/nftables/counted.ts';
+import { isTrace, type ToldPacket, toldPacket } from '../dataplane/nftables/told-packet.ts';
 import type { Names } from '../dataplane/node-plan.ts';
 import type { Commands } from './exec.ts';
 
 /** Hears why something may have changed, and by which program where the kernel says so. */
 export type OnDrift = (what: string, by?: string) => void;
+
+/** Hears of packets that rules tell of. */
+export type OnTold = (packet: ToldPacket) => void;
 
 /** One change of a table or a link comes as dozens of lines; this long after the first of them one report is made. */
 const GATHER_MS = 30;
@@ -23,20 +27,26 @@ const PROXY_LINK = /^(Deleted )?\d+: kube-ipvs0: /;
 export interface Watched {
   readonly names: Names;
   readonly isOwn: (line: string) => boolean;
+  readonly onTold?: OnTold | undefined;
 }
 
 /**
  * Reports what the kernel announces about our table, interface, addresses and routes, about forwarding being turned off, and about
- * kube-proxy in another mode, which asks for another firewall.
+ * kube-proxy in another mode, which asks for another firewall. What rules of our table tell of packets is told as it comes.
  */
 export function watchKernel(
   commands: Commands,
-  { names, isOwn }: Watched,
+  { names, isOwn, onTold }: Watched,
   signal: AbortSignal,
   onDrift: OnDrift,
 ): void {
   const report = gathered(signal, onDrift);
-  void monitor(commands, ['nft', 'monitor'], signal, report, transactions(tableDrift(names.table, isOwn)));
+  const drifted = transactions(tableDrift(names.table, isOwn));
+  void monitor(commands, ['nft', 'monitor'], signal, report, (line) => {
+    const packet = onTold === undefined ? undefined : toldPacket(line);
+    if (packet?.table === names.table) onTold?.(packet);
+    return drifted(line);
+  });
   const objects = ['link', 'address', 'route', 'netconf'];
   const ofLinks = linkDrift([names.device, names.other]);
   void monitor(commands, ['ip', '-o', 'monitor', ...objects], signal, report, (line) => ({ what: ofLinks(line) }));
@@ -52,7 +62,7 @@ export function tableDrift(table: string, isOwn: Watched['isOwn'] = () => false)
   const noted = new RegExp(`^(add|delete) element inet ${table} ${SEEN_PREFIX}`);
   return (line) => {
     if (PROXY_OBJECT.test(line)) return PROXY_MODE_CHANGED;
-    if (noted.test(line)) return undefined;
+    if (isTrace(line) || noted.test(line)) return undefined;
     if (!` ${line} `.includes(` inet ${table} `) || isOwn(line)) return undefined;
     return `nftables table ${table} changed`;
   };

@@ -9,7 +9,7 @@ import type { ObservedPeer } from '../dataplane/wireguard/device.ts';
 import type { IpAddress } from '../net/address.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
-import type { OnDrift } from './drift.ts';
+import type { OnDrift, OnTold } from './drift.ts';
 
 /** What is seen of a node in one look. */
 export interface Observation {
@@ -54,7 +54,8 @@ export interface Host {
   apply(operation: Operation): Promise<void>;
   /**
    * Calls `onDrift` with a short reason, and the name of the program that did it where the kernel tells, whenever something under these names may have changed, our own steps included, until
-   * the signal aborts. The answer to it is to observe, to diff and to apply what differs.
+   * the signal aborts. The answer to it is to observe, to diff and to apply what differs. `onTold` hears of packets that rules of the table
+   * tell of, as they pass.
    */
-  watchDrift(names: Names, signal: AbortSignal, onDrift: OnDrift): void;
+  watchDrift(names: Names, signal: AbortSignal, onDrift: OnDrift, onTold?: OnTold): void;
 }

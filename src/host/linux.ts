@@ -4,7 +4,7 @@ import type { Operation } from '../dataplane/operation.ts';
 import type { Family } from '../net/address.ts';
 import { cidrFamily } from '../net/cidr.ts';
 import { keyFileName, type PublicKey } from '../net/key.ts';
-import { endFlows, forgetFlows, openFlows, trackedBySource } from './conntrack.ts';
+import { endFlows, forgetCalls, forgetFlows, openFlows, trackedBySource } from './conntrack.ts';
 import { doubtsProxyMode, watchKernel } from './drift.ts';
 import { type Commands, createCommands } from './exec.ts';
 import { readForeignRules } from './foreign-rules.ts';
@@ -100,8 +100,8 @@ export function createLinuxHost(options: LinuxHostOptions): LinuxHost {
     takeHalf: (table, sets) => nftables.takeHalf(table, sets),
     observeFlows: (sources) => openFlows(commands, sources),
     apply: (operation) => perform(eyes, turnedOn, operation),
-    watchDrift(names, signal, onDrift) {
-      watchKernel(commands, { names, isOwn: nftables.isOwn }, signal, (what, by) => {
+    watchDrift(names, signal, onDrift, onTold) {
+      watchKernel(commands, { names, isOwn: nftables.isOwn, onTold }, signal, (what, by) => {
         if (doubtsProxyMode(what)) proxyMode.forget();
         onDrift(what, by);
       });
@@ -148,6 +148,8 @@ async function perform(eyes: Hands, turnedOn: Set<Family>, step: Operation): Pro
       return wireguard.setPeers(step.device, step.changes);
     case 'forget-flows':
       return forgetFlows(commands, step.sources);
+    case 'forget-calls':
+      return forgetCalls(commands, step.endpoints, step.ports);
     case 'end-flows':
       return endFlows(commands, step.flows, step.kept);
     case 'add-route':

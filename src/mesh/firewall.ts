@@ -13,6 +13,7 @@ import { CONFIGURATION_PORT } from './client-configuration.ts';
 import { FLOOD, flowLimit, flowLimitSets } from './flow-limit.ts';
 import { heldLimit, TOO_MANY } from './held-limit.ts';
 import { internet } from './internet.ts';
+import { movedFlow, movedFlowChains, movedFlowSets } from './takeover/moved-flows.ts';
 
 /** What the firewall of a gateway is made from. */
 export interface FirewallInput {
@@ -43,6 +44,8 @@ export interface FirewallInput {
   readonly proxyMode: ProxyMode;
   /** Of the interfaces. */
   readonly listenPorts: readonly number[];
+  /** Whether the agent is told of flows to the interfaces that have begun without a handshake. */
+  readonly tellsMovedFlows: boolean;
 }
 
 /**
@@ -81,6 +84,7 @@ function sets(input: FirewallInput): readonly NamedSet[] {
     ...(input.newConnectionsPerSecond === 0 ? [] : flowLimitSets()),
     ...(input.full === undefined ? [] : addresses('full', [...input.full])),
     ...auditSets(input.audited),
+    ...(input.tellsMovedFlows ? movedFlowSets() : []),
   ];
 }
 
@@ -93,6 +97,7 @@ function verdictChains(input: FirewallInput): readonly Chain[] {
       { text: 'reject with icmpx admin-prohibited' },
     ]),
     ...auditChains(input.audited, ours(input)),
+    ...(input.tellsMovedFlows ? movedFlowChains() : []),
     ...(input.newConnectionsPerSecond === 0 ? [] : [FLOOD]),
     ...(input.full === undefined ? [] : [TOO_MANY]),
     chain('access', access(input)),
@@ -167,7 +172,10 @@ function hookChains(input: FirewallInput): readonly Chain[] {
       { text: `${from} jump from_mesh` },
       { text: `${into} jump into_mesh` },
     ]),
-    hook('on_input', 'filter', 'input', 'filter - 5', [{ text: `${from} jump to_node` }]),
+    hook('on_input', 'filter', 'input', 'filter - 5', [
+      { text: `${from} jump to_node` },
+      ...(input.tellsMovedFlows ? [movedFlow(anyOf(input.listenPorts))] : []),
+    ]),
     hook('on_output', 'filter', 'output', 'filter - 5', [
       { text: `${into} udp sport ${anyOf(input.listenPorts)} drop`, comment: 'a tunnel must not run inside itself' },
       { text: `${into} icmp type redirect drop`, comment: 'there is no shorter way in a mesh' },

@@ -74,6 +74,7 @@ export function planNode(
       audited: gateway.spec.audit.connections,
       proxyMode: facts.proxyMode,
       listenPorts: served.map(({ listenPort }) => listenPort),
+      tellsMovedFlows: gateway.spec.takeover.enabled,
     }),
     routes: routes({ pool, ...ages(topology, second), probe: topology.device, moved: other?.moved ?? [] }),
   };

@@ -27,6 +27,7 @@ const INPUT: FirewallInput = {
   audited: 'None',
   proxyMode: 'nftables',
   listenPorts: [51840],
+  tellsMovedFlows: true,
 };
 
 const rules = (ruleset: Ruleset, chain: string) =>

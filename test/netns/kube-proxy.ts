@@ -28,7 +28,10 @@ export async function standInForKubeProxy(
     services.filter(({ clusterIp }) => !isV6(clusterIp)),
     services.filter(({ clusterIp }) => isV6(clusterIp)),
   ];
-  await writeFile(file, families.map((some, index) => render(index === 0 ? 'ip' : 'ip6', some)).join(''));
+  await writeFile(
+    file,
+    families.map((some, index) => (some.length === 0 ? '' : render(index === 0 ? 'ip' : 'ip6', some))).join(''),
+  );
   await namespace.run(`nft -f ${file}`);
 }
 

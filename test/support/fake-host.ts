@@ -5,13 +5,14 @@ import type { Counted, CountedElement, HalvedSets } from '../../src/dataplane/nf
 import { type ForeignRuleset, NO_FOREIGN_RULES } from '../../src/dataplane/nftables/foreign.ts';
 import { structureDigest } from '../../src/dataplane/nftables/render.ts';
 import type { ElementChange, Flow, ObservedRuleset } from '../../src/dataplane/nftables/ruleset.ts';
+import type { ToldPacket } from '../../src/dataplane/nftables/told-packet.ts';
 import type { Names, NodeState } from '../../src/dataplane/node-plan.ts';
 import type { Operation } from '../../src/dataplane/operation.ts';
 import type { RouteChange } from '../../src/dataplane/routes/diff.ts';
 import { sameRoute } from '../../src/dataplane/routes/route.ts';
 import type { ObservedDevice, ObservedPeer } from '../../src/dataplane/wireguard/device.ts';
 import type { PeerChange } from '../../src/dataplane/wireguard/peer-change.ts';
-import type { OnDrift } from '../../src/host/drift.ts';
+import type { OnDrift, OnTold } from '../../src/host/drift.ts';
 import type { Host, Observation } from '../../src/host/host.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import { type Cidr, cidrContains } from '../../src/net/cidr.ts';
@@ -69,6 +70,7 @@ export class FakeHost implements Host {
   /** What the next operations of a kind fail with. */
   readonly failures = new Map<Operation['kind'], Error>();
   readonly #watchers = new Set<OnDrift>();
+  readonly #hearers = new Set<OnTold>();
   readonly #keyWatchers = new Set<() => void>();
   readonly #privateKeyWatchers = new Set<() => void>();
   #presharedKeys: ReadonlyMap<string, string> = new Map();
@@ -170,9 +172,19 @@ export class FakeHost implements Host {
     for (const onChange of this.#keyWatchers) onChange();
   }
 
-  watchDrift(_names: Names, signal: AbortSignal, onDrift: OnDrift): void {
+  watchDrift(_names: Names, signal: AbortSignal, onDrift: OnDrift, onTold: OnTold = () => undefined): void {
     this.#watchers.add(onDrift);
-    signal.addEventListener('abort', () => this.#watchers.delete(onDrift), { once: true });
+    this.#hearers.add(onTold);
+    const stop = () => {
+      this.#watchers.delete(onDrift);
+      this.#hearers.delete(onTold);
+    };
+    signal.addEventListener('abort', stop, { once: true });
+  }
+
+  /** A rule tells of a packet. */
+  tell(packet: ToldPacket): void {
+    for (const onTold of this.#hearers) onTold(packet);
   }
 
   /** Somebody else changes the node, and it is announced. */
@@ -219,6 +231,7 @@ export function afterOperation(state: NodeState, step: Operation): NodeState {
     case 'change-routes':
       return { ...state, routes: afterChanges(state.routes, step.changes) };
     case 'forget-flows':
+    case 'forget-calls':
     case 'end-flows':
       return state;
     case 'remove-address':

@@ -7,6 +7,7 @@ import type { DataplaneChoice } from '../../src/dataplane/wireguard/device.ts';
 import { orderPeerChanges, peerChange } from '../../src/dataplane/wireguard/peer-change.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
+import type { Endpoint } from '../../src/net/endpoint.ts';
 import type { PublicKey } from '../../src/net/key.ts';
 import { type HostAbilities, type HostUnderTest, observed, performed, predicted } from './host-under-test.ts';
 import { aNodePlan, aPublicKey, PLAN_NAMES } from './node-plans.ts';
@@ -35,6 +36,7 @@ const KINDS: Readonly<Record<Operation['kind'], true>> = {
   'turn-on-forwarding': true,
   'set-peers': true,
   'forget-flows': true,
+  'forget-calls': true,
   'end-flows': true,
   'add-route': true,
   'move-route': true,
@@ -110,6 +112,7 @@ function making({ ruleset, device: { publicKey, addresses } }: NodePlan, datapla
     peerSteps([ALICE, B, [...B, ...A]]),
     peerSteps([ALICE, A, []]),
     { kind: 'forget-flows', sources: ['fd5a:213::16/128'] as Cidr[] },
+    { kind: 'forget-calls', endpoints: ['192.0.2.1:40000', '[2001:db8::1]:40000'] as Endpoint[], ports: [51840] },
     { kind: 'end-flows', flows: [granted(4), granted(6)], kept: [] },
     ...routes.map((destination) => ({ kind: 'add-route', route: { destination, device } }) as const),
     { kind: 'move-route', route: { destination: '10.99.0.0/24' as Cidr, device } },

@@ -85,6 +85,7 @@ export function aNodePlan(wishes: NodePlanWishes = {}): NodePlan {
       audited,
       proxyMode: wishes.proxyMode ?? 'nftables',
       listenPorts: [listenPort, ...second.listenPorts],
+      tellsMovedFlows: true,
     }),
     routes: [
       ...cidrs(wishes.routes ?? ['10.213.0.0/16', 'fd5a:213::/64']).map((destination) => ({ destination, device })),

@@ -1,0 +1,159 @@
+import type { MeshGatewayNode } from '../api/meshgatewaynode.ts';
+import type { ObjectKey } from '../api/resource.ts';
+import type { ToldPacket } from '../dataplane/nftables/told-packet.ts';
+import type { Store } from '../k8s/store.ts';
+import { type MovedDevice, movedDevices, type OwnSession } from '../mesh/takeover/moved-devices.ts';
+import { MOVED_FLOWS } from '../mesh/takeover/moved-flows.ts';
+import type { Endpoint } from '../net/endpoint.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import type { CallCause } from './metrics.ts';
+import type { NodeSync } from './node-sync.ts';
+
+export interface MovedFlowsOptions {
+  readonly node: string;
+  /** The reports of all nodes of the gateway. */
+  readonly reports: Store<MeshGatewayNode>;
+  readonly sync: Pick<NodeSync, 'gateway' | 'table' | 'observedPeers' | 'callPeers' | 'forgetSessions' | 'forgetCalls'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Devices have been called. */
+  readonly onCalled?: ((cause: CallCause, devices: number, seconds: number) => void) | undefined;
+  readonly onDue: (look: 'calls' | 'peers') => void;
+}
+
+/** What is noticed is looked at together after so long, in milliseconds. */
+const GATHER_MS = 10;
+/** The report that tells whose endpoint it is may come so much later, in milliseconds. */
+const KEPT_MS = 5_000;
+/** So many endpoints are kept, the latest ones. */
+const MOST = 256;
+/** A device is called no more often, in milliseconds: whoever knows its address may send packets in its name. */
+const AGAIN_MS = 10_000;
+/** Each costs two walks through connection tracking, and others wait for the turn. */
+const MOST_FORGOTTEN = 4;
+/** When it is looked whether they have come, so that others learn it, in milliseconds after a call. */
+const LOOKS_MS = [100, 500] as const;
+
+/**
+ * Calls devices whose packets a load balancer has begun to bring here: what leaves this node towards them is an answer to those packets, and
+ * goes back as from the balancer, which is all that a NAT before a device lets in. See docs/design/0028.
+ */
+export class MovedFlows {
+  readonly #options: MovedFlowsOptions;
+  /** When each was noticed last, in monotonic milliseconds, the latest last. */
+  readonly #noticed = new Map<Endpoint, number>();
+  readonly #called = new Map<ObjectKey, number>();
+  readonly #cancels = new Set<() => void>();
+  #isGathering = false;
+  #isDue = false;
+
+  constructor(options: MovedFlowsOptions) {
+    this.#options = options;
+  }
+
+  /** Works until the signal is aborted. */
+  start(signal: AbortSignal): void {
+    const unsubscribe = this.#options.reports.subscribe(() => this.#gather());
+    const stop = () => {
+      unsubscribe();
+      for (const cancel of this.#cancels) cancel();
+    };
+    signal.addEventListener('abort', stop, { once: true });
+  }
+
+  /** Takes in that a rule has told of a packet. */
+  take({ chain, from }: ToldPacket): void {
+    if (chain !== MOVED_FLOWS) return;
+    this.#noticed.delete(from);
+    this.#noticed.set(from, this.#options.clock.monotonic());
+    const [oldest] = this.#noticed.keys();
+    if (this.#noticed.size > MOST && oldest !== undefined) this.#noticed.delete(oldest);
+    this.#gather();
+  }
+
+  /** Calls who is to be called; in a turn, before anything else. */
+  async act(): Promise<void> {
+    if (!this.#isDue) return;
+    this.#isDue = false;
+    const due = this.#due();
+    for (const { endpoint } of due) this.#noticed.delete(endpoint);
+    const blocked = due.filter(({ wasCalled }) => wasCalled);
+    await this.#call(due.filter(({ wasCalled }) => !wasCalled));
+    if (blocked.length > 0) await this.#unblock(blocked.slice(0, MOST_FORGOTTEN));
+  }
+
+  #gather(): void {
+    if (this.#isGathering || this.#noticed.size === 0) return;
+    this.#isGathering = true;
+    this.#later(GATHER_MS, () => {
+      this.#isGathering = false;
+      this.#forgetOld();
+      this.#isDue = this.#due().length > 0;
+      if (this.#isDue) this.#options.onDue('calls');
+    });
+  }
+
+  #forgetOld(): void {
+    const now = this.#options.clock.monotonic();
+    for (const [endpoint, at] of this.#noticed) if (now > at + KEPT_MS) this.#noticed.delete(endpoint);
+    for (const [peer, at] of this.#called) if (now > at + AGAIN_MS) this.#called.delete(peer);
+  }
+
+  #due(): readonly MovedDevice[] {
+    const { node, reports, sync } = this.#options;
+    if (sync.gateway?.spec.takeover.enabled !== true) return [];
+    const others = [...reports.values()].filter(({ spec }) => spec.node !== node);
+    const sessions = others.flatMap(({ status }) => status?.connections ?? []);
+    const endpoints = new Set(this.#noticed.keys());
+    const moved = movedDevices({ endpoints, sessions, own: (peer) => this.#own(peer) });
+    return moved.filter(({ peer }) => !this.#called.has(peer));
+  }
+
+  /** Its latest session by any of its keys; undefined for one that is not let in. */
+  #own(peer: ObjectKey): OwnSession | undefined {
+    const { table, observedPeers } = this.#options.sync;
+    const seen = table.keysOf(peer).map((key) => observedPeers.get(key));
+    const sessions = seen.map((one) => ({ endpoint: one?.endpoint, handshake: (one?.latestHandshake ?? 0) * 1000 }));
+    return sessions.sort((one, other) => other.handshake - one.handshake)[0];
+  }
+
+  async #call(devices: readonly MovedDevice[]): Promise<void> {
+    if (devices.length === 0) return;
+    const { clock, log, onCalled, onDue, sync } = this.#options;
+    const began = clock.monotonic();
+    const calls = devices.flatMap(({ peer, endpoint, byOtherKey }) =>
+      this.#keysOf(peer).map((publicKey) => ({ publicKey, endpoint, byOtherKey })),
+    );
+    await sync.callPeers(calls);
+    for (const { peer } of devices) this.#called.set(peer, began);
+    const ms = clock.monotonic() - began;
+    onCalled?.('moved', devices.length, ms / 1_000);
+    log.info({ cause: 'moved', devices: devices.length, ms: Math.round(ms) }, 'devices called');
+    for (const wait of LOOKS_MS) this.#later(wait, () => onDue('peers'));
+  }
+
+  /**
+   * What this node has sent to an endpoint before anything came from there stands in the way: conntrack gives what comes another source port
+   * then, and a call to the known one is not an answer. With that forgotten, the device's next packet is noticed as it is.
+   */
+  async #unblock(devices: readonly MovedDevice[]): Promise<void> {
+    const { log, sync } = this.#options;
+    await sync.forgetSessions(devices.flatMap(({ peer }) => this.#keysOf(peer)));
+    await sync.forgetCalls(devices.map(({ endpoint }) => endpoint));
+    log.info({ devices: devices.length }, 'calls to devices that come by a load balancer are forgotten');
+  }
+
+  #keysOf(peer: ObjectKey) {
+    const { table } = this.#options.sync;
+    return table.keysOf(peer).filter((key) => table.isInUse(key));
+  }
+
+  #later(ms: number, act: () => void): void {
+    const cancel = this.#options.clock.timer(ms, () => {
+      this.#cancels.delete(cancel);
+      act();
+    });
+    this.#cancels.add(cancel);
+  }
+}
