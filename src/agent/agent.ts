@@ -415,6 +415,7 @@ export class Agent {
     }
     if (look === 'touched') return true;
     await this.#takeover.looked();
+    await this.#movedFlows.looked();
     await this.#releasing.look();
     return true;
   }

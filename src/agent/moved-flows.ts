@@ -29,9 +29,11 @@ const KEPT_MS = 5_000;
 /** So many endpoints are kept, the latest ones. */
 const MOST = 256;
 /** A device is called no more often, in milliseconds: whoever knows its address may send packets in its name. */
-const AGAIN_MS = 10_000;
+const AGAIN_MS = 5_000;
 /** Each costs two walks through connection tracking, and others wait for the turn. */
-const MOST_FORGOTTEN = 4;
+const MOST_UNBLOCKED = 4;
+/** What came before a way was free is told a little later, in milliseconds. */
+const LATE_MS = 200;
 /** When it is looked whether they have come, so that others learn it, in milliseconds after a call. */
 const LOOKS_MS = [100, 500] as const;
 
@@ -43,7 +45,9 @@ export class MovedFlows {
   readonly #options: MovedFlowsOptions;
   /** When each was noticed last, in monotonic milliseconds, the latest last. */
   readonly #noticed = new Map<Endpoint, number>();
+  /** When devices were called last, and when the way to an endpoint was made free, in monotonic milliseconds. */
   readonly #called = new Map<ObjectKey, number>();
+  readonly #freed = new Map<Endpoint, number>();
   readonly #cancels = new Set<() => void>();
   #isGathering = false;
   #isDue = false;
@@ -64,9 +68,10 @@ export class MovedFlows {
 
   /** Takes in that a rule has told of a packet. */
   take({ chain, from }: ToldPacket): void {
-    if (chain !== MOVED_FLOWS) return;
+    const now = this.#options.clock.monotonic();
+    if (chain !== MOVED_FLOWS || now < (this.#freed.get(from) ?? Number.NEGATIVE_INFINITY) + LATE_MS) return;
     this.#noticed.delete(from);
-    this.#noticed.set(from, this.#options.clock.monotonic());
+    this.#noticed.set(from, now);
     const [oldest] = this.#noticed.keys();
     if (this.#noticed.size > MOST && oldest !== undefined) this.#noticed.delete(oldest);
     this.#gather();
@@ -77,10 +82,17 @@ export class MovedFlows {
     if (!this.#isDue) return;
     this.#isDue = false;
     const due = this.#due();
-    for (const { endpoint } of due) this.#noticed.delete(endpoint);
-    const blocked = due.filter(({ wasCalled }) => wasCalled);
-    await this.#call(due.filter(({ wasCalled }) => !wasCalled));
-    if (blocked.length > 0) await this.#unblock(blocked.slice(0, MOST_FORGOTTEN));
+    const free = due.filter(({ wasCalled }) => !wasCalled);
+    await this.#call(free);
+    // A call may have been answered since the node's peers were looked at.
+    if (free.length < due.length) this.#options.onDue('peers');
+  }
+
+  /** Makes the way free for who is to be called; in a turn in which the node's peers were looked at, after that. */
+  async looked(): Promise<void> {
+    if (this.#noticed.size === 0) return;
+    const blocked = this.#due().filter(({ wasCalled }) => wasCalled);
+    await this.#free(blocked.slice(0, MOST_UNBLOCKED));
   }
 
   #gather(): void {
@@ -98,6 +110,7 @@ export class MovedFlows {
     const now = this.#options.clock.monotonic();
     for (const [endpoint, at] of this.#noticed) if (now > at + KEPT_MS) this.#noticed.delete(endpoint);
     for (const [peer, at] of this.#called) if (now > at + AGAIN_MS) this.#called.delete(peer);
+    for (const [endpoint, at] of this.#freed) if (now > at + LATE_MS) this.#freed.delete(endpoint);
   }
 
   #due(): readonly MovedDevice[] {
@@ -126,7 +139,10 @@ export class MovedFlows {
       this.#keysOf(peer).map((publicKey) => ({ publicKey, endpoint, byOtherKey })),
     );
     await sync.callPeers(calls);
-    for (const { peer } of devices) this.#called.set(peer, began);
+    for (const { peer, endpoint } of devices) {
+      this.#called.set(peer, began);
+      this.#noticed.delete(endpoint);
+    }
     const ms = clock.monotonic() - began;
     onCalled?.('moved', devices.length, ms / 1_000);
     log.info({ cause: 'moved', devices: devices.length, ms: Math.round(ms) }, 'devices called');
@@ -137,10 +153,15 @@ export class MovedFlows {
    * What this node has sent to an endpoint before anything came from there stands in the way: conntrack gives what comes another source port
    * then, and a call to the known one is not an answer. With that forgotten, the device's next packet is noticed as it is.
    */
-  async #unblock(devices: readonly MovedDevice[]): Promise<void> {
-    const { log, sync } = this.#options;
+  async #free(devices: readonly MovedDevice[]): Promise<void> {
+    if (devices.length === 0) return;
+    const { clock, log, sync } = this.#options;
     await sync.forgetSessions(devices.flatMap(({ peer }) => this.#keysOf(peer)));
     await sync.forgetCalls(devices.map(({ endpoint }) => endpoint));
+    for (const { endpoint } of devices) {
+      this.#freed.set(endpoint, clock.monotonic());
+      this.#noticed.delete(endpoint);
+    }
     log.info({ devices: devices.length }, 'calls to devices that come by a load balancer are forgotten');
   }
 

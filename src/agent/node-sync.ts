@@ -286,6 +286,7 @@ export class NodeSync {
 
   /** Forgets that this node sent something to these endpoints before anything came from there. */
   async forgetCalls(endpoints: readonly Endpoint[]): Promise<void> {
+    if (endpoints.length === 0) return;
     const { device, other } = this.state ?? {};
     const ports = [device, other?.device].flatMap((one) => one?.listenPort ?? []);
     await this.#carryOut([{ kind: 'forget-calls', endpoints, ports }]);

@@ -31,7 +31,7 @@ export interface TakeoverOptions {
   readonly ask: Ask;
   readonly sync: Pick<
     NodeSync,
-    'gateway' | 'names' | 'table' | 'topology' | 'observedPeers' | 'takeAskers' | 'callPeers' | 'forgetSessions'
+    'gateway' | 'names' | 'table' | 'topology' | 'observedPeers' | 'takeAskers' | 'callPeers' | 'forgetSessions' | 'forgetCalls'
   >;
   readonly clock: Clock;
   readonly log: Log;
@@ -50,6 +50,8 @@ export interface TakeoverOptions {
 const UNWELL_MS = 60_000;
 /** How soon it is looked whether those who were called have come, and whether those who went elsewhere are silent here. */
 const LOOK_MS = 500;
+/** Of so many who have gone at once, their flows are forgotten too: each costs two walks through connection tracking. */
+const MOST_FLOWS = 4;
 
 /**
  * Takes over the devices of nodes that died: this node calls its share of them, and they come. See docs/design/0024.
@@ -143,7 +145,11 @@ export class Takeover {
   async looked(): Promise<void> {
     const gone = this.#shared.gone(this.#options.sync.observedPeers, this.#options.clock.monotonic());
     if (gone.length === 0) return;
-    await this.#options.sync.forgetSessions(gone);
+    const { sync } = this.#options;
+    const endpoints = gone.flatMap((key) => sync.observedPeers.get(key)?.endpoint ?? []);
+    await sync.forgetSessions(gone);
+    // What conntrack knows is no new flow, and would not be noticed should a load balancer bring it back.
+    await sync.forgetCalls(endpoints.slice(0, MOST_FLOWS));
     this.#options.log.info({ devices: gone.length }, 'devices that have gone to another node are let go');
   }
 

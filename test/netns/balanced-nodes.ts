@@ -42,6 +42,8 @@ export interface BalancedNode {
   readonly sync: NodeSync;
   /** How many devices it has called, one after the other. */
   readonly called: number[];
+  /** From where its rules have told of packets, one entry for each. */
+  readonly told: string[];
 }
 
 /**
@@ -120,6 +122,24 @@ export class BalancedNodes {
     this.#reports.put(aReport({ node: name, status: { connections: [...connections] } }).report);
   }
 
+  /** Takes all reports away, as if they had not come yet. */
+  forgetReports(): readonly MeshGatewayNode[] {
+    const all = [...this.#reports.entries()];
+    for (const [key] of all) this.#reports.remove(key);
+    return all.map(([, report]) => report);
+  }
+
+  tellReport(report: MeshGatewayNode): void {
+    this.#reports.put(report);
+  }
+
+  /** Has the laptop begin anew, with a handshake. */
+  async redial(): Promise<void> {
+    const { publicKey } = this.#gatewayKeys;
+    const peer = `peer ${publicKey} remove peer ${publicKey} endpoint ${BALANCER}:51840 allowed-ips ${ROUTED}`;
+    await this.laptop.run(`wg set wg0 ${peer}`);
+  }
+
   /** Where a node has the laptop. */
   async seenAt(place: 0 | 1): Promise<string | undefined> {
     const peers = await this.at(place).node.host.observePeers(PLAN_NAMES.device);
@@ -187,20 +207,27 @@ export class BalancedNodes {
     const options = { gateways, peers, access, clock: systemClock, probeKey: aKey('probe') };
     const sync = new NodeSync({ ...options, gateway: 'default', host: node.host, onOperation: () => undefined });
     sync.takePeer({ key: keyOf(member.metadata), after: member });
-    const called: number[] = [];
+    const [called, told]: [number[], string[]] = [[], []];
     let turn: Promise<void> = Promise.resolve();
     const moved: MovedFlows = new MovedFlows({
       ...{ node: name, reports: this.#reports, sync, clock: systemClock, log: QUIET },
       onCalled: (_cause, devices) => called.push(devices),
       onDue: (look) => {
-        turn = turn.then(() => (look === 'calls' ? moved.act() : this.report(name === 'node-0' ? 0 : 1)));
+        turn = turn.then(async () => {
+          if (look === 'calls') return moved.act();
+          await this.report(name === 'node-0' ? 0 : 1);
+          return moved.looked();
+        });
       },
     });
     moved.start(this.#ending.signal);
     const { host } = node;
-    const onTold: Parameters<typeof host.watchDrift>[3] = (packet) => moved.take(packet);
+    const onTold: Parameters<typeof host.watchDrift>[3] = (packet) => {
+      told.push(packet.from);
+      moved.take(packet);
+    };
     host.watchDrift(PLAN_NAMES, this.#ending.signal, () => undefined, onTold);
-    return { name, node, sync, called };
+    return { name, node, sync, called, told };
   }
 
   async #dial(): Promise<void> {
@@ -213,8 +240,7 @@ export class BalancedNodes {
     await this.laptop.run('ip address add 10.213.0.16/32 dev wg0');
     await this.laptop.run('ip link set wg0 mtu 1420 up');
     for (const prefix of ROUTED) await this.laptop.run(`ip route add ${prefix as Cidr} dev wg0`);
-    const peer = `peer ${this.#gatewayKeys.publicKey} endpoint ${BALANCER}:51840 allowed-ips ${ROUTED}`;
-    await this.laptop.run(`wg set wg0 ${peer}`);
+    await this.redial();
     await this.laptop.run('ping -c 1 -W 5 10.213.0.1');
     await this.report(0);
   }

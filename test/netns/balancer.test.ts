@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { MeshGatewayNode } from '../../src/api/meshgatewaynode.ts';
 import type { Running } from '../../src/host/exec.ts';
+import type { Endpoint } from '../../src/net/endpoint.ts';
 import { BalancedNodes, type Handing, PORT, SERVICE } from './balanced-nodes.ts';
 import { hasKernelWireGuard, missing } from './machine.ts';
 import { startProgram } from './mesh.ts';
@@ -60,4 +62,83 @@ describe.skipIf(missing)(`a laptop behind a NAT, by a load balancer, over ${wire
       expect(world.at(1).called).toEqual([1]);
     },
   );
+
+  test('and comes back with its packets', async () => {
+    await begin('nftables');
+    const endpoint = (await world.seenAt(0)) as Endpoint;
+    await movesTo(1);
+    await world.report(1);
+    // As an agent does with those who have gone.
+    await world.at(0).sync.forgetSessions([world.laptopKeys.publicKey]);
+    await world.at(0).sync.forgetCalls([endpoint]);
+    expect(await movesTo(0)).toBeLessThan(AT_ONCE_MS);
+    expect(world.at(0).called).toEqual([1]);
+  });
+
+  test.each(['nftables', 'iptables'] as const)(
+    'goes on by the one node that is left, which has called it before its packets came (%s)',
+    async (handing) => {
+      await begin(handing);
+      const endpoint = (await world.seenAt(0)) as Endpoint;
+      const { sync, called } = world.at(1);
+      await world.kill(0);
+      const killed = Date.now();
+      await sync.callPeers([{ publicKey: world.laptopKeys.publicKey, endpoint, byOtherKey: false }]);
+      // Its NAT does not know this node, and the balancer needs a while.
+      await delay(500);
+      await world.lead(1);
+      await connectedAfter(Date.now());
+      expect(Date.now() - killed).toBeLessThan(500 + AT_ONCE_MS);
+      expect(await world.seenAt(1)).toBe(endpoint);
+      expect(called).toEqual([1]);
+    },
+  );
+
+  test('is called although the report that tells of it comes later', async () => {
+    await begin('nftables');
+    const [report] = world.forgetReports();
+    await world.lead(1);
+    await expect.poll(() => world.at(1).told.length).toBeGreaterThan(0);
+    expect(world.at(1).called).toEqual([]);
+    world.tellReport(report as MeshGatewayNode);
+    expect(await connectedAfter(Date.now())).toBeLessThan(AT_ONCE_MS);
+  });
+
+  test('that shakes hands with another node by itself is called by none, nor one whose port changes', async () => {
+    await begin('nftables');
+    await world.lead(1);
+    await world.redial();
+    await connectedAfter(Date.now());
+    await world.laptop.run('wg set wg0 listen-port 40404');
+    await expect.poll(() => world.seenAt(1)).not.toBeUndefined();
+    await connectedAfter(Date.now());
+    await world.report(1);
+    await delay(100);
+    expect([...world.at(0).called, ...world.at(1).called]).toEqual([]);
+  });
+
+  test.each([
+    ['a few addresses', 4],
+    ['thousands of addresses', 8_000],
+  ])('comes while data of no session flood the node from %s, by which nobody is called', async (_, addresses) => {
+    await begin('nftables');
+    const { address, told, called } = world.at(1);
+    await world.balancer.run('ip route add local 198.18.0.0/15 dev lo');
+    let sent = 0;
+    const flood = await startProgram(world.balancer.commands, `strangers.ts ${address} 51840 ${addresses}`, (line) => {
+      sent = Number(line) || 0;
+    });
+    const began = Date.now();
+    await delay(2_000);
+    expect(called).toEqual([]);
+    const ms = await movesTo(1);
+    await flood.stop();
+    const seconds = (Date.now() - began) / 1000;
+    console.log(
+      `${Math.round(sent / seconds)} a second from ${addresses}: ${told.length} told in ${seconds} s, ${ms} ms`,
+    );
+    expect(told.length).toBeLessThan(200 * (seconds + 2));
+    expect(sent).toBeGreaterThan(5 * told.length);
+    expect(called).toEqual([1]);
+  });
 });
