@@ -3,6 +3,7 @@ import { type Mesh, must, RELEASE, startMesh, until } from '../lab/mesh.ts';
 import type { LabNode } from '../lab/node.ts';
 import { Dials, EVERY_MS, now } from './laptop/dials.ts';
 import { type Group, type Report, row, unmeasured } from './row.ts';
+import { ASKS_EVERY_MS, Balancer } from './takeover/balancer.ts';
 import { PATIENCE_S, PER_SECOND, Requests } from './takeover/requests.ts';
 
 /** Longer nobody waits for a client that stays with its node. */
@@ -13,6 +14,10 @@ interface Disturbance {
   readonly row: string;
   /** Completes "when …". */
   readonly says: string;
+  /** In seconds; 1 unless given. */
+  readonly goal?: number;
+  /** What the outage is made of, for which nothing of ours is to blame. */
+  readonly partOf?: string;
   /** Resolves as soon as it is done, with what undoes it. */
   act(mesh: Mesh, node: LabNode): Promise<() => Promise<void>>;
 }
@@ -25,6 +30,15 @@ const DEATHS: readonly Disturbance[] = [
   },
   { row: 'failover_node_kill_stock_s', says: "the laptop's node is killed", act: kill },
 ];
+const BALANCED: readonly Disturbance[] = [
+  {
+    row: 'failover_node_kill_lb_s',
+    says: "the laptop's node is killed, where the laptop dials a load balancer and hears nobody else",
+    goal: 2,
+    partOf: `the balancer asks each node every ${ASKS_EVERY_MS} ms, and leads elsewhere when two answers have failed`,
+    act: kill,
+  },
+];
 const MAINTENANCE: readonly Disturbance[] = [
   { row: 'drain_failed_requests', says: "the laptop's node is drained and then killed", act: drain },
   { row: 'rollout_failed_requests', says: 'the DaemonSet of the agents is rolled', act: rollOut },
@@ -33,13 +47,14 @@ const MAINTENANCE: readonly Disturbance[] = [
 /** What a laptop with nothing but WireGuard notices of nodes that come and go, with takeover and, in the same run, without. */
 export const takeoverGroup: Group = {
   name: 'takeover',
-  rows: [...MAINTENANCE, ...DEATHS].map(({ row: name }) => name),
+  rows: [...MAINTENANCE, ...DEATHS, ...BALANCED].map(({ row: name }) => name),
   async measure(report, isWanted) {
     const mesh = await startMesh('bench-takeover');
     try {
       const laptop = await mesh.cluster.addLaptop('stock');
       const scene = new Scene(mesh, laptop);
-      for (const [all, measure] of [[MAINTENANCE, requests] as const, [DEATHS, outages] as const])
+      const measures = [[MAINTENANCE, requests] as const, [DEATHS, outages] as const, [BALANCED, balanced] as const];
+      for (const [all, measure] of measures)
         for (const one of all.filter(({ row: name }) => isWanted(name)))
           await measure(scene, one, report).catch((error: unknown) => report(unmeasured(one.row, error)));
     } finally {
@@ -52,6 +67,8 @@ export const takeoverGroup: Group = {
 class Scene {
   readonly mesh: Mesh;
   readonly laptop: Laptop;
+  /** Where the laptop dials; undefined for the node itself. */
+  balancer: Balancer | undefined;
   #count = 0;
 
   constructor(mesh: Mesh, laptop: Laptop) {
@@ -65,7 +82,8 @@ class Scene {
     await this.mesh.patchGateway('default', { takeover: { enabled: takeover, drain: '0s' } });
     this.#count += 1;
     const device = await this.mesh.addDevice(`stock-${this.#count}`);
-    await this.mesh.join(this.laptop, device, node.address);
+    await this.balancer?.leads(node.address);
+    await this.mesh.join(this.laptop, device, this.balancer === undefined ? node.address : undefined);
     const service = await this.mesh.serviceAddress(`hello-${other.name}`);
     must(await this.laptop.exec(['curl', '-sS', '--max-time', '10', `http://${service}/`]));
     await until(
@@ -82,6 +100,21 @@ class Scene {
   }
 }
 
+/** By a load balancer, which is there for this alone. */
+async function balanced(scene: Scene, death: Disturbance, report: Report): Promise<void> {
+  const { mesh, laptop } = scene;
+  const balancer = await Balancer.start(mesh);
+  await balancer.before(laptop);
+  scene.balancer = balancer;
+  try {
+    await outages(scene, death, report);
+  } finally {
+    scene.balancer = undefined;
+    await balancer.after(laptop);
+    await balancer.stop();
+  }
+}
+
 async function outages(scene: Scene, death: Disturbance, report: Report): Promise<void> {
   const seen: number[] = [];
   for (let time = 0; time < TIMES; time += 1) seen.push((await outage(scene, death, true)).ms / 1000);
@@ -92,10 +125,10 @@ async function outages(scene: Scene, death: Disturbance, report: Report): Promis
       name: death.row,
       unit: 's',
       value: Math.max(...seen),
-      goal: 1,
+      goal: death.goal ?? 1,
       floor: without.ms / 1000,
       n: TIMES,
-      says: `without an answer to a stock client's new connections, one begun every ${EVERY_MS} ms, when ${death.says}; the longest of ${seen.map((one) => one.toFixed(2)).join(', ')}; of each about 0.4 s until a neighbour has no answer and 0.25 s for a sign of life; rival: the same without takeover${end}`,
+      says: `without an answer to a stock client's new connections, one begun every ${EVERY_MS} ms, when ${death.says}; the longest of ${seen.map((one) => one.toFixed(2)).join(', ')}; of each ${death.partOf ?? 'about 0.4 s until a neighbour has no answer and 0.25 s for a sign of life'}; rival: the same without takeover${end}`,
     }),
   );
 }

@@ -3,6 +3,7 @@ import type { Flow } from '../../src/dataplane/nftables/ruleset.ts';
 import { describeOperation, type Operation } from '../../src/dataplane/operation.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
+import type { Endpoint } from '../../src/net/endpoint.ts';
 import { aNodePlan, aPublicKey } from '../support/node-plans.ts';
 
 const key = aPublicKey(1);
@@ -48,6 +49,14 @@ const LINES: readonly (readonly [Operation, string])[] = [
   ],
   [{ kind: 'forget-flows', sources: [address] }, 'forget connections from 10.213.0.1/32'],
   [{ kind: 'forget-flows', sources: [address, address] }, 'forget connections from 2 prefixes'],
+  [
+    { kind: 'forget-calls', endpoints: ['192.0.2.1:40000' as Endpoint], ports: [51840] },
+    'forget what was sent to 192.0.2.1:40000',
+  ],
+  [
+    { kind: 'forget-calls', endpoints: ['192.0.2.1:40000', '192.0.2.1:40001'] as Endpoint[], ports: [51840] },
+    'forget what was sent to 2 devices',
+  ],
   [{ kind: 'end-flows', flows: [flow], kept: [] }, `${ENDS} 10.213.0.1 to 10.96.0.20/32 port 80/tcp`],
   [
     { kind: 'end-flows', flows: [{ ...flow, open: { protocol: 'icmp', port: undefined } }], kept: [] },

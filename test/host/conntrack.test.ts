@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { Flow } from '../../src/dataplane/nftables/ruleset.ts';
-import { endFlows, forgetFlows, openFlows, trackedBySource } from '../../src/host/conntrack.ts';
+import { endFlows, forgetCalls, forgetFlows, openFlows, trackedBySource } from '../../src/host/conntrack.ts';
 import { DialledReader } from '../../src/host/conntrack-entries.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
+import type { Endpoint } from '../../src/net/endpoint.ts';
 import { aFlow } from '../support/grants.ts';
 import { ScriptedCommands } from '../support/scripted-commands.ts';
 
@@ -21,6 +22,17 @@ const dialledFlows = (text: string) => {
   return text.split('\n').flatMap((line) => reader.read(line) ?? []);
 };
 const sources = (count: number) => Array.from({ length: count }, (_, index) => `10.213.0.${index}/32` as Cidr);
+
+test('what went to an endpoint and came from there is forgotten, whoever began', async () => {
+  const commands = new ScriptedCommands(() => NOTHING);
+  await forgetCalls(commands, ['203.0.113.2:40000', '[2001:db8::2]:40000'] as Endpoint[], [51840]);
+  expect(commands.asked).toEqual([
+    'conntrack -D -f ipv4 -p udp -d 203.0.113.2 --orig-port-src 51840 --orig-port-dst 40000',
+    'conntrack -D -f ipv4 -p udp -s 203.0.113.2 --orig-port-src 40000 --reply-port-src 51840',
+    'conntrack -D -f ipv6 -p udp -d 2001:db8::2 --orig-port-src 51840 --orig-port-dst 40000',
+    'conntrack -D -f ipv6 -p udp -s 2001:db8::2 --orig-port-src 40000 --reply-port-src 51840',
+  ]);
+});
 
 describe('connections of a peer that is gone', () => {
   test('are ended by one command per address', async () => {

@@ -28,6 +28,14 @@ describe('a line of nft monitor', () => {
     ['add rule ip nat KUBE-SERVICES ip daddr 10.96.0.1', false],
     ['add element ip kube-proxy service-ips { 10.96.0.1 . tcp . 443 : goto service-X }', false],
     ['# new generation 12 by process 4133 (nft)', false],
+    [
+      'trace id 2eed3fbb inet sallyport_default moved_flow packet: iif "eth0" ip saddr 203.0.113.2 ip daddr 172.31.0.10 udp sport 37578 udp dport 51840 ',
+      false,
+    ],
+    [
+      'trace id 2eed3fbb inet sallyport_default on_input rule iifname "wg-default" jump to_node (verdict continue)',
+      false,
+    ],
     ['', false],
   ])('%j', (line, ours) => {
     expect(tableDrift('sallyport_default')(line) !== undefined).toBe(ours);

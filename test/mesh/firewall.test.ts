@@ -34,6 +34,9 @@ const rules = (ruleset: Ruleset, chain: string) =>
   ruleset.chains.find(({ name }) => name === chain)?.rules.map(({ text }) => text) ?? [];
 const elements = (ruleset: Ruleset, set: string) => ruleset.sets.find(({ name }) => name === set)?.elements;
 
+/** Of all rules at a hook the only one that is not about the mesh. */
+const TELLING = /^udp dport \S+ ct state new .* goto begun_with_data$/;
+
 /** Before anything else is asked of what opens a connection. */
 const PACED = [
   'ct state new ct status & confirmed == 0 update @opening4 { ip saddr limit rate over 500/second burst 2000 packets } goto flood',
@@ -187,9 +190,21 @@ describe('the table', () => {
       expect(Buffer.byteLength(comment)).toBeLessThan(128);
   });
 
+  test('tells of flows to WireGuard that begin with data, and does nothing to them; or has no rule for that', () => {
+    const telling = firewall(INPUT);
+    expect(rules(telling, 'on_input').filter((text) => TELLING.test(text))).toHaveLength(1);
+    for (const text of [...rules(telling, 'begun_with_data'), ...rules(telling, 'moved_flow')])
+      expect(text).not.toMatch(/accept|drop|reject/);
+    const silent = firewall({ ...INPUT, tellsMovedFlows: false });
+    expect(rules(silent, 'on_input').filter((text) => TELLING.test(text))).toEqual([]);
+    expect(silent.chains.map(({ name }) => name)).not.toContain('moved_flow');
+    expect(silent.sets.map(({ name }) => name)).not.toContain('told4');
+  });
+
   test('never stops what is not ours', () => {
     for (const chain of firewall(INPUT).chains.filter(({ hook }) => hook !== undefined))
-      for (const { text } of chain.rules) expect(text).toMatch(/ifname "wg-default"|saddr @pool/);
+      for (const { text } of chain.rules.filter((rule) => !TELLING.test(rule.text)))
+        expect(text).toMatch(/ifname "wg-default"|saddr @pool/);
   });
 });
 

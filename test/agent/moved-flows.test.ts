@@ -1,0 +1,116 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { isTrue } from '../../src/api/conditions.ts';
+import { meshGatewayType } from '../../src/api/meshgateway.ts';
+import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
+import type { ObjectKey } from '../../src/api/resource.ts';
+import type { Endpoint } from '../../src/net/endpoint.ts';
+import { aKey } from '../support/builders.ts';
+import { samplesOf } from '../support/metrics-page.ts';
+import { NAMESPACE, SmallMesh, type SmallNode } from '../support/small-mesh.ts';
+
+const ADA = '198.51.100.7:40000' as Endpoint;
+const BOB = '198.51.100.7:40001' as Endpoint;
+
+let mesh: SmallMesh;
+let one: SmallNode;
+let two: SmallNode;
+
+const seconds = () => Math.floor(Date.now() / 1000);
+const until = (node: SmallNode, holds: (report: MeshGatewayNode) => boolean) =>
+  mesh.until(meshGatewayNodeType, `${NAMESPACE}/default.${node.name}` as ObjectKey, holds);
+const connects = (node: SmallNode, name: string, endpoint: Endpoint, latestHandshake = seconds()) =>
+  node.host.handshake(aKey(name), { latestHandshake, endpoint });
+const reports = (node: SmallNode, name: string, endpoint: Endpoint) =>
+  until(
+    node,
+    ({ status }) =>
+      status?.connections?.some((seen) => seen.peer === `team-a/${name}` && seen.endpoint === endpoint) === true,
+  );
+/** A rule of the node tells of a packet. */
+const tells = (node: SmallNode, from: Endpoint, chain = 'moved_flow') =>
+  node.host.tell({ table: 'sallyport_default', chain, from });
+
+/** What a node has done for devices that came to it: whom it called where, whose session it forgot, to whom it forgot what it had sent. */
+function doneBy(node: SmallNode): readonly string[] {
+  const nameOf = (key: string) => ['ada', 'bob'].find((name) => aKey(name) === key) ?? '';
+  return node.host.applied.flatMap((step) => {
+    if (step.kind === 'forget-calls') return [`forget ${step.endpoints.join()} ${step.ports.join()}`];
+    if (step.kind !== 'set-peers') return [];
+    return step.changes.flatMap((change) => {
+      if (change.kind === 'remove') return [`anew ${nameOf(change.publicKey)}`];
+      return change.kind === 'call' ? [`call ${nameOf(change.publicKey)} ${change.endpoint}`] : [];
+    });
+  });
+}
+
+beforeEach(async () => {
+  mesh = await SmallMesh.start();
+  mesh.startOperator();
+  await mesh.addGateway();
+  [one, two] = [await mesh.startNode('node-a'), await mesh.startNode('node-b')];
+  for (const name of ['ada', 'bob']) await mesh.addPeer(name);
+  for (const name of ['ada', 'bob'])
+    await mesh.untilPeer(name, ({ status }) => isTrue(status?.conditions ?? [], 'Programmed'));
+  for (const node of [one, two])
+    await until(node, ({ status }) => isTrue(status?.conditions ?? [], 'ServicesReachable'));
+  connects(one, 'ada', ADA);
+  await reports(one, 'ada', ADA);
+});
+
+afterEach(() => mesh.stop());
+
+test('a device whose flow comes to another node is called by that one, once, while its former node lives', async () => {
+  tells(two, ADA);
+  await expect.poll(() => doneBy(two)).toEqual([`call ada ${ADA}`]);
+  for (let again = 0; again < 3; again += 1) tells(two, ADA);
+  connects(two, 'ada', ADA, seconds() + 1);
+  await reports(two, 'ada', ADA);
+  expect(doneBy(two)).toEqual([`call ada ${ADA}`]);
+  expect(mesh.happened.map(({ reason }) => reason)).not.toContain('DevicesTakenOver');
+  const page = Object.fromEntries(samplesOf((await two.metrics.page()).text));
+  expect(page['sallyport_agent_called_devices_total{cause="moved"}']).toBe(1);
+});
+
+test('a device is called that is reported a moment after its flow has come', async () => {
+  tells(two, BOB);
+  connects(one, 'bob', BOB);
+  await reports(one, 'bob', BOB);
+  await expect.poll(() => doneBy(two)).toEqual([`call bob ${BOB}`]);
+});
+
+test('neither a flow of a stranger, nor one of the own device, nor what another chain tells is followed', async () => {
+  tells(two, '192.0.2.99:1' as Endpoint);
+  tells(one, ADA);
+  tells(two, ADA, 'refuse');
+  tells(two, BOB);
+  connects(one, 'bob', BOB);
+  await reports(one, 'bob', BOB);
+  await expect.poll(() => doneBy(two)).toEqual([`call bob ${BOB}`]);
+  expect(doneBy(one)).toEqual([]);
+});
+
+test('what a node has sent to a device before is forgotten first, and its next packet has it called', async () => {
+  await one.stop();
+  mesh.unplug(one.name);
+  const done = () => doneBy(two).filter((what) => what !== 'call ada undefined');
+  const blocked = [`call ada ${ADA}`, 'anew ada', `forget ${ADA} 51840`];
+  await expect.poll(done).toEqual(blocked.slice(0, 1));
+  tells(two, ADA);
+  await expect.poll(done).toEqual(blocked);
+  await expect
+    .poll(() => {
+      tells(two, ADA);
+      return done();
+    })
+    .toEqual([...blocked, `call ada ${ADA}`]);
+});
+
+test('where takeover is turned off no rule tells of a flow, and nobody is called', async () => {
+  await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { takeover: { enabled: false } } });
+  const written = () => two.host.applied.filter(({ kind }) => kind === 'replace-table').at(-1);
+  await expect.poll(() => JSON.stringify(written()).includes('moved_flow')).toBe(false);
+  tells(two, ADA);
+  connects(one, 'bob', BOB);
+  await reports(one, 'bob', BOB);
+  expect(doneBy(two)).toEqual([]);
+});
