@@ -35,7 +35,7 @@ const BALANCED: readonly Disturbance[] = [
     row: 'failover_node_kill_lb_s',
     says: "the laptop's node is killed, where the laptop dials a load balancer and hears nobody else",
     goal: 2,
-    partOf: `the balancer asks each node every ${ASKS_EVERY_MS} ms, and leads elsewhere when two answers have failed`,
+    partOf: `the balancer asks each node every ${ASKS_EVERY_MS} ms, and leads elsewhere when three answers have failed`,
     act: kill,
   },
 ];
@@ -76,13 +76,12 @@ class Scene {
     this.laptop = laptop;
   }
 
-  /** Has the laptop connect by the first node, and resolves with that one and the address of a Service on the other. */
+  /** Has the laptop connect by the first node, or by the one that the balancer leads to, and resolves with that one and the address of a Service on the other. */
   async begin(takeover: boolean): Promise<{ readonly node: LabNode; readonly service: string }> {
-    const [node, other] = this.mesh.cluster.nodes as [LabNode, LabNode];
+    const [node, other] = this.#nodes();
     await this.mesh.patchGateway('default', { takeover: { enabled: takeover, drain: '0s' } });
     this.#count += 1;
     const device = await this.mesh.addDevice(`stock-${this.#count}`);
-    await this.balancer?.leads(node.address);
     await this.mesh.join(this.laptop, device, this.balancer === undefined ? node.address : undefined);
     const service = await this.mesh.serviceAddress(`hello-${other.name}`);
     must(await this.laptop.exec(['curl', '-sS', '--max-time', '10', `http://${service}/`]));
@@ -92,6 +91,12 @@ class Scene {
       ({ status }) => status?.connections?.[0]?.node === node.name,
     );
     return { node, service };
+  }
+
+  /** The one that the laptop will be with, and another one. */
+  #nodes(): readonly [LabNode, LabNode] {
+    const [one, two] = this.mesh.cluster.nodes as [LabNode, LabNode];
+    return this.balancer?.leads === two.address ? [two, one] : [one, two];
   }
 
   async end(): Promise<void> {

@@ -5,7 +5,7 @@ import { type Mesh, must, RELEASE, until } from '../../lab/mesh.ts';
 const PROGRAM = fileURLToPath(new URL('programs/balance.ts', import.meta.url));
 const ADDRESS = '198.51.100.7';
 const SERVICE = 'sallyport-default';
-/** So often it asks each node; two answers must fail. Those of clouds ask every few seconds. */
+/** So often it asks each node; three answers must fail. Those of clouds ask every few seconds. */
 export const ASKS_EVERY_MS = 200;
 
 /** A stand-in for a cloud's load balancer, on a machine of its own, for the Service that a gateway's operator owns. */
@@ -46,7 +46,11 @@ export class Balancer {
       ({ status }) => status?.endpoints?.map(({ endpoint }) => endpoint).join() === `${ADDRESS}:51840`,
     );
     const nodes = mesh.cluster.nodes.map(({ address }) => `${address}=http://${address}:${port}/healthz`);
-    return new Balancer(mesh, machine, [process.execPath, PROGRAM, ADDRESS, String(ASKS_EVERY_MS), ...nodes]);
+    const argv = [process.execPath, PROGRAM, ADDRESS, String(ASKS_EVERY_MS), ...nodes];
+    const balancer = new Balancer(mesh, machine, argv);
+    const leads = async () => balancer.leads;
+    await until('the balancer to lead somewhere', leads, (node) => node !== undefined && node !== '');
+    return balancer;
   }
 
   /** Has a laptop go by the balancer, and hear, as behind most NATs, nobody else. */
@@ -63,10 +67,9 @@ export class Balancer {
     must(await laptop.exec(['nft', 'delete', 'table', 'inet', 'bench_nat']));
   }
 
-  /** Waits until the balancer leads there. */
-  async leads(address: string): Promise<void> {
-    const last = async () => this.#text.trim().split('\n').at(-1);
-    await until(`the balancer to lead to ${address}`, last, (node) => node === address);
+  /** The address of the node that it leads to. */
+  get leads(): string | undefined {
+    return this.#text.trim().split('\n').at(-1);
   }
 
   async stop(): Promise<void> {
