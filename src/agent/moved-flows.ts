@@ -39,7 +39,7 @@ const LOOKS_MS = [100, 500] as const;
 
 /**
  * Calls devices whose packets a load balancer has begun to bring here: what leaves this node towards them is an answer to those packets, and
- * goes back as from the balancer, which is all that a NAT before a device lets in. See docs/design/0028.
+ * goes back as from the balancer, which is all that a NAT before a device lets in. See docs/design/0030.
  */
 export class MovedFlows {
   readonly #options: MovedFlowsOptions;

@@ -20,7 +20,7 @@ export interface MovedInput {
 }
 
 /** A device whose packets come here. */
-export interface MovedDevice extends DueCall {
+export interface MovedDevice extends Omit<DueCall, 'lastHandshake'> {
   /** Whether this node has sent to that endpoint by itself, and had no answer. */
   readonly wasCalled: boolean;
 }
