@@ -31,7 +31,7 @@ const MOST = 256;
 /** A device is called no more often, in milliseconds: whoever knows its address may send packets in its name. */
 const AGAIN_MS = 5_000;
 /** Each costs two walks through connection tracking, and others wait for the turn. */
-const MOST_UNBLOCKED = 4;
+const MOST_UNBLOCKED = 8;
 /** What came before a way was free is told a little later, in milliseconds. */
 const LATE_MS = 200;
 /** When it is looked whether they have come, so that others learn it, in milliseconds after a call. */
