@@ -31,7 +31,15 @@ export interface TakeoverOptions {
   readonly ask: Ask;
   readonly sync: Pick<
     NodeSync,
-    'gateway' | 'names' | 'table' | 'topology' | 'observedPeers' | 'takeAskers' | 'callPeers' | 'forgetSessions' | 'forgetCalls'
+    | 'gateway'
+    | 'names'
+    | 'table'
+    | 'topology'
+    | 'observedPeers'
+    | 'takeAskers'
+    | 'callPeers'
+    | 'forgetSessions'
+    | 'forgetCalls'
   >;
   readonly clock: Clock;
   readonly log: Log;
