@@ -305,6 +305,7 @@ export class Takeover {
 
   /** Whoever has gone to yet another node, or has shaken hands with its former one since, is where it wants to be; one that was let go there is safe. */
   #mayBeDrawnBack({ call, from }: CalledAway): boolean {
+    if (this.#options.sync.gateway?.spec.takeover.enabled !== true) return false;
     const sessions = this.#connections.of(call.peer);
     const elsewhere = sessions.filter(({ node }) => node !== this.#options.node && node !== from);
     if (elsewhere.some(({ node }) => !this.#standings.isDead(node))) return false;
