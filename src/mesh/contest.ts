@@ -63,6 +63,6 @@ export function contestText({ mended, by, everyMs }: Contest, own: string): stri
       : `The kernel names the program ${by}`;
   return (
     `Somebody keeps undoing what this gateway has made, more than ${AT_ONCE} times in a minute; mended last: ${mended}. ${who}. ` +
-    `It is mended every ${everyMs / 1_000} s from now on, and devices may not be served in between. Have that program leave alone ${own}.`
+    `It is mended every ${everyMs / 1_000} s from now on, and in between devices may not be served, or reach what no grant opens to them. Have that program leave alone ${own}.`
   );
 }
