@@ -281,7 +281,7 @@ export const REASON_TEXTS: {
         ProgramMissing:
           "A program is not in the agent's image, or not on its PATH; use the image of this release, which has all of them.",
         Contested:
-          'Somebody undoes again and again what the gateway has made; the message names what was mended last and, where the kernel tells, the program. It is mended, but ever more rarely; have that program leave the interfaces and the table of the gateway alone.',
+          'Somebody undoes again and again what the gateway has made; the message names what was mended last and, where the kernel tells, the program. It is mended once a second; have that program leave the interfaces and the table of the gateway alone.',
         WaitingForGateway: 'The MeshGateway is not accepted yet, so there is nothing to do.',
         CleaningUp: 'The MeshGateway is being deleted; the node removes what it made.',
       },

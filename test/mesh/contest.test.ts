@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { AT_ONCE, Contention, contestText, WAITS_MS, WINDOW_MS } from '../../src/mesh/contest.ts';
+import { AT_ONCE, Contention, contestText, EVERY_MS, WINDOW_MS } from '../../src/mesh/contest.ts';
 
 /** Something is mended so often, a second apart each; the last time is answered. */
 function mendedOften(contention: Contention, times: number, by?: string): number {
@@ -15,32 +15,32 @@ describe('what somebody undoes', () => {
     expect([contention.waitMs(now), contention.contest(now)]).toEqual([0, undefined]);
   });
 
-  test('again and again is contested, which is said once; and waits longer with each time', () => {
+  test('again and again is contested, which is said once; and waits a second after the repair before', () => {
     const contention = new Contention();
-    let now = mendedOften(contention, AT_ONCE, 'firewalld') + 1_000;
-    expect(contention.mended('replace table', 'firewalld', now)).toBe(true);
-    for (const wait of WAITS_MS) {
-      expect(contention.waitMs(now)).toBe(wait);
-      expect(contention.contest(now)).toMatchObject({ by: 'firewalld', everyMs: wait });
-      now += wait;
-      expect(contention.waitMs(now)).toBe(0);
-      expect(contention.mended('replace table', 'firewalld', now)).toBe(false);
-    }
-    expect(contention.waitMs(now)).toBe(WAITS_MS.at(-1));
+    let now = mendedOften(contention, AT_ONCE, 'firewalld');
+    const contests = Array.from({ length: 20 }, () => {
+      now += EVERY_MS;
+      const isSaid = contention.mended('replace table', 'firewalld', now);
+      expect(contention.contest(now)).toEqual({ mended: 'replace table', by: 'firewalld' });
+      expect([0, EVERY_MS - 1, EVERY_MS].map((later) => contention.waitMs(now + later))).toEqual([EVERY_MS, 1, 0]);
+      return isSaid;
+    });
+    expect(contests).toEqual([true, ...Array.from({ length: 19 }, () => false)]);
   });
 
-  test('is mended at once again when nobody has undone anything for a while', () => {
+  test('is mended at once again when nobody has undone anything for a minute', () => {
     const contention = new Contention();
-    const now = mendedOften(contention, AT_ONCE + 1) + WAITS_MS[0] + WINDOW_MS;
-    expect([contention.waitMs(now - 1), contention.contest(now - 1)?.everyMs]).toEqual([0, WAITS_MS[0]]);
-    expect(contention.contest(now)).toBeUndefined();
-    expect(contention.mended('step', undefined, now)).toBe(false);
-    expect(contention.waitMs(now)).toBe(0);
+    const now = mendedOften(contention, AT_ONCE + 1) + WINDOW_MS;
+    expect([contention.contest(now - 1), contention.contest(now)]).toEqual([
+      { mended: `step ${AT_ONCE}`, by: undefined },
+      undefined,
+    ]);
+    expect([contention.mended('step', undefined, now), contention.waitMs(now)]).toEqual([false, 0]);
   });
 
-  test('is never mended more often than so many times at once, and then once in the longest wait', () => {
+  test('is mended so often at once in a minute, and once a second beyond that', () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 90_000 }), { maxLength: 200 }), (pauses) => {
+      fc.property(fc.array(fc.integer({ min: 0, max: 30_000 }), { maxLength: 200 }), (pauses) => {
         const contention = new Contention();
         const repairs: number[] = [];
         let now = 0;
@@ -51,8 +51,9 @@ describe('what somebody undoes', () => {
           repairs.push(now);
         }
         for (const [index, at] of repairs.entries()) {
-          const inWindow = repairs.slice(0, index + 1).filter((one) => one > at - WINDOW_MS).length;
-          expect(inWindow).toBeLessThanOrEqual(AT_ONCE + WAITS_MS.length);
+          const next = repairs[index + AT_ONCE] ?? Number.POSITIVE_INFINITY;
+          const after = repairs[index + AT_ONCE + 1] ?? Number.POSITIVE_INFINITY;
+          if (next < at + WINDOW_MS) expect(after - next).toBeGreaterThanOrEqual(EVERY_MS);
         }
       }),
     );
@@ -63,8 +64,8 @@ test.each([
   ['firewalld', 'The kernel names the program firewalld. '],
   [undefined, 'The kernel does not say which program does it; '],
 ])('a contest in words, by %s', (by, who) => {
-  const text = contestText({ mended: 'replace table', by, everyMs: 5_000 }, 'the interface wg-default');
+  const text = contestText({ mended: 'replace table', by }, 'the interface wg-default');
   expect(text).toContain('mended last: replace table.');
   expect(text).toContain(who);
-  expect(text).toMatch(/every 5 s from now on.*leave alone the interface wg-default\.$/);
+  expect(text).toMatch(/every second from now on.*leave alone the interface wg-default\.$/);
 });
