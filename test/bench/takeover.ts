@@ -84,7 +84,8 @@ class Scene {
     const device = await this.mesh.addDevice(`stock-${this.#count}`);
     await this.mesh.join(this.laptop, device, this.balancer === undefined ? node.address : undefined);
     const service = await this.mesh.serviceAddress(`hello-${other.name}`);
-    must(await this.laptop.exec(['curl', '-sS', '--max-time', '10', `http://${service}/`]));
+    const asked = () => this.laptop.exec(['curl', '-sS', '--max-time', '10', `http://${service}/`]);
+    await until('the Service to answer', asked, ({ code }) => code === 0);
     await until(
       'the session to be reported',
       () => this.mesh.peer(device),
