@@ -15,6 +15,14 @@ export interface Call {
   readonly byOtherKey: boolean;
 }
 
+/**
+ * So many devices are called at once, and then there is a pause, in milliseconds, in which their answers are taken. With 128 messages of handshakes
+ * that wait, wireguard-go takes itself to be under load (UnderLoadQueueSize), the kernel with 512 (MAX_QUEUED_INCOMING_HANDSHAKES / 8): each then wants
+ * a cookie of whoever answers a call, who has one at the next call only, five seconds later.
+ */
+const CALLED_AT_ONCE = 100;
+export const CALLS_PAUSE_MS = 30;
+
 type Wanted = ReadonlyMap<PublicKey, WantedPeer>;
 type PeerStep = Extract<Operation, { readonly kind: 'set-peers' }>;
 
@@ -42,6 +50,12 @@ export function callSteps(
     });
     return step(seen, changes);
   });
+}
+
+/** Calls in groups that a node can take the answers of. */
+export function callGroups(calls: readonly Call[]): readonly (readonly Call[])[] {
+  const count = Math.ceil(calls.length / CALLED_AT_ONCE);
+  return Array.from({ length: count }, (_, group) => calls.slice(group * CALLED_AT_ONCE, (group + 1) * CALLED_AT_ONCE));
 }
 
 /** The steps that end sessions, and calls that have had no answer. */

@@ -24,7 +24,7 @@ import { cidrBase } from '../net/cidr.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { afterCall, type Call, callSteps, forgetSteps } from './calling.ts';
+import { afterCall, CALLS_PAUSE_MS, type Call, callGroups, callSteps, forgetSteps } from './calling.ts';
 import { EndingFlows } from './ending-flows.ts';
 import type { GrantedAccess } from './granted-access.ts';
 import { JudgedGateways } from './judged-gateways.ts';
@@ -272,9 +272,13 @@ export class NodeSync {
 
   /** Sends devices an empty packet, by which they learn that this node is their gateway. Whoever is not let in is left out. */
   async callPeers(calls: readonly Call[]): Promise<void> {
-    const steps = callSteps(calls, this.#interfaces, this.table.wanted, this.#options.clock.now());
-    await this.#carryOut(steps);
-    for (const step of steps) afterCall(step, this.#interfaces);
+    const { clock } = this.#options;
+    for (const [index, group] of callGroups(calls).entries()) {
+      if (index > 0) await new Promise<void>((resolve) => clock.timer(CALLS_PAUSE_MS, resolve));
+      const steps = callSteps(group, this.#interfaces, this.table.wanted, clock.now());
+      await this.#carryOut(steps);
+      for (const step of steps) afterCall(step, this.#interfaces);
+    }
   }
 
   /** Ends these devices' sessions on this node: they have gone to another one, and what is sent them from here would draw them back. */
