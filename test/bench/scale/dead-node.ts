@@ -3,11 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { PublicKey } from '../../../src/net/key.ts';
 import { type KeyPair, keyPairFrom } from '../../../src/net/key-pair.ts';
 import type { Laptop } from '../../lab/laptop.ts';
-import { RELEASE, until } from '../../lab/mesh.ts';
+import { must, RELEASE, until } from '../../lab/mesh.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { BenchMesh } from '../mesh/bench-mesh.ts';
 import { type Report, row } from '../row.ts';
-import { Devices } from './devices.ts';
+import { Devices, NETWORK } from './devices.ts';
 
 const DEVICES = 1_000;
 const TIMES = 3;
@@ -37,6 +37,7 @@ export async function deadNode(report: Report): Promise<void> {
     for (const pair of keys) await bench.createPeer(pair);
     await bench.ready(DEVICES);
     const scene = { bench, keys, laptop: await bench.mesh.cluster.addLaptop('devices') };
+    must(await scene.laptop.exec(['ip', 'route', 'add', 'local', NETWORK.prefix, 'dev', 'lo']));
     const seen: Taken[] = [];
     for (let time = 0; time < TIMES; time += 1) seen.push(await takenOver(scene, true));
     const without = await takenOver(scene, false);
@@ -69,6 +70,8 @@ interface Scene {
 async function takenOver({ bench, keys, laptop }: Scene, takeover: boolean): Promise<Taken> {
   const { mesh } = bench;
   const [node, other] = mesh.cluster.nodes as [LabNode, LabNode];
+  for (const one of [node, other])
+    must(await one.exec(['ip', 'route', 'replace', NETWORK.prefix, 'via', laptop.address]));
   await mesh.patchGateway('default', { takeover: { enabled: false } });
   const { status } = await mesh.gateway();
   const dialled = { publicKey: status?.publicKey as PublicKey, address: node.address, port: PORT };

@@ -7,6 +7,9 @@ import { DEVICES_MODULE } from '../../lab/tool-list.ts';
 /** One device after the other dials, in milliseconds: a thousand who come at once keep two busy processors from answering anybody else. */
 const BETWEEN_DIALS_MS = 20;
 
+/** Where the devices are, each at an address of its own: nodes count what comes from one address, as from one office. */
+export const NETWORK = { prefix: '198.18.0.0/16', first: '198.18.0.1' } as const;
+
 /** Where devices are at first. */
 export interface Dialled {
   readonly publicKey: PublicKey;
@@ -44,6 +47,7 @@ export class Devices {
     const input = {
       publicKey: hex(dialled.publicKey),
       endpoint: `${dialled.address}:${dialled.port}`,
+      from: NETWORK.first,
       privateKeys: keys.map(({ privateKey }) => hex(privateKey)),
       everyMs: BETWEEN_DIALS_MS,
     };

@@ -1,7 +1,7 @@
 // Many devices in one program, each a wireguard-go with its own key and UDP port, and no network behind it.
 //
-// Reads {"publicKey", "endpoint", "privateKeys", "everyMs"} from its input (keys in hex) and has one device after the other dial the
-// endpoint, until it is killed. Prints `WHAT INDEX NANOSECONDS ADDRESS`, the time by CLOCK_MONOTONIC: `heard` when a device gets the first
+// Reads {"publicKey", "endpoint", "from", "privateKeys", "everyMs"} from its input (keys in hex) and has one device after the other dial the
+// endpoint, each from an address of its own, counted from the first one on, until it is killed. Prints `WHAT INDEX NANOSECONDS ADDRESS`, the time by CLOCK_MONOTONIC: `heard` when a device gets the first
 // message of a handshake, `session` when it has a session with whoever it heard last.
 package main
 
@@ -25,6 +25,7 @@ import (
 type input struct {
 	PublicKey   string
 	Endpoint    string
+	From        netip.Addr
 	PrivateKeys []string
 	EveryMs     int
 }
@@ -38,13 +39,14 @@ func main() {
 		if err := start(index, key, given); err != nil {
 			fail(err)
 		}
+		given.From = given.From.Next()
 		time.Sleep(time.Duration(given.EveryMs) * time.Millisecond)
 	}
 	select {}
 }
 
 func start(index int, privateKey string, given input) error {
-	udp := &udp{index: index}
+	udp := &udp{index: index, address: given.From}
 	logger := &device.Logger{Verbosef: udp.follow, Errorf: device.DiscardLogf}
 	wireguard := device.NewDevice(nowhere{make(chan tun.Event), make(chan struct{})}, udp, logger)
 	settings := fmt.Sprintf(
@@ -60,6 +62,7 @@ func start(index int, privateKey string, given input) error {
 // udp is a device's socket. The one of wireguard-go keeps some megabytes for packets that come together.
 type udp struct {
 	index    int
+	address  netip.Addr
 	socket   *net.UDPConn
 	last     atomic.Pointer[netip.AddrPort]
 	answered atomic.Bool
@@ -68,7 +71,7 @@ type udp struct {
 const initiation = 1
 
 func (u *udp) Open(port uint16) ([]conn.ReceiveFunc, uint16, error) {
-	socket, err := net.ListenUDP("udp4", &net.UDPAddr{Port: int(port)})
+	socket, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(u.address, port)))
 	if err != nil {
 		return nil, 0, err
 	}
