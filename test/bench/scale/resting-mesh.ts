@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { meshGatewayType } from '../../../src/api/meshgateway.ts';
+import { type MeshGateway, meshGatewayType } from '../../../src/api/meshgateway.ts';
 import { meshGatewayNodeType } from '../../../src/api/meshgatewaynode.ts';
 import type { ObjectKey } from '../../../src/api/resource.ts';
 import { campaign } from '../../../src/k8s/election.ts';
@@ -69,11 +69,7 @@ export class RestingMesh {
     this.#clock.aheadMs = -hours * 3_600_000;
     this.#shakeHands(() => true);
     this.#ticking = this.#tick();
-    await this.#mesh.until(
-      meshGatewayType,
-      'default' as ObjectKey,
-      ({ status }) => status?.peers?.connected === this.#devices.length,
-    );
+    await this.#untilCounted('connected');
     await this.#untilQuiet();
     this.#clock.aheadMs = 0;
     this.#shakeHands(() => true);
@@ -102,6 +98,7 @@ export class RestingMesh {
     await Promise.all(Array.from({ length: CREATORS }, creator));
     this.#electing = this.#elect();
     const endOperator = this.#mesh.startOperator();
+    await this.#untilCounted('accepted');
     await this.#untilQuiet();
     // Otherwise each node that joins would have all statuses written anew.
     await endOperator();
@@ -164,6 +161,12 @@ export class RestingMesh {
       }
       host.handshakes(seen);
     }
+  }
+
+  /** Until the gateway counts all devices among its peers of this kind. */
+  async #untilCounted(what: 'accepted' | 'connected'): Promise<void> {
+    const isAll = ({ status }: MeshGateway) => status?.peers?.[what] === this.#devices.length;
+    await this.#mesh.until(meshGatewayType, 'default' as ObjectKey, isAll);
   }
 
   async #untilQuiet(): Promise<void> {
