@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { agentOf, DEVICE } from '../../lab/gateway-node.ts';
+import { agentOf } from '../../lab/gateway-node.ts';
 import { type Mesh, must, RELEASE, until } from '../../lab/mesh.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { chain, table } from '../api-path.ts';
@@ -44,7 +44,7 @@ export const NODES_THAT_GO: readonly Fault[] = [
       };
       return meanwhile(heal, async () => {
         await untilCalledAway(scene);
-        await untilLeft(node);
+        await untilAgentEnded(node);
       });
     },
     recovered: letsIn,
@@ -126,15 +126,12 @@ function tainted(what: string, key: string): Fault {
   };
 }
 
-/** Until the agent has ended, and has left nothing of the gateway behind. */
-async function untilLeft(node: LabNode): Promise<void> {
+/** Pods of a Node that is gone are deleted by force, and with them the right to ask the API server: the data plane stays as it is. */
+async function untilAgentEnded(node: LabNode): Promise<void> {
   await until(
-    `nothing of the gateway on ${node.name}`,
-    async () => {
-      const { code } = await node.exec(['ip', 'link', 'show', 'dev', DEVICE]);
-      return code !== 0 && (await agentOf(node)) === undefined;
-    },
-    Boolean,
+    `the end of the agent on ${node.name}`,
+    () => agentOf(node),
+    (agent) => agent === undefined,
     COLLECTED_S,
   );
 }
