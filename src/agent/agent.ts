@@ -26,6 +26,7 @@ import type { Log } from '../runtime/log.ts';
 import { AuditTrail } from './audit-trail.ts';
 import { DeviceConfigurations, type Listen } from './device-configurations.ts';
 import { failureOf } from './failure.ts';
+import { confirmFirstList } from './first-list.ts';
 import { ForeignRules } from './foreign-rules.ts';
 import { type AccessStores, GrantedAccess } from './granted-access.ts';
 import { KeyChanges } from './key-changes.ts';
@@ -252,6 +253,7 @@ export class Agent {
       await Promise.all([gateways.whenSynced(signal), peers.whenSynced(signal), this.#reporter.start()]);
       // So that the keys of nodes that ask are not taken out first; but nothing depends on the others' reports.
       await Promise.race([reports.whenSynced(signal), delay(clock, REPORTS_MS, signal)]);
+      await this.#confirmPeers();
     } catch (error) {
       if (signal.aborted) return;
       throw error;
@@ -273,6 +275,14 @@ export class Agent {
     this.#configurations.close();
     await this.#options.probe.close();
     if (!this.#cleaned) await this.#reporter.stop();
+  }
+
+  async #confirmPeers(): Promise<void> {
+    const { gateway, peers, host, client, clock, log } = this.#options;
+    // A node that cannot be looked at says why in its first turn.
+    const untold = (error: unknown) => log.warn({ error }, 'the first list of MeshPeers is believed without a look');
+    const held = await host.observePeers(this.#sync.names.device).catch(untold);
+    if (held !== undefined) await confirmFirstList({ gateway, held, listed: peers.values(), now: clock.now() }, client);
   }
 
   /**

@@ -58,6 +58,8 @@ export interface SmallNode {
   readonly metrics: Metrics;
   /** What the agent does before it ends; whether the node is to be cleaned then. */
   letGo(isLeaving: boolean): Promise<void>;
+  /** Settles when the agent has ended; rejects where it could not go on. */
+  readonly ended: Promise<void>;
   /** Ends the agent as SIGTERM does; the kernel stays. */
   stop(): Promise<void>;
 }
@@ -191,10 +193,11 @@ export class SmallMesh<Server extends ServedMesh = FakeApiServer> {
     const running = agent.run(ending.signal);
     const stop = this.#ends(async () => {
       ending.abort();
-      await running;
+      // Why it ended before is told by `ended`, and by the test's end where nobody asks.
+      await Promise.allSettled([running]);
     });
     const letGo = (isLeaving: boolean) => agent.letGo(isLeaving);
-    return { name, host, listeners, audited, metrics, letGo, stop };
+    return { name, host, listeners, audited, metrics, ended: running, letGo, stop };
   }
 
   /** From now on the node reaches no other node, and none reaches it; the API server hears it. */
