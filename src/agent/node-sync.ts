@@ -233,7 +233,8 @@ export class NodeSync {
     }
     // An agent that was killed may have left open what it was about to end.
     this.#compareOnce();
-    const mended = operations.length > 0 && !hadTouched && this.#carriedOut === fixedPart(plan);
+    const isChanged = operations.length > 0 && !hadTouched && !refused;
+    const mended = isChanged && this.#carriedOut === fixedPart(plan);
     this.#carriedOut = fixedPart(plan);
     this.appliedResourceVersion = version;
     this.#ending.begin();

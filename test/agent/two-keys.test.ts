@@ -177,7 +177,8 @@ describe('a node that cannot serve the next key', () => {
     await sync.syncAll();
     decided('Current', 'Next');
     host.failures.set('create-link', Object.assign(new Error('the UDP port 51841 is taken'), { name: 'PortBusy' }));
-    await sync.syncAll();
+    // It has changed nothing for good, and nobody else has changed anything.
+    expect(await sync.syncAll()).toMatchObject({ mended: false });
     expect(sync.otherKey).toBeUndefined();
     expect(sync.nextKeyProblem).toContain('next key cannot be served on this node: The UDP port 51841 is taken');
     expect(host.state.other).toBeUndefined();
