@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type MeshGateway, type MeshGatewayStatus, meshGatewayType } from '../api/meshgateway.ts';
+import { meshGatewayNodeType } from '../api/meshgatewaynode.ts';
 import { CLEANUP_FINALIZER, OPERATOR_MANAGER } from '../api/names.ts';
 import { milliseconds } from '../api/timestamp.ts';
 import type { Client } from '../k8s/client.ts';
@@ -39,7 +40,8 @@ export async function cleanUp(
     await tellWaiting(client, gateway, judgeLeaving(gateway, namesOf(waitedFor), { now: clock.now(), deadline }));
     return waiting(Math.min(left, 2_000), `cleaning ${some(namesOf(waitedFor))}`);
   }
-  if (unclean.length > 0) await tellGivenUp(events, gateway, namesOf(unclean));
+  const givenUp = await stillReporting(client, unclean);
+  if (givenUp.length > 0) await tellGivenUp(events, gateway, namesOf(givenUp));
   await letGo(client, gateway);
   return settled;
 }
@@ -53,6 +55,14 @@ async function tellWaiting(client: Client, gateway: MeshGateway, status: MeshGat
 function uncleanNodes(gateway: MeshGateway, state: MeshState): readonly GatewayNode[] {
   const present = new Set(state.nodes.map(({ metadata }) => metadata.name));
   return state.nodesOf(gateway.metadata.name).filter(({ report }) => present.has(report.spec.node));
+}
+
+/** Reports and Leases come by two watches: one of them may tell sooner that both are gone. */
+async function stillReporting(client: Client, nodes: readonly GatewayNode[]): Promise<readonly GatewayNode[]> {
+  const found = await Promise.all(
+    nodes.map(({ report: { metadata } }) => client.get(meshGatewayNodeType, metadata.name, metadata.namespace)),
+  );
+  return nodes.filter((_, index) => found[index] !== undefined);
 }
 
 function namesOf(nodes: readonly GatewayNode[]): readonly string[] {
