@@ -131,8 +131,9 @@ describe.skipIf(missing)(
       const changed = await longestGap(() => use(next));
       const ended = await longestGap(() => agent.take(member({ publicKey: next.publicKey, nextPublicKey: undefined })));
       console.log(`longest time without an answer: ${changed} ms at the change, ${ended} ms at its end`);
-      expect(changed).toBeLessThan(1_000 * SLOWNESS);
-      expect(ended).toBeLessThan(1_000 * SLOWNESS);
+      // A session that is lost takes WireGuard five seconds at least.
+      expect(changed).toBeLessThan(2_500 * SLOWNESS);
+      expect(ended).toBeLessThan(2_500 * SLOWNESS);
       expect((await cluster.gateway.namespace.run('wg show wg-default peers')).includes(old.publicKey)).toBe(false);
     });
 
