@@ -55,6 +55,15 @@ export async function dialsItsNode({ mesh, node, laptop, device }: Scene): Promi
   return true;
 }
 
+/** Until the laptop's session is told of: nobody can take over one that began since the node's last look. */
+export async function untilTold({ mesh, node, device }: Scene): Promise<void> {
+  await until(
+    `a session on ${node.name}`,
+    () => mesh.peer(device),
+    ({ status }) => status?.connections?.[0]?.node === node.name,
+  );
+}
+
 /** Expects that a laptop which begins a session now is served. */
 export async function expectServed({ mesh, node, spare }: Scene, address: string): Promise<void> {
   await mesh.join(spare.laptop, spare.device, node.address);

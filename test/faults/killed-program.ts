@@ -11,47 +11,48 @@ import type { Heal } from './fault.ts';
 interface Place {
   readonly pidFile: string;
   readonly log: string;
-  /** What the words of a process are read by; nothing for one that has ended. */
-  readonly words: (pid: string) => readonly string[];
+  /** How a file of /proc of a process is read; there is none of one that has ended. */
+  readonly proc: (pid: string, file: 'cmdline' | 'stat') => readonly string[];
   exec(argv: readonly string[], options?: ExecOptions): Promise<ExecResult>;
 }
 
 /** A program of a node, such as kube-proxy. */
 export function programOf(node: LabNode, name: string): Place {
   const exec: Place['exec'] = (argv, options) => node.exec(argv, options);
-  const words: Place['words'] = (pid) => ['cat', `/proc/${pid}/cmdline`];
-  return { pidFile: `/run/lab/${name}.pid`, log: `/var/log/${name}.log`, words, exec };
+  const proc: Place['proc'] = (pid, file) => ['cat', `/proc/${pid}/${file}`];
+  return { pidFile: `/run/lab/${name}.pid`, log: `/var/log/${name}.log`, proc, exec };
 }
 
 /** A program of the control plane, such as etcd. */
 export function controlProgramOf({ sandbox }: Cluster, name: string): Place {
   const exec: Place['exec'] = (argv, options) => execInside(sandbox, argv, options);
   // There /proc is the machine's, which knows the process by another number.
-  const words: Place['words'] = (pid) => [
+  const proc: Place['proc'] = (pid, file) => [
     'unshare',
     '-m',
     'sh',
     '-ec',
-    'mount -t proc proc /proc; cat "/proc/$1/cmdline"',
-    'words',
+    'mount -t proc proc /proc; cat "/proc/$1/$2"',
+    'proc',
     pid,
+    file,
   ];
-  return { pidFile: `${sandbox.pids}/${name}.pid`, log: controlPlaneLog(sandbox.lab, name), words, exec };
+  return { pidFile: `${sandbox.pids}/${name}.pid`, log: controlPlaneLog(sandbox.lab, name), proc, exec };
 }
 
 /** Kills a program of the lab at once. Resolves with what starts it again as it was. */
-export async function killProgram({ pidFile, log, words, exec }: Place, path: string): Promise<Heal> {
+export async function killProgram({ pidFile, log, proc, exec }: Place, path: string): Promise<Heal> {
   const pid = must(await exec(['cat', pidFile])).trim();
-  const argv = must(await exec(words(pid)))
+  const argv = must(await exec(proc(pid, 'cmdline')))
     .split('\0')
     .slice(0, -1);
   if (argv.length === 0) throw new Error(`process ${pid} of ${pidFile} does not run`);
   must(await exec(['kill', '-KILL', pid]));
-  // What listens on its port again must not meet it there.
+  // What listens on its port again must not meet it there: a process has closed all when it is a zombie, and has no words long before.
   await until(
     `the end of process ${pid}`,
-    () => exec(words(pid)),
-    ({ stdout }) => stdout === '',
+    () => exec(proc(pid, 'stat')),
+    ({ stdout }) => stdout === '' || /\) [ZX] /.test(stdout),
   );
   return async () => must(await exec(['sh', '-c', AGAIN, 'again', pidFile, log, ...argv], { env: { PATH: path } }));
 }

@@ -1,5 +1,6 @@
 import { now } from '../bench/laptop/dials.ts';
 import { poll } from '../lab/progress.ts';
+import { untilTold } from './devices.ts';
 import type { Fault, Scene } from './fault.ts';
 import type { Load } from './load.ts';
 import type { Seen } from './promise.ts';
@@ -12,6 +13,7 @@ const LONGER_S = 60;
 export async function tried(fault: Fault, scene: Scene, load: Load): Promise<Seen> {
   const before = await stateOf(scene.mesh);
   await load.flows();
+  await untilTold(scene);
   let ended = now();
   let restored: Restored = { at: ended, lost: [] };
   const { answeredAt, ...carried } = await load.during(async () => {
