@@ -40,6 +40,12 @@ export function controlProgramOf({ sandbox }: Cluster, name: string): Place {
   return { pidFile: `${sandbox.pids}/${name}.pid`, log: controlPlaneLog(sandbox.lab, name), proc, exec };
 }
 
+/**
+ * What proc_pid_stat(5) shows of a process that has closed everything: a zombie, and the last of its threads, for the first one may become a zombie
+ * while others still have the files.
+ */
+const ENDED = /\) [ZX](?: -?\d+){16} [01] /;
+
 /** Kills a program of the lab at once. Resolves with what starts it again as it was. */
 export async function killProgram({ pidFile, log, proc, exec }: Place, path: string): Promise<Heal> {
   const pid = must(await exec(['cat', pidFile])).trim();
@@ -48,11 +54,11 @@ export async function killProgram({ pidFile, log, proc, exec }: Place, path: str
     .slice(0, -1);
   if (argv.length === 0) throw new Error(`process ${pid} of ${pidFile} does not run`);
   must(await exec(['kill', '-KILL', pid]));
-  // What listens on its port again must not meet it there: a process has closed all when it is a zombie, and has no words long before.
+  // What listens on its port again must not meet it there.
   await until(
     `the end of process ${pid}`,
     () => exec(proc(pid, 'stat')),
-    ({ stdout }) => stdout === '' || /\) [ZX] /.test(stdout),
+    ({ stdout }) => stdout === '' || ENDED.test(stdout),
   );
   return async () => must(await exec(['sh', '-c', AGAIN, 'again', pidFile, log, ...argv], { env: { PATH: path } }));
 }
