@@ -78,26 +78,28 @@ class Scene {
 
   /** Has the laptop connect by the first node, or by the one that the balancer leads to, and resolves with that one and the address of a Service on the other. */
   async begin(takeover: boolean): Promise<{ readonly node: LabNode; readonly service: string }> {
-    const [node, other] = this.#nodes();
+    const [first, second] = this.mesh.cluster.nodes as [LabNode, LabNode];
     await this.mesh.patchGateway('default', { takeover: { enabled: takeover, drain: '0s' } });
     this.#count += 1;
     const device = await this.mesh.addDevice(`stock-${this.#count}`);
-    await this.mesh.join(this.laptop, device, this.balancer === undefined ? node.address : undefined);
-    const service = await this.mesh.serviceAddress(`hello-${other.name}`);
-    const asked = () => this.laptop.exec(['curl', '-sS', '--max-time', '10', `http://${service}/`]);
-    await until('the Service to answer', asked, ({ code }) => code === 0);
-    await until(
+    await this.mesh.join(this.laptop, device, this.balancer === undefined ? first.address : undefined);
+    await this.#untilAnswered(second);
+    // The balancer may have looked elsewhere meanwhile.
+    const told = await until(
       'the session to be reported',
-      () => this.mesh.peer(device),
-      ({ status }) => status?.connections?.[0]?.node === node.name,
+      async () => (await this.mesh.peer(device)).status?.connections?.[0]?.node,
+      (name) => name !== undefined && this.mesh.cluster.node(name).address === (this.balancer?.leads ?? first.address),
     );
-    return { node, service };
+    const [node, other] = told === second.name ? [second, first] : [first, second];
+    return { node, service: await this.#untilAnswered(other) };
   }
 
-  /** The one that the laptop will be with, and another one. */
-  #nodes(): readonly [LabNode, LabNode] {
-    const [one, two] = this.mesh.cluster.nodes as [LabNode, LabNode];
-    return this.balancer?.leads === two.address ? [two, one] : [one, two];
+  /** Until a Service on this node answers the laptop; resolves with its address. */
+  async #untilAnswered(node: LabNode): Promise<string> {
+    const service = await this.mesh.serviceAddress(`hello-${node.name}`);
+    const asked = () => this.laptop.exec(['curl', '-sS', '--max-time', '10', `http://${service}/`]);
+    await until('the Service to answer', asked, ({ code }) => code === 0);
+    return service;
   }
 
   async end(): Promise<void> {
