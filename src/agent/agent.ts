@@ -207,6 +207,7 @@ export class Agent {
       sync: this.#sync,
       onCalled: (...called) => options.recorder?.called(...called),
       onDue: (look) => this.#wake.wish(look),
+      onFreed: (freed) => this.#takeover.leaveToBalancer(freed),
     });
     this.#releasing = new Releasing({
       ...options,

@@ -20,6 +20,8 @@ export interface MovedFlowsOptions {
   /** Devices have been called. */
   readonly onCalled?: ((cause: CallCause, devices: number, seconds: number) => void) | undefined;
   readonly onDue: (look: 'calls' | 'peers') => void;
+  /** Calls to these devices are forgotten, and are not to be repeated. */
+  readonly onFreed: (peers: readonly ObjectKey[]) => void;
 }
 
 /** What is noticed is looked at together after so long, in milliseconds. */
@@ -156,6 +158,7 @@ export class MovedFlows {
   async #free(devices: readonly MovedDevice[]): Promise<void> {
     if (devices.length === 0) return;
     const { clock, log, sync } = this.#options;
+    this.#options.onFreed(devices.map(({ peer }) => peer));
     await sync.forgetSessions(devices.flatMap(({ peer }) => this.#keysOf(peer)));
     await sync.forgetCalls(devices.map(({ endpoint }) => endpoint));
     for (const { endpoint } of devices) {

@@ -149,6 +149,12 @@ export class Takeover {
     this.#later(LOOK_MS / 5, () => this.#options.onDue('peers'));
   }
 
+  /** These come by a load balancer: another call at their own address would stand in the way of their packets. */
+  leaveToBalancer(peers: Iterable<ObjectKey>): void {
+    this.#insisting.drop(peers);
+    this.#armInsisting();
+  }
+
   /** Lets go of who has gone; in a turn in which the node's peers were looked at, after that. */
   async looked(): Promise<void> {
     const gone = this.#shared.gone(this.#options.sync.observedPeers, this.#options.clock.monotonic());

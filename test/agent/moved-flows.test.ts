@@ -109,6 +109,17 @@ test('what a node has sent to a device before is forgotten first, and its next p
     .toEqual([...blocked, `call ada ${ADA}`]);
 });
 
+test('a device of a dead node whose flow comes is not called at its own address again: that would stand in the way of its packets', async () => {
+  await one.stop();
+  mesh.unplug(one.name);
+  await expect.poll(() => doneBy(two).includes(`call ada ${ADA}`)).toBe(true);
+  tells(two, ADA);
+  const forgotten = () => doneBy(two).findIndex((done) => done.startsWith('forget '));
+  await expect.poll(forgotten, { timeout: 5_000 }).toBeGreaterThan(0);
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  expect(doneBy(two).slice(forgotten() + 1)).toEqual([]);
+});
+
 test('where takeover is turned off no rule tells of a flow, and nobody is called', async () => {
   await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { takeover: { enabled: false } } });
   const written = () => two.host.applied.filter(({ kind }) => kind === 'replace-table').at(-1);

@@ -212,6 +212,7 @@ export class BalancedNodes {
     const moved: MovedFlows = new MovedFlows({
       ...{ node: name, reports: this.#reports, sync, clock: systemClock, log: QUIET },
       onCalled: (_cause, devices) => called.push(devices),
+      onFreed: () => undefined,
       onDue: (look) => {
         turn = turn.then(async () => {
           if (look === 'calls') return moved.act();

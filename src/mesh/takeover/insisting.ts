@@ -41,6 +41,11 @@ export class Insisting {
     for (const [peer, entry] of this.#entries) if (entry.from === node) this.#entries.set(peer, { ...entry, at });
   }
 
+  /** Forgets these: what they hear of this node depends on their own packets now. */
+  drop(peers: Iterable<ObjectKey>): void {
+    for (const peer of peers) this.#entries.delete(peer);
+  }
+
   /** Forgets who was called away from nodes that neither are dead nor may be on their way back. */
   forget(isDead: (node: string) => boolean): void {
     for (const [peer, { from, at }] of this.#entries) if (at.length === 0 && !isDead(from)) this.#entries.delete(peer);

@@ -59,3 +59,12 @@ test('who was called away from a node that lives is forgotten once it was called
   for (const node of ['node-a', 'node-b']) insisting.returned(node, 3_000);
   expect(names(insisting, 3_000)).toEqual(['bob']);
 });
+
+test('who comes by a load balancer is called no more, also when its former node is back', () => {
+  const insisting = new Insisting();
+  insisting.called([call('ada'), call('bob')], 'node-a', 0);
+  insisting.drop([call('ada').peer]);
+  expect(names(insisting, 1_000)).toEqual(['bob']);
+  insisting.returned('node-a', 5_000);
+  expect(names(insisting, 5_000)).toEqual(['bob']);
+});
