@@ -19,7 +19,7 @@ export interface FirstList {
 
 /**
  * An agent that begins has no former list to compare its first one with, but the node holds who was let in. Where the first list leaves out more
- * than half of those, the API server is asked for another one, which it reads from etcd and not from its cache. @throws when that one has any of
+ * than half of those, the API server is asked for another one, which must be as new as what etcd has. @throws when that one has any of
  * those whom the first left out: the data plane stays as it is, and the agent begins anew
  */
 export async function confirmFirstList(
