@@ -14,6 +14,7 @@ import type { EventRecorder } from '../k8s/events.ts';
 import { heartbeat } from '../k8s/lease.ts';
 import type { Store } from '../k8s/store.ts';
 import { type FullDevice, tooManyConnections } from '../mesh/connection-tracking.ts';
+import { isAwaited } from '../mesh/members.ts';
 import { judgeNode, type NodeFailure } from '../mesh/node-status.ts';
 import type { PeerTable } from '../mesh/peer-table.ts';
 import { isFailure } from '../mesh/probe-standing.ts';
@@ -332,7 +333,7 @@ export class Agent {
       this.#sync.takePeer(change);
       this.#audit.takePeer(change, 'news');
       this.#armExpiry();
-      const awaited = isAwaited(change.after) ? change.after?.metadata.resourceVersion : undefined;
+      const awaited = change.after && isAwaited(change.after) ? change.after.metadata.resourceVersion : undefined;
       if (awaited !== undefined) this.#reporter.await(awaited);
       if (this.#sync.hasTouched || awaited !== undefined) this.#wake.wish('touched');
     };
@@ -610,10 +611,4 @@ function forNode({ spec, status, metadata }: MeshGateway): unknown {
   const judged = [spec, accepted, status?.observedGeneration];
   const served = keys?.map((key) => [key.publicKey, key.state, key.slot, key.newer]);
   return [judged, publicKey, served, addresses, pool, serviceCIDRs, dns, metadata.deletionTimestamp, metadata.uid];
-}
-
-/** Whether the operator waits to hear that a peer is in the kernel, be it that nothing had to be done for it. */
-function isAwaited(peer: MeshPeer | undefined): boolean {
-  const conditions = peer?.status?.conditions ?? [];
-  return isTrue(conditions, 'Accepted') && !isTrue(conditions, 'Programmed');
 }

@@ -38,8 +38,8 @@ export function memberOf(gateway: string, peer: MeshPeer, now: number): Member |
 }
 
 /**
- * What of a peer may turn its membership and what it is granted: the same member as the whole peer, in half the memory. An agent holds every peer of the
- * cluster and has no use for configurations, and what makes a peer's status long is for people.
+ * What of a peer may turn its membership and what it is granted, and whether its nodes are waited for: the same member as the whole peer, in half the memory.
+ * An agent holds every peer of the cluster and has no use for configurations, and what makes a peer's status long is for people.
  */
 export function membershipOf({ apiVersion, kind, metadata, spec, status }: MeshPeer): MeshPeer {
   const { name, namespace, labels, uid, resourceVersion, creationTimestamp, deletionTimestamp, writtenBy } = metadata;
@@ -55,9 +55,15 @@ export function membershipOf({ apiVersion, kind, metadata, spec, status }: MeshP
       presharedKeyVersion,
       addresses,
       gateways,
-      conditions: conditions.filter(({ type }) => type === 'Accepted'),
+      conditions: conditions.filter(({ type }) => type === 'Accepted' || type === 'Programmed'),
     },
   };
+}
+
+/** Whether the operator waits to hear from the nodes that they hold a peer, be it that they had nothing to do for it. */
+export function isAwaited({ status }: MeshPeer): boolean {
+  const conditions = status?.conditions ?? [];
+  return isTrue(conditions, 'Accepted') && !isTrue(conditions, 'Programmed');
 }
 
 /** The keys that are both wished for and accepted; a key that moves from one field to the other stays in without a break. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { MeshPeerStatus } from '../../src/api/meshpeer.ts';
-import { expiryOf, isRevoked, memberOf, membershipOf } from '../../src/mesh/members.ts';
+import { expiryOf, isAwaited, isRevoked, memberOf, membershipOf } from '../../src/mesh/members.ts';
 import { aCondition, aKey, aMember, aPeer, NOW } from '../support/builders.ts';
 
 const EXPIRY = '2026-08-01T12:00:00Z';
@@ -142,6 +142,17 @@ describe('what an agent keeps of a peer', () => {
     const kept = memberOf('default', membershipOf(peer), NOW);
     expect(kept && { ...kept, peer: null }).toEqual(whole && { ...whole, peer: null });
     expect(isRevoked(membershipOf(peer), NOW)).toBe(isRevoked(peer, NOW));
+  });
+
+  test.each([
+    ['that no node holds yet', [aCondition('Accepted', 'True')], true],
+    ['that a node does not hold yet', [aCondition('Accepted', 'True'), aCondition('Programmed', 'False')], true],
+    ['that all nodes hold', [aCondition('Accepted', 'True'), aCondition('Programmed', 'True')], false],
+    ['that is not let in', [aCondition('Accepted', 'False'), aCondition('Programmed', 'False')], false],
+  ])('says the same of a peer %s', (_what, conditions, awaited) => {
+    const peer = aMember({ status: { conditions } });
+    expect(isAwaited(peer)).toBe(awaited);
+    expect(isAwaited(membershipOf(peer))).toBe(awaited);
   });
 
   test('is without what people read', () => {

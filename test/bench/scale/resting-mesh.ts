@@ -7,6 +7,7 @@ import { createTransport } from '../../../src/k8s/transport.ts';
 import type { Endpoint } from '../../../src/net/endpoint.ts';
 import type { PublicKey } from '../../../src/net/key.ts';
 import { type Clock, systemClock } from '../../../src/runtime/clock.ts';
+import { step } from '../../lab/progress.ts';
 import { aKey } from '../../support/builders.ts';
 import { NAMESPACE, SmallMesh } from '../../support/small-mesh.ts';
 import { AuditedServer, type Write } from './audited-server.ts';
@@ -69,17 +70,17 @@ export class RestingMesh {
     this.#clock.aheadMs = -hours * 3_600_000;
     this.#shakeHands(() => true);
     this.#ticking = this.#tick();
-    await this.#untilCounted('connected');
-    await this.#untilQuiet();
+    await step(`${this.#devices.length} devices connect`, this.#untilCounted('connected'));
+    await step('waiting until all is said of that', this.#untilQuiet());
     this.#clock.aheadMs = 0;
     this.#shakeHands(() => true);
-    await this.#untilQuiet();
+    await step('waiting until all is said of their handshakes', this.#untilQuiet());
   }
 
   /** All that is written in this time by operator and agents. */
   async writesIn(ms: number): Promise<readonly Write[]> {
     const since = Date.now();
-    await delay(ms);
+    await step(`nothing happens for ${ms / 1000} s`, delay(ms));
     return this.#server.writesSince(since);
   }
 
@@ -95,24 +96,19 @@ export class RestingMesh {
     const creator = async () => {
       for (let name = waiting.pop(); name !== undefined; name = waiting.pop()) await this.#mesh.addPeer(name);
     };
-    await Promise.all(Array.from({ length: CREATORS }, creator));
+    await step(`creating ${this.#devices.length} peers`, Promise.all(Array.from({ length: CREATORS }, creator)));
     this.#electing = this.#elect();
     const endOperator = this.#mesh.startOperator();
-    await this.#untilCounted('accepted');
-    await this.#untilQuiet();
+    await step('the operator accepts them', this.#untilCounted('accepted'));
+    await step('waiting until all is said of that', this.#untilQuiet());
     // Otherwise each node that joins would have all statuses written anew.
     await endOperator();
     for (const [index, host] of this.#hosts.entries()) await this.#mesh.startNode(nodeName(index), host);
-    const names = this.#hosts.map((_, index) => nodeName(index));
     // With each node that reports later, all statuses would be written anew.
-    for (const name of names)
-      await this.#mesh.until(
-        meshGatewayNodeType,
-        `${NAMESPACE}/default.${name}` as ObjectKey,
-        ({ status }) => (status?.peers ?? 0) >= this.#devices.length && status?.appliedResourceVersion !== undefined,
-      );
+    const reported = this.#hosts.map((_, index) => this.#untilReported(nodeName(index)));
+    await step(`${reported.length} nodes take them`, Promise.all(reported));
     this.#mesh.startOperator();
-    await this.#untilQuiet();
+    await step('waiting until all statuses name the nodes', this.#untilQuiet());
   }
 
   /** The operator of SmallMesh leads without an election; its Lease is renewed all the same. */
@@ -161,6 +157,15 @@ export class RestingMesh {
       }
       host.handshakes(seen);
     }
+  }
+
+  /** Until a node reports that it holds all devices. */
+  async #untilReported(node: string): Promise<void> {
+    await this.#mesh.until(
+      meshGatewayNodeType,
+      `${NAMESPACE}/default.${node}` as ObjectKey,
+      ({ status }) => (status?.peers ?? 0) >= this.#devices.length && status?.appliedResourceVersion !== undefined,
+    );
   }
 
   /** Until the gateway counts all devices among its peers of this kind. */
