@@ -19,6 +19,7 @@ import { judgeNode, type NodeFailure } from '../mesh/node-status.ts';
 import type { PeerTable } from '../mesh/peer-table.ts';
 import { isFailure } from '../mesh/probe-standing.ts';
 import { liveSessions, type SeenPeer } from '../mesh/sessions.ts';
+import { ENDING_MOST_MS } from '../mesh/takeover/release.ts';
 import type { Topology } from '../mesh/topology.ts';
 import type { IpAddress } from '../net/address.ts';
 import type { PublicKey } from '../net/key.ts';
@@ -96,9 +97,11 @@ const ARRIVALS_MS = 200;
 const VERSION_MS = 60_000;
 /** So long the first look at the node waits for the reports of the others. */
 const REPORTS_MS = 2_000;
-/** So long a program that ends waits for its devices to be called by other nodes, and looks this often whether they were. */
+/** So long a program that ends waits for its devices to be called by other nodes once it has let all go, and looks this often whether they were. */
 const LETTING_GO_MS = 4_000;
 const LETTING_GO_LOOK_MS = 50;
+/** Until then it looks this often who has no connection open any more. */
+const ENDED_CONNECTIONS_MS = 1_000;
 const RETRY_MS = [1_000, 2_000, 5_000, 10_000, 30_000] as const;
 
 /**
@@ -288,22 +291,35 @@ export class Agent {
   }
 
   /**
-   * Before the program ends: where the data plane would end with it, or soon after because the node is to be cleaned, its devices are let go, and it
-   * waits for a while until other nodes have called them.
+   * Before the program ends: where the data plane would end with it, or soon after because the node is to be cleaned, its devices are let go, those with
+   * open connections last, and it waits for a while until other nodes have called them.
    */
   async letGo(isLeaving: boolean): Promise<void> {
     const { clock } = this.#options;
     const endsToo = isLeaving || this.#sync.state?.device?.dataplane === 'Userspace';
-    if (!endsToo || this.#takeover.taker === 'none') return;
-    this.#releasing.end();
-    this.#reporter.changedNow();
-    const patience = AbortSignal.timeout(LETTING_GO_MS);
-    while (!patience.aborted && this.#hasOwnSessions()) await delay(clock, LETTING_GO_LOOK_MS, patience);
+    // The other nodes of a gateway that is being deleted take nobody over.
+    if (!endsToo || !this.#isThere() || this.#cleaned) return;
+    const patience = AbortSignal.timeout(ENDING_MOST_MS + LETTING_GO_MS);
+    let lookedAt = Number.NEGATIVE_INFINITY;
+    let allSince = Number.POSITIVE_INFINITY;
+    while (!patience.aborted && clock.monotonic() < allSince + LETTING_GO_MS) {
+      if (clock.monotonic() >= lookedAt + ENDED_CONNECTIONS_MS) {
+        await this.#releasing.end();
+        this.#reporter.changedNow();
+        lookedAt = clock.monotonic();
+      }
+      const own = this.#ownSessions();
+      if (own.length === 0 || this.#releasing.release === 'none') return;
+      const isAll = own.every(({ peer }) => this.#releasing.isReleased(peer as ObjectKey));
+      allSince = isAll ? Math.min(allSince, clock.monotonic()) : Number.POSITIVE_INFINITY;
+      await delay(clock, LETTING_GO_LOOK_MS, patience);
+    }
   }
 
-  #hasOwnSessions(): boolean {
-    const own = this.#reporter.written?.connections ?? [];
-    return own.some(({ peer }) => !this.#takeover.isShared(peer as ObjectKey));
+  /** Of devices that have none with another node. */
+  #ownSessions() {
+    const told = this.#reporter.written?.connections ?? [];
+    return told.filter(({ peer }) => !this.#takeover.isShared(peer as ObjectKey));
   }
 
   async #takeOver(signal: AbortSignal): Promise<void> {
@@ -388,7 +404,7 @@ export class Agent {
 
   async #turnForever(signal: AbortSignal, onLeaving: () => void): Promise<void> {
     for (let look = await this.#wake.next(signal); look !== undefined; look = await this.#wake.next(signal)) {
-      if (this.#cleaned && this.#isBack()) return;
+      if (this.#cleaned && this.#isThere()) return;
       if (this.#forgotten) continue;
       const began = this.#options.clock.monotonic();
       if (this.#cleaned || this.#sync.gateway?.metadata.deletionTimestamp !== undefined) {
@@ -432,8 +448,8 @@ export class Agent {
     return true;
   }
 
-  /** Whether a gateway of the same name was made after the one that was cleaned up. */
-  #isBack(): boolean {
+  /** Whether there is a gateway of this name that is there to stay. */
+  #isThere(): boolean {
     const { gateway } = this.#sync;
     return gateway !== undefined && gateway.metadata.deletionTimestamp === undefined;
   }

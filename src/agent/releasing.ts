@@ -26,7 +26,7 @@ export class Releasing {
   readonly #options: ReleasingOptions;
   #leavingSince: number | undefined;
   #unwellSince: number | undefined;
-  #isEnding = false;
+  #endingSince: number | undefined;
   #release: Release = 'none';
   /** Addresses with connections that are open; looked at while those who have none are let go. */
   #busy: ReadonlySet<IpAddress> = new Set();
@@ -37,7 +37,7 @@ export class Releasing {
 
   /** Why devices are let go for as long as it lasts; undefined where the node is well. */
   get unwell(): string | undefined {
-    return this.#release === 'all' && this.#unwellSince !== undefined && !this.#isEnding
+    return this.#release === 'all' && this.#unwellSince !== undefined && this.#endingSince === undefined
       ? 'the node reaches no Services while others do, so its devices are let go to those (see ServicesReachable)'
       : undefined;
   }
@@ -48,10 +48,15 @@ export class Releasing {
     return this.#release === 'all' || !this.#addressesOf(peer).some((address) => this.#busy.has(address));
   }
 
-  /** Lets all go: this program ends, and the data plane with it. */
-  end(): void {
-    this.#isEnding = true;
-    this.#judge();
+  /** Lets all go, those with open connections last: this program is about to end, and the data plane with it. */
+  async end(): Promise<void> {
+    this.#endingSince ??= this.#options.clock.monotonic();
+    await this.look();
+  }
+
+  /** Which of its devices the node lets go at present. */
+  get release(): Release {
+    return this.#release;
   }
 
   /** Looks at how the node stands; to be called every few seconds. */
@@ -74,7 +79,7 @@ export class Releasing {
       drainMs: durationMs(sync.gateway?.spec.takeover.drain ?? ''),
       leavingSince: this.#leavingSince,
       unwellSince: this.#unwellSince,
-      isEnding: this.#isEnding,
+      endingSince: this.#endingSince,
       taker: sync.gateway?.spec.takeover.enabled === true ? taker() : 'none',
     };
     const release = releaseOf(input, now);

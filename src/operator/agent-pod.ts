@@ -1,6 +1,7 @@
 import type { MeshGateway } from '../api/meshgateway.ts';
 import { gatewayKeysName, presharedKeysName } from '../api/names.ts';
 import { secondPort } from '../mesh/key-slots.ts';
+import { ENDING_MOST_MS } from '../mesh/takeover/release.ts';
 import type { AgentConfig } from './config.ts';
 
 /** The port of an agent's health answers, on the node's loopback address. */
@@ -34,8 +35,9 @@ export function agentPod(gateway: MeshGateway, agent: AgentConfig) {
     ...(agent.imagePullSecrets.length === 0
       ? {}
       : { imagePullSecrets: agent.imagePullSecrets.map((name) => ({ name })) }),
-    // Nothing to drain, since the kernel forwards on without the agent; but a node that is no longer selected is cleaned in this time.
-    terminationGracePeriodSeconds: 30,
+    // With kernel WireGuard there is nothing to drain. Where wireguard-go ends, or the node is no longer selected and is to be cleaned, connections are given
+    // spec.takeover.drain, of which the agent takes no more than fits; not that itself, since every change of it would roll the agents.
+    terminationGracePeriodSeconds: ENDING_MOST_MS / 1000 + 20,
     securityContext: {
       // Capabilities of a container are effective for root only; NET_ADMIN is the one it has.
       runAsUser: 0,

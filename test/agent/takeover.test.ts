@@ -217,6 +217,30 @@ test('an agent that ends lets its devices go where its node is to be cleaned the
   expect(others.flatMap(calledBy)).toEqual(all(['ada']));
 }, 15_000);
 
+test('an agent that ends and its data plane with it waits for connections that are open, as long as they may go on', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [ending, ...others] = nodes;
+  for (const name of ['ada', 'bob']) connects(ending, name);
+  for (const name of ['ada', 'bob']) await reports(mesh, ending, name);
+  const { status } = await mesh.untilPeer('ada', (peer) => peer.status?.addresses !== undefined);
+  ending.host.tracked = new Map([[status?.addresses?.[0] as IpAddress, { entries: 1, open: 1, established: 1 }]]);
+  let hasLetGo = false;
+  const lettingGo = ending.letGo(true).then(() => {
+    hasLetGo = true;
+  });
+  await expect.poll(() => others.flatMap(calledBy)).toEqual(all(['bob']));
+  for (const node of others) if (calledBy(node).length > 0) connects(node, 'bob');
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
+  expect(hasLetGo).toBe(false);
+  expect(others.flatMap(calledBy)).not.toContainEqual(all(['ada'])[0]);
+  ending.host.tracked = new Map();
+  await expect.poll(() => others.flatMap(calledBy), { timeout: 5_000 }).toContainEqual(all(['ada'])[0]);
+  await lettingGo;
+}, 20_000);
+
 test('where all nodes are about to go, nobody is called', async ({ mesh, nodes, expect }) => {
   const [first, ...others] = nodes;
   for (const { name } of others) await mesh.client.patch(nodeType, { name }, { spec: { unschedulable: true } });

@@ -4,7 +4,7 @@ import { type Mesh, must, RELEASE, until } from '../../lab/mesh.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { chain, table } from '../api-path.ts';
 import { letsIn } from '../devices.ts';
-import { type Fault, meanwhile } from '../fault.ts';
+import { type Fault, type Heal, meanwhile } from '../fault.ts';
 import { drained, untilCalledAway, untilServing } from '../going.ts';
 import { calledAway, unnoticed } from '../promise.ts';
 import { withoutIdentity } from '../without-identity.ts';
@@ -108,9 +108,12 @@ export const NODES_THAT_GO: readonly Fault[] = [
   },
 ];
 
-async function rolled(mesh: Mesh): Promise<undefined> {
+async function rolled(mesh: Mesh): Promise<Heal> {
+  // A stream that never ends would have each agent wait for as long as that.
+  await mesh.patchGateway('default', { takeover: { drain: '5s' } });
   await mesh.cluster.kubectl(['-n', RELEASE.namespace, 'rollout', 'restart', 'daemonset/sallyport-default']);
   await mesh.untilRolled();
+  return () => mesh.patchGateway('default', { takeover: { drain: '60s' } });
 }
 
 /** Something is going to take the node away, and says so by a taint, as it does before it drains it. */
