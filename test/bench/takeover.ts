@@ -1,6 +1,7 @@
 import type { Laptop } from '../lab/laptop.ts';
 import { type Mesh, must, RELEASE, startMesh, until } from '../lab/mesh.ts';
 import type { LabNode } from '../lab/node.ts';
+import type { Shape } from '../lab/node-kernels.ts';
 import { Dials, EVERY_MS, now } from './laptop/dials.ts';
 import { type Group, type Report, row, unmeasured } from './row.ts';
 import { ASKS_EVERY_MS, Balancer } from './takeover/balancer.ts';
@@ -14,6 +15,9 @@ interface Disturbance {
   readonly row: string;
   /** Completes "when …". */
   readonly says: string;
+  /** Of the nodes; wireguard-go unless given. */
+  readonly shape?: Shape;
+  readonly measure: (scene: Scene, one: Disturbance, report: Report) => Promise<void>;
   /** In seconds; 1 unless given. */
   readonly goal?: number;
   /** What the outage is made of, for which nothing of ours is to blame. */
@@ -22,43 +26,59 @@ interface Disturbance {
   act(mesh: Mesh, node: LabNode): Promise<() => Promise<void>>;
 }
 
-const DEATHS: readonly Disturbance[] = [
+/** In the order in which they are measured. */
+const DISTURBANCES: readonly Disturbance[] = [
+  {
+    row: 'drain_failed_requests',
+    says: "the laptop's node is drained and then killed",
+    measure: requests,
+    act: drain,
+  },
+  {
+    row: 'rollout_failed_requests_userspace',
+    says: 'the DaemonSet of the agents is rolled, with wireguard-go, whose sessions end with the agent',
+    measure: requests,
+    act: rollOut,
+  },
   {
     row: 'failover_blackhole_s',
     says: "the network of the laptop's node swallows everything, both ways",
+    measure: outages,
     act: blackHole,
   },
-  { row: 'failover_node_kill_stock_s', says: "the laptop's node is killed", act: kill },
-];
-const BALANCED: readonly Disturbance[] = [
+  { row: 'failover_node_kill_stock_s', says: "the laptop's node is killed", measure: outages, act: kill },
   {
     row: 'failover_node_kill_lb_s',
     says: "the laptop's node is killed, where the laptop dials a load balancer and hears nobody else",
+    measure: balanced,
     goal: 2,
     partOf: `the balancer asks each node every ${ASKS_EVERY_MS} ms, and leads elsewhere when three answers have failed`,
     act: kill,
   },
-];
-const MAINTENANCE: readonly Disturbance[] = [
-  { row: 'drain_failed_requests', says: "the laptop's node is drained and then killed", act: drain },
-  { row: 'rollout_failed_requests', says: 'the DaemonSet of the agents is rolled', act: rollOut },
+  {
+    row: 'rollout_failed_requests',
+    says: 'the DaemonSet of the agents is rolled, with kernel WireGuard, which goes on without an agent',
+    shape: 'kernel',
+    measure: requests,
+    act: rollOut,
+  },
 ];
 
 /** What a laptop with nothing but WireGuard notices of nodes that come and go, with takeover and, in the same run, without. */
 export const takeoverGroup: Group = {
   name: 'takeover',
-  rows: [...MAINTENANCE, ...DEATHS, ...BALANCED].map(({ row: name }) => name),
+  rows: DISTURBANCES.map(({ row: name }) => name),
   async measure(report, isWanted) {
-    const mesh = await startMesh('bench-takeover');
-    try {
-      const laptop = await mesh.cluster.addLaptop('stock');
-      const scene = new Scene(mesh, laptop);
-      const measures = [[MAINTENANCE, requests] as const, [DEATHS, outages] as const, [BALANCED, balanced] as const];
-      for (const [all, measure] of measures)
-        for (const one of all.filter(({ row: name }) => isWanted(name)))
-          await measure(scene, one, report).catch((error: unknown) => report(unmeasured(one.row, error)));
-    } finally {
-      await mesh.cluster.stop();
+    const wanted = DISTURBANCES.filter(({ row: name }) => isWanted(name));
+    for (const [shape, ones] of Map.groupBy(wanted, (one) => one.shape ?? 'userspace')) {
+      const mesh = await startMesh('bench-takeover', shape);
+      try {
+        const scene = new Scene(mesh, await mesh.cluster.addLaptop('stock'));
+        for (const one of ones)
+          await one.measure(scene, one, report).catch((error: unknown) => report(unmeasured(one.row, error)));
+      } finally {
+        await mesh.cluster.stop();
+      }
     }
   },
 };
@@ -167,7 +187,7 @@ async function requests(scene: Scene, one: Disturbance, report: Report): Promise
       goal: 0,
       floor: without.failed,
       n: withIt.made,
-      says: `of ${withIt.made} HTTP requests of a stock client, ${PER_SECOND} a second, failed or had no answer in ${PATIENCE_S} s, while ${one.says}; the slowest took ${withIt.longestS.toFixed(2)} s; rival: the same without takeover, where ${without.failed} of ${without.made} failed and the slowest took ${without.longestS.toFixed(2)} s`,
+      says: `of ${withIt.made} HTTP requests of a stock client, ${PER_SECOND} a second, failed or had no answer in ${PATIENCE_S} s, while ${one.says}${withIt.failed === 0 ? '' : `; ${withIt.cut} of them were connected before`}; the slowest took ${withIt.longestS.toFixed(2)} s; rival: the same without takeover, where ${without.failed} of ${without.made} failed and the slowest took ${without.longestS.toFixed(2)} s`,
     }),
   );
 }
