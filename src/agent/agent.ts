@@ -19,7 +19,6 @@ import { judgeNode, type NodeFailure } from '../mesh/node-status.ts';
 import type { PeerTable } from '../mesh/peer-table.ts';
 import { isFailure } from '../mesh/probe-standing.ts';
 import { liveSessions, type SeenPeer } from '../mesh/sessions.ts';
-import { ENDING_MOST_MS } from '../mesh/takeover/release.ts';
 import type { Topology } from '../mesh/topology.ts';
 import type { IpAddress } from '../net/address.ts';
 import type { PublicKey } from '../net/key.ts';
@@ -33,6 +32,7 @@ import { ForeignRules } from './foreign-rules.ts';
 import { type AccessStores, GrantedAccess } from './granted-access.ts';
 import { KeyChanges } from './key-changes.ts';
 import { forgetNode } from './leave.ts';
+import { waitUntilGone } from './letting-go.ts';
 import { LostSessions } from './lost-sessions.ts';
 import { MovedFlows } from './moved-flows.ts';
 import { NodeSync, type Turn } from './node-sync.ts';
@@ -97,11 +97,6 @@ const ARRIVALS_MS = 200;
 const VERSION_MS = 60_000;
 /** So long the first look at the node waits for the reports of the others. */
 const REPORTS_MS = 2_000;
-/** So long a program that ends waits for its devices to be called by other nodes once it has let all go, and looks this often whether they were. */
-const LETTING_GO_MS = 4_000;
-const LETTING_GO_LOOK_MS = 50;
-/** Until then it looks this often who has no connection open any more. */
-const ENDED_CONNECTIONS_MS = 1_000;
 const RETRY_MS = [1_000, 2_000, 5_000, 10_000, 30_000] as const;
 
 /**
@@ -295,31 +290,21 @@ export class Agent {
    * open connections last, and it waits for a while until other nodes have called them.
    */
   async letGo(isLeaving: boolean): Promise<void> {
-    const { clock } = this.#options;
     const endsToo = isLeaving || this.#sync.state?.device?.dataplane === 'Userspace';
     // The other nodes of a gateway that is being deleted take nobody over.
     if (!endsToo || !this.#isThere() || this.#cleaned) return;
-    const patience = AbortSignal.timeout(ENDING_MOST_MS + LETTING_GO_MS);
-    let lookedAt = Number.NEGATIVE_INFINITY;
-    let allSince = Number.POSITIVE_INFINITY;
-    while (!patience.aborted && clock.monotonic() < allSince + LETTING_GO_MS) {
-      if (clock.monotonic() >= lookedAt + ENDED_CONNECTIONS_MS) {
-        await this.#releasing.end();
-        this.#reporter.changedNow();
-        lookedAt = clock.monotonic();
-      }
-      const own = this.#ownSessions();
-      if (own.length === 0 || this.#releasing.release === 'none') return;
-      const isAll = own.every(({ peer }) => this.#releasing.isReleased(peer as ObjectKey));
-      allSince = isAll ? Math.min(allSince, clock.monotonic()) : Number.POSITIVE_INFINITY;
-      await delay(clock, LETTING_GO_LOOK_MS, patience);
-    }
+    await waitUntilGone({
+      releasing: this.#releasing,
+      ownSessions: () => this.#ownSessions(),
+      onReport: () => this.#reporter.changedNow(),
+      clock: this.#options.clock,
+    });
   }
 
   /** Of devices that have none with another node. */
-  #ownSessions() {
+  #ownSessions(): readonly ObjectKey[] {
     const told = this.#reporter.written?.connections ?? [];
-    return told.filter(({ peer }) => !this.#takeover.isShared(peer as ObjectKey));
+    return told.map(({ peer }) => peer as ObjectKey).filter((peer) => !this.#takeover.isShared(peer));
   }
 
   async #takeOver(signal: AbortSignal): Promise<void> {
