@@ -5,7 +5,7 @@ import type { MeshGatewayNodeStatus } from '../api/meshgatewaynode.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
 import { AGENT_MANAGER, GATEWAY_LABEL, gatewayNodeName } from '../api/names.ts';
 import { ownerReferenceOf } from '../api/owner.ts';
-import type { ObjectKey } from '../api/resource.ts';
+import { type ObjectKey, versionNumber } from '../api/resource.ts';
 import { describeOperation, type Operation } from '../dataplane/operation.ts';
 import type { Host } from '../host/host.ts';
 import type { Client } from '../k8s/client.ts';
@@ -118,6 +118,8 @@ export class Agent {
   readonly #takeover: Takeover;
   readonly #repairs: Repairs;
   readonly #movedFlows: MovedFlows;
+  /** How far the MeshPeers have been followed. */
+  #followed = -1n;
   readonly #releasing: Releasing;
   /** The last look at what is to be audited. */
   #auditing: Promise<void> = Promise.resolve();
@@ -334,6 +336,9 @@ export class Agent {
       this.#sync.takePeer(change);
       this.#audit.takePeer(change, 'news');
       this.#armExpiry();
+      const followed = versionNumber(peers.lastResourceVersion);
+      if (followed < this.#followed) this.#reporter.wentBack();
+      this.#followed = followed;
       const awaited = change.after && isAwaited(change.after) ? change.after.metadata.resourceVersion : undefined;
       if (awaited !== undefined) this.#reporter.await(awaited);
       if (this.#sync.hasTouched || awaited !== undefined) this.#wake.wish('touched');

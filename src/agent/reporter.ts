@@ -69,6 +69,11 @@ export class Reporter {
     if (version > this.#awaited) this.#awaited = version;
   }
 
+  /** The API server's history went back: whoever waited waits for a version that may never come. */
+  wentBack(): void {
+    this.#awaited = -1n;
+  }
+
   /** Writes nothing any more; resolves when the last write has ended. */
   async stop(): Promise<void> {
     await this.#queue.stop();
@@ -104,6 +109,7 @@ export class Reporter {
     const { appliedResourceVersion: told, ...before } = this.#written ?? {};
     if (!this.#exists || !isDeepStrictEqual(rest, before)) return true;
     if (version === told) return false;
+    if (versionNumber(version) < versionNumber(told)) return true;
     return versionNumber(told) < this.#awaited || this.#options.clock.monotonic() >= this.#writtenAt + VERSION_MS;
   }
 

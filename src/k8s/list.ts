@@ -48,6 +48,18 @@ export async function listPages<T extends KubernetesObject>(
   }
 }
 
+/** The version of a selection as of now, for which one object is read. */
+export async function presentVersion<T extends KubernetesObject>(
+  transport: Transport,
+  type: ResourceType<T>,
+  { labelSelector, fieldSelector, namespace }: Selection,
+  signal?: AbortSignal,
+): Promise<string> {
+  const query = { labelSelector, fieldSelector, limit: 1 };
+  return readPage(await transport.request({ method: 'GET', path: resourcePath(type, { namespace }), query, signal }))
+    .resourceVersion;
+}
+
 interface Page {
   readonly items: readonly unknown[];
   readonly resourceVersion: string;

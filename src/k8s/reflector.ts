@@ -1,9 +1,9 @@
-import type { KubernetesObject, ObjectKey, ResourceType } from '../api/resource.ts';
+import { type KubernetesObject, type ObjectKey, type ResourceType, versionNumber } from '../api/resource.ts';
 import { type Backoff, backoffMs, RECONNECT } from './backoff.ts';
 import { type Clock, delay } from './clock.ts';
 import { ApiError, failureFromStatus, isInvalid, isNotFound, isTooManyRequests, TransportError } from './errors.ts';
 import { Holding, type HoldingNotice } from './holding.ts';
-import { listPages, type Selection } from './list.ts';
+import { listPages, presentVersion, type Selection } from './list.ts';
 import { parseItem, type RawObject, rawObject } from './parse.ts';
 import { resourcePath } from './resource-path.ts';
 import { Cache, type Store } from './store.ts';
@@ -14,6 +14,8 @@ import { type WatchEvent, watchEvent } from './watch-event.ts';
 export type ReflectorNotice =
   | { readonly kind: 'disconnected'; readonly error: Error; readonly failures: number; readonly retryInMs: number }
   | { readonly kind: 'recovered'; readonly failures: number }
+  /** The server's history went back, as when its storage is restored from a backup: what is remembered of versions from before means nothing any more. */
+  | { readonly kind: 'rewound'; readonly from: string; readonly to: string }
   /** The object is left out of the store until it parses again. */
   | { readonly kind: 'unparsable'; readonly key: ObjectKey; readonly error: Error }
   | { readonly kind: 'subscriber-failed'; readonly key: ObjectKey; readonly error: unknown }
@@ -70,6 +72,8 @@ const TIMING: ReflectorTiming = {
 /** So many answers in a row that refuse to resume mean that this version is the trouble. */
 const REFUSALS_BEFORE_RELIST = 3;
 
+const NOTHING: Promise<void> = Promise.resolve();
+
 class Follower<T extends KubernetesObject> {
   readonly cache: Cache<T>;
   readonly #transport: Transport;
@@ -82,6 +86,8 @@ class Follower<T extends KubernetesObject> {
   /** What a streaming list has sent so far. */
   #incoming: Map<ObjectKey, T> | undefined;
   #streamingList = true;
+  /** Versions that are known may be given to something else now. */
+  #rewound = false;
   #opened = false;
   readonly #holding: Holding<T> | undefined;
   /** Since when this connection has been of use: accepted, and everything there was has been sent. */
@@ -126,10 +132,38 @@ class Follower<T extends KubernetesObject> {
 
   /** One connection's life: whatever is needed to be up to date, then the watch until it ends. */
   async #follow(): Promise<void> {
-    if (this.#position !== undefined) return this.#watch({ resourceVersion: this.#position });
+    if (this.#position !== undefined) return this.#resume(this.#position);
     if (!this.#streamingList) return this.#watch({ resourceVersion: await this.#list() });
     this.#incoming = new Map();
     return this.#watch({ sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' });
+  }
+
+  /**
+   * A server whose history went back takes a watch from a version that is still to come for a good one, and is silent until it has come:
+   * kubernetes/kubernetes#107457. So whoever resumes asks it where it is.
+   */
+  async #resume(position: string): Promise<void> {
+    const ending = new AbortController();
+    let comparing = NOTHING;
+    const onOpen = () => {
+      comparing = this.#compareHistory(position).catch((error: unknown) => ending.abort(error));
+    };
+    try {
+      await this.#watch({ resourceVersion: position }, { onOpen, ending: ending.signal });
+    } finally {
+      await comparing;
+    }
+    ending.signal.throwIfAborted();
+  }
+
+  /** @throws Error where the server has not come as far as this position. */
+  async #compareHistory(position: string): Promise<void> {
+    const now = await presentVersion(this.#transport, this.#type, this.#options, this.#options.signal);
+    if (versionNumber(now) < 0n || versionNumber(now) >= versionNumber(position)) return;
+    this.#position = undefined;
+    this.#rewound = true;
+    this.#notice({ kind: 'rewound', from: position, to: now });
+    throw new Error(`the server went back from version ${position} to ${now}`);
   }
 
   async #list(): Promise<string> {
@@ -144,8 +178,12 @@ class Follower<T extends KubernetesObject> {
     return version;
   }
 
-  #watch(query: Readonly<Record<string, string | boolean>>): Promise<void> {
-    const { labelSelector, fieldSelector, signal } = this.#options;
+  #watch(
+    query: Readonly<Record<string, string | boolean>>,
+    { onOpen, ending }: { readonly onOpen?: () => void; readonly ending?: AbortSignal } = {},
+  ): Promise<void> {
+    const { labelSelector, fieldSelector } = this.#options;
+    const signal = ending === undefined ? this.#options.signal : AbortSignal.any([this.#options.signal, ending]);
     const timeoutSeconds = Math.round(this.#between(this.#timing.watchSeconds));
     const request = {
       method: 'GET' as const,
@@ -158,6 +196,7 @@ class Follower<T extends KubernetesObject> {
       onOpen: () => {
         this.#opened = true;
         if (this.#position !== undefined) this.#good();
+        onOpen?.();
       },
       onLine: (line) => {
         if (!signal.aborted) this.#take(watchEvent(this.#type, line), request);
@@ -198,6 +237,7 @@ class Follower<T extends KubernetesObject> {
 
   #replace(objects: Map<ObjectKey, T>, version: string): void {
     this.#position = version;
+    this.#rewound = false;
     this.#holding?.complete(objects);
     this.cache.replace(objects, version);
   }
@@ -222,7 +262,7 @@ class Follower<T extends KubernetesObject> {
 
   /** An object that has not changed since is not parsed a second time: after a new list most have not. */
   #parse(object: RawObject): T | undefined {
-    const known = this.cache.get(object.key);
+    const known = this.#rewound ? undefined : this.cache.get(object.key);
     const { uid, resourceVersion } = known?.metadata ?? {};
     if (known !== undefined && uid === object.uid && resourceVersion === object.resourceVersion) return known;
     return parseItem(this.#type, object, (key, error) => this.#notice({ kind: 'unparsable', key, error }));

@@ -52,22 +52,32 @@ const GATEWAY_RESYNC_MS = 5 * 60_000;
 export async function lead(leadership: Leadership, leading: AbortSignal): Promise<void> {
   try {
     leadership.recorder?.leads(true);
-    await decide(leadership, leading);
-  } catch (error) {
-    // Leadership may end in the middle of a first look; that is no failure.
-    if (!leading.aborted) throw error;
+    while (!leading.aborted) await decideInOneHistory(leadership, leading);
   } finally {
     leadership.recorder?.leads(false);
   }
 }
 
-async function decide(leadership: Leadership, leading: AbortSignal): Promise<void> {
+/** Decides until leadership ends or the API server's history goes back, as after a restored backup: what is known of versions is worth nothing then. */
+async function decideInOneHistory(leadership: Leadership, leading: AbortSignal): Promise<void> {
+  const history = new AbortController();
+  const signal = AbortSignal.any([leading, history.signal]);
+  try {
+    await decide(leadership, signal, () => history.abort());
+  } catch (error) {
+    // It may end in the middle of a first look; that is no failure.
+    if (!signal.aborted) throw error;
+  }
+}
+
+async function decide(leadership: Leadership, leading: AbortSignal, onRewound: () => void): Promise<void> {
   const { transport, client, clock, config, namespace, log, recorder } = leadership;
   await applyCrds(client, config.pool);
   const teller = new UnreadableTeller(leadership);
   const onNotice: FollowingOptions['onNotice'] = (notice, type) => {
     log.warn({ resource: type.plural, ...notice }, 'watch');
     recorder?.watched(type.plural, notice);
+    if (notice.kind === 'rewound') onRewound();
     if (notice.kind === 'unparsable') void teller.tell(type, notice.key, notice.error);
   };
   const stores = await startStores({ transport, client }, namespace, { signal: leading, clock, onNotice });

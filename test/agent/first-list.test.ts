@@ -46,7 +46,7 @@ test('an agent that begins with a list without devices ends, and its node keeps 
     const before = new Set(node.host.state.device?.peers.keys());
     mesh.server.fault({ when: 'streaming-list', path: '/meshpeers', times: 1, action: { kind: 'refuse', code: 422 } });
     const text = JSON.stringify({ metadata: { resourceVersion: `${mesh.server.nextVersion()}` }, items: [] });
-    mesh.server.fault({ method: 'GET', when: 'plain', path: '/meshpeers', times: 1, action: { kind: 'answer', text } });
+    mesh.server.fault({ method: 'GET', when: 'list', path: '/meshpeers', times: 1, action: { kind: 'answer', text } });
     const again = await mesh.startNode('node-a', node.host);
     await expect(again.ended).rejects.toThrow(/left out 2\d of 2\d peers .* nobody is put out/);
     expect(new Set(node.host.state.device?.peers.keys())).toEqual(before);

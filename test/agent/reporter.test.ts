@@ -68,3 +68,15 @@ test('a report that is written for anything else says how far the node has follo
   await follows('11');
   expect(written).toEqual(['10', '11']);
 });
+
+test('a version that goes back is told at once, and nobody waits for one of before any more', async () => {
+  reporter.await('30');
+  await follows('20');
+  reporter.wentBack();
+  await follows('15');
+  await follows('16');
+  expect(written).toEqual(['10', '20', '15']);
+  reporter.await('17');
+  await follows('17');
+  expect(written).toEqual(['10', '20', '15', '17']);
+});

@@ -25,7 +25,7 @@ function lie(cluster: FakeCluster, listed: readonly string[]): void {
   server.nextVersion();
   server.compact();
   const metadata = { resourceVersion: `${server.nextVersion()}` };
-  server.fault({ when: 'plain', times: 1, action: { kind: 'answer', text: JSON.stringify({ metadata, items }) } });
+  server.fault({ when: 'list', times: 1, action: { kind: 'answer', text: JSON.stringify({ metadata, items }) } });
   server.finishWatches('cut');
 }
 

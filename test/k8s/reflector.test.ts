@@ -205,6 +205,27 @@ describe('a new list after the history was lost', () => {
     expect(store.get(keyFor('kept'))).toBe(kept);
   });
 
+  test('a server that was put back to an earlier history is followed from there, also where versions are given out anew', async () => {
+    const cluster = await startFakeCluster();
+    for (const name of ['kept', 'changed']) put(cluster, name);
+    const { store, notices } = watchConfigMaps(cluster, { clock: new SkippingClock() });
+    await store.whenSynced();
+    const restore = cluster.server.backup();
+    put(cluster, 'changed', { later: 'forgotten' });
+    put(cluster, 'forgotten');
+    await shows(store, ({ size }) => size === 3);
+    cluster.server.fault({ times: 1, when: 'resume', action: { kind: 'cut' } });
+    cluster.server.finishWatches('cut');
+    await cluster.server.until(() => cluster.server.watches.size === 0);
+    const before = store.get(keyFor('changed'))?.metadata.resourceVersion;
+    restore();
+    put(cluster, 'changed', { later: 'different' });
+    await shows(store, ({ size }) => size === 2);
+    expect(store.get(keyFor('changed'))?.metadata.resourceVersion).toBe(before);
+    expect(store.get(keyFor('changed'))?.data).toEqual({ later: 'different' });
+    expect(notices).toContainEqual(expect.objectContaining({ kind: 'rewound' }));
+  });
+
   test('an object that was deleted and made again under its name is a changed object', async () => {
     const cluster = await startFakeCluster();
     put(cluster, 'a');

@@ -6,6 +6,6 @@ export function tellEmptyList(server: FakeApiServer, path: string): void {
   server.nextVersion();
   server.compact();
   const text = JSON.stringify({ metadata: { resourceVersion: `${server.nextVersion()}` }, items: [] });
-  server.fault({ method: 'GET', when: 'plain', path, times: 1, action: { kind: 'answer', text } });
+  server.fault({ method: 'GET', when: 'list', path, times: 1, action: { kind: 'answer', text } });
   server.finishWatches('cut');
 }

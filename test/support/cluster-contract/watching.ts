@@ -55,6 +55,19 @@ export function describeWatch(parties: () => Parties): void {
     expect(JSON.parse(lines[0] ?? '')).toMatchObject({ type: 'ERROR', object: { kind: 'Status', code: 410 } });
   });
 
+  test('a watch from a version that is still to come is accepted, and silent about what comes before', async () => {
+    const { client, transport, fresh } = parties();
+    const { metadata } = await client.create(configMapType, { metadata: at(fresh()) });
+    const lines: string[] = [];
+    const resourceVersion = String(BigInt(metadata.resourceVersion) + 1_000_000n);
+    const query = { watch: true, allowWatchBookmarks: true, resourceVersion, timeoutSeconds: 3 };
+    const path = resourcePath(configMapType, { namespace: NAMESPACE });
+    const onOpen = () => void client.create(configMapType, { metadata: at(fresh()) });
+    const onLine = (line: string) => lines.push(line);
+    await transport.stream({ method: 'GET', path, query }, { onOpen, onLine, idleMs: 9000 });
+    expect(lines).toEqual([]);
+  });
+
   test('the server ends a watch when it was asked to', async () => {
     const { transport } = parties();
     const query = { watch: true, timeoutSeconds: 1 };

@@ -27,8 +27,8 @@ export interface Fault {
   readonly path?: string;
   /** The whole of what is asked for. */
   readonly fieldSelector?: string;
-  /** Only watches that list first, only watches, or only what is no watch. */
-  readonly when?: 'watch' | 'streaming-list' | 'resume' | 'plain';
+  /** Only watches, only those that list first, only the others, only what is no watch, or of that what reads more than one object. */
+  readonly when?: 'watch' | 'streaming-list' | 'resume' | 'plain' | 'list';
   /** How many requests are struck; all when absent. */
   readonly times?: number;
   readonly action: FaultAction;
@@ -75,6 +75,8 @@ function matches(fault: Fault, { method, path, query }: FaultSubject): boolean {
       return watching && !streaming;
     case 'plain':
       return !watching;
+    case 'list':
+      return !watching && query.get('limit') !== '1';
     default:
       return true;
   }

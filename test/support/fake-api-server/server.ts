@@ -142,6 +142,16 @@ export class FakeApiServer {
     return this.#version;
   }
 
+  /** Keeps all that is stored now; the answer puts it back with the versions of then, as one restores a backup. */
+  backup(): () => void {
+    const version = this.#version;
+    const restore = [...this.#collections.values()].map((collection) => collection.backup());
+    return () => {
+      for (const one of restore) one();
+      this.#version = version;
+    };
+  }
+
   fault(fault: Fault): void {
     this.faults.add(fault);
   }

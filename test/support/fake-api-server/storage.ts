@@ -66,6 +66,17 @@ export class Collection {
     this.#history = this.#history.filter((event) => event.version > upTo);
   }
 
+  /** Keeps what is stored now; the answer puts it back, as one restores a backup, and tells nobody. */
+  backup(): () => void {
+    const [entries, history, compacted] = [[...this.#entries], this.#history, this.#compacted];
+    return () => {
+      this.#entries.clear();
+      for (const [key, entry] of entries) this.#entries.set(key, entry);
+      this.#history = history;
+      this.#compacted = compacted;
+    };
+  }
+
   onEvent(listener: (event: StoredEvent) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -209,7 +220,7 @@ export class Collection {
   }
 
   #emit(event: StoredEvent): void {
-    this.#history.push(event);
+    this.#history = [...this.#history, event];
     for (const listener of [...this.#listeners]) listener(event);
   }
 }

@@ -25,7 +25,9 @@ export function watch(
   server.watches.add(stream);
   server.happened();
   const matches = selects(query, namespace);
-  const unlisten = collection.onEvent((event) => relay(stream, event, matches));
+  // From a version that is still to come, nothing is told until it has come.
+  const from = Number(query.get('resourceVersion') ?? 0);
+  const unlisten = collection.onEvent((event) => event.version > from && relay(stream, event, matches));
   const seconds = Number(query.get('timeoutSeconds') ?? 3600);
   const timer = setTimeout(() => stream.finish('end'), seconds * 1000);
   response.once('close', () => {
