@@ -241,6 +241,23 @@ test('an agent that ends and its data plane with it waits for connections that a
   await lettingGo;
 }, 20_000);
 
+test('an agent that ends waits for nobody any more once its gateway is deleted', async ({ mesh, nodes, expect }) => {
+  const [ending] = nodes;
+  connects(ending, 'ada');
+  await reports(mesh, ending, 'ada');
+  const { status } = await mesh.untilPeer('ada', (peer) => peer.status?.addresses !== undefined);
+  ending.host.tracked = new Map([[status?.addresses?.[0] as IpAddress, { entries: 1, open: 1, established: 1 }]]);
+  let hasLetGo = false;
+  const lettingGo = ending.letGo(true).then(() => {
+    hasLetGo = true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect(hasLetGo).toBe(false);
+  await mesh.client.delete(meshGatewayType, { name: 'default' });
+  await expect.poll(() => hasLetGo, { timeout: 3_000 }).toBe(true);
+  await lettingGo;
+}, 20_000);
+
 test('where all nodes are about to go, nobody is called', async ({ mesh, nodes, expect }) => {
   const [first, ...others] = nodes;
   for (const { name } of others) await mesh.client.patch(nodeType, { name }, { spec: { unschedulable: true } });
