@@ -293,8 +293,7 @@ export class Agent {
    */
   async letGo(isLeaving: boolean): Promise<void> {
     const endsToo = isLeaving || this.#sync.state?.device?.dataplane === 'Userspace';
-    // The other nodes of a gateway that is being deleted take nobody over.
-    if (!endsToo || !this.#isThere() || this.#cleaned) return;
+    if (!endsToo || this.#sync.gateway?.spec.takeover.enabled !== true || this.#ownSessions().length === 0) return;
     await waitUntilGone({
       releasing: this.#releasing,
       ownSessions: () => this.#ownSessions(),
@@ -303,8 +302,9 @@ export class Agent {
     });
   }
 
-  /** Of devices that have none with another node. */
+  /** Of devices that have none with another node. Those of a gateway that is being deleted are taken over by nobody. */
   #ownSessions(): readonly ObjectKey[] {
+    if (!this.#isThere() || this.#cleaned) return [];
     const told = this.#reporter.written?.connections ?? [];
     return told.map(({ peer }) => peer as ObjectKey).filter((peer) => !this.#takeover.isShared(peer));
   }

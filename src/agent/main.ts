@@ -119,6 +119,8 @@ async function serve(settings: Settings): Promise<void> {
     const stays = (error: unknown) => log.error({ error }, 'the node stays as it is');
     isLeaving = (await isWanted(client, settings).catch(stays)) === false;
     await agent.letGo(isLeaving).catch((error: unknown) => log.warn({ error }, 'devices were not let go'));
+    // That may have taken a minute, and the next agent goes on with what is there.
+    if (isLeaving) isLeaving = (await isWanted(client, settings).catch(() => undefined)) !== true;
     ending.abort();
   };
   interruptSignal().signal.addEventListener('abort', () => void end(), { once: true });

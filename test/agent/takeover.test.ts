@@ -217,6 +217,17 @@ test('an agent that ends lets its devices go where its node is to be cleaned the
   expect(others.flatMap(calledBy)).toEqual(all(['ada']));
 }, 15_000);
 
+test('an agent that ends lets its devices go where wireguard-go ends with it', async ({ mesh, nodes, expect }) => {
+  const [ending, ...others] = nodes;
+  await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { dataplane: 'Userspace' } });
+  await until(mesh, ending, ({ status }) => status?.dataplane === 'Userspace');
+  await expect.poll(() => ending.host.state.device?.peers.has(aKey('ada')), { timeout: 5_000 }).toBe(true);
+  connects(ending, 'ada');
+  await reports(mesh, ending, 'ada');
+  await ending.letGo(false);
+  expect(others.flatMap(calledBy)).toEqual(all(['ada']));
+}, 15_000);
+
 test('an agent that ends and its data plane with it waits for connections that are open, as long as they may go on', async ({
   mesh,
   nodes,
@@ -238,6 +249,23 @@ test('an agent that ends and its data plane with it waits for connections that a
   expect(others.flatMap(calledBy)).not.toContainEqual(all(['ada'])[0]);
   ending.host.tracked = new Map();
   await expect.poll(() => others.flatMap(calledBy), { timeout: 5_000 }).toContainEqual(all(['ada'])[0]);
+  await lettingGo;
+}, 20_000);
+
+test('an agent that ends waits for nobody any more once its gateway is deleted', async ({ mesh, nodes, expect }) => {
+  const [ending] = nodes;
+  connects(ending, 'ada');
+  await reports(mesh, ending, 'ada');
+  const { status } = await mesh.untilPeer('ada', (peer) => peer.status?.addresses !== undefined);
+  ending.host.tracked = new Map([[status?.addresses?.[0] as IpAddress, { entries: 1, open: 1, established: 1 }]]);
+  let hasLetGo = false;
+  const lettingGo = ending.letGo(true).then(() => {
+    hasLetGo = true;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect(hasLetGo).toBe(false);
+  await mesh.client.delete(meshGatewayType, { name: 'default' });
+  await expect.poll(() => hasLetGo, { timeout: 3_000 }).toBe(true);
   await lettingGo;
 }, 20_000);
 

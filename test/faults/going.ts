@@ -1,17 +1,23 @@
 import { type Mesh, must, until } from '../lab/mesh.ts';
 import { type Heal, meanwhile, type Scene } from './fault.ts';
 
+/** Has open connections go on for so long through a node that goes; the heal has them do so as by default. The load's own never ends. */
+export async function drainsFor(mesh: Mesh, drain: string): Promise<Heal> {
+  await mesh.patchGateway('default', { takeover: { drain } });
+  return () => mesh.patchGateway('default', { takeover: { drain: '60s' } });
+}
+
 /**
  * Tells the cluster by a command of kubectl that nodes are about to go, where no connection may stay open, and waits until the laptop has
  * gone elsewhere. The heal undoes it by another command.
  */
 export async function drained(scene: Scene, tell: readonly string[], untell: readonly string[]): Promise<Heal> {
   const { mesh } = scene;
-  await mesh.patchGateway('default', { takeover: { drain: '0s' } });
+  const asBefore = await drainsFor(mesh, '0s');
   await mesh.cluster.kubectl(tell);
   const heal = async () => {
     await mesh.cluster.kubectl(untell);
-    await mesh.patchGateway('default', { takeover: { drain: '60s' } });
+    await asBefore();
   };
   return meanwhile(heal, () => untilCalledAway(scene));
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
+import { ENDING_MOST_MS } from '../../src/mesh/takeover/release.ts';
 import type { PresharedKey } from '../../src/net/key.ts';
 import {
   gatewayDaemonSet,
@@ -107,6 +108,10 @@ describe("a gateway's DaemonSet", () => {
       { name: 'wireguard-2', containerPort: 52000, hostPort: 52000, protocol: 'UDP' },
       { name: 'health', containerPort: 9841, hostPort: 9841, protocol: 'TCP', hostIP: '127.0.0.1' },
     ]);
+  });
+
+  test('has more time to end than its connections are given, for its questions to the API server and for cleaning up', () => {
+    expect(podOf().terminationGracePeriodSeconds).toBeGreaterThanOrEqual(ENDING_MOST_MS / 1000 + 15);
   });
 
   test('is asked for its health on loopback', () => {

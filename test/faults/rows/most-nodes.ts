@@ -3,7 +3,7 @@ import { must, until } from '../../lab/mesh.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { letsIn } from '../devices.ts';
 import { type Fault, meanwhile, type Scene } from '../fault.ts';
-import { drained, untilCalledAway, untilServing } from '../going.ts';
+import { drained, drainsFor, untilCalledAway, untilServing } from '../going.ts';
 import { calledAway } from '../promise.ts';
 
 /** Until the one that is left has found out about both, has called the device, and it has come. */
@@ -43,6 +43,7 @@ export const MOST_NODES: readonly Fault[] = [
     promise: calledAway(1, BOOTED_S),
     async inject(scene) {
       const { mesh, node } = scene;
+      const asBefore = await drainsFor(mesh, '5s');
       // Which would start the agent again.
       must(await node.exec(['sh', '-c', 'kill "$(cat /run/lab/kubelet.pid)"']));
       must(await node.exec(['kill', (await agentOf(node)) ?? '']));
@@ -50,6 +51,7 @@ export const MOST_NODES: readonly Fault[] = [
       await node.kill();
       const heal = async () => {
         await node.start();
+        await asBefore();
         await untilServing(mesh);
       };
       return meanwhile(heal, () => untilCalledAway(scene));

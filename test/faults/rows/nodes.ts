@@ -5,7 +5,7 @@ import type { LabNode } from '../../lab/node.ts';
 import { chain, table } from '../api-path.ts';
 import { letsIn } from '../devices.ts';
 import { type Fault, type Heal, meanwhile } from '../fault.ts';
-import { drained, untilCalledAway, untilServing } from '../going.ts';
+import { drained, drainsFor, untilCalledAway, untilServing } from '../going.ts';
 import { calledAway, unnoticed } from '../promise.ts';
 import { withoutIdentity } from '../without-identity.ts';
 
@@ -35,11 +35,11 @@ export const NODES_THAT_GO: readonly Fault[] = [
     async inject(scene) {
       const { mesh, node } = scene;
       const saved = await mesh.cluster.kubectl(['get', 'node', node.name, '-o', 'json']);
-      await mesh.patchGateway('default', { takeover: { drain: '0s' } });
+      const asBefore = await drainsFor(mesh, '0s');
       await mesh.cluster.kubectl(['delete', 'node', node.name, '--wait=false']);
       const heal = async () => {
         await mesh.cluster.kubectl(['create', '-f', '-'], withoutIdentity(saved));
-        await mesh.patchGateway('default', { takeover: { drain: '60s' } });
+        await asBefore();
         await untilServing(mesh);
       };
       return meanwhile(heal, async () => {
@@ -109,11 +109,11 @@ export const NODES_THAT_GO: readonly Fault[] = [
 ];
 
 async function rolled(mesh: Mesh): Promise<Heal> {
-  // A stream that never ends would have each agent wait for as long as that.
-  await mesh.patchGateway('default', { takeover: { drain: '5s' } });
-  await mesh.cluster.kubectl(['-n', RELEASE.namespace, 'rollout', 'restart', 'daemonset/sallyport-default']);
-  await mesh.untilRolled();
-  return () => mesh.patchGateway('default', { takeover: { drain: '60s' } });
+  const asBefore = await drainsFor(mesh, '5s');
+  return meanwhile(asBefore, async () => {
+    await mesh.cluster.kubectl(['-n', RELEASE.namespace, 'rollout', 'restart', 'daemonset/sallyport-default']);
+    await mesh.untilRolled();
+  });
 }
 
 /** Something is going to take the node away, and says so by a taint, as it does before it drains it. */

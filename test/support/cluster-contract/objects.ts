@@ -105,6 +105,14 @@ export function describeApply(parties: () => Parties): void {
     await expect(apply('first', '1', false)).rejects.toSatisfy(isConflict);
   });
 
+  test('an apply that names the uid of an object that is gone is a conflict and makes none', async () => {
+    const { client, fresh } = parties();
+    const name = fresh();
+    const { uid } = (await client.create(configMapType, { metadata: at(name) })).metadata;
+    await client.delete(configMapType, at(name));
+    await expect(client.apply(configMapType, { metadata: { ...at(name), uid } }, ME)).rejects.toSatisfy(isConflict);
+  });
+
   test('applying the same again changes nothing, not even the version', async () => {
     const { client, fresh } = parties();
     const name = fresh();

@@ -113,6 +113,9 @@ export class Collection {
   apply(target: Target, intent: Json, options: { readonly manager: string; readonly force: boolean }): Json {
     const entry = this.#entries.get(keyOf(target.name, target.namespace));
     if (entry === undefined && target.status) throw notFound(this.resource.plural, target.name);
+    const { uid } = field(intent, 'metadata');
+    if (entry === undefined && uid !== undefined)
+      throw conflict(this.resource.plural, target.name, `uid mismatch: there is no object with uid ${uid}`);
     const live = entry?.object ?? {};
     const version = text(field(intent, 'metadata'), 'resourceVersion');
     if (entry !== undefined && version !== '') this.#expectVersion(target, entry, version);
