@@ -30,7 +30,16 @@ const nodeSchema = z.object({
   status: z
     .object({
       addresses: z.array(z.object({ type: z.string(), address: z.string() })).default([]),
-      conditions: z.array(z.object({ type: z.string(), status: z.string() })).default([]),
+      conditions: z
+        .array(
+          z.object({
+            type: z.string(),
+            status: z.string(),
+            reason: z.string().default(''),
+            message: z.string().default(''),
+          }),
+        )
+        .default([]),
     })
     .prefault({}),
 });

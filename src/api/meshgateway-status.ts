@@ -151,7 +151,7 @@ export const meshGatewayStatusSchema = z
       .meta({ 'x-kubernetes-list-type': 'atomic' })
       .optional()
       .describe(
-        'Nodes that are about to go, whose devices the others take over: cordoned, tainted by an autoscaler or a notice of interruption, being deleted, or no Node of the cluster any more.',
+        'Nodes that are about to go, whose devices the others take over: cordoned, shutting down, tainted by an autoscaler or a notice of interruption, being deleted, or no Node of the cluster any more.',
       ),
     nodes: z
       .object({

@@ -294,7 +294,7 @@ export const meshGatewaySpecSchema = z
           ),
         drain: durationField(
           'spec.takeover.drain',
-          'How long connections that are open may go on through a node that is about to go (cordoned, tainted by an autoscaler or a notice of interruption, or being deleted), or whose agent ends and wireguard-go with it; for the latter, at most 70s. Devices without any are called by other nodes at once.',
+          'How long connections that are open may go on through a node that is about to go (cordoned, shutting down, tainted by an autoscaler or a notice of interruption, or being deleted), or whose agent ends and wireguard-go with it; for the latter, at most 70s. Devices without any are called by other nodes at once.',
         ).default('60s'),
       })
       .default({ enabled: true, drain: '60s' })

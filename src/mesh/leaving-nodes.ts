@@ -39,9 +39,15 @@ export function leavingNodes(
   return leaving.sort((one, other) => (one.node < other.node ? -1 : 1));
 }
 
-function farewell({ metadata, spec }: Node): string | undefined {
+/** What a kubelet with `shutdownGracePeriod` says of its node from the beginning of a shutdown on, and ends pods; by documentation the reason, in fact the message. */
+const SHUTTING_DOWN = /\bnode is shutting down\b/;
+
+/** Why a node is about to go, as its Node object says; undefined where it stays. */
+export function farewell({ metadata, spec, status }: Node): string | undefined {
   if (metadata.deletionTimestamp !== undefined) return 'it is being deleted';
   if (spec.unschedulable === true) return 'it is cordoned';
+  const ready = status.conditions.find(({ type }) => type === 'Ready');
+  if (ready?.status === 'False' && SHUTTING_DOWN.test(`${ready.reason} ${ready.message}`)) return 'it is shutting down';
   const taint = spec.taints?.find(({ key }) => FAREWELLS.some((pattern) => pattern.test(key)));
   return taint === undefined ? undefined : `it has the taint ${taint.key}`;
 }

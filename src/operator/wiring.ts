@@ -8,6 +8,7 @@ import { ENDPOINT_ANNOTATION, GATEWAY_LABEL } from '../api/names.ts';
 import { type KubernetesObject, keyOf, type ObjectKey, splitKey } from '../api/resource.ts';
 import type { Change, Store } from '../k8s/store.ts';
 import { preferredEndpoints } from '../mesh/client.ts';
+import { farewell } from '../mesh/leaving-nodes.ts';
 import { MOST_ENDPOINTS } from '../mesh/peer-status.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { MeshState } from './mesh-state.ts';
@@ -238,8 +239,9 @@ function isProgrammedReport({ status }: MeshGatewayNode): unknown {
   return isTrue(status?.conditions ?? [], 'Programmed');
 }
 
-function forGateways({ metadata, spec, status }: Node): unknown {
-  return [metadata.labels, metadata.annotations?.[ENDPOINT_ANNOTATION], spec, status.addresses];
+function forGateways(node: Node): unknown {
+  const { metadata, spec, status } = node;
+  return [metadata.labels, metadata.annotations?.[ENDPOINT_ANNOTATION], spec, status.addresses, farewell(node)];
 }
 
 function labelsOf({ metadata }: Namespace): unknown {

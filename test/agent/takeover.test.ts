@@ -202,6 +202,17 @@ test('a node whose Node object is deleted while it goes on lets its devices go',
   expect(status?.leavingNodes).toMatchObject([{ node: gone.name, reason: 'its Node object is gone' }]);
 });
 
+test('a node that shuts down lets its devices go before', async ({ mesh, nodes, expect }) => {
+  const [ending, second, third] = nodes;
+  connects(ending, 'ada');
+  await reports(mesh, ending, 'ada');
+  const ready = { type: 'Ready', status: 'False', reason: 'KubeletNotReady', message: 'node is shutting down' };
+  await mesh.client.applyStatus(nodeType, { name: ending.name }, { conditions: [ready] }, { fieldManager: 'kubelet' });
+  await expect.poll(() => [second, third].flatMap(calledBy), { timeout: 5_000 }).toEqual(all(['ada']));
+  const { status } = (await mesh.client.get(meshGatewayType, 'default')) ?? {};
+  expect(status?.leavingNodes).toMatchObject([{ node: ending.name, reason: 'it is shutting down' }]);
+});
+
 test('an agent that ends lets its devices go where its node is to be cleaned then, and not where the kernel goes on', async ({
   mesh,
   nodes,

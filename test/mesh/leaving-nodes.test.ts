@@ -6,6 +6,8 @@ import { leavingNodes } from '../../src/mesh/leaving-nodes.ts';
 const NOW = 1_700_000_000_000;
 const aNode = (name: string, spec: object = {}, metadata: object = {}): Node =>
   nodeType.parse({ metadata: { name, ...metadata }, spec });
+const aNodeThatIs = (ready: object): Node =>
+  nodeType.parse({ metadata: { name: 'a' }, status: { conditions: [{ type: 'Ready', ...ready }] } });
 const taint = (key: string) => ({ taints: [{ key, effect: 'NoSchedule' }] });
 
 describe('a node', () => {
@@ -14,6 +16,21 @@ describe('a node', () => {
     ['with a taint of its own', aNode('a', taint('gpu')), undefined],
     ['that is cordoned', aNode('a', { unschedulable: true }), 'it is cordoned'],
     ['that is being deleted', aNode('a', {}, { deletionTimestamp: timestamp(NOW) }), 'it is being deleted'],
+    [
+      'that shuts down',
+      aNodeThatIs({ status: 'False', reason: 'KubeletNotReady', message: 'node is shutting down' }),
+      'it is shutting down',
+    ],
+    [
+      'that did and is back',
+      aNodeThatIs({ status: 'True', reason: 'KubeletReady', message: 'kubelet is posting ready status' }),
+      undefined,
+    ],
+    [
+      'whose kubelet is not ready for another reason',
+      aNodeThatIs({ status: 'False', reason: 'KubeletNotReady', message: 'PLEG is not healthy' }),
+      undefined,
+    ],
     [
       'that the cluster autoscaler takes away',
       aNode('a', taint('ToBeDeletedByClusterAutoscaler')),
