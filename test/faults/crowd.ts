@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { configMapType } from '../../src/api/core.ts';
 import { meshPeerType } from '../../src/api/meshpeer.ts';
 import { createClient } from '../../src/k8s/client.ts';
 import { loadConnection } from '../../src/k8s/kubeconfig.ts';
@@ -51,6 +52,17 @@ export async function goAll({ mesh }: Scene): Promise<void> {
       () => true,
       5 * 60,
     );
+  });
+}
+
+/** So many writes that concern nobody, as a cluster makes in minutes. */
+export async function writeMuch({ mesh }: Scene, many: number): Promise<void> {
+  const metadata = { namespace: NAMESPACE, name: 'written-much' };
+  await asked(mesh, async (transport) => {
+    const client = createClient(transport);
+    for (let one = 0; one < many; one += 1)
+      await client.apply(configMapType, { metadata, data: { one: `${one}` } }, { fieldManager: 'lab' });
+    await client.delete(configMapType, metadata);
   });
 }
 

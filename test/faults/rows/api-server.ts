@@ -1,12 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { until } from '../../lab/mesh.ts';
 import { cutOffAgent, stallAgent, standBefore } from '../api-path.ts';
+import { writeMuch } from '../crowd.ts';
 import { expectExpired, letsIn, mortalDevice, untilOnNode } from '../devices.ts';
 import { type Fault, type Heal, meanwhile, type Scene } from '../fault.ts';
 import { apiServerAnswers, controlProgramOf, killApiServer, killProgram } from '../killed-program.ts';
 import { unnoticed } from '../promise.ts';
 
 /** Long enough for watches to end and to be begun again several times. */
+/** A backup is older than a server needs to begin anew. */
+const MINUTES_OF_WRITES = 1_000;
 const STORM_MS = 12_000;
 const LONG_MS = 10 * 60_000;
 /** The kernel takes a silent connection for dead after 15 s and ten questions a second apart. */
@@ -122,7 +125,7 @@ async function withoutApiServer(scene: Scene, lastsMs: number): Promise<Heal> {
   });
 }
 
-/** A copy of etcd's folder, as a backup is; a device comes; then the copy takes the folder's place. */
+/** A copy of etcd's folder, as a backup is; a device comes, and much else is written; then the copy takes the folder's place. */
 async function restoreEtcd(scene: Scene): Promise<undefined> {
   const { mesh } = scene;
   const { cluster } = mesh;
@@ -135,6 +138,7 @@ async function restoreEtcd(scene: Scene): Promise<undefined> {
   await apiServerAnswers(cluster);
   const forgotten = await until('a device', () => mesh.addDevice('forgotten'), Boolean);
   await mesh.untilPeer(forgotten, 'Programmed');
+  await writeMuch(scene, MINUTES_OF_WRITES);
   const startApiServer = await killApiServer(cluster);
   const startAgain = await killProgram(etcd, cluster.tools.searchPath);
   await shell('rm -rf "$1" && mv "$1.before" "$1"');
