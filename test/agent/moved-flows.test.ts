@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { test as base } from 'vitest';
 import { isTrue } from '../../src/api/conditions.ts';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
@@ -11,17 +11,14 @@ import { NAMESPACE, SmallMesh, type SmallNode } from '../support/small-mesh.ts';
 const ADA = '198.51.100.7:40000' as Endpoint;
 const BOB = '198.51.100.7:40001' as Endpoint;
 
-let mesh: SmallMesh;
-let one: SmallNode;
-let two: SmallNode;
-
 const seconds = () => Math.floor(Date.now() / 1000);
-const until = (node: SmallNode, holds: (report: MeshGatewayNode) => boolean) =>
+const until = (mesh: SmallMesh, node: SmallNode, holds: (report: MeshGatewayNode) => boolean) =>
   mesh.until(meshGatewayNodeType, `${NAMESPACE}/default.${node.name}` as ObjectKey, holds);
 const connects = (node: SmallNode, name: string, endpoint: Endpoint, latestHandshake = seconds()) =>
   node.host.handshake(aKey(name), { latestHandshake, endpoint });
-const reports = (node: SmallNode, name: string, endpoint: Endpoint) =>
+const reports = (mesh: SmallMesh, node: SmallNode, name: string, endpoint: Endpoint) =>
   until(
+    mesh,
     node,
     ({ status }) =>
       status?.connections?.some((seen) => seen.peer === `team-a/${name}` && seen.endpoint === endpoint) === true,
@@ -43,57 +40,80 @@ function doneBy(node: SmallNode): readonly string[] {
   });
 }
 
-beforeEach(async () => {
-  mesh = await SmallMesh.start();
-  mesh.startOperator();
-  await mesh.addGateway();
-  [one, two] = [await mesh.startNode('node-a'), await mesh.startNode('node-b')];
-  for (const name of ['ada', 'bob']) await mesh.addPeer(name);
-  for (const name of ['ada', 'bob'])
-    await mesh.untilPeer(name, ({ status }) => isTrue(status?.conditions ?? [], 'Programmed'));
-  for (const node of [one, two])
-    await until(node, ({ status }) => isTrue(status?.conditions ?? [], 'ServicesReachable'));
-  connects(one, 'ada', ADA);
-  await reports(one, 'ada', ADA);
-});
+/** Two nodes that serve, and ada on the first, each test's own; they wait much and compute little, so the tests run at once. */
+const test = base.extend<{ mesh: SmallMesh; nodes: readonly [SmallNode, SmallNode] }>({
+  // biome-ignore lint/correctness/noEmptyPattern: a fixture that needs no other one is written so
+  mesh: async ({}, use) => {
+    const mesh = await SmallMesh.start();
+    await use(mesh);
+    await mesh.stop();
+  },
+  nodes: async ({ mesh }, use) => {
+    mesh.startOperator();
+    await mesh.addGateway();
+    const nodes = [await mesh.startNode('node-a'), await mesh.startNode('node-b')] as const;
+    for (const name of ['ada', 'bob']) await mesh.addPeer(name);
+    for (const name of ['ada', 'bob'])
+      await mesh.untilPeer(name, ({ status }) => isTrue(status?.conditions ?? [], 'Programmed'));
+    for (const node of nodes)
+      await until(mesh, node, ({ status }) => isTrue(status?.conditions ?? [], 'ServicesReachable'));
+    connects(nodes[0], 'ada', ADA);
+    await reports(mesh, nodes[0], 'ada', ADA);
+    await use(nodes);
+  },
+}).concurrent;
 
-afterEach(() => mesh.stop());
-
-test('a device whose flow comes to another node is called by that one, once, while its former node lives', async () => {
+test('a device whose flow comes to another node is called by that one, once, while its former node lives', async ({
+  mesh,
+  nodes: [, two],
+  expect,
+}) => {
   tells(two, ADA);
   await expect.poll(() => doneBy(two)).toEqual([`call ada ${ADA}`]);
   // Before its answer comes, some of its packets may. What is reported of another says that the node's peers were looked at since.
   for (let again = 0; again < 3; again += 1) tells(two, ADA);
   connects(two, 'bob', BOB);
-  await reports(two, 'bob', BOB);
+  await reports(mesh, two, 'bob', BOB);
   expect(doneBy(two)).toEqual([`call ada ${ADA}`]);
   connects(two, 'ada', ADA, seconds() + 1);
-  await reports(two, 'ada', ADA);
+  await reports(mesh, two, 'ada', ADA);
   expect(doneBy(two)).toEqual([`call ada ${ADA}`]);
   expect(mesh.happened.map(({ reason }) => reason)).not.toContain('DevicesTakenOver');
   const page = Object.fromEntries(samplesOf((await two.metrics.page()).text));
   expect(page['sallyport_agent_called_devices_total{cause="moved"}']).toBe(1);
 });
 
-test('a device is called that is reported a moment after its flow has come', async () => {
+test('a device is called that is reported a moment after its flow has come', async ({
+  mesh,
+  nodes: [one, two],
+  expect,
+}) => {
   tells(two, BOB);
   connects(one, 'bob', BOB);
-  await reports(one, 'bob', BOB);
+  await reports(mesh, one, 'bob', BOB);
   await expect.poll(() => doneBy(two)).toEqual([`call bob ${BOB}`]);
 });
 
-test('neither a flow of a stranger, nor one of the own device, nor what another chain tells is followed', async () => {
+test('neither a flow of a stranger, nor one of the own device, nor what another chain tells is followed', async ({
+  mesh,
+  nodes: [one, two],
+  expect,
+}) => {
   tells(two, '192.0.2.99:1' as Endpoint);
   tells(one, ADA);
   tells(two, ADA, 'refuse');
   tells(two, BOB);
   connects(one, 'bob', BOB);
-  await reports(one, 'bob', BOB);
+  await reports(mesh, one, 'bob', BOB);
   await expect.poll(() => doneBy(two)).toEqual([`call bob ${BOB}`]);
   expect(doneBy(one)).toEqual([]);
 });
 
-test('what a node has sent to a device before is forgotten first, and its next packet has it called', async () => {
+test('what a node has sent to a device before is forgotten first, and its next packet has it called', async ({
+  mesh,
+  nodes: [one, two],
+  expect,
+}) => {
   await one.stop();
   mesh.unplug(one.name);
   const done = () => doneBy(two).filter((what) => what !== 'call ada undefined');
@@ -109,7 +129,11 @@ test('what a node has sent to a device before is forgotten first, and its next p
     .toEqual([...blocked, `call ada ${ADA}`]);
 });
 
-test('a device of a dead node whose flow comes is not called at its own address again: that would stand in the way of its packets', async () => {
+test('a device of a dead node whose flow comes is not called at its own address again: that would stand in the way of its packets', async ({
+  mesh,
+  nodes: [one, two],
+  expect,
+}) => {
   await one.stop();
   mesh.unplug(one.name);
   await expect.poll(() => doneBy(two).includes(`call ada ${ADA}`)).toBe(true);
@@ -120,12 +144,16 @@ test('a device of a dead node whose flow comes is not called at its own address 
   expect(doneBy(two).slice(forgotten() + 1)).toEqual([]);
 });
 
-test('where takeover is turned off no rule tells of a flow, and nobody is called', async () => {
+test('where takeover is turned off no rule tells of a flow, and nobody is called', async ({
+  mesh,
+  nodes: [one, two],
+  expect,
+}) => {
   await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { takeover: { enabled: false } } });
   const written = () => two.host.applied.filter(({ kind }) => kind === 'replace-table').at(-1);
   await expect.poll(() => JSON.stringify(written()).includes('moved_flow')).toBe(false);
   tells(two, ADA);
   connects(one, 'bob', BOB);
-  await reports(one, 'bob', BOB);
+  await reports(mesh, one, 'bob', BOB);
   expect(doneBy(two)).toEqual([]);
 });
