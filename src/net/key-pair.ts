@@ -1,4 +1,4 @@
-import { x25519 } from '@noble/curves/ed25519.js';
+import { curveKeys, KEY_LENGTH } from './curve-keys.ts';
 import { keyBytes, keyText, type PrivateKey, type PublicKey } from './key.ts';
 
 /** Two halves that belong together. What needs the curve stands apart from `key.ts`: whoever only reads keys, as `sallyport status` does, loads no arithmetic. */
@@ -7,16 +7,15 @@ export interface KeyPair {
   readonly privateKey: PrivateKey;
 }
 
-const KEY_BYTES = 32;
-
 /** The public half of a private key. */
 export function publicKeyOf(privateKey: PrivateKey): PublicKey {
-  return keyText(x25519.getPublicKey(keyBytes(privateKey))) as PublicKey;
+  return keyText(curveKeys(keyBytes(privateKey)).publicKey) as PublicKey;
 }
 
 /** A key pair from 32 random bytes, clamped as `wg genkey` does (RFC 7748, section 5). @throws {RangeError} on another length. */
 export function keyPairFrom(random: Uint8Array): KeyPair {
-  if (random.length !== KEY_BYTES) throw new RangeError(`a key needs ${KEY_BYTES} random bytes, not ${random.length}`);
+  if (random.length !== KEY_LENGTH)
+    throw new RangeError(`a key needs ${KEY_LENGTH} random bytes, not ${random.length}`);
   const scalar = Uint8Array.from(random);
   scalar[0] = (scalar[0] ?? 0) & 248;
   scalar[31] = ((scalar[31] ?? 0) & 127) | 64;

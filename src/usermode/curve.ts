@@ -1,29 +1,5 @@
-import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from 'node:crypto';
-import { concat } from './bytes.ts';
-
-export const KEY_LENGTH = 32;
-
-/** A Curve25519 key pair whose private half can no longer be printed by accident. */
-export interface CurveKeys {
-  readonly privateKey: KeyObject;
-  readonly publicKey: Uint8Array;
-}
-
-/** What RFC 8410 puts before the 32 bytes of an X25519 key; node:crypto imports nothing rawer on every version we run on. */
-const PKCS8_PREFIX = Buffer.from('302e020100300506032b656e04220420', 'hex');
-const SPKI_PREFIX = Buffer.from('302a300506032b656e032100', 'hex');
-
-/** The pair of a raw private key, clamped or not (RFC 7748 clamps on use). @throws {RangeError} on another length than 32 bytes. */
-export function curveKeys(privateKey: Uint8Array): CurveKeys {
-  if (privateKey.length !== KEY_LENGTH) throw new RangeError(`a private key has 32 bytes, not ${privateKey.length}`);
-  const key = createPrivateKey({
-    key: Buffer.from(concat(PKCS8_PREFIX, privateKey)),
-    format: 'der',
-    type: 'pkcs8',
-  });
-  const spki = createPublicKey(key).export({ format: 'der', type: 'spki' });
-  return { privateKey: key, publicKey: Uint8Array.from(spki.subarray(SPKI_PREFIX.length)) };
-}
+import { diffieHellman } from 'node:crypto';
+import { type CurveKeys, curvePublicKey, KEY_LENGTH } from '../net/curve-keys.ts';
 
 /**
  * The X25519 secret of a pair and another's public key; undefined for a low-order point, whose secret is
@@ -31,7 +7,7 @@ export function curveKeys(privateKey: Uint8Array): CurveKeys {
  */
 export function sharedSecret(own: CurveKeys, publicKey: Uint8Array): Uint8Array | undefined {
   if (publicKey.length !== KEY_LENGTH) return undefined;
-  const other = createPublicKey({ key: Buffer.from(concat(SPKI_PREFIX, publicKey)), format: 'der', type: 'spki' });
+  const other = curvePublicKey(publicKey);
   try {
     const secret = diffieHellman({ privateKey: own.privateKey, publicKey: other });
     return secret.every((byte) => byte === 0) ? undefined : Uint8Array.from(secret);

@@ -1,6 +1,7 @@
+import type { CurveKeys } from '../net/curve-keys.ts';
 import { type Parsed, parsed, refused } from '../net/parsed.ts';
 import type { AeadKey } from './aead.ts';
-import { type CurveKeys, sharedSecret } from './curve.ts';
+import { sharedSecret } from './curve.ts';
 import { type Initiation, MAC_LENGTH, type Response } from './messages.ts';
 import {
   firstTranscript,

@@ -1,8 +1,8 @@
 import { addressFamily, type IpAddress } from '../net/address.ts';
+import { curveKeys, KEY_LENGTH } from '../net/curve-keys.ts';
 import { endpointOf } from '../net/endpoint.ts';
 import { keyBytes, type PrivateKey, type PublicKey } from '../net/key.ts';
 import { publicKeyOf } from '../net/key-pair.ts';
-import { curveKeys, KEY_LENGTH } from './curve.ts';
 import type { RecordType } from './dns.ts';
 import { addressBytes } from './ip.ts';
 import {

@@ -1,7 +1,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { addressFamily, type Family } from '../net/address.ts';
+import { curveKeys, KEY_LENGTH } from '../net/curve-keys.ts';
 import { keyBytes, type PresharedKey, type PrivateKey, type PublicKey } from '../net/key.ts';
-import { curveKeys, KEY_LENGTH } from './curve.ts';
 import {
   advanceRace,
   nextRaceTick,

@@ -1,7 +1,7 @@
 import type { IpAddress } from '../net/address.ts';
+import { curveKeys, KEY_LENGTH } from '../net/curve-keys.ts';
 import { viewOf } from './bytes.ts';
 import { consumeCookieReply, mac1IsValid, withMacs } from './cookie.ts';
-import { curveKeys, KEY_LENGTH } from './curve.ts';
 import { consumeResponse, createInitiation, type Identity, type SentInitiation } from './handshake.ts';
 import { type CookieReply, encodeMessage, MAC_LENGTH, MACS_LENGTH, parseMessage, type Response } from './messages.ts';
 import type { Moment } from './session-state.ts';

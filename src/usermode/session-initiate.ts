@@ -1,6 +1,6 @@
+import { curveKeys, KEY_LENGTH } from '../net/curve-keys.ts';
 import { viewOf } from './bytes.ts';
 import { COOKIE_LIFETIME_MS, withMacs } from './cookie.ts';
-import { curveKeys, KEY_LENGTH } from './curve.ts';
 import { createInitiation, type Freshness } from './handshake.ts';
 import { encodeMessage, MAC_LENGTH, MACS_LENGTH } from './messages.ts';
 import { type Moment, quiet, refusal, type Session, type Step, withTimers } from './session-state.ts';

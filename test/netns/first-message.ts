@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
+import { curveKeys } from '../../src/net/curve-keys.ts';
 import { withMacs } from '../../src/usermode/cookie.ts';
-import { curveKeys } from '../../src/usermode/curve.ts';
 import { createInitiation } from '../../src/usermode/handshake.ts';
 import { encodeMessage } from '../../src/usermode/messages.ts';
 import { timestampAt } from '../../src/usermode/timestamp.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type CurveKeys, curveKeys } from '../../src/usermode/curve.ts';
+import { type CurveKeys, curveKeys } from '../../src/net/curve-keys.ts';
 import type { Identity } from '../../src/usermode/handshake.ts';
 import { type Moment, newSession, SESSION_DEFAULTS, type Session } from '../../src/usermode/session-state.ts';
 

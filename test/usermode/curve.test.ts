@@ -1,7 +1,8 @@
 import { x25519 } from '@noble/curves/ed25519.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { curveKeys, sharedSecret } from '../../src/usermode/curve.ts';
+import { curveKeys } from '../../src/net/curve-keys.ts';
+import { sharedSecret } from '../../src/usermode/curve.ts';
 import { hex, hexOf } from './builders.ts';
 
 describe('X25519', () => {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { curveKeys } from '../../src/net/curve-keys.ts';
 import { keyBytes, type PublicKey } from '../../src/net/key.ts';
 import { type KeyPair, keyPairFrom } from '../../src/net/key-pair.ts';
 import { concat } from '../../src/usermode/bytes.ts';
-import { curveKeys } from '../../src/usermode/curve.ts';
 import { PROTOCOL, parseIp } from '../../src/usermode/ip.ts';
 import { reflexTo } from '../../src/usermode/reflex.ts';
 import { type SessionEvent, step } from '../../src/usermode/session.ts';

@@ -2,9 +2,10 @@ import { createHash, createHmac } from 'node:crypto';
 import { blake2s } from '@noble/hashes/blake2.js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { curveKeys } from '../../src/net/curve-keys.ts';
 import { open, seal } from '../../src/usermode/aead.ts';
 import { concat } from '../../src/usermode/bytes.ts';
-import { curveKeys, sharedSecret } from '../../src/usermode/curve.ts';
+import { sharedSecret } from '../../src/usermode/curve.ts';
 import {
   derivedKeys,
   firstTranscript,
