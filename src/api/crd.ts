@@ -92,6 +92,20 @@ const KINDS: readonly Kind[] = [
   },
 ];
 
+/** A kind with its schema as every pool has it, which takes some milliseconds to make. */
+interface PrintedKind extends Kind {
+  readonly whole: StructuralSchema;
+}
+
+/** What the API server itself checks; a CRD may not say more about it. */
+const IMPLIED: Readonly<Record<string, StructuralSchema>> = {
+  apiVersion: { description: 'The version of this schema: sallyport.dev/v1alpha1.', type: 'string', maxLength: 253 },
+  kind: { description: 'What this object is.', type: 'string', maxLength: 63 },
+  metadata: { type: 'object' },
+};
+
+const PRINTED: readonly PrintedKind[] = KINDS.map((kind) => ({ ...kind, whole: wholeSchema(kind) }));
+
 /** The families of the default mesh pool, for which the CRDs in the repository are printed. */
 export const DEFAULT_POOL_FAMILIES: readonly Family[] = [4];
 
@@ -100,10 +114,10 @@ export const DEFAULT_POOL_FAMILIES: readonly Family[] = [4];
  * that the pool does not have is refused at `kubectl apply`.
  */
 export function crds(poolFamilies: readonly Family[]): readonly CustomResourceDefinition[] {
-  return KINDS.map((kind) => crd(kind, poolFamilies));
+  return PRINTED.map((kind) => crd(kind, poolFamilies));
 }
 
-function crd(kind: Kind, poolFamilies: readonly Family[]): CustomResourceDefinition {
+function crd(kind: PrintedKind, poolFamilies: readonly Family[]): CustomResourceDefinition {
   const { group, plural, namespaced, version } = kind.type;
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
@@ -138,7 +152,12 @@ function names({ type, shortName }: Kind): CrdNames {
   };
 }
 
-function objectSchema(kind: Kind, poolFamilies: readonly Family[]): StructuralSchema {
+function objectSchema(kind: PrintedKind, poolFamilies: readonly Family[]): StructuralSchema {
+  if (kind.type !== meshPeerType) return kind.whole;
+  return changeField(kind.whole, ['spec', 'addresses'], (field) => addRules(field, familyRules(poolFamilies)));
+}
+
+function wholeSchema(kind: Kind): StructuralSchema {
   const { required = [], properties } = structuralSchema(kind.schema.pick({ spec: true, status: true }));
   const whole: StructuralSchema = {
     ...(kind.schema.description !== undefined && { description: kind.schema.description }),
@@ -146,17 +165,8 @@ function objectSchema(kind: Kind, poolFamilies: readonly Family[]): StructuralSc
     ...(required.length > 0 && { required }),
     properties: { ...IMPLIED, ...properties },
   };
-  const ruled = addRules(whole, kind.rules);
-  if (kind.type !== meshPeerType) return ruled;
-  return changeField(ruled, ['spec', 'addresses'], (field) => addRules(field, familyRules(poolFamilies)));
+  return addRules(whole, kind.rules);
 }
-
-/** What the API server itself checks; a CRD may not say more about it. */
-const IMPLIED: Readonly<Record<string, StructuralSchema>> = {
-  apiVersion: { description: 'The version of this schema: sallyport.dev/v1alpha1.', type: 'string', maxLength: 253 },
-  kind: { description: 'What this object is.', type: 'string', maxLength: 63 },
-  metadata: { type: 'object' },
-};
 
 function familyRules(poolFamilies: readonly Family[]): readonly CelRule[] {
   const [only, other] = poolFamilies;
