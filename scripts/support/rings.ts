@@ -67,7 +67,7 @@ export function rings(): readonly Ring[] {
   });
 }
 
-/** The rings that run at once, in their order. */
+/** The rings that run at once, in their order: those that need nothing of the machine, then those that share its namespaces. */
 export function stages(wanted: readonly Ring[]): readonly (readonly Ring[])[] {
-  return [...Map.groupBy(wanted, ({ name, config }) => config ?? name).values()];
+  return [...Map.groupBy(wanted, ({ isProject }) => isProject === true).values()];
 }

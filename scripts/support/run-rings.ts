@@ -30,11 +30,19 @@ export async function runStage(stage: readonly Ring[], run: RingRun): Promise<re
 }
 
 async function runTogether(rings: readonly Ring[], signal: AbortSignal): Promise<readonly RingResult[]> {
-  const [first] = rings;
-  if (first === undefined) return [];
-  if (first.config === undefined) return [await runChecks({ signal })];
+  const runs = [...Map.groupBy(rings, ({ config }) => config)];
+  const ends = await Promise.allSettled(runs.map(([config, group]) => runGroup(group, config, signal)));
+  return ends.flatMap((end) => {
+    if (end.status === 'rejected') throw end.reason;
+    return end.value;
+  });
+}
+
+/** Rings of one configuration, which are one run of vitest; without one, the checks. */
+async function runGroup(rings: readonly Ring[], config: string | undefined, signal: AbortSignal) {
+  if (config === undefined) return [await runChecks({ signal })];
   const unprepared = await prepare(rings, signal);
-  return unprepared ?? runTests(rings, first.config, signal);
+  return unprepared ?? runTests(rings, config, signal);
 }
 
 /** Makes what the rings' tests need. Returns results only where that failed. */
