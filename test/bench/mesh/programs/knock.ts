@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { text } from 'node:stream/consumers';
-import { withMacs } from '../../../../src/usermode/cookie.ts';
 import { curveKeys } from '../../../../src/net/curve-keys.ts';
+import { withMacs } from '../../../../src/usermode/cookie.ts';
 import { createInitiation } from '../../../../src/usermode/handshake.ts';
 import { encodeMessage, parseMessage } from '../../../../src/usermode/messages.ts';
 import { timestampAt } from '../../../../src/usermode/timestamp.ts';
