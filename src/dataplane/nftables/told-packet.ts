@@ -31,7 +31,7 @@ export function isTrace(line: string): boolean {
 /** What such a line says of a UDP datagram in a table of family inet; undefined for any other line. */
 export function toldPacket(line: string): ToldPacket | undefined {
   const [, table, chain, source = '', port] = PACKET.exec(line) ?? [];
-  const address = parseAddress(source);
-  if (table === undefined || chain === undefined || !address.ok || Number(port) === 0) return undefined;
-  return { table, chain, from: endpointOf(address.value, Number(port)) };
+  const [address, from] = [parseAddress(source), Number(port)];
+  if (table === undefined || chain === undefined || !address.ok || from < 1 || from > 65_535) return undefined;
+  return { table, chain, from: endpointOf(address.value, from) };
 }

@@ -19,6 +19,7 @@ test.each([
   ['a datagram in a table of another family', V4.replace(' inet ', ' ip '), undefined],
   ['a segment of TCP', V4.replace(/udp /g, 'tcp '), undefined],
   ['a datagram from port 0', V4.replace('sport 37578', 'sport 0'), undefined],
+  ['a datagram from a port that there is not', V4.replace('sport 37578', 'sport 65536'), undefined],
   ['a change', 'add rule inet sallyport_default moved_flow meta nftrace set 1', undefined],
   ['nothing', '', undefined],
 ])('a line about %s', (_, line, packet) => {
