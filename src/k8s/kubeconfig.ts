@@ -49,14 +49,20 @@ export async function loadConnection(options: ConnectionOptions): Promise<Connec
     return credentialsFrom(config);
   };
   const context = config.getCurrentContext();
-  const namespace = config.getContextObject(context)?.namespace?.trim();
+  const namespace = textIn('namespace', config.getContextObject(context)?.namespace)?.trim();
   return {
     server,
     context,
     namespace: namespace || 'default',
-    proxy: proxyFor(server, options.env, cluster.proxyUrl),
+    proxy: proxyFor(server, options.env, textIn('proxy-url', cluster.proxyUrl)),
     credentials,
   };
+}
+
+/** client-node hands on what YAML takes for a number, a list or whatever else. */
+function textIn(field: string, value: unknown): string | undefined {
+  if (value === undefined || value === null || typeof value === 'string') return value ?? undefined;
+  throw new NoConnection(`the ${field} in the kubeconfig is not text: put it in quotes`);
 }
 
 /** KubeConfig is large and only needed by programs that connect: it is imported when the first one does. */

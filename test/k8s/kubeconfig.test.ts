@@ -51,6 +51,19 @@ describe('a kubeconfig', () => {
     expect(await canAsk(await loadConnection({ env: {}, path: await written('config', config) }))).toBe(true);
   });
 
+  test.each([
+    ['proxy-url', { cluster: { server: 'https://192.0.2.1', 'proxy-url': 3128 } }, {}],
+    ['namespace', {}, { namespace: 128 }],
+  ])('a %s that is no text is refused with the remedy', async (field, cluster, more) => {
+    const config = context('lab', 'https://192.0.2.1');
+    const contexts = config.contexts.map((one) => ({ ...one, context: { ...one.context, ...more } }));
+    const clusters = config.clusters.map((one) => ({ ...one, ...cluster }));
+    const path = await written('config', { ...config, clusters, contexts, 'current-context': 'lab' });
+    const refusal = await loadConnection({ env: {}, path }).catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(NoConnection);
+    expect(String(refusal)).toContain(`${field} in the kubeconfig is not text: put it in quotes`);
+  });
+
   test('user and password become Basic authorization', async () => {
     const { server } = await startFakeCluster();
     const path = await written('config', server.kubeconfig({ username: 'me', password: 'päss' }));
