@@ -21,15 +21,15 @@ const chosen = TARGETS.filter(
 if (chosen.length === 0) stop(`no parser is called so; there are: ${TARGETS.map(({ name }) => name).join(', ')}`);
 
 console.log(`${inputs} inputs each, seed ${seed}`);
-for (const target of chosen) look(target);
+for (const target of chosen) await look(target);
 
-function look(target: (typeof TARGETS)[number]): void {
+async function look(target: (typeof TARGETS)[number]): Promise<void> {
   const onProgress = (done: number) => {
     if (process.stderr.isTTY) process.stderr.write(`\r${target.name}: ${done}\u001b[K`);
   };
   const before = heapMb();
   try {
-    const { accepted, seconds, slowestMs } = fuzz(target, { seed, inputs, onProgress });
+    const { accepted, seconds, slowestMs } = await fuzz(target, { seed, inputs, onProgress });
     if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
     const growth = heapMb() - before;
     console.log(

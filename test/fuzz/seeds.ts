@@ -159,6 +159,53 @@ export const OBJECTS = {
       sessions: [{ publicKey: KEYS.ada.publicKey, endpoint: '192.0.2.7:51820', since: '2026-01-01T00:00:00Z' }],
     },
   },
+  MeshAccess: {
+    apiVersion: API,
+    kind: 'MeshAccess',
+    metadata: metadata('web', 'team-a'),
+    spec: {
+      from: [{ names: ['ada'], groups: ['sre'] }, { selector: { matchLabels: { a: 'b' } } }],
+      to: [{ names: ['api'], ports: [{ port: 80, protocol: 'TCP' }] }],
+      expiresAt: '2027-01-01T00:00:00Z',
+    },
+    status: { conditions: [condition] },
+  },
+  ClusterMeshAccess: {
+    apiVersion: API,
+    kind: 'ClusterMeshAccess',
+    metadata: metadata('all'),
+    spec: {
+      from: [{ namespaces: { names: ['team-a'] }, owners: ['ada@example.com'] }],
+      to: [{ namespaces: { names: ['team-a'] } }],
+    },
+    status: { conditions: [condition] },
+  },
+  Namespace: { apiVersion: 'v1', kind: 'Namespace', metadata: metadata('team-a') },
+  ServiceCIDR: {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'ServiceCIDR',
+    metadata: metadata('kubernetes'),
+    spec: { cidrs: ['10.96.0.0/12'] },
+    status: { conditions: [{ type: 'Ready', status: 'True', reason: 'Ready' }] },
+  },
+  ConfigMap: {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: metadata('kubeadm-config', 'kube-system'),
+    data: { ClusterConfiguration: 'networking: {}' },
+  },
+  DaemonSet: {
+    apiVersion: 'apps/v1',
+    kind: 'DaemonSet',
+    metadata: metadata('sallyport-default', 'sallyport-system'),
+    status: { desiredNumberScheduled: 2, observedGeneration: 3 },
+  },
+  DNSEndpoint: {
+    apiVersion: 'externaldns.k8s.io/v1alpha1',
+    kind: 'DNSEndpoint',
+    metadata: metadata('default', 'sallyport-system'),
+    status: { observedGeneration: 1, conditions: [{ type: 'Accepted', status: 'True', message: 'Yes.' }] },
+  },
   Node: {
     apiVersion: 'v1',
     kind: 'Node',
@@ -220,6 +267,7 @@ export const OPERATOR_CONFIG = [
 ].join('\n');
 
 export const RESOURCES = [
-  `kind: List\nitems:\n- ${JSON.stringify(OBJECTS.MeshPeer)}\n- ${JSON.stringify(OBJECTS.Node)}`,
-  JSON.stringify(OBJECTS.MeshGateway),
-].join('\n---\n');
+  `kind: List\nitems:\n- ${JSON.stringify(OBJECTS.MeshPeer)}\n- ${JSON.stringify(OBJECTS.Node)}\n---\n${JSON.stringify(OBJECTS.MeshGateway)}`,
+  'kind: Namespace\nmetadata: &one {name: team-b, labels: &two {a: b}}\nother: [*one, *two]\n',
+  ...[OBJECTS.MeshAccess, OBJECTS.ClusterMeshAccess, OBJECTS.Service].map((one) => JSON.stringify(one)),
+];

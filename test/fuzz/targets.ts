@@ -1,10 +1,23 @@
 import { inspect } from 'node:util';
 import { ZodError } from 'zod';
-import { leaseType, nodeType, secretType, serviceType } from '../../src/api/core.ts';
+import { clusterMeshAccessType } from '../../src/api/clustermeshaccess.ts';
+import {
+  configMapType,
+  daemonSetType,
+  leaseType,
+  namespaceType,
+  nodeType,
+  type Secret,
+  secretType,
+  serviceCidrType,
+  serviceType,
+} from '../../src/api/core.ts';
+import { dnsEndpointType } from '../../src/api/dns-endpoint.ts';
+import { meshAccessType } from '../../src/api/meshaccess.ts';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { meshPeerType } from '../../src/api/meshpeer.ts';
-import type { KubernetesObject, ResourceType } from '../../src/api/resource.ts';
+import { KEYS_ANNOTATION } from '../../src/api/names.ts';
 import { resourcesInText, resourcesOf } from '../../src/cli/commands/plan.ts';
 import { UserError } from '../../src/cli/output.ts';
 import { parseDefaultRoutes, parseHostAddresses, parseLinks } from '../../src/dataplane/link/parse.ts';
@@ -22,12 +35,16 @@ import { parseWgQuick, wgQuick } from '../../src/mesh/wg-quick.ts';
 import { parseAddress } from '../../src/net/address.ts';
 import { parseCidr } from '../../src/net/cidr.ts';
 import { parseEndpoint } from '../../src/net/endpoint.ts';
-import { parsePresharedKey, parsePrivateKey, parsePublicKey } from '../../src/net/key.ts';
+import { keyFileName, parsePresharedKey, parsePrivateKey, parsePublicKey } from '../../src/net/key.ts';
 import type { Parsed } from '../../src/net/parsed.ts';
 import { parseOperatorConfig } from '../../src/operator/config.ts';
+import { recordIn, recordText } from '../../src/operator/key-record.ts';
 import { aGateway } from '../support/builders.ts';
 import { judgeForeign, NFT_FOREIGN } from './foreign-rules.ts';
-import { mutatedText, mutatedValue, type Random } from './mutate.ts';
+import { kernelTargets } from './kernel-targets.ts';
+import { kubeconfigTarget } from './kubeconfig-target.ts';
+import { laptopTargets } from './laptop-targets.ts';
+import { mutatedText, mutatedValue } from './mutate.ts';
 import { namesTargets } from './names-targets.ts';
 import { packetTargets } from './packet-targets.ts';
 import type { FuzzTarget } from './run.ts';
@@ -46,8 +63,7 @@ import {
   WG_DUMP,
   WG_QUICK,
 } from './seeds.ts';
-
-type ErrorType = abstract new (...words: never[]) => Error;
+import { json, object, oneOf, parsing, refusedWell, taken, text } from './target-kinds.ts';
 
 /** Every parser of text and bytes that come from outside. */
 export const TARGETS: readonly FuzzTarget[] = [
@@ -69,48 +85,36 @@ export const TARGETS: readonly FuzzTarget[] = [
   object(meshPeerType, OBJECTS.MeshPeer),
   object(meshGatewayType, OBJECTS.MeshGateway),
   object(meshGatewayNodeType, OBJECTS.MeshGatewayNode),
+  object(meshAccessType, OBJECTS.MeshAccess),
+  object(clusterMeshAccessType, OBJECTS.ClusterMeshAccess),
   object(nodeType, OBJECTS.Node),
+  object(namespaceType, OBJECTS.Namespace),
+  object(serviceCidrType, OBJECTS.ServiceCIDR),
+  object(configMapType, OBJECTS.ConfigMap),
+  object(daemonSetType, OBJECTS.DaemonSet),
+  object(dnsEndpointType, OBJECTS.DNSEndpoint),
   object(serviceType, OBJECTS.Service),
   object(secretType, OBJECTS.Secret),
   lease(),
+  keyRecord(),
   text('kubeadm configuration', [KUBEADM], undefined, (input) =>
     findServiceCidrs(aGateway(), {
       serviceCidrs: [],
       kubeadmConfig: { data: { ClusterConfiguration: input } } as never,
     }),
   ),
-  text('operator configuration', [OPERATOR_CONFIG], undefined, parseOperatorConfig),
-  text('resources in a file', [RESOURCES], UserError, (input) => resourcesOf(resourcesInText(input, 'a.yaml'))),
+  parsing('operator configuration', [OPERATOR_CONFIG], parseOperatorConfig),
+  text('resources in a file', RESOURCES, UserError, (input) => resourcesOf(resourcesInText(input, 'a.yaml'))),
   watchFrames(),
   text('error answer', [JSON.stringify(STATUS), '<html>502</html>'], undefined, (input) =>
     failureFromAnswer({ method: 'GET', path: '/' }, { status: 500, body: input, retryAfter: input.slice(0, 8) }),
   ),
+  kubeconfigTarget,
+  ...kernelTargets,
+  ...laptopTargets,
   ...packetTargets,
   ...namesTargets,
 ];
-
-function text(
-  name: string,
-  seeds: readonly string[],
-  refusal: ErrorType | undefined,
-  parse: (input: string) => unknown,
-): FuzzTarget {
-  return {
-    name,
-    next: (random) => mutatedText(oneOf(seeds, random), random),
-    accepts: (input) => taken(refusal, () => parse(input as string)),
-  };
-}
-
-/** Half of the inputs are JSON with another shape, half are no JSON any more. */
-function json(name: string, seed: unknown, refusal: ErrorType, parse: (input: string) => unknown): FuzzTarget {
-  return {
-    name,
-    next: (random) =>
-      random() < 0.5 ? (JSON.stringify(mutatedValue(seed, random)) ?? '') : mutatedText(JSON.stringify(seed), random),
-    accepts: (input) => taken(refusal, () => parse(input as string)),
-  };
-}
 
 /** What is taken has one spelling: parsing that again gives the same. */
 function spelling<T extends string>(
@@ -167,14 +171,6 @@ function wgQuickFile(): FuzzTarget {
   };
 }
 
-function object<T extends KubernetesObject>(type: ResourceType<T>, seed: object): FuzzTarget {
-  return {
-    name: type.kind,
-    next: (random) => mutatedValue(seed, random),
-    accepts: (input) => taken(ZodError, () => type.parse(input)),
-  };
-}
-
 /** A lease that is read lives for a time that is a number, and never for less than none. */
 function lease(): FuzzTarget {
   return {
@@ -188,6 +184,29 @@ function lease(): FuzzTarget {
         const remaining = observations.remainingMs(read, 2_000);
         if (!(remaining >= 0)) throw new Error(`a lease lives for another ${remaining} ms`);
       }),
+  };
+}
+
+/** A record that is read can be written and read again. */
+function keyRecord(): FuzzTarget {
+  const { publicKey, privateKey } = KEYS.ada;
+  const data = { [keyFileName(publicKey)]: Buffer.from(privateKey).toString('base64') };
+  const secret = (annotation: string): Secret => ({
+    ...secretType.parse(OBJECTS.Secret),
+    metadata: { ...secretType.parse(OBJECTS.Secret).metadata, annotations: { [KEYS_ANNOTATION]: annotation } },
+    data,
+  });
+  const held = { current: { publicKey, slot: 1 as const } };
+  return {
+    name: 'record of keys',
+    next: (random) => mutatedText(recordText({ held, request: 'november' }), random),
+    accepts: (input) => {
+      const first = recordIn(secret(input as string));
+      if (first === undefined) return false;
+      const second = recordIn(secret(recordText(first)));
+      if (second === undefined || recordText(second) !== recordText(first)) throw new Error('it does not read itself');
+      return true;
+    },
   };
 }
 
@@ -216,17 +235,6 @@ function watchFrames(): FuzzTarget {
   };
 }
 
-/** Whether the parser took it. Its own refusal is an answer; anything else that it throws is not. */
-function taken(refusal: ErrorType | undefined, parse: () => unknown): boolean {
-  try {
-    parse();
-    return true;
-  } catch (error) {
-    if (refusal !== undefined && error instanceof refusal) return false;
-    throw error;
-  }
-}
-
 /** The private key in a dump stands in no result and in no error. */
 function noSecret(parse: () => unknown): void {
   const secret = KEYS.gateway.privateKey.slice(0, 20);
@@ -239,13 +247,4 @@ function noSecret(parse: () => unknown): void {
     told(inspect(error));
     throw error;
   }
-}
-
-function refusedWell(problem: string): false {
-  if (problem === '' || problem.length > 1_000) throw new Error(`a problem of ${problem.length} characters`);
-  return false;
-}
-
-function oneOf(seeds: readonly string[], random: Random): string {
-  return seeds[Math.floor(random() * seeds.length)] ?? '';
 }
