@@ -190,7 +190,7 @@ test('a device that a node has let go, and that is back there, is called when th
   await reports(mesh, leaving, 'ada');
   await cordon(true);
   await expect.poll(called, { timeout: 5_000 }).toEqual(all(['ada', 'ada']));
-}, 25_000);
+});
 
 test('a node whose Node object is deleted while it goes on lets its devices go', async ({ mesh, nodes, expect }) => {
   const [gone, second, third] = nodes;
@@ -226,7 +226,7 @@ test('an agent that ends lets its devices go where its node is to be cleaned the
   expect(others.flatMap(calledBy)).toEqual([]);
   await ending.letGo(true);
   expect(others.flatMap(calledBy)).toEqual(all(['ada']));
-}, 15_000);
+});
 
 test('an agent that ends lets its devices go where wireguard-go ends with it', async ({ mesh, nodes, expect }) => {
   const [ending, ...others] = nodes;
@@ -315,7 +315,7 @@ test('where no node reaches Services, the devices of one that dies are called ne
     );
   await dies(mesh, dying);
   await expect.poll(() => others.flatMap(calledBy)).toEqual(all(['ada']));
-}, 30_000);
+});
 
 test('a gateway that asks for no takeover has none', async ({ mesh, nodes, expect }) => {
   const [dying] = nodes;
@@ -411,7 +411,7 @@ test('a node calls its own devices though what it does after it has made its int
   await expect.poll(() => first.host.state.device?.peers.has(aKey('ada')), { timeout: 5_000 }).toBe(true);
   first.host.failures.clear();
   await expect.poll(() => calledBy(first), { timeout: 8_000 }).toEqual(all(['ada']));
-}, 20_000);
+});
 
 test('where whatever the others make is undone again and again, they take over from a node that dies nevertheless', async ({
   mesh,
@@ -434,7 +434,7 @@ test('where whatever the others make is undone again and again, they take over f
   }
   await dies(mesh, dying);
   await expect.poll(() => others.flatMap(calledBy), { timeout: 5_000 }).toEqual(all(['ada']));
-}, 30_000);
+});
 
 test('a device keeps its session when the interface of another key is made beside its own', async ({
   mesh,
@@ -451,7 +451,7 @@ test('a device keeps its session when the interface of another key is made besid
   await new Promise((resolve) => setTimeout(resolve, 300));
   expect(calledBy(first)).toEqual([]);
   expect(Math.max(...sessions().map((session) => session ?? 0))).toBeGreaterThan(0);
-}, 20_000);
+});
 
 test('a device keeps its session when its next key is let in too', async ({ mesh, nodes, expect }) => {
   const [first] = nodes;
@@ -490,7 +490,7 @@ test('who was called away from a node that was cut off is called again when it i
   const before = again('ada') + again('bob');
   await new Promise((resolve) => setTimeout(resolve, 2_500));
   expect(again('ada') + again('bob') - before).toBeLessThanOrEqual(2);
-}, 30_000);
+});
 
 test('a node that is back takes nobody over and nobody back', async ({ mesh, nodes, expect }) => {
   const [dying, second, third] = nodes;
