@@ -1,12 +1,12 @@
-import { test as base } from 'vitest';
 import { isTrue } from '../../src/api/conditions.ts';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import type { ObjectKey } from '../../src/api/resource.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import { aKey } from '../support/builders.ts';
+import { meshTest } from '../support/mesh-test.ts';
 import { samplesOf } from '../support/metrics-page.ts';
-import { NAMESPACE, SmallMesh, type SmallNode } from '../support/small-mesh.ts';
+import { NAMESPACE, type SmallMesh, type SmallNode } from '../support/small-mesh.ts';
 
 const ADA = '198.51.100.7:40000' as Endpoint;
 const BOB = '198.51.100.7:40001' as Endpoint;
@@ -41,13 +41,7 @@ function doneBy(node: SmallNode): readonly string[] {
 }
 
 /** Two nodes that serve, and ada on the first, each test's own; they wait much and compute little, so the tests run at once. */
-const test = base.extend<{ mesh: SmallMesh; nodes: readonly [SmallNode, SmallNode] }>({
-  // biome-ignore lint/correctness/noEmptyPattern: a fixture that needs no other one is written so
-  mesh: async ({}, use) => {
-    const mesh = await SmallMesh.start();
-    await use(mesh);
-    await mesh.stop();
-  },
+const test = meshTest.extend<{ nodes: readonly [SmallNode, SmallNode] }>({
   nodes: async ({ mesh }, use) => {
     mesh.startOperator();
     await mesh.addGateway();

@@ -1,4 +1,3 @@
-import { test as base } from 'vitest';
 import { findCondition, isTrue } from '../../src/api/conditions.ts';
 import { nodeType } from '../../src/api/core.ts';
 import { meshGatewayType } from '../../src/api/meshgateway.ts';
@@ -10,8 +9,9 @@ import { AT_ONCE } from '../../src/mesh/contest.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import { aKey } from '../support/builders.ts';
+import { meshTest } from '../support/mesh-test.ts';
 import { samplesOf } from '../support/metrics-page.ts';
-import { NAMESPACE, SmallMesh, type SmallNode } from '../support/small-mesh.ts';
+import { NAMESPACE, type SmallMesh, type SmallNode } from '../support/small-mesh.ts';
 
 const DEVICES = ['ada', 'bob', 'cy', 'dan', 'eve', 'fay'];
 const ENDPOINTS = new Map(DEVICES.map((name, index) => [name, `198.51.100.7:4000${index}` as Endpoint]));
@@ -42,13 +42,7 @@ function calledBy(node: SmallNode): readonly string[] {
 const all = (names: readonly string[]) => names.map((name) => `${name} ${ENDPOINTS.get(name)}`);
 
 /** Three nodes that serve, each test's own; they wait much and compute little, so the tests run at once. */
-const test = base.extend<{ mesh: SmallMesh; nodes: readonly [SmallNode, SmallNode, SmallNode] }>({
-  // biome-ignore lint/correctness/noEmptyPattern: a fixture that needs no other one is written so
-  mesh: async ({}, use) => {
-    const mesh = await SmallMesh.start();
-    await use(mesh);
-    await mesh.stop();
-  },
+const test = meshTest.extend<{ nodes: readonly [SmallNode, SmallNode, SmallNode] }>({
   nodes: async ({ mesh }, use) => {
     mesh.startOperator();
     await mesh.addGateway();
