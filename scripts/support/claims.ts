@@ -29,6 +29,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/layers.test.ts': 'pure code stays pure, and layers import only what they may',
   'test/netns/access.test.ts':
     'what is granted passes and nothing else, as packets see it; what ends is cut, and nothing else is',
+  'test/netns/balancer.test.ts':
+    'a device that a load balancer takes to another node is called there at once, through the NAT before it',
   'test/netns/bad-network.test.ts':
     'delay, loss and a NAT that forgets change no decision; a path that swallows all is told in time',
   'test/netns/drift.test.ts': 'what somebody else changed on a node is noticed and mended',
@@ -60,6 +62,8 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/netns/image.test.ts':
     'the image holds what its list says and no shell, its programs work in it, and the lab runs the same files',
   'test/netns/usermode.test.ts': "the agent's own WireGuard speaks with the real one",
+  'test/kernel/balancer.test.ts':
+    'the same on kernel WireGuard, with kube-proxy in nftables, iptables and ipvs mode before it',
   'test/kernel/bad-network.test.ts': 'the bad network of the tests does what the kernel’s own netem does',
   'test/kernel/node-faults.test.ts': 'the same faults of a node on kernel WireGuard, and without IPv6',
   'test/kernel/guest.test.ts': 'a kernel with WireGuard of our own build boots, runs programs and ends',

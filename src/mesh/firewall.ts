@@ -174,7 +174,7 @@ function hookChains(input: FirewallInput): readonly Chain[] {
     ]),
     hook('on_input', 'filter', 'input', 'filter - 5', [
       { text: `${from} jump to_node` },
-      ...(input.tellsMovedFlows ? [movedFlow(anyOf(input.listenPorts))] : []),
+      ...(input.tellsMovedFlows ? [movedFlow(dialledPorts(input))] : []),
     ]),
     hook('on_output', 'filter', 'output', 'filter - 5', [
       { text: `${into} udp sport ${anyOf(input.listenPorts)} drop`, comment: 'a tunnel must not run inside itself' },
@@ -206,6 +206,14 @@ function hookChains(input: FirewallInput): readonly Chain[] {
       })),
     ]),
   ];
+}
+
+/**
+ * At which ports datagrams to WireGuard come to input; undefined where it may be any. ipvs translates there, after our rules (at priority 99:
+ * net/netfilter/ipvs/ip_vs_core.c), so what it takes still bears the port of a Service, or one of those that are open on all nodes.
+ */
+function dialledPorts({ proxyMode, listenPorts }: FirewallInput): string | undefined {
+  return proxyMode === 'ipvs' ? undefined : anyOf(listenPorts);
 }
 
 /** How rules name the interfaces of the gateway. */

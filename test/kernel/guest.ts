@@ -71,6 +71,8 @@ const RESULTS = '/run/results';
 function bodyOf(argv: readonly string[], { cwd = '/', env = {} }: GuestOptions): string {
   const exports = Object.entries(env).map(([name, value]) => `export ${name}=${quoted(value)}`);
   return [
+    // As systemd lets programs have open files; the kernel by itself lets them have 4,096.
+    'ulimit -Hn 524288',
     `cd ${quoted(cwd)}`,
     ...exports,
     'status=0',

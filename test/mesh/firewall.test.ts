@@ -35,7 +35,7 @@ const rules = (ruleset: Ruleset, chain: string) =>
 const elements = (ruleset: Ruleset, set: string) => ruleset.sets.find(({ name }) => name === set)?.elements;
 
 /** Of all rules at a hook the only one that is not about the mesh. */
-const TELLING = /^udp dport \S+ ct state new .* goto begun_with_data$/;
+const TELLING = /^(udp dport \S+|meta l4proto udp) ct state new .* goto begun_with_data$/;
 
 /** Before anything else is asked of what opens a connection. */
 const PACED = [
@@ -199,6 +199,14 @@ describe('the table', () => {
     expect(rules(silent, 'on_input').filter((text) => TELLING.test(text))).toEqual([]);
     expect(silent.chains.map(({ name }) => name)).not.toContain('moved_flow');
     expect(silent.sets.map(({ name }) => name)).not.toContain('told4');
+  });
+
+  test('asks at every port where ipvs has yet to translate it, and elsewhere only at those of WireGuard', () => {
+    const asked = (proxyMode: FirewallInput['proxyMode']) =>
+      rules(firewall({ ...INPUT, proxyMode }), 'on_input').filter((text) => TELLING.test(text));
+    expect(asked('ipvs')).toEqual([expect.stringMatching(/^meta l4proto udp /)]);
+    for (const mode of ['nftables', 'iptables', 'unknown'] as const)
+      expect(asked(mode)).toEqual([expect.stringMatching(/^udp dport 51840 /)]);
   });
 
   test('never stops what is not ours', () => {

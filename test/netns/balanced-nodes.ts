@@ -18,7 +18,8 @@ import { systemClock } from '../../src/runtime/clock.ts';
 import { createLog } from '../../src/runtime/log.ts';
 import { aKey, aMember, aReport, aServedGateway } from '../support/builders.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
-import { standInForKubeProxy } from './kube-proxy.ts';
+import { standInForIpvs } from './ipvs.ts';
+import { type ServicePort, standInForKubeProxy } from './kube-proxy.ts';
 import { newKeys, startProgram, TestNode } from './mesh.ts';
 import { Namespace } from './namespace.ts';
 import { wireguardGo } from './support-usermode.ts';
@@ -28,11 +29,18 @@ export const BALANCER = '198.51.100.7';
 /** A Service that every node answers itself, as where each has a DNS cache. */
 export const SERVICE = '10.96.0.10';
 export const PORT = 53;
+const NODE_PORT = 31840;
 const ROUTED = ['10.213.0.0/16', '10.96.0.0/12'];
 const QUIET = createLog({ level: 'error' });
 
-/** How the balancer hands packets to a node: as they are, for the node's proxy to translate, or translated by itself. Both keep the sender's address. */
-export type Handing = 'nftables' | 'iptables' | 'translated';
+/**
+ * How the balancer hands packets to a node: as they are, for the node's proxy to translate, to a port of the node's own, for the proxy as well, or
+ * translated by itself to where WireGuard listens. All keep the sender's address.
+ */
+export type Handing = 'nftables' | 'iptables' | 'ipvs' | 'ipvs, by a node port' | 'translated';
+
+/** To which port of a node the balancer leads what it translates by itself. */
+const TRANSLATED_TO: Partial<Record<Handing, number>> = { translated: 51840, 'ipvs, by a node port': NODE_PORT };
 
 /** A node of the gateway, with as much of its agent as follows moved flows. */
 export interface BalancedNode {
@@ -100,11 +108,12 @@ export class BalancedNodes {
   /** From now on the balancer brings all packets to this node, those of flows that it knows too. */
   async lead(place: 0 | 1): Promise<void> {
     const { address } = this.at(place);
-    if (this.#handing !== 'translated') {
+    const port = TRANSLATED_TO[this.#handing];
+    if (port === undefined) {
       await this.balancer.run(`ip route replace ${BALANCER} via ${address}`);
       return;
     }
-    const rule = `ip daddr ${BALANCER} udp dport 51840 dnat to ${address}`;
+    const rule = `ip daddr ${BALANCER} udp dport 51840 dnat to ${address}:${port}`;
     await this.#load(this.balancer, 'balance', `chain in {\ntype nat hook prerouting priority dstnat;\n${rule}\n}\n`);
     await this.balancer.tries('conntrack -D -p udp --orig-port-dst 51840');
   }
@@ -178,15 +187,23 @@ export class BalancedNodes {
     await this.balancer.link(`node${place}`, [`${net}.1/24`], node.namespace, 'eth0', [`${address}/24`]);
     await node.namespace.run(`ip route add default via ${net}.1`);
     await node.bringKey(this.#gatewayKeys);
-    if (this.#handing !== 'translated') {
-      const led = { clusterIp: BALANCER, protocol: 'udp', port: 51840, endpoint: address, targetPort: 51840 } as const;
-      await standInForKubeProxy(node.namespace, node.folder, this.#handing, [led]);
-    }
+    await this.#proxy(node, address);
     await node.namespace.run(`ip address add ${SERVICE}/32 dev lo`);
     this.#running.push(await startProgram(node.namespace.commands, `backend.ts ${PORT}`));
     const balanced = this.#agent(name, node, spec);
     await balanced.sync.syncAll();
     return { ...balanced, address };
+  }
+
+  async #proxy({ namespace, folder }: TestNode, address: string): Promise<void> {
+    const led = (clusterIp: string, port: number): ServicePort => {
+      return { clusterIp, protocol: 'udp', port, endpoint: address, targetPort: 51840 };
+    };
+    const balanced = led(BALANCER, 51840);
+    if (this.#handing === 'translated') return;
+    if (this.#handing === 'ipvs') return standInForIpvs(namespace, [balanced]);
+    if (this.#handing === 'ipvs, by a node port') return standInForIpvs(namespace, [led(address, NODE_PORT)]);
+    await standInForKubeProxy(namespace, folder, this.#handing, [balanced]);
   }
 
   /** As the agent does it: one turn after the other. */

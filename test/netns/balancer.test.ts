@@ -4,6 +4,7 @@ import type { MeshGatewayNode } from '../../src/api/meshgatewaynode.ts';
 import type { Running } from '../../src/host/exec.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
 import { BalancedNodes, type Handing, PORT, SERVICE } from './balanced-nodes.ts';
+import { withoutIpvs } from './ipvs.ts';
 import { hasKernelWireGuard, missing } from './machine.ts';
 import { startProgram } from './mesh.ts';
 
@@ -52,32 +53,30 @@ describe.skipIf(missing)(`a laptop behind a NAT, by a load balancer, over ${wire
     return connectedAfter(Date.now());
   }
 
-  test.each(['nftables', 'iptables', 'translated'] as const)(
-    'goes on by the node that its packets come to (%s)',
-    async (handing) => {
+  async function goesOn(handing: Handing): Promise<void> {
+    await begin(handing);
+    const before = await world.seenAt(0);
+    expect(await movesTo(1)).toBeLessThan(AT_ONCE_MS);
+    expect(await world.seenAt(1)).toBe(before);
+    expect(world.at(1).called).toEqual([1]);
+  }
+
+  function proxied(handing: Handing): void {
+    test('goes on by the node that its packets come to', () => goesOn(handing));
+
+    test('and comes back with its packets', async () => {
       await begin(handing);
-      const before = await world.seenAt(0);
-      expect(await movesTo(1)).toBeLessThan(AT_ONCE_MS);
-      expect(await world.seenAt(1)).toBe(before);
-      expect(world.at(1).called).toEqual([1]);
-    },
-  );
+      const endpoint = (await world.seenAt(0)) as Endpoint;
+      await movesTo(1);
+      await world.report(1);
+      // As an agent does with those who have gone.
+      await world.at(0).sync.forgetSessions([world.laptopKeys.publicKey]);
+      await world.at(0).sync.forgetCalls([endpoint]);
+      expect(await movesTo(0)).toBeLessThan(AT_ONCE_MS);
+      expect(world.at(0).called).toEqual([1]);
+    });
 
-  test('and comes back with its packets', async () => {
-    await begin('nftables');
-    const endpoint = (await world.seenAt(0)) as Endpoint;
-    await movesTo(1);
-    await world.report(1);
-    // As an agent does with those who have gone.
-    await world.at(0).sync.forgetSessions([world.laptopKeys.publicKey]);
-    await world.at(0).sync.forgetCalls([endpoint]);
-    expect(await movesTo(0)).toBeLessThan(AT_ONCE_MS);
-    expect(world.at(0).called).toEqual([1]);
-  });
-
-  test.each(['nftables', 'iptables'] as const)(
-    'goes on by the one node that is left, which has called it before its packets came (%s)',
-    async (handing) => {
+    test('goes on by the one node that is left, which has called it before its packets came', async () => {
       await begin(handing);
       const endpoint = (await world.seenAt(0)) as Endpoint;
       const { sync, called } = world.at(1);
@@ -91,8 +90,12 @@ describe.skipIf(missing)(`a laptop behind a NAT, by a load balancer, over ${wire
       expect(Date.now() - killed).toBeLessThan(500 + AT_ONCE_MS);
       expect(await world.seenAt(1)).toBe(endpoint);
       expect(called).toEqual([1]);
-    },
-  );
+    });
+  }
+
+  describe.each(['nftables', 'iptables'] as const)('(%s)', proxied);
+  describe.skipIf(withoutIpvs).each(['ipvs', 'ipvs, by a node port'] as const)('(%s)', proxied);
+  test('goes on by the node that its packets come to (translated)', () => goesOn('translated'));
 
   test('is called although the report that tells of it comes later', async () => {
     await begin('nftables');

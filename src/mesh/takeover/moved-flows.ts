@@ -42,9 +42,10 @@ export function movedFlowChains(): readonly Chain[] {
 }
 
 /**
- * Asks it of what comes to WireGuard. Transport data begins with its type, 4, and three zeros (WireGuard's paper, section 5.4.6). What has been
- * answered once is not new any more, so flows that stand pay for one comparison.
+ * Asks it of datagrams that come to these ports, or to any port. Transport data begins with its type, 4, and three zeros (WireGuard's paper,
+ * section 5.4.6). What has been answered once is not new any more, so flows that stand pay for one comparison.
  */
-export function movedFlow(listenPorts: string): Rule {
-  return { text: `udp dport ${listenPorts} ct state new @th,64,32 0x04000000 goto ${BEGUN}` };
+export function movedFlow(ports: string | undefined): Rule {
+  const datagram = ports === undefined ? 'meta l4proto udp' : `udp dport ${ports}`;
+  return { text: `${datagram} ct state new @th,64,32 0x04000000 goto ${BEGUN}` };
 }
