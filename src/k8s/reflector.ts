@@ -90,6 +90,8 @@ class Follower<T extends KubernetesObject> {
   #rewound = false;
   #opened = false;
   readonly #holding: Holding<T> | undefined;
+  /** Whether this connection has told anything that was not known. */
+  #hasTold = false;
   /** Since when this connection has been of use: accepted, and everything there was has been sent. */
   #goodSince: number | undefined;
   #troubled = false;
@@ -116,6 +118,7 @@ class Follower<T extends KubernetesObject> {
     const { signal, clock } = this.#options;
     while (!signal.aborted) {
       this.#opened = false;
+      this.#hasTold = false;
       this.#goodSince = undefined;
       let failure: unknown;
       try {
@@ -146,24 +149,39 @@ class Follower<T extends KubernetesObject> {
     const ending = new AbortController();
     let comparing = NOTHING;
     const onOpen = () => {
-      comparing = this.#compareHistory(position).catch((error: unknown) => ending.abort(error));
+      comparing = this.#compareHistory(position, ending);
     };
     try {
       await this.#watch({ resourceVersion: position }, { onOpen, ending: ending.signal });
+      ending.signal.throwIfAborted();
     } finally {
+      ending.abort();
       await comparing;
     }
-    ending.signal.throwIfAborted();
   }
 
-  /** @throws Error where the server has not come as far as this position. */
-  async #compareHistory(position: string): Promise<void> {
-    const now = await presentVersion(this.#transport, this.#type, this.#options, this.#options.signal);
-    if (versionNumber(now) < 0n || versionNumber(now) >= versionNumber(position)) return;
+  /** Ends the watch where the server has not come as far as its position. Until the server answers it is asked again, and the watch goes on. */
+  async #compareHistory(position: string, ending: AbortController): Promise<void> {
+    const { clock } = this.#options;
+    const signal = AbortSignal.any([this.#options.signal, ending.signal]);
+    for (let failures = 1; !signal.aborted; failures += 1) {
+      try {
+        const now = await presentVersion(this.#transport, this.#type, this.#options, signal);
+        if (versionNumber(now) >= 0n && versionNumber(now) < versionNumber(position))
+          this.#goBack(position, now, ending);
+        return;
+      } catch {
+        // The watch tells what is wrong with the server, if anything is.
+        await delay(clock, backoffMs(this.#timing.backoff, failures, this.#random()), signal);
+      }
+    }
+  }
+
+  #goBack(from: string, to: string, ending: AbortController): void {
     this.#position = undefined;
     this.#rewound = true;
-    this.#notice({ kind: 'rewound', from: position, to: now });
-    throw new Error(`the server went back from version ${position} to ${now}`);
+    this.#notice({ kind: 'rewound', from, to });
+    ending.abort(new Error(`the server went back from version ${from} to ${to}`));
   }
 
   async #list(): Promise<string> {
@@ -226,6 +244,7 @@ class Follower<T extends KubernetesObject> {
 
   #takeLater(event: Exclude<WatchEvent, { kind: 'error' }>): void {
     const version = event.kind === 'bookmark' ? event.resourceVersion : event.object.resourceVersion;
+    this.#hasTold = true;
     // Before the change is announced, so that a subscriber finds the version that its object belongs to.
     this.#position = version;
     this.cache.reach(version);
@@ -272,6 +291,8 @@ class Follower<T extends KubernetesObject> {
   #settle(failure: unknown): number {
     const { clock } = this.#options;
     const livedMs = this.#goodSince === undefined ? -1 : clock.monotonic() - this.#goodSince;
+    // An API server ends the watch of who does not keep up with it, after much was told.
+    if (this.#hasTold) this.#failures = 0;
     if (livedMs >= this.#timing.healthyMs) {
       this.#failures = 0;
       // Silence may be a dead connection, or a type in which nothing has happened since the server started: it sends

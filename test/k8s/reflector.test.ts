@@ -183,6 +183,22 @@ describe('stopping', () => {
   );
 });
 
+test('a watch that the server ends again and again, each time after it has told something, is resumed soon', async () => {
+  const cluster = await startFakeCluster();
+  put(cluster, 'a');
+  const clock = new SkippingClock();
+  const { store } = watchConfigMaps(cluster, { clock });
+  await store.whenSynced();
+  cluster.server.fault({ when: 'resume', times: 1, action: { kind: 'cut' } });
+  cluster.server.fault({ when: 'resume', times: 7, action: { kind: 'after-lines', lines: 1, end: 'end' } });
+  cluster.server.finishWatches('cut');
+  await cluster.server.until(() => cluster.server.watches.size === 0);
+  for (const name of ['b', 'c', 'd', 'e', 'f', 'g', 'h', 'i']) put(cluster, name);
+  await shows(store, ({ size }) => size === 9);
+  expect(clock.waits.length).toBeGreaterThan(7);
+  expect(Math.max(...clock.waits)).toBeLessThanOrEqual(400);
+});
+
 describe('a new list after the history was lost', () => {
   test('replaces the content at once and announces exactly the differences, removed objects too', async () => {
     const cluster = await startFakeCluster();
