@@ -56,7 +56,7 @@ const sourceSchema = z.string().transform((text, context) => {
   return z.NEVER;
 });
 
-const DEFAULT_AGENT_RESOURCES = { requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '512Mi' } };
+const DEFAULT_AGENT_RESOURCES = { requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '1Gi' } };
 
 /** Where the operator's pods answer their kubelets. */
 export const OPERATOR_HEALTH_PORT = 8081;

@@ -25,7 +25,7 @@ describe('the operator configuration', () => {
           imagePullPolicy: 'IfNotPresent',
           imagePullSecrets: [],
           serviceAccountName: 'sallyport-agent',
-          resources: { requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '512Mi' } },
+          resources: { requests: { cpu: '20m', memory: '64Mi' }, limits: { memory: '1Gi' } },
           priorityClassName: 'system-node-critical',
           logLevel: 'info',
           podAnnotations: {},
