@@ -10,7 +10,7 @@ const SECONDS = {
 };
 
 test('two clusters and what computes begin side by side, the longest first, and each goes on when its file ends', () => {
-  expect(sideBySide(Object.keys(SECONDS).toReversed(), SECONDS)).toEqual([
+  expect(sideBySide(Object.keys(SECONDS).toReversed(), SECONDS, 2)).toEqual([
     'test/lab/a.test.ts',
     'test/lab/b.test.ts',
     'test/kernel/d.test.ts',
@@ -21,7 +21,7 @@ test('two clusters and what computes begin side by side, the longest first, and 
 
 test('a file with two clusters runs beside others alone', () => {
   const seconds = { ...SECONDS, 'test/lab/join.test.ts': 110, 'test/netns/f.test.ts': 10 };
-  expect(sideBySide(Object.keys(seconds), seconds)).toEqual([
+  expect(sideBySide(Object.keys(seconds), seconds, 2)).toEqual([
     'test/lab/join.test.ts',
     'test/kernel/d.test.ts',
     'test/netns/e.test.ts',
