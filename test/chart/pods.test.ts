@@ -118,7 +118,7 @@ describe.skipIf(HELM === undefined)(`the pods of the chart${NEEDS_HELM}`, () => 
         priorityClassName: '',
         podLabels: { team: 'net' },
         podAnnotations: { 'example.test/x': '1' },
-        resources: { limits: { cpu: '2', memory: '512Mi' } },
+        resources: { limits: { cpu: '2', memory: '1Gi' } },
       },
     });
   });
