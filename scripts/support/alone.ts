@@ -5,7 +5,7 @@ import type { VitestEnd } from './vitest-run.ts';
 const MOST = 8;
 
 /**
- * Has the files that failed side by side run again, each alone. Beside two clusters on two cores a test may wait for seconds where it
+ * Has the files that failed side by side run again, each alone. Beside three clusters on two cores a test may wait for seconds where it
  * counts milliseconds, so what a file says alone is the verdict; that it failed beside others stays in the report and is told at the
  * end, for a race may show itself that way too.
  */
