@@ -50,7 +50,7 @@ export async function goAll({ mesh }: Scene): Promise<void> {
       'the end of all of them',
       () => transport.request({ method: 'DELETE', path, query, timeoutMs: DELETING_MS }),
       () => true,
-      5 * 60,
+      15 * 60,
     );
   });
 }
