@@ -33,11 +33,13 @@ export async function stateOf({ cluster }: Mesh): Promise<State> {
     const { items } = (await cluster.get(`/apis/${group}/${version}/${plural}`)) as Listed;
     return items.map((item) => [`${plural} ${keyOf(item)}`, said(item)] as const);
   });
-  const secrets = (await cluster.get(`/api/v1/namespaces/${RELEASE.namespace}/secrets`)) as Listed;
-  const digests = secrets.items
+  const stored = cluster.get(`/api/v1/namespaces/${RELEASE.namespace}/secrets`);
+  // All at once, since one that fails while another is awaited would be nobody's.
+  const [held, told, secrets] = await Promise.all([Promise.all(nodes), Promise.all(types), stored]);
+  const digests = (secrets as Listed).items
     .filter(({ metadata }) => metadata.name.startsWith('sallyport-'))
     .map((item) => [`secret ${keyOf(item)}`, digest(JSON.stringify(item.data))] as const);
-  return Object.fromEntries([...(await Promise.all(nodes)), ...(await Promise.all(types)).flat(), ...digests]);
+  return Object.fromEntries([...held, ...told.flat(), ...digests]);
 }
 
 /** How a state differs from the one before, a line each; none where it does not. */
