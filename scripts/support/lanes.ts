@@ -55,11 +55,17 @@ const SECONDS: Readonly<Record<string, number>> = {
 };
 const SHORT = 10;
 
+/**
+ * So many clusters run at once, which mostly wait. Each node takes some eleven of the 128 inotify instances that a kernel gives a user unless told
+ * otherwise (fs.inotify.max_user_instances); without one, wireguard-go does not start.
+ */
+export const MOST_CLUSTERS = 3;
+
 /** How many clusters a file of the lab has at once, where that is not one: some have an API server alone, or nothing of a cluster. */
 const CLUSTERS: Readonly<Record<string, number>> = {
   // One, which must not share the processors with another: it counts every packet.
-  'test/faults/faults.test.ts': 3,
-  'test/faults/most-nodes.test.ts': 3,
+  'test/faults/faults.test.ts': MOST_CLUSTERS,
+  'test/faults/most-nodes.test.ts': MOST_CLUSTERS,
   'test/lab/join.test.ts': 2,
   'test/lab/apiserver-contract.test.ts': 0,
   'test/lab/chart-install.test.ts': 0,
@@ -71,12 +77,6 @@ const CLUSTERS: Readonly<Record<string, number>> = {
   'test/lab/published.test.ts': 0,
   'test/lab/remote-shell.test.ts': 0,
 };
-
-/**
- * So many clusters run at once, which mostly wait. Each node takes some eleven of the 128 inotify instances that a kernel gives a user unless told
- * otherwise (fs.inotify.max_user_instances); without one, wireguard-go does not start.
- */
-export const MOST_CLUSTERS = 3;
 
 /** So many files run at once: those of clusters, beside one that computes, as a guest of the kernel ring does. */
 export const WORKERS = MOST_CLUSTERS + 1;

@@ -120,7 +120,8 @@ async function serve(settings: Settings): Promise<void> {
     isLeaving = (await isWanted(client, settings).catch(stays)) === false;
     await agent.letGo(isLeaving).catch((error: unknown) => log.warn({ error }, 'devices were not let go'));
     // That may have taken a minute, and the next agent goes on with what is there.
-    if (isLeaving) isLeaving = (await isWanted(client, settings).catch(() => undefined)) !== true;
+    const goes = (error: unknown) => log.warn({ error }, 'whether the node is wanted again is not known');
+    if (isLeaving) isLeaving = (await isWanted(client, settings).catch(goes)) !== true;
     ending.abort();
   };
   interruptSignal().signal.addEventListener('abort', () => void end(), { once: true });

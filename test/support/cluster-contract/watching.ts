@@ -62,9 +62,13 @@ export function describeWatch(parties: () => Parties): void {
     const resourceVersion = String(BigInt(metadata.resourceVersion) + 1_000_000n);
     const query = { watch: true, allowWatchBookmarks: true, resourceVersion, timeoutSeconds: 3 };
     const path = resourcePath(configMapType, { namespace: NAMESPACE });
-    const onOpen = () => void client.create(configMapType, { metadata: at(fresh()) });
+    let created: Promise<unknown> | undefined;
+    const onOpen = () => {
+      created = client.create(configMapType, { metadata: at(fresh()) });
+    };
     const onLine = (line: string) => lines.push(line);
     await transport.stream({ method: 'GET', path, query }, { onOpen, onLine, idleMs: 9000 });
+    expect(await created).toBeDefined();
     expect(lines).toEqual([]);
   });
 

@@ -68,11 +68,11 @@ export class Collection {
 
   /** Keeps what is stored now; the answer puts it back, as one restores a backup, and tells nobody. */
   backup(): () => void {
-    const [entries, history, compacted] = [[...this.#entries], this.#history, this.#compacted];
+    const [entries, history, compacted] = [[...this.#entries], [...this.#history], this.#compacted];
     return () => {
       this.#entries.clear();
       for (const [key, entry] of entries) this.#entries.set(key, entry);
-      this.#history = history;
+      this.#history = [...history];
       this.#compacted = compacted;
     };
   }
@@ -223,7 +223,7 @@ export class Collection {
   }
 
   #emit(event: StoredEvent): void {
-    this.#history = [...this.#history, event];
+    this.#history.push(event);
     for (const listener of [...this.#listeners]) listener(event);
   }
 }
