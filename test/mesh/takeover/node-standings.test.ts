@@ -102,6 +102,35 @@ describe('a dead node', () => {
     expect(standings.trustIn('node-b', 2_000 + RETURNED_MS)).toBe('steady');
   });
 
+  /** Has the node die and live again; says how long it takes from then on until it is relied on as before, in milliseconds. */
+  function waitAfter(standings: NodeStandings, dies: number, lives: number): number {
+    standings.heard('node-b', false, dies - ANSWER_MS);
+    const asked = standings.report().unreachable[0]?.asked ?? 0;
+    standings.take('node-a', doubting('node-b', asked - 1), doubting('node-b', asked), dies - ANSWER_MS);
+    standings.tick(dies);
+    expect(standings.dead).toEqual(['node-b']);
+    standings.heard('node-b', true, lives);
+    let waits = 0;
+    while (standings.trustIn('node-b', lives + waits) === 'living') waits += RETURNED_MS;
+    expect(standings.trustIn('node-b', lives + waits - 1)).toBe('living');
+    return waits;
+  }
+
+  test('that dies again soon waits three times as long each time, for five minutes at most, and is as good as new once it has lived for ten', () => {
+    const standings = sight();
+    let now = 0;
+    const waitOnceItLived = (ms: number) => {
+      const dies = now + ms;
+      now = dies + 1_000;
+      return waitAfter(standings, dies, now);
+    };
+    const waits = Array.from({ length: 6 }, () => waitOnceItLived(2_000));
+    expect(waits).toEqual([5_000, 15_000, 45_000, 135_000, 300_000, 300_000]);
+    expect(waitOnceItLived(590_000)).toBe(300_000);
+    expect(waitOnceItLived(600_000)).toBe(RETURNED_MS);
+    expect(waitOnceItLived(2_000)).toBe(3 * RETURNED_MS);
+  });
+
   test('is forgotten with its report', () => {
     const standings = withDead();
     standings.take('node-b', QUIET, undefined, 2_000);
