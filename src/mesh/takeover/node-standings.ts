@@ -94,8 +94,7 @@ export class NodeStandings {
     let killed = false;
     for (const other of this.#others.values()) {
       if (other.doubtedSince === undefined || now < other.doubtedSince + this.#answerMs) continue;
-      other.doubtedSince = undefined;
-      other.isDead = true;
+      this.#dies(other, now);
       killed = true;
     }
     return killed;
@@ -158,13 +157,16 @@ export class NodeStandings {
     if (!other.isDead) other.doubtedSince ??= now;
   }
 
+  #dies(other: Standing, now: number): void {
+    const wasSteady = other.returnedAt !== undefined && now >= other.returnedAt + STEADY_MS;
+    other.deaths = wasSteady ? 1 : other.deaths + 1;
+    other.doubtedSince = undefined;
+    other.isDead = true;
+  }
+
   #lives(other: Standing, now: number): void {
     other.doubtedSince = undefined;
-    if (other.isDead) {
-      const isSteady = other.returnedAt !== undefined && now >= other.returnedAt + STEADY_MS;
-      other.deaths = isSteady ? 1 : other.deaths + 1;
-      other.returnedAt = now;
-    }
+    if (other.isDead) other.returnedAt = now;
     other.isDead = false;
   }
 

@@ -131,6 +131,12 @@ describe('a dead node', () => {
     expect(waitOnceItLived(2_000)).toBe(3 * RETURNED_MS);
   });
 
+  test('is not as good as new by the time that it was dead', () => {
+    const standings = sight();
+    expect(waitAfter(standings, 1_000, 2_000)).toBe(RETURNED_MS);
+    expect(waitAfter(standings, 12_000, 3_600_000)).toBe(3 * RETURNED_MS);
+  });
+
   test('is forgotten with its report', () => {
     const standings = withDead();
     standings.take('node-b', QUIET, undefined, 2_000);
