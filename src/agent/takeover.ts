@@ -265,7 +265,9 @@ export class Takeover {
   async #callLost(): Promise<void> {
     for (const lost of this.#dueSessions()) {
       const isDead = this.#dead.has(lost.node);
-      const due = this.#dueCalls(lost, takersFrom(isDead ? 'dead' : 'living', this.#nodes()));
+      // One whose agent alone ends is a node like any other, but for its own devices.
+      const others = this.#nodes().filter(({ node }) => node !== lost.node);
+      const due = this.#dueCalls(lost, takersFrom(isDead ? 'dead' : 'living', others));
       const known = this.#called.get(lost.node);
       const called = new Set(due.map(({ peer }) => peer).filter((peer) => known?.has(peer)));
       if (due.length === 0) this.#called.delete(lost.node);

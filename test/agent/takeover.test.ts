@@ -222,15 +222,20 @@ test('an agent that ends lets its devices go where its node is to be cleaned the
   expect(others.flatMap(calledBy)).toEqual(all(['ada']));
 });
 
-test('an agent that ends lets its devices go where wireguard-go ends with it', async ({ mesh, nodes, expect }) => {
+test('an agent that ends lets all of its devices go to the others where wireguard-go ends with it', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
   const [ending, ...others] = nodes;
   await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { dataplane: 'Userspace' } });
   await until(mesh, ending, ({ status }) => status?.dataplane === 'Userspace');
-  await expect.poll(() => ending.host.state.device?.peers.has(aKey('ada')), { timeout: 5_000 }).toBe(true);
-  connects(ending, 'ada');
-  await reports(mesh, ending, 'ada');
+  const isThere = (name: string) => ending.host.state.device?.peers.has(aKey(name));
+  await expect.poll(() => DEVICES.every(isThere), { timeout: 5_000 }).toBe(true);
+  for (const name of DEVICES) connects(ending, name);
+  for (const name of DEVICES) await reports(mesh, ending, name);
   await ending.letGo(false);
-  expect(others.flatMap(calledBy)).toEqual(all(['ada']));
+  expect(others.flatMap(calledBy).sort()).toEqual(all(DEVICES));
 }, 15_000);
 
 test('an agent that ends and its data plane with it waits for connections that are open, as long as they may go on', async ({
