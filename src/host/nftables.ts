@@ -96,8 +96,9 @@ export function createNftables(commands: Commands, runDir: string): Nftables {
     async replace(ruleset, turnedOn) {
       const { table } = ruleset;
       await script(table, renderReplacement(ruleset, turnedOn));
+      // Somebody may take it away at any moment: without a seal the next look writes it anew.
       const listed = await list(table);
-      if (listed !== undefined) await script(table, renderSeal(table, listed.fingerprint));
+      if (listed !== undefined) await unlessAbsent(script(table, renderSeal(table, listed.fingerprint)));
     },
     async change(table, changes) {
       const takeBack = own.expect(table, changes);

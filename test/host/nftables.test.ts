@@ -4,10 +4,41 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createNftables, type Nftables } from '../../src/host/nftables.ts';
+import { aNodePlan } from '../support/node-plans.ts';
 import { type Answer, ScriptedCommands } from '../support/scripted-commands.ts';
 
 const TABLE = 'sallyport_default';
 const SET = 'seen_denied4';
+
+describe('writing a table', () => {
+  const absent = { exitCode: 1, stderr: 'Error: No such file or directory' };
+  const { ruleset } = aNodePlan();
+  let folder: string;
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'nftables-'));
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  /** Writes it where these are the answers to the script, to the look at what is there then, and to the script that seals it. */
+  function written(...answers: readonly Answer[]): Promise<void> {
+    const left = [...answers];
+    return createNftables(new ScriptedCommands(() => left.shift() ?? ''), folder).replace(ruleset, []);
+  }
+  const listing = JSON.stringify({ nftables: [{ table: { family: 'inet', name: TABLE, handle: 1 } }] });
+
+  test.each<[string, readonly Answer[]]>([
+    ['before it is looked at', ['', absent]],
+    ['before it is sealed', ['', listing, absent]],
+  ])('that somebody takes away %s is no failure: the next look finds nothing', async (_, answers) => {
+    await expect(written(...answers)).resolves.toBeUndefined();
+  });
+
+  test('that cannot be sealed is', async () => {
+    await expect(written('', listing, { exitCode: 1, stderr: 'Operation not permitted' })).rejects.toThrow(
+      'not permitted',
+    );
+  });
+});
 
 describe('taking what rules have put into one half of sets', () => {
   const SETS = {
