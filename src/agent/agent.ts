@@ -462,15 +462,15 @@ export class Agent {
       await this.#sync.syncRevoked();
       return;
     }
-    const { suspect } = this.#repairs;
+    this.#repairs.looks();
     this.#steps = [];
-    let turn: Turn;
     try {
-      turn = await this.#look(this.#failure === undefined ? look : 'all');
+      const turn = await this.#look(this.#failure === undefined ? look : 'all');
+      if (look === 'all' || turn.mended) this.#repairs.took(turn.operations, turn.mended);
     } finally {
       for (const step of this.#steps) this.#lost.take(step);
+      this.#repairs.looked();
     }
-    if (look === 'all' || turn.mended) this.#repairs.took(turn.operations, turn.mended, suspect);
     if (this.#failure !== undefined) this.#options.log.info({}, 'recovered');
     this.#failure = undefined;
     this.#failures = 0;

@@ -24,7 +24,12 @@ const OWN_ECHO_MS = 1_000;
 export class Repairs {
   readonly #options: RepairsOptions;
   readonly #contention = new Contention();
-  #by: string | undefined;
+  /** Who was heard to change something since the last look began. */
+  #heard: string | undefined;
+  /** Who was before, and has not been told yet. */
+  #suspect: string | undefined;
+  #isLooking = false;
+  #isHeardMeanwhile = false;
   #ownUntil = 0;
   #cancelLook: (() => void) | undefined;
 
@@ -45,27 +50,34 @@ export class Repairs {
 
   /** Something has changed, by a program that the kernel names or does not. */
   heard(by: string | undefined): void {
-    const { clock, onDue } = this.#options;
-    const isOwn = by === OWN_PROGRAM && clock.monotonic() < this.#ownUntil;
-    if (!isOwn) this.#by = by ?? this.#by;
-    if (this.#cancelLook !== undefined) return;
-    const wait = this.#contention.waitMs(clock.monotonic());
-    if (wait === 0) onDue();
-    else
-      this.#cancelLook = clock.timer(wait, () => {
-        this.#cancelLook = undefined;
-        onDue();
-      });
+    const { clock } = this.#options;
+    // Of two hands the one is told that cannot be this agent's.
+    const isUnclear = by === OWN_PROGRAM && (this.#heard !== undefined || clock.monotonic() < this.#ownUntil);
+    if (!isUnclear) this.#heard = by ?? this.#heard;
+    // Whether it is to wait is known once it is known whether this look mends anything.
+    if (this.#isLooking) this.#isHeardMeanwhile = true;
+    else this.#lookSoon();
   }
 
-  /** Who was heard to change something since it was looked at everything; to be asked before that, for then this agent is heard too. */
-  get suspect(): string | undefined {
-    return this.#by;
+  /** A look begins. Who is heard while it goes on, and is not this agent, undoes what it mends. */
+  looks(): void {
+    this.#suspect = this.#heard ?? this.#suspect;
+    this.#heard = undefined;
+    this.#isLooking = true;
   }
 
-  /** Takes in what was done in a look at everything, and whether that mended what somebody else had changed, and who was suspected before. */
-  took(operations: readonly Operation[], mended: boolean, by: string | undefined): void {
-    this.#by = undefined;
+  /** The look has ended, well or not. */
+  looked(): void {
+    this.#isLooking = false;
+    if (this.#isHeardMeanwhile) this.#lookSoon();
+    this.#isHeardMeanwhile = false;
+  }
+
+  /** Takes in what a look did, before it ends, and whether that mended what somebody else had changed. */
+  took(operations: readonly Operation[], mended: boolean): void {
+    const by = this.#suspect;
+    this.#suspect = undefined;
+    if (this.#heard === OWN_PROGRAM) this.#heard = undefined;
     // The kernel tells of this agent's own transactions too, by the name of the program that it runs.
     if (operations.some(({ kind }) => kind === 'replace-table'))
       this.#ownUntil = this.#options.clock.monotonic() + OWN_ECHO_MS;
@@ -74,6 +86,18 @@ export class Repairs {
 
   close(): void {
     this.#cancelLook?.();
+  }
+
+  #lookSoon(): void {
+    const { clock, onDue } = this.#options;
+    if (this.#cancelLook !== undefined) return;
+    const wait = this.#contention.waitMs(clock.monotonic());
+    if (wait === 0) onDue();
+    else
+      this.#cancelLook = clock.timer(wait, () => {
+        this.#cancelLook = undefined;
+        onDue();
+      });
   }
 
   #mended(operations: readonly Operation[], by: string | undefined): void {
