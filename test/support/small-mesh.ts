@@ -10,6 +10,7 @@ import { meshGatewayType } from '../../src/api/meshgateway.ts';
 import { meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
 import type { KubernetesObject, ObjectKey, ResourceType } from '../../src/api/resource.ts';
+import type { Host } from '../../src/host/host.ts';
 import { type Client, createClient } from '../../src/k8s/client.ts';
 import { delay } from '../../src/k8s/clock.ts';
 import type { Connection } from '../../src/k8s/connection.ts';
@@ -47,10 +48,9 @@ const CRDS = {
   namespaced: false,
 };
 
-/** One node of a small mesh, whose kernel is a FakeHost. */
-export interface SmallNode {
+/** An agent of a small mesh. */
+export interface SmallAgent {
   readonly name: string;
-  readonly host: FakeHost;
   /** What the agent answers devices, without sockets. */
   readonly listeners: FakeListeners;
   /** The lines of its audit log. */
@@ -62,6 +62,11 @@ export interface SmallNode {
   readonly ended: Promise<void>;
   /** Ends the agent as SIGTERM does; the kernel stays. */
   stop(): Promise<void>;
+}
+
+/** One node of a small mesh, whose kernel is a FakeHost. */
+export interface SmallNode extends SmallAgent {
+  readonly host: FakeHost;
 }
 
 /** An API server that serves Sallyport's kinds, or will once the operator has told it of them. */
@@ -150,13 +155,18 @@ export class SmallMesh<Server extends ServedMesh = FakeApiServer> {
 
   /** A Node with an agent of gateway `default` on it. */
   async startNode(name: string, host = new FakeHost(), clock: Clock = this.#clock): Promise<SmallNode> {
+    host.facts = { ...host.facts, node: name };
+    return { ...(await this.startAgent(name, host, clock)), host };
+  }
+
+  /** The same with another kernel than a FakeHost's. */
+  async startAgent(name: string, host: Host, clock: Clock = this.#clock): Promise<SmallAgent> {
     const labels = { 'kubernetes.io/os': 'linux' };
     if ((await this.client.get(nodeType, name)) === undefined) {
       await this.client.create(nodeType, { metadata: { name, labels } });
       const addresses = [{ type: 'InternalIP', address: addressOf(name) }];
       await this.client.applyStatus(nodeType, { name }, { addresses }, { fieldManager: 'test' });
     }
-    host.facts = { ...host.facts, node: name };
     const ending = new AbortController();
     const listeners = new FakeListeners();
     const audited: Readonly<Record<string, unknown>>[] = [];
@@ -197,7 +207,7 @@ export class SmallMesh<Server extends ServedMesh = FakeApiServer> {
       await Promise.allSettled([running]);
     });
     const letGo = (isLeaving: boolean) => agent.letGo(isLeaving);
-    return { name, host, listeners, audited, metrics, ended: running, letGo, stop };
+    return { name, listeners, audited, metrics, ended: running, letGo, stop };
   }
 
   /** From now on the node reaches no other node, and none reaches it; the API server hears it. */
