@@ -4,7 +4,7 @@
  */
 const SECONDS: Readonly<Record<string, number>> = {
   'test/faults/faults.test.ts': 640,
-  'test/faults/most-nodes.test.ts': 90,
+  'test/faults/most-nodes.test.ts': 120,
   'test/lab/join.test.ts': 280,
   'test/lab/describe.test.ts': 275,
   'test/lab/conditions.test.ts': 250,
@@ -22,7 +22,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   'test/lab/evidence.test.ts': 115,
   'test/lab/upgrade.test.ts': 100,
   'test/lab/revocation.test.ts': 90,
-  'test/lab/takeover.test.ts': 70,
+  'test/lab/takeover.test.ts': 85,
   'test/lab/main-job.test.ts': 50,
   'test/lab/network-policy.test.ts': 45,
   'test/lab/smoke.test.ts': 35,
@@ -48,6 +48,7 @@ const SECONDS: Readonly<Record<string, number>> = {
   'test/netns/flood.test.ts': 35,
   'test/netns/audit.test.ts': 35,
   'test/netns/drift.test.ts': 30,
+  'test/netns/contested.test.ts': 25,
   'test/netns/other-gateway.test.ts': 25,
   'test/netns/gateway-key.test.ts': 25,
   'test/netns/foreign-firewall.test.ts': 20,

@@ -63,8 +63,8 @@ export async function stallAgent({ site }: Cluster, node: LabNode): Promise<Heal
   return table(node, [chain('output', 'filter', drop('sport')), chain('input', 'filter', drop('dport'))]);
 }
 
-/** Lays a table of the lab's own on a node; the answer removes it. */
-export async function table(node: LabNode, chains: readonly string[]): Promise<Heal> {
+/** Lays a table of the lab’s own on a machine; the answer removes it. */
+export async function table(node: Pick<LabNode, 'exec'>, chains: readonly string[]): Promise<Heal> {
   must(await node.exec(['nft', '-f', '-'], { input: `table inet lab_fault {\n${chains.join('\n')}\n}\n` }));
   return async () => must(await node.exec(['nft', 'delete', 'table', 'inet', 'lab_fault']));
 }

@@ -5,6 +5,7 @@ import { MOST_NODES } from './rows/most-nodes.ts';
 import { NEIGHBOURS } from './rows/neighbours.ts';
 import { NODE_STATE } from './rows/node-state.ts';
 import { NODES_THAT_GO } from './rows/nodes.ts';
+import { PARTITION } from './rows/partition.ts';
 import { PEERS_FAULTS } from './rows/peers.ts';
 import { PROGRAMS_OF_OURS } from './rows/programs-of-ours.ts';
 import { WAYS_TO_SERVICES } from './rows/services.ts';
@@ -22,7 +23,7 @@ export const OF_TWO_NODES: readonly Fault[] = [
 ];
 
 /** Those that take three. */
-export const OF_THREE_NODES: readonly Fault[] = MOST_NODES;
+export const OF_THREE_NODES: readonly Fault[] = [...MOST_NODES, PARTITION];
 
 /** All faults, as docs/reliability.md has them. */
 export const FAULTS: readonly Fault[] = [...OF_TWO_NODES, ...OF_THREE_NODES];
