@@ -7,7 +7,7 @@ import { type Mesh, must, RELEASE, until } from '../../lab/mesh.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { chain, table } from '../api-path.ts';
 import { expectServed, letsIn } from '../devices.ts';
-import { type Fault, meanwhile } from '../fault.ts';
+import { type Fault, meanwhile, type Scene } from '../fault.ts';
 import { interrupted, unnoticed } from '../promise.ts';
 import { withoutIdentity } from '../without-identity.ts';
 
@@ -50,15 +50,12 @@ export const NEIGHBOURS: readonly Fault[] = [
     },
     recovered: letsIn,
   },
-  {
-    what: `nothing from the node to the laptop for ${SHORT_S} s`,
-    through: 'userspace',
-    promise: interrupted(SHORT_S + 2, 15),
-    async inject({ node, laptop }) {
-      const drop = `ip daddr ${laptop.address} udp sport 51840 drop`;
-      return meanwhile(await table(node, [chain('output', 'filter', drop)]), aMoment);
-    },
-  },
+  silent('nothing from the node to the laptop', ({ laptop }) =>
+    chain('output', 'filter', `ip daddr ${laptop.address} udp sport 51840 drop`),
+  ),
+  silent('nothing from the laptop to the node', ({ laptop }) =>
+    chain('input', 'filter', `ip saddr ${laptop.address} udp dport 51840 drop`),
+  ),
   clockMoved('ahead', HOUR_S),
   clockMoved('back', -HOUR_S),
   {
@@ -106,6 +103,16 @@ const MOST_CONNECTIONS = 'net.netfilter.nf_conntrack_max';
 /** Most of what is left is reserved, which writes nothing; then writing fails. */
 const FILL = `fallocate -l "$(df --output=avail -B1 "$(dirname "$1")" | tail -n 1)" "$1" || true
 if cat /dev/zero >"$1.rest"; then exit 1; fi`;
+
+/** The way between a node and a laptop is open in the other direction only. */
+function silent(what: string, drop: (scene: Scene) => string): Fault {
+  return {
+    what: `${what} for ${SHORT_S} s`,
+    through: 'userspace',
+    promise: interrupted(SHORT_S + 2, 15),
+    inject: async (scene) => meanwhile(await table(scene.node, [drop(scene)]), aMoment),
+  };
+}
 
 /** A node's clock is wrong while devices work and another one begins. */
 function clockMoved(where: string, seconds: number): Fault {
