@@ -4,7 +4,7 @@
  */
 const SECONDS: Readonly<Record<string, number>> = {
   'test/faults/faults.test.ts': 640,
-  'test/faults/most-nodes.test.ts': 120,
+  'test/faults/most-nodes.test.ts': 130,
   'test/lab/join.test.ts': 280,
   'test/lab/describe.test.ts': 275,
   'test/lab/conditions.test.ts': 250,

@@ -1,40 +1,29 @@
 import { agentOf } from '../../lab/gateway-node.ts';
 import { must, until } from '../../lab/mesh.ts';
 import type { LabNode } from '../../lab/node.ts';
-import { letsIn } from '../devices.ts';
-import { type Fault, meanwhile, type Scene } from '../fault.ts';
+import { letsIn, untilTold } from '../devices.ts';
+import { type Fault, meanwhile } from '../fault.ts';
 import { drained, drainsFor, untilCalledAway, untilServing } from '../going.ts';
 import { calledAway } from '../promise.ts';
 
-/** Until the one that is left has found out about both, has called the device, and it has come. */
+/** Until those that are left have found out about all, one of them has called the device, and it has come. */
 const CALLED_WITHIN_S = 3;
-/** Programs start, pods are made anew, and the agents' first plans are carried out, of two nodes at once. */
+/** On the way from one node to another, on a busy machine. */
+const ON_THE_WAY = 500;
+/** Programs start, pods are made anew, and the agents' first plans are carried out, of several nodes at once. */
 const BOOTED_S = 120;
 
-/** What becomes of the mesh where all of its nodes but one go at once, of three; and of one that cannot be done without among two. */
+/** What becomes of the mesh where several of its nodes go at once, of four, up to all but one; and of one that is rebooted. */
 export const MOST_NODES: readonly Fault[] = [
+  { ...withoutPower('two of four', ['node-1']), nightly: 'three of four are harder to do without' },
+  withoutPower('three of four', ['node-1', 'node-3']),
   {
-    what: 'two of three gateway nodes without power at once',
-    through: 'userspace',
-    promise: calledAway(CALLED_WITHIN_S, BOOTED_S),
-    async inject(scene) {
-      const victims = [scene.node, anotherNode(scene)];
-      await Promise.all(victims.map((node) => node.kill()));
-      const heal = async () => {
-        await Promise.all(victims.map((node) => node.start()));
-        await untilServing(scene.mesh);
-      };
-      return meanwhile(heal, () => untilCalledAway(scene));
-    },
-    recovered: letsIn,
-  },
-  {
-    what: 'two of three gateway nodes drained at once',
+    what: 'three of four gateway nodes drained at once',
     through: 'userspace',
     promise: calledAway(1, 60),
     inject: (scene) => {
-      const both = [anotherNode(scene).name, scene.node.name];
-      return drained(scene, ['cordon', ...both], ['uncordon', ...both]);
+      const all = ['node-1', scene.node.name, 'node-3'];
+      return drained(scene, ['cordon', ...all], ['uncordon', ...all]);
     },
   },
   {
@@ -60,9 +49,29 @@ export const MOST_NODES: readonly Fault[] = [
   },
 ];
 
-/** One that neither serves the laptop of the load nor answers it. */
-function anotherNode({ mesh }: Scene): LabNode {
-  return mesh.cluster.node('node-1');
+/** The load's node and these others fail at once; another device was served by the first of these. The pod that answers is on a node that stays. */
+function withoutPower(some: string, others: readonly [string, ...string[]]): Fault {
+  return {
+    what: `${some} gateway nodes without power at once`,
+    through: 'userspace',
+    promise: calledAway(CALLED_WITHIN_S, BOOTED_S),
+    async inject(scene) {
+      const { mesh, spare } = scene;
+      const nodes = others.map((name) => mesh.cluster.node(name));
+      const second = { ...scene, ...spare, node: mesh.cluster.node(others[0]) };
+      await mesh.join(spare.laptop, spare.device, second.node.address);
+      await untilTold(second);
+      const victims = [scene.node, ...nodes];
+      await Promise.all(victims.map((node) => node.kill()));
+      const heal = async () => {
+        await mesh.leave(spare.laptop);
+        await Promise.all(victims.map((node) => node.start()));
+        await untilServing(mesh);
+      };
+      return meanwhile(heal, () => Promise.all([scene, second].map((one) => untilCalledAway(one))));
+    },
+    recovered: letsIn,
+  };
 }
 
 async function untilAgentEnded(node: LabNode): Promise<void> {
