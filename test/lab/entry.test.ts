@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { serviceType } from '../../src/api/core.ts';
 import { dnsEndpointType } from '../../src/api/dns-endpoint.ts';
 import type { MeshGateway } from '../../src/api/meshgateway.ts';
+import { AGENT_SERVICE, balancerHealth } from './balancer-health.ts';
 import { agentOf } from './gateway-node.ts';
 import type { Laptop } from './laptop.ts';
 import { curl, type Device, type Mesh, must, RELEASE, startMesh, until } from './mesh.ts';
@@ -10,7 +11,6 @@ import { messageOf } from './two-devices.ts';
 
 /** Where the balancer in front of the cluster would be reached. */
 const BALANCER = '198.51.100.7';
-const SERVICE = 'sallyport-default';
 /** A frozen agent misses two probes of its kubelet, 5 s apart and of 5 s each; kube-proxy hears of it from the API server. */
 const UNREADY_WITHIN_S = 40;
 /** A Lease lasts 40 s, and a node is left in DNS for 30 s more. */
@@ -96,7 +96,7 @@ const untilAgents = (what: string, expected: readonly string[], seconds?: number
     seconds,
   );
 const service = async () =>
-  serviceType.parse(await mesh.cluster.get(`/api/v1/namespaces/${RELEASE.namespace}/services/${SERVICE}`));
+  serviceType.parse(await mesh.cluster.get(`/api/v1/namespaces/${RELEASE.namespace}/services/${AGENT_SERVICE}`));
 
 /** Dials as the configuration says and asks a Service, until this node tells of the laptop, by the laptop's own address and port. */
 async function dialledAt(node: string) {
@@ -112,19 +112,8 @@ async function dialledAt(node: string) {
   await mesh.leave(laptop);
 }
 
-/** What a load balancer is told of a node: the status of the answer, and how many ready agents kube-proxy counts there. */
-async function health(node: LabNode) {
-  const raw = (await mesh.cluster.get(`/api/v1/namespaces/${RELEASE.namespace}/services/${SERVICE}`)) as {
-    readonly spec: { readonly healthCheckNodePort?: number };
-  };
-  const url = `http://${node.address}:${raw.spec.healthCheckNodePort}/healthz`;
-  const { stdout } = await one.exec(['curl', '-sS', '--max-time', '5', '-w', '\n%{http_code}', url]);
-  const [body = '', code] = stdout.split(/\n(?=\d+$)/);
-  return {
-    status: Number(code),
-    agents: (JSON.parse(body || '{}') as { readonly localEndpoints?: number }).localEndpoints,
-  };
-}
+/** What a load balancer is told of a node. */
+const health = (node: LabNode) => balancerHealth(mesh, node, one);
 
 test('a node behind a router that forwards another port says so, and devices come that way', async () => {
   await untilAgents('both nodes', ['172.30.0.11:51840 Serving', '172.30.0.12:51840 Serving']);
@@ -150,7 +139,7 @@ describe('a Service of type LoadBalancer', () => {
     await mesh.untilGateway('default', 'EndpointsFound', 'False', 'WaitingForService');
     // What a cloud's controller does.
     const ingress = JSON.stringify({ status: { loadBalancer: { ingress: [{ ip: BALANCER }] } } });
-    const place = ['-n', RELEASE.namespace, 'patch', 'service', SERVICE, '--subresource=status'];
+    const place = ['-n', RELEASE.namespace, 'patch', 'service', AGENT_SERVICE, '--subresource=status'];
     await mesh.cluster.kubectl([...place, '--type=merge', '-p', ingress]);
     await untilDials(`${BALANCER}:51840`);
   });
@@ -236,7 +225,7 @@ describe('names in DNS', () => {
     await mesh.untilGateway('default', 'EndpointsFound', 'False', 'WaitingForDNS');
     // What external-dns does once it has read the object.
     const taken = JSON.stringify({ status: { observedGeneration: 1 } });
-    const place = ['-n', RELEASE.namespace, 'patch', 'dnsendpoint', SERVICE, '--subresource=status'];
+    const place = ['-n', RELEASE.namespace, 'patch', 'dnsendpoint', AGENT_SERVICE, '--subresource=status'];
     await mesh.cluster.kubectl([...place, '--type=merge', '-p', taken]);
     await untilDials('vpn.example.com:51840');
     await mesh.untilGateway('default', 'EndpointsFound');

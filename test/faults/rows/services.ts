@@ -1,5 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { findCondition, isTrue } from '../../../src/api/conditions.ts';
+import { balancerHealth } from '../../lab/balancer-health.ts';
+import { TABLE } from '../../lab/gateway-node.ts';
 import { type Mesh, must, RELEASE, until } from '../../lab/mesh.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { letsIn } from '../devices.ts';
@@ -10,6 +12,12 @@ import { calledAway, unnoticed } from '../promise.ts';
 
 /** Two probes find it out, within 25 s; then others have half a minute to find out whether they are better off; then they call. */
 const UNWELL_WITHIN_S = 57;
+/** Flows of before go on: the kernel keeps in mind where they lead, and leads them there as long as any table has to do with addresses. */
+const UNWELL = { ...calledAway(UNWELL_WITHIN_S, 60), packets: 3_000 };
+/** Kernels announce what is removed. */
+const WRITTEN_WITHIN_S = 10;
+/** Half a minute passes until kube-proxy tries again to write what it could not. */
+const HEARD_WITHIN_S = 60;
 /** As long as a CoreDNS answers late: each node probes twice, and twice more if it were in doubt. */
 const SLOW_MS = 25_000;
 const DNS = ['-n', 'kube-system'];
@@ -27,33 +35,51 @@ export const WAYS_TO_SERVICES: readonly Fault[] = [
     what: 'kube-proxy killed and its rules deleted on one node, so that nothing new there reaches a Service',
     through: 'userspace',
     nightly: 'a node has to be in doubt for half a minute before its devices are called',
-    // Flows of before go on: the kernel keeps in mind where they lead.
-    promise: { ...calledAway(UNWELL_WITHIN_S, 60), packets: 3_000 },
+    promise: UNWELL,
     async inject(scene) {
       const { mesh, node } = scene;
+      const unbalance = await balanced(scene);
       const start = await killProxy(mesh, node);
       must(await node.exec(['nft', 'delete', 'table', 'ip', 'kube-proxy']));
       const heal = async () => {
         await start();
         await untilServing(mesh);
         await untilReady(scene, 'True');
+        await untilBalancerHears(scene, 200);
+        await unbalance();
       };
       return meanwhile(heal, async () => {
-        await until(
-          `${node.name} to say that it reaches no Services`,
-          async () => !(await reaches(mesh, node.name)),
-          Boolean,
-          UNWELL_WITHIN_S,
-        );
-        await untilCalledAway(scene, UNWELL_WITHIN_S);
-        await untilReady(scene, 'False');
+        await untilUnwell(scene);
+        // Who would answer is kube-proxy.
+        await untilBalancerHears(scene, 0);
       });
     },
-    async recovered(scene) {
-      await letsIn(scene);
-      // Nobody is given back.
-      await untilCalledAway(scene, 1);
+    recovered: notGivenBack,
+  },
+  {
+    what: `all rules of a node flushed, kube-proxy’s too, and the gateway’s written again within ${WRITTEN_WITHIN_S} s`,
+    through: 'kernel',
+    nightly: 'a node has to be in doubt for half a minute, and kube-proxy begins again half a minute after that',
+    promise: UNWELL,
+    async inject(scene) {
+      const { mesh, node } = scene;
+      const unbalance = await balanced(scene);
+      must(await node.exec(['nft', 'flush', 'ruleset']));
+      return meanwhile(unbalance, async () => {
+        await until(
+          'the gateway’s table',
+          () => node.exec(['nft', 'list', 'table', 'inet', TABLE]),
+          ({ code }) => code === 0,
+          WRITTEN_WITHIN_S,
+        );
+        await untilUnwell(scene);
+        await untilBalancerHears(scene, 503);
+        // That the agent is not ready is what kube-proxy has to write down, and then it misses the rest.
+        await untilBalancerHears(scene, 200);
+        await untilServing(mesh);
+      });
     },
+    recovered: notGivenBack,
   },
   {
     what: 'cluster DNS without a pod',
@@ -99,6 +125,49 @@ const SLOW = `. {
   ready
 }
 `;
+
+/**
+ * Has the agents stand behind a Service of type LoadBalancer, as where a balancer sends devices to the nodes, and waits until it may send them to
+ * this one; the heal takes the Service away.
+ */
+async function balanced(scene: Scene): Promise<Heal> {
+  const set = (service: object | null) => scene.mesh.patchGateway('default', { endpoint: { service } });
+  await set({ type: 'LoadBalancer' });
+  return meanwhile(
+    () => set(null),
+    () => untilBalancerHears(scene, 200),
+  );
+}
+
+/** Waits until a balancer that asks about the node gets this answer, 0 being none. */
+async function untilBalancerHears({ mesh, node }: Scene, expected: number): Promise<void> {
+  const from = mesh.cluster.nodes.find(({ name }) => name !== node.name) ?? node;
+  await until(
+    `${expected} from the health check node port of ${node.name}`,
+    () => balancerHealth(mesh, node, from),
+    ({ status }) => status === expected,
+    HEARD_WITHIN_S,
+  );
+}
+
+/** Waits until the node says that it reaches no Services, its device has been called by another node, and nobody new is sent to it. */
+async function untilUnwell(scene: Scene): Promise<void> {
+  const { mesh, node } = scene;
+  await until(
+    `${node.name} to say that it reaches no Services`,
+    async () => !(await reaches(mesh, node.name)),
+    Boolean,
+    UNWELL_WITHIN_S,
+  );
+  await untilCalledAway(scene, UNWELL_WITHIN_S);
+  await untilReady(scene, 'False');
+}
+
+/** Who was called by another node stays there. */
+async function notGivenBack(scene: Scene): Promise<void> {
+  await letsIn(scene);
+  await untilCalledAway(scene, 1);
+}
 
 async function killProxy(mesh: Mesh, node: LabNode): Promise<Heal> {
   const start = await killProgram(programOf(node, 'kube-proxy'), mesh.cluster.tools.searchPath);
