@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { inProject } from '../../../scripts/support/paths.ts';
 import { findCondition } from '../../../src/api/conditions.ts';
 import { AGENT_FOLDERS } from '../../../src/operator/agent-pod.ts';
 import { agentOf } from '../../lab/gateway-node.ts';
 import { type Mesh, must, RELEASE, until } from '../../lab/mesh.ts';
 import type { LabNode } from '../../lab/node.ts';
 import { chain, table } from '../api-path.ts';
-import { expectServed, letsIn } from '../devices.ts';
+import { expectServed, letsIn, untilOnNode } from '../devices.ts';
 import { type Fault, meanwhile, type Scene } from '../fault.ts';
+import { putOlderCrds, takesLaterField, upgradeCrds } from '../older-crds.ts';
 import { interrupted, unnoticed } from '../promise.ts';
 import { withoutIdentity } from '../without-identity.ts';
 
@@ -36,19 +36,24 @@ export const NEIGHBOURS: readonly Fault[] = [
     recovered: letsIn,
   },
   {
-    what: 'the CRDs changed',
+    what: 'the CRDs of an older version in place, while a device comes, then upgraded',
     through: 'userspace',
     promise: unnoticed(60),
-    async inject({ mesh: { cluster } }) {
-      const column = { name: 'Lab', type: 'date', jsonPath: '.metadata.creationTimestamp' };
-      const path = '/spec/versions/0/additionalPrinterColumns/-';
-      const patch = JSON.stringify([{ op: 'add', path, value: column }]);
-      for (const kind of CRDS)
-        await cluster.kubectl(['patch', 'crd', `${kind}.sallyport.dev`, '--type=json', '-p', patch]);
-      const files = CRDS.flatMap((kind) => ['-f', inProject(`crds/${kind}.yaml`)]);
-      return () => cluster.kubectl(['apply', '--server-side', '--force-conflicts', ...files]);
+    async inject(scene) {
+      const { mesh } = scene;
+      await putOlderCrds(scene);
+      const upgrade = () => upgradeCrds(mesh);
+      return meanwhile(upgrade, async () => {
+        await untilOnNode(scene, await mesh.addDevice(COMER), true);
+      });
     },
-    recovered: letsIn,
+    async recovered(scene) {
+      await takesLaterField(scene);
+      // Agents that tell more than the older CRDs know could not.
+      const comer = { namespace: 'demo', name: COMER };
+      await scene.mesh.untilPeer(comer, 'Programmed');
+      await scene.mesh.deleteDevice(comer);
+    },
   },
   silent('nothing from the node to the laptop', ({ laptop }) =>
     chain('output', 'filter', `ip daddr ${laptop.address} udp sport 51840 drop`),
@@ -98,7 +103,7 @@ export const NEIGHBOURS: readonly Fault[] = [
   },
 ];
 
-const CRDS = ['meshpeers', 'meshgateways', 'meshgatewaynodes'];
+const COMER = 'comer-earlier';
 const MOST_CONNECTIONS = 'net.netfilter.nf_conntrack_max';
 /** Most of what is left is reserved, which writes nothing; then writing fails. */
 const FILL = `fallocate -l "$(df --output=avail -B1 "$(dirname "$1")" | tail -n 1)" "$1" || true
