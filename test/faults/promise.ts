@@ -44,6 +44,14 @@ export function calledAway(forSeconds: number, seconds: number): Promised {
   return { ...interrupted(forSeconds, seconds), connection: 'may end' };
 }
 
+/** So many requests, on connections that the former node has accepted, may wait for their answers when a device goes. */
+const IN_FLIGHT = 5;
+
+/** Another node calls the device while the one that it goes from still forwards: of connections, those end that are open then. */
+export function letGo(packets: number, seconds: number): Promised {
+  return { packets, requests: IN_FLIGHT, connection: 'may end', seconds };
+}
+
 /** In what a promise was not kept, a sentence each. */
 export function broken(promised: Promised, { packets, requests, seconds, streamEnded, lost }: Seen): readonly string[] {
   const most = (what: string, seen: number, allowed: number) =>
@@ -65,12 +73,11 @@ export function broken(promised: Promised, { packets, requests, seconds, streamE
 
 /** A promise in words. */
 export function promiseText({ packets, requests, connection, seconds }: Promised): string {
-  const kept =
-    packets === 0 && requests === 0
-      ? 'no packet lost, no request failed'
-      : `at most ${count(packets)} packets lost, ${count(requests)} requests failed`;
+  const lost = packets === 0 ? 'no packet lost' : `at most ${count(packets)} packets lost`;
+  const some = packets === 0 ? 'at most ' : '';
+  const failed = requests === 0 ? 'no request failed' : `${some}${count(requests)} requests failed`;
   const ended = connection === 'may end' ? ', the open connection ended' : '';
-  return `${kept}${ended}; as before within ${seconds} s`;
+  return `${lost}, ${failed}${ended}; as before within ${seconds} s`;
 }
 
 /** What was seen, in words. */

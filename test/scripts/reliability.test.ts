@@ -2,7 +2,16 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { inProject } from '../../scripts/support/paths.ts';
 import { FAULTS } from '../faults/faults.ts';
-import { broken, calledAway, interrupted, promiseText, type Seen, seenText, unnoticed } from '../faults/promise.ts';
+import {
+  broken,
+  calledAway,
+  interrupted,
+  letGo,
+  promiseText,
+  type Seen,
+  seenText,
+  unnoticed,
+} from '../faults/promise.ts';
 import { differences } from '../faults/state.ts';
 import { faultsTable, NOT_TRIED, nameOf, promisesIn, seenIn } from '../faults/table.ts';
 import { cellsIn } from '../lab/matrix/table.ts';
@@ -48,6 +57,8 @@ describe('a promise', () => {
     const most = { packets: { sent: 30_000, lost: 20_000 }, requests: { begun: 1_500, failed: 1_000 }, seconds: 20 };
     expect(broken(interrupted(20), seen(most))).toEqual([]);
     expect(broken(calledAway(2, 5), seen({ streamEnded: 'ECONNRESET' }))).toEqual([]);
+    const some = { sent: 1_000, lost: 500 };
+    expect(broken(letGo(500, 5), seen({ packets: some, streamEnded: 'ECONNRESET' }))).toEqual([]);
   });
 
   test.each<[string, Partial<Seen>]>([
@@ -69,6 +80,15 @@ describe('a promise', () => {
     );
     expect(promiseText(calledAway(2, 10))).toBe(
       'at most 2,000 packets lost, 100 requests failed, the open connection ended; as before within 10 s',
+    );
+    expect(promiseText(letGo(500, 60))).toBe(
+      'at most 500 packets lost, 5 requests failed, the open connection ended; as before within 60 s',
+    );
+    expect(promiseText({ ...interrupted(9, 15), requests: 0 })).toBe(
+      'at most 9,000 packets lost, no request failed; as before within 15 s',
+    );
+    expect(promiseText({ ...interrupted(9, 15), packets: 0 })).toBe(
+      'no packet lost, at most 450 requests failed; as before within 15 s',
     );
     expect(seenText(seen({ streamEnded: 'ECONNRESET' }))).toBe(
       '0 of 12,040 packets, 0 of 602 requests, the open connection; 4.1 s',

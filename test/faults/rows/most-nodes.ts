@@ -4,12 +4,12 @@ import type { LabNode } from '../../lab/node.ts';
 import { letsIn, untilTold } from '../devices.ts';
 import { type Fault, meanwhile } from '../fault.ts';
 import { drained, drainsFor, untilCalledAway, untilServing } from '../going.ts';
-import { calledAway } from '../promise.ts';
+import { calledAway, letGo } from '../promise.ts';
 
 /** Until those that are left have found out about all, one of them has called the device, and it has come. */
 const CALLED_WITHIN_S = 3;
-/** On the way from one node to another, on a busy machine. */
-const ON_THE_WAY = 500;
+/** On the way from one node to another, and where what the former still had to send has drawn the device back, until it is called again. */
+const ON_THE_WAY = 1_000;
 /** Programs start, pods are made anew, and the agents' first plans are carried out, of several nodes at once. */
 const BOOTED_S = 120;
 
@@ -20,7 +20,7 @@ export const MOST_NODES: readonly Fault[] = [
   {
     what: 'three of four gateway nodes drained at once',
     through: 'userspace',
-    promise: calledAway(1, 60),
+    promise: letGo(ON_THE_WAY, 60),
     inject: (scene) => {
       const all = ['node-1', scene.node.name, 'node-3'];
       return drained(scene, ['cordon', ...all], ['uncordon', ...all]);
@@ -29,7 +29,7 @@ export const MOST_NODES: readonly Fault[] = [
   {
     what: 'a gateway node rebooted: its programs told to end, then without power',
     through: 'userspace',
-    promise: calledAway(1, BOOTED_S),
+    promise: letGo(ON_THE_WAY, BOOTED_S),
     async inject(scene) {
       const { mesh, node } = scene;
       const asBefore = await drainsFor(mesh, '5s');

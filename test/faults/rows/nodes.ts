@@ -6,7 +6,7 @@ import { chain, table } from '../api-path.ts';
 import { letsIn } from '../devices.ts';
 import { type Fault, type Heal, meanwhile } from '../fault.ts';
 import { drained, drainsFor, untilCalledAway, untilServing } from '../going.ts';
-import { calledAway, unnoticed } from '../promise.ts';
+import { calledAway, letGo, unnoticed } from '../promise.ts';
 import { withoutIdentity } from '../without-identity.ts';
 
 /** Until others have found out, have called the device, and it has come. */
@@ -14,6 +14,10 @@ const CALLED_WITHIN_S = 3;
 const SHORT_S = 8;
 /** A guest boots, and its agent's first plan is carried out. */
 const BOOTED_S = 150;
+/** On the way from one node to the other, and where what the former still had to send has drawn the device back, until it is called again. */
+const ON_THE_WAY = 1_000;
+/** The same, where wireguard-go ends with its pod. */
+const ROLLED = 2_000;
 /** Pods of a Node that is gone are deleted after 40 s, for which is looked every 20 s. */
 const COLLECTED_S = 90;
 
@@ -22,7 +26,7 @@ export const NODES_THAT_GO: readonly Fault[] = [
   {
     what: 'a gateway node drained: cordoned, and nothing of a device may stay open there',
     through: 'kernel',
-    promise: calledAway(1, 60),
+    promise: letGo(ON_THE_WAY, 60),
     inject: (scene) => drained(scene, ['cordon', scene.node.name], ['uncordon', scene.node.name]),
   },
   tainted('a gateway node that Cluster Autoscaler is about to take away', 'ToBeDeletedByClusterAutoscaler'),
@@ -31,7 +35,7 @@ export const NODES_THAT_GO: readonly Fault[] = [
     what: 'the Node object of a gateway node deleted, while the machine goes on',
     through: 'kernel',
     nightly: 'its pods are deleted a minute later',
-    promise: calledAway(1, BOOTED_S),
+    promise: letGo(ON_THE_WAY, BOOTED_S),
     async inject(scene) {
       const { mesh, node } = scene;
       const saved = await mesh.cluster.kubectl(['get', 'node', node.name, '-o', 'json']);
@@ -103,7 +107,7 @@ export const NODES_THAT_GO: readonly Fault[] = [
   {
     what: 'the agents’ DaemonSet rolled',
     through: 'userspace',
-    promise: calledAway(CALLED_WITHIN_S, 120),
+    promise: letGo(ROLLED, 120),
     inject: ({ mesh }) => rolled(mesh),
   },
 ];
@@ -121,7 +125,7 @@ function tainted(what: string, key: string): Fault {
   return {
     what,
     through: 'userspace',
-    promise: calledAway(1, 60),
+    promise: letGo(ON_THE_WAY, 60),
     inject: (scene) => {
       const taint = ['taint', 'node', scene.node.name];
       return drained(scene, [...taint, `${key}=now:NoSchedule`], [...taint, `${key}-`]);
