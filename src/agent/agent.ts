@@ -199,6 +199,7 @@ export class Agent {
       sync: this.#sync,
       identity: { publicKey: options.probeKey, addresses: [...options.addresses] },
       onCalled: (...called) => options.recorder?.called(...called),
+      reachesServices: () => !isFailure(this.#probing.verdict),
       onUnwell: () => this.#probing.hurry(),
       onNews: () => this.#reporter.changedNow(),
       onDue: (look) => this.#wake.wish(look),

@@ -11,6 +11,7 @@ import { type CallInput, type DueCall, dueCalls } from '../mesh/takeover/calls.t
 import { type Candidate, type Trust, takersFrom } from '../mesh/takeover/candidates.ts';
 import { type CalledAway, Insisting } from '../mesh/takeover/insisting.ts';
 import { NodeStandings } from '../mesh/takeover/node-standings.ts';
+import { Recovery } from '../mesh/takeover/recovery.ts';
 import { SharedDevices } from '../mesh/takeover/shared-devices.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { Clock } from '../runtime/clock.ts';
@@ -46,6 +47,8 @@ export interface TakeoverOptions {
   readonly events: EventRecorder;
   /** Devices have been called. */
   readonly onCalled?: ((cause: CallCause, devices: number, seconds: number) => void) | undefined;
+  /** Whether this node reaches Services, as far as is known. */
+  readonly reachesServices: () => boolean;
   /** Another node has said that it reaches no Services. */
   readonly onUnwell: () => void;
   /** What this node's report says of the others has changed, and is to be told at once. */
@@ -54,8 +57,6 @@ export interface TakeoverOptions {
   readonly onDue: (look: 'calls' | 'touched' | 'peers') => void;
 }
 
-/** A node that reached no Services takes nobody over for this long, in milliseconds, once it does, where others can. */
-const UNWELL_MS = 60_000;
 /** How soon it is looked whether those who were called have come, and whether those who went elsewhere are silent here. */
 const LOOK_MS = 500;
 /** Of so many who have gone at once, their flows are forgotten too: each costs two walks through connection tracking. */
@@ -75,8 +76,7 @@ export class Takeover {
   #dead: ReadonlySet<string> = new Set();
   /** This node's own sessions, those too that its report tells no more: an interface that was made anew has none. */
   #own: ReadonlyMap<string, ReportedConnection> = new Map();
-  /** When other nodes last reached no Services. */
-  readonly #unwellAt = new Map<string, number>();
+  readonly #recovery = new Recovery();
   readonly #insisting = new Insisting();
   #cancelInsisting: () => void = () => undefined;
   #cancelTick: () => void = () => undefined;
@@ -94,7 +94,11 @@ export class Takeover {
 
   /** What this node's report says of how it and the others live. */
   get liveness(): Liveness {
-    return { ...this.#options.identity, ...this.#standings.report() };
+    const { clock, identity, reachesServices } = this.#options;
+    const now = clock.monotonic();
+    this.#recovery.take(reachesServices(), now);
+    const said = { ...identity, ...this.#standings.report() };
+    return this.#recovery.isGoingOn(now) ? { ...said, recovering: true } : said;
   }
 
   /** Whether another node has a session of the device too, so that reports must tell whose is the later one. */
@@ -173,7 +177,7 @@ export class Takeover {
     if (node === undefined || (after ?? before)?.spec.gateway !== gateway) return;
     const said = JSON.stringify(this.#standings.report());
     if (node === self) this.#takeOwn(after);
-    else this.#takeServices(node, before, after);
+    else if (isServing(after) === false && isServing(before) !== false) this.#options.onUnwell();
     this.#standings.take(node, before?.status?.liveness, after?.status?.liveness, clock.monotonic());
     const changed = this.#connections.set(key, after);
     if (node !== self && before !== undefined) this.#takeArrivals(node, changed);
@@ -192,12 +196,6 @@ export class Takeover {
     this.#shared.arrived(here);
     onDue('peers');
     this.#later(LOOK_MS, () => onDue('peers'));
-  }
-
-  #takeServices(node: string, before: MeshGatewayNode | undefined, after: MeshGatewayNode | undefined): void {
-    if (isServing(after) !== false) return;
-    this.#unwellAt.set(node, this.#options.clock.monotonic());
-    if (isServing(before) !== false) this.#options.onUnwell();
   }
 
   #heard(node: string, answers: boolean): void {
@@ -219,7 +217,7 @@ export class Takeover {
     const sessions = [...this.#own.values(), ...(report?.status?.connections ?? [])];
     const recent = sessions.filter(({ lastHandshake }) => isRecent(lastHandshake, now));
     this.#own = new Map(recent.map((session) => [session.peer, session]));
-    const { publicKey: _, addresses: __, ...said } = report?.status?.liveness ?? this.liveness;
+    const { publicKey: _, addresses: __, recovering: ___, ...said } = report?.status?.liveness ?? this.liveness;
     if (this.#newsSince === undefined || !isDeepStrictEqual(said, this.#standings.report())) return;
     this.#standings.takeRoundTrip(this.#options.clock.monotonic() - this.#newsSince);
     this.#newsSince = undefined;
@@ -364,19 +362,19 @@ export class Takeover {
     const leaving = new Set(sync.gateway?.status?.leavingNodes?.map(({ node }) => node));
     return [...reports.values()].map((report) => ({
       node: report.spec.node,
-      trust: isContested(report) ? lesser(this.#trustIn(report.spec.node)) : this.#trustIn(report.spec.node),
+      trust: this.#trustIn(report),
       isProgrammed: holdsAll(report) || isContested(report),
       reachesServices: isServing(report) === true,
       isLeaving: leaving.has(report.spec.node),
     }));
   }
 
-  #trustIn(node: string): Trust {
-    if (node === this.#options.node) return 'steady';
-    const now = this.#options.clock.monotonic();
-    const wasUnwell = now < (this.#unwellAt.get(node) ?? Number.NEGATIVE_INFINITY) + UNWELL_MS;
-    const trust = this.#standings.trustIn(node, now);
-    return wasUnwell ? lesser(trust) : trust;
+  #trustIn(report: MeshGatewayNode): Trust {
+    const { node } = report.spec;
+    const isOwn = node === this.#options.node;
+    const trust = isOwn ? 'steady' : this.#standings.trustIn(node, this.#options.clock.monotonic());
+    const isDoubtful = isContested(report) || report.status?.liveness?.recovering === true;
+    return isDoubtful && trust === 'steady' ? 'living' : trust;
   }
 
   #later(ms: number, act: () => void): void {
@@ -396,10 +394,6 @@ function holdsAll({ status }: MeshGatewayNode): boolean {
 function isContested({ status }: MeshGatewayNode): boolean {
   const conditions = status?.conditions ?? [];
   return isTrue(conditions, 'InterfaceUp') && findCondition(conditions, 'Programmed')?.reason === 'Contested';
-}
-
-function lesser(trust: Trust): Trust {
-  return trust === 'steady' ? 'living' : trust;
 }
 
 /** Whether a node reaches Services; undefined while nobody knows. */

@@ -70,6 +70,12 @@ const livenessSchema = z
       .min(0)
       .max(Number.MAX_SAFE_INTEGER)
       .describe('Grows with each answer to others who cannot reach this node: its agent lives.'),
+    recovering: z
+      .boolean()
+      .optional()
+      .describe(
+        'Whether this node reached no Services within the last minute: others take devices over before it does.',
+      ),
   })
   .describe('How the nodes of a gateway watch each other.');
 

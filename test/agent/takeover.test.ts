@@ -8,11 +8,14 @@ import type { PeerChange } from '../../src/dataplane/wireguard/peer-change.ts';
 import { AT_ONCE } from '../../src/mesh/contest.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
+import { type Clock, systemClock } from '../../src/runtime/clock.ts';
 import { aKey } from '../support/builders.ts';
 import { meshTest } from '../support/mesh-test.ts';
 import { samplesOf } from '../support/metrics-page.ts';
 import { NAMESPACE, type SmallMesh, type SmallNode } from '../support/small-mesh.ts';
 
+/** So much faster a hurried clock goes. */
+const HASTE = 10;
 const DEVICES = ['ada', 'bob', 'cy', 'dan', 'eve', 'fay'];
 const ENDPOINTS = new Map(DEVICES.map((name, index) => [name, `198.51.100.7:4000${index}` as Endpoint]));
 
@@ -24,6 +27,9 @@ const connects = (node: SmallNode, name: string, latestHandshake = seconds()) =>
   node.host.handshake(aKey(name), { latestHandshake, endpoint: ENDPOINTS.get(name) as Endpoint });
 const reports = (mesh: SmallMesh, node: SmallNode, name: string) =>
   until(mesh, node, ({ status }) => status?.connections?.some(({ peer }) => peer === `team-a/${name}`) === true);
+
+const untilServices = (mesh: SmallMesh, node: SmallNode, reached: 'True' | 'False') =>
+  until(mesh, node, ({ status }) => findCondition(status?.conditions ?? [], 'ServicesReachable')?.status === reached);
 
 /** What a node has done to the peers of its interface, one change after the other. */
 function changesOn(node: SmallNode): readonly PeerChange[] {
@@ -305,15 +311,42 @@ test('where no node reaches Services, the devices of one that dies are called ne
   connects(others[0], 'bob');
   await reports(mesh, dying, 'ada');
   await reports(mesh, others[0], 'bob');
-  mesh.servicesReached = false;
-  for (const node of nodes)
-    await until(
-      mesh,
-      node,
-      ({ status }) => findCondition(status?.conditions ?? [], 'ServicesReachable')?.status === 'False',
-    );
+  for (const { name } of nodes) mesh.withoutServices.add(name);
+  for (const node of nodes) await untilServices(mesh, node, 'False');
   await dies(mesh, dying);
   await expect.poll(() => others.flatMap(calledBy)).toEqual(all(['ada']));
+});
+
+test('a node that has reached no Services for a moment takes nobody over soon after, and knows that itself', async ({
+  mesh,
+  nodes: [dying, other, unwell],
+  expect,
+}) => {
+  mesh.withoutServices.add(unwell.name);
+  await untilServices(mesh, unwell, 'False');
+  mesh.withoutServices.delete(unwell.name);
+  await untilServices(mesh, unwell, 'True');
+  for (const name of DEVICES) connects(dying, name);
+  for (const name of DEVICES) await reports(mesh, dying, name);
+  await dies(mesh, dying);
+  await expect.poll(() => calledBy(other).toSorted()).toEqual(all(DEVICES));
+  expect(calledBy(unwell)).toEqual([]);
+});
+
+test('its report says so no more a minute after that', async ({ mesh, nodes, expect }) => {
+  const clock: Clock = {
+    ...systemClock,
+    monotonic: () => systemClock.monotonic() * HASTE,
+    timer: (ms, act) => systemClock.timer(ms / HASTE, act),
+  };
+  const node = await mesh.startNode('node-d', undefined, clock);
+  await untilServices(mesh, node, 'True');
+  expect(nodes.map(({ name }) => name)).not.toContain(node.name);
+  mesh.withoutServices.add(node.name);
+  await until(mesh, node, ({ status }) => status?.liveness?.recovering === true);
+  mesh.withoutServices.delete(node.name);
+  await untilServices(mesh, node, 'True');
+  await until(mesh, node, ({ status }) => status?.liveness !== undefined && status.liveness.recovering === undefined);
 });
 
 test('a gateway that asks for no takeover has none', async ({ mesh, nodes, expect }) => {

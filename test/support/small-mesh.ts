@@ -85,8 +85,8 @@ export class SmallMesh<Server extends ServedMesh = FakeApiServer> {
   readonly server: Server;
   readonly client: Client;
   readonly happened: Happening[] = [];
-  /** What the nodes' probes find from now on. */
-  servicesReached = true;
+  /** Nodes whose probes reach no Services from now on. */
+  readonly withoutServices = new Set<string>();
   /** What its operators count; one page for all of them. */
   readonly metrics = new Metrics();
   readonly #recorder = new OperatorRecorder(this.metrics);
@@ -188,7 +188,7 @@ export class SmallMesh<Server extends ServedMesh = FakeApiServer> {
       addresses: addressesIn([addressOf(name)]),
       client: this.client,
       host,
-      probe: { run: async () => (this.servicesReached ? REACHED : UNREACHED), close: async () => undefined },
+      probe: { run: async () => (this.withoutServices.has(name) ? UNREACHED : REACHED), close: async () => undefined },
       probeKey: keyPairFrom(createHash('sha256').update(name).digest()).publicKey,
       events: this.#events(),
       listen: (options) => listeners.take(options),
