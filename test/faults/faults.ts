@@ -23,7 +23,7 @@ export const OF_TWO_NODES: readonly Fault[] = [
 ];
 
 /** Those that take four. */
-export const OF_FOUR_NODES: readonly Fault[] = MOST_NODES;
+export const OF_FOUR_NODES: readonly Fault[] = [...MOST_NODES, PARTITION];
 
 /** All faults, as docs/reliability.md has them. */
 export const FAULTS: readonly Fault[] = [...OF_TWO_NODES, ...OF_FOUR_NODES];

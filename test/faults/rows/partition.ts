@@ -14,7 +14,7 @@ const HEARD_WITHIN_S = 20;
 
 /** What becomes of devices whose node lives and is alone: it takes its sessions for good, and so do those who take the devices over. */
 export const PARTITION: Fault = {
-  what: 'one of three gateway nodes cut off from the others and from the API server, and not from laptops',
+  what: 'one of four gateway nodes cut off from the others and from the API server, and not from laptops',
   through: 'userspace',
   promise: calledAway(CALLED_WITHIN_S, 60),
   async inject(scene) {
@@ -78,7 +78,7 @@ async function calledByOne(laptop: CalledLaptop, from: LabNode): Promise<string>
 /** The spare laptop dials the node that neither is alone nor has called it; resolves with that one once it is served there. */
 async function choosesAnother({ mesh, node, spare }: Scene, called: string): Promise<string> {
   const chosen = mesh.cluster.nodes.find(({ name }) => name !== node.name && name !== called);
-  if (chosen === undefined) throw new Error('there is no third node');
+  if (chosen === undefined) throw new Error('there is no other node');
   await mesh.leave(spare.laptop);
   await mesh.join(spare.laptop, spare.device, chosen.address);
   const { status, error } = await curl(spare.laptop, `http://${await mesh.serviceAddress('hello-node-3')}/`, 10);
