@@ -38,7 +38,7 @@ const listeners: Listener[] = [];
 
 beforeAll(async () => {
   // As where Prometheus reads the agents: devices must not, though the port is open on the node's address.
-  mesh = await startMesh('isolation', 'userspace', { values: ['metrics.agents.listen=Node'] });
+  mesh = await startMesh('isolation', 'mixed', { values: ['metrics.agents.listen=Node'] });
   service = await mesh.serviceAddress('hello-node-2');
   ada = await enter('ada');
   bob = await enter('bob');

@@ -2,6 +2,9 @@ import { createSocket } from 'node:dgram';
 import { connect } from 'node:net';
 import type { Door, Heard } from './knock.ts';
 
+/** A datagram that was lost is sent again after this; that there is no answer takes all the patience. */
+const AGAIN_MS = 500;
+
 /** Knocks at all doors at once and prints what was heard, as JSON: node knock-source.ts DOORS PATIENCE_MS */
 const doors = JSON.parse(process.argv[2] ?? '[]') as readonly Door[];
 const patience = Number(process.argv[3]);
@@ -26,7 +29,13 @@ function knockUdp({ address, port, source }: Door, hear: (answer: string) => voi
   const socket = createSocket('udp4');
   socket.on('message', () => hear('open'));
   socket.on('error', (error: NodeJS.ErrnoException) => hear(error.code ?? error.message));
-  socket.bind(0, source, () => socket.connect(port, address, () => socket.send('knock', () => undefined)));
+  const send = () => socket.send('knock', () => undefined);
+  socket.bind(0, source, () =>
+    socket.connect(port, address, () => {
+      send();
+      setInterval(send, AGAIN_MS).unref();
+    }),
+  );
 }
 
 process.stdout.write(JSON.stringify(await Promise.all(doors.map(knock))), () => process.exit(0));

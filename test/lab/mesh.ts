@@ -307,8 +307,8 @@ export async function until<T>(
     } catch (error) {
       seen = error;
     }
-    // A look that costs much, as kubectl's do, leaves half of the time to what it looks at.
-    const pause = Math.min(1_000, Math.max(100, performance.now() - began));
+    // A look that costs much, as kubectl's do, leaves three quarters of the time to what it looks at.
+    const pause = Math.min(1_000, Math.max(100, 3 * (performance.now() - began)));
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
   const last = seen instanceof Error ? seen.message : JSON.stringify(seen, null, 1);

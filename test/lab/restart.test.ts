@@ -28,7 +28,7 @@ let ada: Member;
 let bob: Member;
 
 beforeAll(async () => {
-  mesh = await startMesh('restart');
+  mesh = await startMesh('restart', 'mixed');
   // What a node does by itself is looked at here; others would take its devices over meanwhile.
   await mesh.patchGateway('default', { takeover: { enabled: false } });
   ada = await join('ada', 'node-1');

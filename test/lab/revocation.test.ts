@@ -45,7 +45,7 @@ let mesh: Mesh;
 let service: string;
 
 beforeAll(async () => {
-  mesh = await startMesh('revocation');
+  mesh = await startMesh('revocation', 'mixed');
   service = await mesh.serviceAddress('hello-node-2');
   await join('deleted', 'node-1');
   await join('suspended', 'node-2');
