@@ -5,6 +5,7 @@ import { dirname, join, relative } from 'node:path';
 import { describe, test } from 'vitest';
 import { z } from 'zod';
 import { evidenceFolder } from '../../scripts/support/evidence-folder.ts';
+import { COMPILED_ONCE } from '../../scripts/support/paths.ts';
 import { cacheDirectory } from '../lab/binaries.ts';
 import { step } from '../lab/progress.ts';
 import { wireguardGo } from '../netns/support-usermode.ts';
@@ -63,6 +64,7 @@ async function runInside(file: string, matching: string, words: readonly string[
     const vitest = [process.execPath, join(PROJECT, 'node_modules/vitest/vitest.mjs'), 'run', file];
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${REPORT}/report.json`];
     const env = {
+      ...COMPILED_ONCE,
       PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
       SALLYPORT_CACHE: cacheDirectory(),
       SALLYPORT_GUEST: `${SLOWNESS}`,

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { COMPILED_ONCE } from '../../scripts/support/paths.ts';
 import type { Commands } from '../../src/host/exec.ts';
 import type { SmallFiles } from '../../src/host/sysctls.ts';
@@ -10,10 +12,16 @@ import { createShellCommands, type ShellCommands } from './shell-commands.ts';
 const SET_UP =
   'mount -t tmpfs tmpfs /run && mkdir /run/wireguard && ip link set lo up && echo ready && exec sleep infinity';
 
-const COMPILED = Object.entries(COMPILED_ONCE).map(([name, value]) => `${name}=${value}`);
-/** A guest is gone with whatever ran in it, starting a program takes it long, and it writes nowhere. */
-const WITHIN =
-  process.env.SALLYPORT_GUEST === undefined ? ['env', ...COMPILED, 'setpriv', '--pdeathsig', 'KILL', '--'] : [];
+const KEEP_COMPILED = pathToFileURL(join(import.meta.dirname, 'programs/keep-compiled.ts'));
+const COMPILED = Object.entries({ ...COMPILED_ONCE, NODE_OPTIONS: `--import=${KEEP_COMPILED}` }).map(
+  ([name, value]) => `${name}=${value}`,
+);
+/** A guest is gone with whatever ran in it, and starting a program takes it long. What its host has compiled it reads. */
+const WITHIN = [
+  'env',
+  ...COMPILED,
+  ...(process.env.SALLYPORT_GUEST === undefined ? ['setpriv', '--pdeathsig', 'KILL', '--'] : []),
+];
 
 /**
  * A network namespace with a mount namespace of its own, where /run is empty: so WireGuard's sockets of two namespaces do not
