@@ -4,6 +4,7 @@ import { PLAN_NAMES } from '../support/node-plans.ts';
 import type { TestCluster } from './cluster.ts';
 import { prepareForScans, reach, reachLinkLocal, type Source, scanTargets, spoof, watchSources } from './scan.ts';
 import { isReachable, type ScanWishes, scannedPlan, scanWorld } from './scan-world.ts';
+import { EVERY_PORT, FEW_PORTS, SOME_PORTS } from './sweep.ts';
 import { describeSweep } from './sweep-suite.ts';
 
 /** The other laptop's, the probe's, the gateway's, a pod's, the node's, those of nobody in the mesh and of nobody at all. */
@@ -55,8 +56,23 @@ export function describeScan(given: () => TestCluster, mode: 'nftables' | 'iptab
       },
     );
 
-    // The gateway's own rules are the same in both modes.
-    describeSweep(given, { bringTo, isWhole: mode === 'nftables' });
+    const ports = {
+      nftables: { node: EVERY_PORT, gateway: SOME_PORTS },
+      iptables: { node: FEW_PORTS, gateway: FEW_PORTS },
+    };
+    // What every port does in one mode holds in the other, for which the node is the same.
+    describeSweep(given, { bringTo, ports: ports[mode] });
+    test.each(['Allow', 'Deny'] as const)(
+      'finds a node that is the same in both modes: %s by default',
+      async (access) => {
+        const { facts } = await given().gateway.host.observe(PLAN_NAMES);
+        expect(facts.proxyMode).toBe(mode);
+        const [here, there] = (['nftables', 'iptables'] as const).map((proxyMode) =>
+          scannedPlan(scanWorld(given(), access, { newConnectionsPerSecond: 0 }), { ...facts, proxyMode }),
+        );
+        expect(here).toEqual(there);
+      },
+    );
 
     test('finds shut what is open to the cluster', async () => {
       for (const port of [22, 10250, 30443])

@@ -2,27 +2,25 @@ import { describe, expect, test } from 'vitest';
 import type { TestCluster } from './cluster.ts';
 import type { LaptopName } from './scan.ts';
 import { isReachable, type ScanWishes, type ScanWorld } from './scan-world.ts';
-import { EVERY_PORT, SOME_PORTS, type Sweep, SweepWatch, sweepTcp, sweepUdp } from './sweep.ts';
+import { type Sweep, SweepWatch, sweepTcp, sweepUdp } from './sweep.ts';
 
 export interface SweepOptions {
   /** Brings the node to a world of objects. */
   readonly bringTo: (access: 'Allow' | 'Deny', wishes: ScanWishes) => Promise<ScanWorld>;
-  /** Whether every port of the node is tried, which takes a while; or those that are known for something, as of the other addresses. */
-  readonly isWhole: boolean;
+  /** Which ports are tried of the node at its own address, and which at its other one and at those of the gateway. */
+  readonly ports: Readonly<Record<'node' | 'gateway', readonly number[]>>;
 }
 
 /** Many ports of the node and of the gateway's mesh addresses, by TCP and UDP, as fast as laptops can: the result is computed from the objects. */
-export function describeSweep(given: () => TestCluster, { bringTo, isWhole }: SweepOptions): void {
-  const ports = isWhole ? EVERY_PORT : SOME_PORTS;
-
-  describe(`${ports.length} ports of the node, and ${SOME_PORTS.length} of the gateway`, { timeout: 300_000 }, () => {
+export function describeSweep(given: () => TestCluster, { bringTo, ports: { node, gateway } }: SweepOptions): void {
+  describe(`${node.length} ports of the node, and ${gateway.length} of the gateway`, { timeout: 300_000 }, () => {
     test.each(['Allow', 'Deny'] as const)('are open as the objects say: %s by default', async (access) => {
       // Otherwise it is this limit that would be measured.
       const world = await bringTo(access, { newConnectionsPerSecond: 0 });
       // Where access is denied by default, bob was granted a range that the node's own address is in.
       const pairs = [
-        [aSweep('bob', '10.1.0.1', ports), aSweep('alice', '10.213.0.1', SOME_PORTS)],
-        [aSweep('bob', 'fd5a:1::1', SOME_PORTS), aSweep('alice', 'fd5a:213::1', SOME_PORTS)],
+        [aSweep('bob', '10.1.0.1', node), aSweep('alice', '10.213.0.1', gateway)],
+        [aSweep('bob', 'fd5a:1::1', gateway), aSweep('alice', 'fd5a:213::1', gateway)],
       ];
       const addresses = pairs.flat().map(({ address }) => address);
       const watch = await SweepWatch.begin(given().gateway.namespace, addresses);
