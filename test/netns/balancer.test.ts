@@ -61,19 +61,20 @@ describe.skipIf(missing)(`a laptop behind a NAT, by a load balancer, over ${wire
     expect(world.at(1).called).toEqual([1]);
   }
 
-  function proxied(handing: Handing): void {
-    test('goes on by the node that its packets come to', () => goesOn(handing));
+  async function comesBack(): Promise<void> {
+    const endpoint = (await world.seenAt(1)) as Endpoint;
+    await world.report(1);
+    // As an agent does with those who have gone.
+    await world.at(0).sync.forgetSessions([world.laptopKeys.publicKey]);
+    await world.at(0).sync.forgetCalls([endpoint]);
+    expect(await movesTo(0)).toBeLessThan(AT_ONCE_MS);
+    expect(world.at(0).called).toEqual([1]);
+  }
 
-    test('and comes back with its packets', async () => {
-      await begin(handing);
-      const endpoint = (await world.seenAt(0)) as Endpoint;
-      await movesTo(1);
-      await world.report(1);
-      // As an agent does with those who have gone.
-      await world.at(0).sync.forgetSessions([world.laptopKeys.publicKey]);
-      await world.at(0).sync.forgetCalls([endpoint]);
-      expect(await movesTo(0)).toBeLessThan(AT_ONCE_MS);
-      expect(world.at(0).called).toEqual([1]);
+  function proxied(handing: Handing): void {
+    test('goes on by the node that its packets come to, and comes back with its packets', async () => {
+      await goesOn(handing);
+      await comesBack();
     });
 
     test('goes on by the one node that is left, which has called it before its packets came', async () => {

@@ -127,8 +127,7 @@ export class TestCluster {
     const node = this.gateway.namespace.commands;
     this.#running.push(
       await startProgram(this.backend.commands, 'backend.ts 8080 7007 5353'),
-      await startProgram(node, 'backend.ts 6443 10250 10000'),
-      await startProgram(node, 'backend.ts 8443 22 10001'),
+      await startProgram(node, 'backend.ts 6443 10250 10000 8443 22 10001'),
       await startProgram(this.bob.namespace.commands, 'backend.ts 8080 7007 5353'),
     );
   }

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { KeyChanges } from '../../src/agent/key-changes.ts';
 import { NodeSync } from '../../src/agent/node-sync.ts';
 import type { MeshGateway } from '../../src/api/meshgateway.ts';
@@ -99,9 +99,13 @@ describe.skipIf(missing)(
       return Math.max(...times.slice(1).map((time, index) => time - (times[index] ?? time)));
     }
 
-    beforeEach(async () => {
+    beforeAll(async () => {
       cluster = await TestCluster.create('nftables');
-      [old, next] = [cluster.alice.keys, newKeys()];
+    });
+    afterAll(() => cluster?.dispose());
+
+    beforeEach(async () => {
+      [old, next] = [newKeys(), newKeys()];
       const gateways = new Cache<MeshGateway>(() => undefined);
       gateways.put(aServedGateway({ status: { publicKey: cluster.gateway.keys.publicKey } }));
       const rest = { clock: systemClock, probeKey: newKeys().publicKey, onOperation: () => undefined };
@@ -118,14 +122,12 @@ describe.skipIf(missing)(
       );
       agent.sync.takePeer({ key: keyOf(member().metadata), after: member() });
       await agent.look(() => agent.sync.syncAll());
+      await use(old);
       await cluster.shakeHands(cluster.alice);
       await expect.poll(answer).toBe('connected');
       await delay(APART_MS);
     });
-    afterEach(async () => {
-      await agent?.close();
-      await cluster?.dispose();
-    });
+    afterEach(() => agent?.close());
 
     test('is served by the next one within moments, and the former goes without being noticed', async () => {
       const changed = await longestGap(() => use(next));

@@ -60,8 +60,7 @@ export async function prepareForScans({ gateway, backend, ...laptops }: TestClus
   }
   const { commands } = laptops.alice.namespace;
   return [
-    await startProgram(backend.commands, 'backend.ts 80 443 53'),
-    await startProgram(backend.commands, 'backend.ts 10250 22 8080'),
+    await startProgram(backend.commands, 'backend.ts 80 443 53 10250 22 8080'),
     await startProgram(gateway.namespace.commands, 'backend.ts 51840 2379 8472'),
     await startProgram(commands, 'backend.ts 8080 7007 5353'),
   ];
