@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { callSteps } from '../../src/agent/calling.ts';
 import type { WantedPeer } from '../../src/dataplane/wireguard/device.ts';
 import type { Running } from '../../src/host/exec.ts';
@@ -21,8 +21,13 @@ describe.skipIf(missing)(`a laptop with nothing but WireGuard, called over ${wir
   let application: Running;
   let attempts: Attempt[];
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     two = await TwoGateways.create('Auto');
+  });
+  afterAll(() => two?.dispose());
+
+  beforeEach(async () => {
+    await two.renew();
     attempts = [];
     application = await startProgram(two.laptop.commands, `attempts.ts ${SERVICE} 8080 50`, (line) => {
       if (line !== 'ready') attempts.push(JSON.parse(line));
@@ -30,10 +35,7 @@ describe.skipIf(missing)(`a laptop with nothing but WireGuard, called over ${wir
     await connectedAfter(0);
   });
 
-  afterEach(async () => {
-    await application?.stop();
-    await two?.dispose();
-  });
+  afterEach(() => application?.stop());
 
   /** When the first connection was accepted that was begun after a moment, in milliseconds since that moment. */
   async function connectedAfter(moment: number): Promise<number> {

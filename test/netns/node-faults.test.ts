@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { failureOf } from '../../src/agent/failure.ts';
 import { findCondition } from '../../src/api/conditions.ts';
 import { createCommands } from '../../src/host/exec.ts';
@@ -107,10 +107,10 @@ test('a program that is missing is named with its remedy', async () => {
 
 describe.skipIf(missing)('strict reverse path filtering', () => {
   let cluster: TestCluster;
-  beforeEach(async () => {
+  beforeAll(async () => {
     cluster = await TestCluster.create('nftables');
   }, 60_000);
-  afterEach(() => cluster?.dispose());
+  afterAll(() => cluster?.dispose());
 
   const reaches = () => cluster.alice.namespace.ask('tcp 10.96.0.20 80').then(({ answer }) => answer);
 

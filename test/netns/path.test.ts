@@ -77,16 +77,18 @@ describe.skipIf(missing)(`a laptop that keeps its path over ${wireguard}`, () =>
   let two: TwoGateways;
   let keeping: PathKeeping;
 
-  beforeEach(async () => {
+  beforeAll(async () => {
     two = await TwoGateways.create('Auto');
+  });
+  afterAll(() => two?.dispose());
+
+  beforeEach(async () => {
+    await two.renew();
     keeping = await PathKeeping.start(two);
     await expect.poll(() => keeping.attempts.length, { timeout: 10_000 * SLOWNESS }).toBeGreaterThan(20);
     await expect.poll(() => keeping.standing).toMatchObject({ condition: 'working', address: two.node(0).endpoint });
   });
-  afterEach(async () => {
-    await keeping?.stop();
-    await two?.dispose();
-  });
+  afterEach(() => keeping?.stop());
 
   const dialled = async () => (await two.laptop.run('wg show wg0 endpoints')).trim().split('\t')[1];
 

@@ -88,6 +88,17 @@ export class TwoGateways {
     await this.#serve(this.node(place));
   }
 
+  /** Both nodes as after a reboot and within reach, and a laptop that dials node 0 as if it had never dialled. */
+  async renew(): Promise<void> {
+    for (const place of [0, 1] as const) {
+      if ((await this.node(place).namespace.tries('ip link show dev wg0')) !== '') await this.kill(place);
+      await this.cable(place, 'up');
+      await this.blackHole(place, 'off');
+      await this.restart(place);
+    }
+    await this.dial(this.node(0).endpoint);
+  }
+
   /** Takes the cable between laptop and node out, or puts it back. */
   async cable(place: 0 | 1, state: 'down' | 'up'): Promise<void> {
     await this.node(place).namespace.run(`ip link set eth0 ${state}`);
