@@ -30,6 +30,8 @@ import { describeScan } from './scan-suite.ts';
 
 /** Each is a transaction and two dozen connections that are opened or refused. What a proxy does has no part in what is granted. */
 const WORLDS = { nftables: 1_000, iptables: 50 } as const;
+/** So wireguard-go hands no packets from thread to thread, and hundreds of thousands take half of the processors' time. */
+const ONE_THREAD = { GOMAXPROCS: '1' };
 const ALICE = '10.213.0.16';
 const BOB = '10.213.0.17';
 const MANY = 10_000;
@@ -93,7 +95,7 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
       cluster.plan({ accessDefault: 'Deny', granted: { services, ranges: [] } });
 
     beforeAll(async () => {
-      cluster = await TestCluster.create(mode);
+      cluster = await TestCluster.create(mode, ONE_THREAD);
       // Every refusal is to be heard, however many there are.
       const { files } = cluster.gateway.namespace;
       for (const file of ['ipv4/icmp_ratelimit', 'ipv6/icmp/ratelimit'])

@@ -7,7 +7,7 @@ import type { KeyPair } from '../../src/net/key-pair.ts';
 import { aNodePlan, type NodePlanWishes } from '../support/node-plans.ts';
 import { standInForKubeProxy } from './kube-proxy.ts';
 import { newKeys, startProgram, TestNode } from './mesh.ts';
-import { Namespace } from './namespace.ts';
+import { type Environment, Namespace } from './namespace.ts';
 import { wireguardGo } from './support-usermode.ts';
 
 /** What the node proxies: also two Services whose owner has made devices of the mesh their endpoints. */
@@ -56,10 +56,10 @@ export class TestCluster {
     this.bob = bob;
   }
 
-  static async create(mode: 'nftables' | 'iptables'): Promise<TestCluster> {
-    const gateway = await TestNode.create();
+  static async create(mode: 'nftables' | 'iptables', environment: Environment = {}): Promise<TestCluster> {
+    const gateway = await TestNode.create(environment);
     const backend = await Namespace.create();
-    const cluster = new TestCluster(gateway, backend, await laptop(16), await laptop(17));
+    const cluster = new TestCluster(gateway, backend, await laptop(16, environment), await laptop(17, environment));
     try {
       await cluster.#start(mode);
       return cluster;
@@ -161,7 +161,7 @@ export async function routeThrough({ namespace }: Laptop, device: string): Promi
   for (const prefix of ROUTED) await namespace.run(`ip route replace ${prefix} dev ${device}`);
 }
 
-async function laptop(host: number): Promise<Laptop> {
+async function laptop(host: number, environment: Environment): Promise<Laptop> {
   const addresses = [`10.213.0.${host}/32`, `fd5a:213::${host}/128`];
-  return { namespace: await Namespace.create(), keys: newKeys(), addresses };
+  return { namespace: await Namespace.create(environment), keys: newKeys(), addresses };
 }

@@ -126,8 +126,11 @@ describe.skipIf(missing)(`a device that opens connections as fast as it can${bec
 
   test('is let be where the gateway says so', async () => {
     await limit(0);
+    const arrived = await countArrivals(cluster.gateway.namespace, ALICE[0], 53);
     await flood();
-    expect(await tracked()).toBeGreaterThan(FLOOD * 0.9);
+    expect(await arrived()).toBeGreaterThan(FLOOD / 2);
+    // One in twenty has the port of one that was closed.
+    expect(await tracked()).toBeGreaterThan(0.9 * (await arrived()));
   });
 });
 

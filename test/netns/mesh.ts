@@ -10,7 +10,7 @@ import { createLinuxHost, type LinuxHost } from '../../src/host/linux.ts';
 import { keyFileName } from '../../src/net/key.ts';
 import { type KeyPair, keyPairFrom } from '../../src/net/key-pair.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
-import { Namespace } from './namespace.ts';
+import { type Environment, Namespace } from './namespace.ts';
 import { wireguardGo } from './support-usermode.ts';
 
 const PRESHARED_KEYS = 'preshared-keys';
@@ -45,8 +45,8 @@ export class TestNode {
     this.#host = host;
   }
 
-  static async create(): Promise<TestNode> {
-    const namespace = await Namespace.create();
+  static async create(environment: Environment = {}): Promise<TestNode> {
+    const namespace = await Namespace.create(environment);
     const folder = await mkdtemp(join(tmpdir(), 'sallyport-node-'));
     const keys = newKeys();
     await mkdir(join(folder, PRESHARED_KEYS));

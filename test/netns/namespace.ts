@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { COMPILED_ONCE } from '../../scripts/support/paths.ts';
@@ -13,14 +14,12 @@ const SET_UP =
   'mount -t tmpfs tmpfs /run && mkdir /run/wireguard && ip link set lo up && echo ready && exec sleep infinity';
 
 const KEEP_COMPILED = pathToFileURL(join(import.meta.dirname, 'programs/keep-compiled.ts'));
-/** One thread of wireguard-go hands fewer packets from thread to thread, which takes half of what it needs of the processors. */
-const SPARING = { ...COMPILED_ONCE, NODE_OPTIONS: `--import=${KEEP_COMPILED}`, GOMAXPROCS: '1' };
+const COMPILED = { ...COMPILED_ONCE, NODE_OPTIONS: `--import=${KEEP_COMPILED}` };
 /** A guest is gone with whatever ran in it, and starting a program takes it long. What its host has compiled it reads. */
-const WITHIN = [
-  'env',
-  ...Object.entries(SPARING).map(([name, value]) => `${name}=${value}`),
-  ...(process.env.SALLYPORT_GUEST === undefined ? ['setpriv', '--pdeathsig', 'KILL', '--'] : []),
-];
+const TIED = process.env.SALLYPORT_GUEST === undefined ? ['setpriv', '--pdeathsig', 'KILL', '--'] : [];
+
+/** What programs find in their environment. */
+export type Environment = Readonly<Record<string, string>>;
 
 /**
  * A network namespace with a mount namespace of its own, where /run is empty: so WireGuard's sockets of two namespaces do not
@@ -35,16 +34,18 @@ export class Namespace implements NamespaceHere {
   #asker: Asker | undefined;
   #lastAsked: Question | undefined;
 
-  private constructor(anchor: ChildProcess, pid: number) {
+  private constructor(anchor: ChildProcess, pid: number, environment: Environment) {
     this.#anchor = anchor;
     this.pid = pid;
-    this.enter = ['nsenter', '-t', String(pid), '-m', '-n', '--', ...WITHIN];
+    const words = Object.entries({ ...COMPILED, ...environment }).map(([name, value]) => `${name}=${value}`);
+    this.enter = ['nsenter', '-t', String(pid), '-m', '-n', '--', 'env', ...words, ...TIED];
     this.#shells = createShellCommands(this.enter);
     this.commands = this.#shells;
     namespacesHere.add(this);
   }
 
-  static async create(): Promise<Namespace> {
+  /** Its programs find `environment`, besides what all find. */
+  static async create(environment: Environment = {}): Promise<Namespace> {
     const words = ['--pdeathsig', 'KILL', 'unshare', '-mn', '--propagation', 'private', 'sh', '-c', SET_UP];
     const anchor = spawn('setpriv', words, { stdio: ['ignore', 'pipe', 'inherit'] });
     const ended = once(anchor, 'exit').then(() => {
@@ -52,7 +53,7 @@ export class Namespace implements NamespaceHere {
     });
     ended.catch(() => undefined);
     await Promise.race([once(anchor.stdout ?? anchor, 'data'), ended]);
-    return new Namespace(anchor, anchor.pid ?? 0);
+    return new Namespace(anchor, anchor.pid ?? 0, environment);
   }
 
   /** Runs the words of one line as a command. */
@@ -86,11 +87,14 @@ export class Namespace implements NamespaceHere {
     return this.#lastAsked;
   }
 
-  /** Small files as the namespace sees them: /proc/sys/net shows the namespace of whoever reads it. */
+  /** Small files as the namespace sees them: /proc/sys/net shows the namespace of whoever reads it, /proc/sys/kernel all see alike. */
   get files(): SmallFiles {
     const { commands } = this;
     return {
-      read: (path) => commands.run(['cat', path]).catch(() => undefined),
+      read: (path) =>
+        path.startsWith('/proc/sys/kernel/')
+          ? readFile(path, 'utf8')
+          : commands.run(['cat', path]).catch(() => undefined),
       write: async (path, text) => {
         await commands.run(['sh', '-c', 'printf %s "$1" > "$2"', 'sh', text.trim(), path]);
       },
