@@ -6,7 +6,7 @@ import {
   parseCountedElements,
 } from '../dataplane/nftables/counted.ts';
 import { remainingChanges } from '../dataplane/nftables/diff.ts';
-import { type ListedTable, parseSetElements, parseTable } from '../dataplane/nftables/parse.ts';
+import { isWhole, type ListedTable, parseSetElements, parseTable } from '../dataplane/nftables/parse.ts';
 import { renderElementChanges, renderReplacement, renderSeal, turnedOnChain } from '../dataplane/nftables/render.ts';
 import type { ElementChange, Ruleset } from '../dataplane/nftables/ruleset.ts';
 import type { Family } from '../net/address.ts';
@@ -15,6 +15,8 @@ import { failedSaying } from './exec-error.ts';
 import { OwnElements } from './own-elements.ts';
 import { writeScratch } from './scratch.ts';
 
+/** A table that somebody changes while it is written is written so often; nothing that needs its rules follows before. */
+const WRITTEN_MOST = 5;
 const ABSENT = /No such file or directory/;
 /** How nft 1.0.6 says that an element is not there; of an interval set; and where the kernel's answer repeats more than nft has room for. */
 const NO_ELEMENT = /No such file or directory|element does not exist|No buffer space available/;
@@ -95,10 +97,15 @@ export function createNftables(commands: Commands, runDir: string): Nftables {
     list,
     async replace(ruleset, turnedOn) {
       const { table } = ruleset;
-      await script(table, renderReplacement(ruleset, turnedOn));
-      // Somebody may take it away at any moment: without a seal the next look writes it anew.
-      const listed = await list(table);
-      if (listed !== undefined) await unlessAbsent(script(table, renderSeal(table, listed.fingerprint)));
+      for (let tried = 0; tried < WRITTEN_MOST; tried += 1) {
+        await script(table, renderReplacement(ruleset, turnedOn));
+        const listed = await list(table);
+        // What somebody has changed since must not be taken for what was written.
+        if (listed === undefined || !isWhole(ruleset, listed)) continue;
+        const sealed = await unlessAbsent(script(table, renderSeal(table, listed.fingerprint)).then(() => true));
+        if (sealed) return;
+      }
+      throw new Error(`table inet ${table} was changed or taken away ${WRITTEN_MOST} times before it could be sealed`);
     },
     async change(table, changes) {
       const takeBack = own.expect(table, changes);

@@ -24,17 +24,34 @@ describe('writing a table', () => {
     const left = [...answers];
     return createNftables(new ScriptedCommands(() => left.shift() ?? ''), folder).replace(ruleset, []);
   }
-  const listing = JSON.stringify({ nftables: [{ table: { family: 'inet', name: TABLE, handle: 1 } }] });
+  const inTable = { family: 'inet', table: TABLE };
+  /** What nft lists of the table, without the rules of these chains. */
+  const listing = (flushed: readonly string[] = []) =>
+    JSON.stringify({
+      nftables: [
+        ...ruleset.sets.map(({ name }) => ({ set: { ...inTable, name } })),
+        ...ruleset.chains.map(({ name }) => ({ chain: { ...inTable, name } })),
+        ...ruleset.chains.flatMap(({ name, rules }) =>
+          flushed.includes(name) ? [] : rules.map(() => ({ rule: { ...inTable, chain: name, expr: [] } })),
+        ),
+      ],
+    });
+  const all = ruleset.chains.map(({ name }) => name);
 
   test.each<[string, readonly Answer[]]>([
-    ['before it is looked at', ['', absent]],
-    ['before it is sealed', ['', listing, absent]],
-  ])('that somebody takes away %s is no failure: the next look finds nothing', async (_, answers) => {
-    await expect(written(...answers)).resolves.toBeUndefined();
+    ['takes away before it is looked at', ['', absent]],
+    ['takes away before it is sealed', ['', listing(), absent]],
+    ['flushes before it is looked at', ['', listing(all)]],
+    ['takes one chain’s rules of before it is looked at', ['', listing(all.slice(-1))]],
+  ])('that somebody %s is written again, and sealed then', async (_, answers) => {
+    await expect(written(...answers, '', listing(), '')).resolves.toBeUndefined();
+    await expect(written(...answers, '', absent, '', absent, '', absent, '', absent)).rejects.toThrow(
+      'changed or taken away',
+    );
   });
 
-  test('that cannot be sealed is', async () => {
-    await expect(written('', listing, { exitCode: 1, stderr: 'Operation not permitted' })).rejects.toThrow(
+  test('that cannot be sealed is a failure', async () => {
+    await expect(written('', listing(), { exitCode: 1, stderr: 'Operation not permitted' })).rejects.toThrow(
       'not permitted',
     );
   });

@@ -66,6 +66,8 @@ describe('a MeshPeer that cannot be let in says why and what to do, and disturbs
       'the quota to be counted',
       () => cluster.kubectl(['-n', 'outside', 'get', 'quota', 'devices', '-o', 'jsonpath={.status.used}']),
       (used) => used.includes('count/meshpeers'),
+      // The controller looks every half minute which kinds there are, and then has to begin to watch them.
+      120,
     );
     await expect(mesh.addDevice('one-too-many', {}, 'outside')).rejects.toThrow(/exceeded quota: devices/);
     await cluster.kubectl(['-n', 'outside', 'delete', 'quota', 'devices']);

@@ -2,7 +2,7 @@ import { isObject, type JsonObject, jsonList, jsonObject, parseJson } from '../j
 import { UnreadableOutput } from '../unreadable.ts';
 import { digest } from './digest.ts';
 import { type Marker, parseMarker } from './render.ts';
-import type { ObservedRuleset } from './ruleset.ts';
+import type { ObservedRuleset, Ruleset } from './ruleset.ts';
 
 const TOOL = 'nft -j list table';
 
@@ -14,6 +14,8 @@ export interface ListedTable {
    * table differently; then the table is written once more, atomically, which no packet notices.
    */
   readonly fingerprint: string;
+  /** How many rules each chain has that is no marker. */
+  readonly rules: ReadonlyMap<string, number>;
 }
 
 /** Reads `nft -j -s list table inet NAME`. @throws {UnreadableOutput} when the text is not that command's output. */
@@ -32,7 +34,28 @@ export function parseTable(text: string, table: string): ListedTable {
     elements: new Map(sets.map(({ body }) => [String(body.name), jsonList(TOOL, body.elem).map(elementText)])),
     turnedOn: markers.flatMap((marker) => (marker.kind === 'turned-on' ? [marker.family] : [])).sort(),
   };
-  return { observed, fingerprint };
+  const inChain = Map.groupBy(
+    entries.filter(({ kind }) => kind === 'rule'),
+    ({ body }) => String(body.chain),
+  );
+  const chains = entries.filter(({ kind, marker }) => kind === 'chain' && marker === undefined);
+  const rules = new Map(
+    chains.map(({ body: { name } }) => [String(name), inChain.get(String(name))?.length ?? 0] as const),
+  );
+  return { observed, fingerprint, rules };
+}
+
+/**
+ * Whether a table that has just been written is there with all of its sets, chains and as many rules as they have, so that what is listed may be
+ * taken for what was written.
+ */
+export function isWhole({ sets, chains }: Ruleset, { observed, rules }: ListedTable): boolean {
+  return (
+    sets.length === observed.elements.size &&
+    sets.every(({ name }) => observed.elements.has(name)) &&
+    chains.length === rules.size &&
+    chains.every((chain) => rules.get(chain.name) === chain.rules.length)
+  );
 }
 
 /** The elements in what `nft -j list set inet TABLE SET` prints. @throws {UnreadableOutput} */
