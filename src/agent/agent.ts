@@ -17,7 +17,7 @@ import { type FullDevice, tooManyConnections } from '../mesh/connection-tracking
 import { isAwaited } from '../mesh/members.ts';
 import { judgeNode, type NodeFailure } from '../mesh/node-status.ts';
 import type { PeerTable } from '../mesh/peer-table.ts';
-import { isFailure } from '../mesh/probe-standing.ts';
+import { reachesServices } from '../mesh/probe-standing.ts';
 import { liveSessions, type SeenPeer } from '../mesh/sessions.ts';
 import type { Topology } from '../mesh/topology.ts';
 import type { IpAddress } from '../net/address.ts';
@@ -199,7 +199,7 @@ export class Agent {
       sync: this.#sync,
       identity: { publicKey: options.probeKey, addresses: [...options.addresses] },
       onCalled: (...called) => options.recorder?.called(...called),
-      reachesServices: () => !isFailure(this.#probing.verdict),
+      reachesServices: () => reachesServices(this.#probing.verdict),
       onUnwell: () => this.#probing.hurry(),
       onNews: () => this.#reporter.changedNow(),
       onDue: (look) => this.#wake.wish(look),
@@ -215,7 +215,7 @@ export class Agent {
       ...options,
       sync: this.#sync,
       taker: () => this.#takeover.taker,
-      reachesServices: () => !isFailure(this.#probing.verdict),
+      reachesServices: () => reachesServices(this.#probing.verdict) !== false,
     });
     this.#configurations = new DeviceConfigurations({
       ...options,
@@ -597,7 +597,7 @@ export class Agent {
         isShared: (peer) => this.#takeover.isShared(peer),
         isReleased: (peer) => this.#releasing.isReleased(peer),
       }),
-      liveness: this.#takeover.liveness,
+      liveness: this.#takeover.liveness(before?.liveness),
     };
     return judgeNode(findings, before, now);
   }

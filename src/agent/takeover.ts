@@ -47,8 +47,8 @@ export interface TakeoverOptions {
   readonly events: EventRecorder;
   /** Devices have been called. */
   readonly onCalled?: ((cause: CallCause, devices: number, seconds: number) => void) | undefined;
-  /** Whether this node reaches Services, as far as is known. */
-  readonly reachesServices: () => boolean;
+  /** Whether this node reaches Services; undefined while nobody knows. */
+  readonly reachesServices: () => boolean | undefined;
   /** Another node has said that it reaches no Services. */
   readonly onUnwell: () => void;
   /** What this node's report says of the others has changed, and is to be told at once. */
@@ -77,6 +77,7 @@ export class Takeover {
   /** This node's own sessions, those too that its report tells no more: an interface that was made anew has none. */
   #own: ReadonlyMap<string, ReportedConnection> = new Map();
   readonly #recovery = new Recovery();
+  #hasReported = false;
   readonly #insisting = new Insisting();
   #cancelInsisting: () => void = () => undefined;
   #cancelTick: () => void = () => undefined;
@@ -92,13 +93,15 @@ export class Takeover {
     this.#neighbours = new Neighbours({ ...options, heard: (node, answers) => this.#heard(node, answers) });
   }
 
-  /** What this node's report says of how it and the others live. */
-  get liveness(): Liveness {
+  /** What this node's next report says of how it and the others live, after this one. */
+  liveness(before: Liveness | undefined): Liveness {
     const { clock, identity, reachesServices } = this.#options;
     const now = clock.monotonic();
+    if (!this.#hasReported) this.#recovery.resume(before?.recovering === true);
+    this.#hasReported = true;
     this.#recovery.take(reachesServices(), now);
     const said = { ...identity, ...this.#standings.report() };
-    return this.#recovery.isGoingOn(now) ? { ...said, recovering: true } : said;
+    return this.#recovery.isRecovering(now) ? { ...said, recovering: true } : said;
   }
 
   /** Whether another node has a session of the device too, so that reports must tell whose is the later one. */
@@ -130,7 +133,14 @@ export class Takeover {
 
   /** Calls who is to be called; in a turn, before anything else. */
   async act(): Promise<void> {
-    if (this.#isDue) await this.#callLost();
+    if (this.#isDue) {
+      try {
+        await this.#callLost();
+      } catch (error) {
+        this.#isDue = true;
+        throw error;
+      }
+    }
     if (this.#mustInsist) await this.#insist();
   }
 
@@ -217,8 +227,9 @@ export class Takeover {
     const sessions = [...this.#own.values(), ...(report?.status?.connections ?? [])];
     const recent = sessions.filter(({ lastHandshake }) => isRecent(lastHandshake, now));
     this.#own = new Map(recent.map((session) => [session.peer, session]));
-    const { publicKey: _, addresses: __, recovering: ___, ...said } = report?.status?.liveness ?? this.liveness;
-    if (this.#newsSince === undefined || !isDeepStrictEqual(said, this.#standings.report())) return;
+    if (this.#newsSince === undefined) return;
+    const { unreachable, answered } = report?.status?.liveness ?? {};
+    if (!isDeepStrictEqual({ unreachable, answered }, this.#standings.report())) return;
     this.#standings.takeRoundTrip(this.#options.clock.monotonic() - this.#newsSince);
     this.#newsSince = undefined;
   }
@@ -261,6 +272,8 @@ export class Takeover {
   }
 
   async #callLost(): Promise<void> {
+    // Another node may be lost while these are called.
+    this.#isDue = false;
     for (const lost of this.#dueSessions()) {
       const isDead = this.#dead.has(lost.node);
       // One whose agent alone ends is a node like any other, but for its own devices.
@@ -278,7 +291,6 @@ export class Takeover {
       this.#armInsisting();
       this.#tell(lost.node, news.length);
     }
-    this.#isDue = false;
   }
 
   async #call(cause: CallCause, due: readonly DueCall[], from: string): Promise<void> {

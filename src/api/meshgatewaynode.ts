@@ -74,7 +74,7 @@ const livenessSchema = z
       .boolean()
       .optional()
       .describe(
-        'Whether this node reached no Services within the last minute: others take devices over before it does.',
+        'True while this node reaches no Services and for a minute after, as its agent last said: others take devices over before it does.',
       ),
   })
   .describe('How the nodes of a gateway watch each other.');

@@ -18,6 +18,11 @@ export function heard(standing: ProbeStanding, verdict: ProbeVerdict): ProbeStan
   return isDoubt ? { told: standing.told, doubted: true } : { told: verdict, doubted: false };
 }
 
+/** Whether a node reaches Services, by its last probe; undefined where none was sent. */
+export function reachesServices(verdict: ProbeVerdict | undefined): boolean | undefined {
+  return verdict === undefined || verdict.reason === 'NotProbed' ? undefined : !isFailure(verdict);
+}
+
 /** Whether a probe has failed; one that was not sent has not. */
 export function isFailure(verdict: ProbeVerdict | undefined): boolean {
   return verdict !== undefined && verdict.reason !== 'ProbeSucceeded' && verdict.reason !== 'NotProbed';
