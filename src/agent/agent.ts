@@ -469,8 +469,8 @@ export class Agent {
       const turn = await this.#look(this.#failure === undefined ? look : 'all');
       if (look === 'all' || turn.mended) this.#repairs.took(turn.operations, turn.mended);
     } finally {
-      for (const step of this.#steps) this.#lost.take(step);
       this.#repairs.looked();
+      for (const step of this.#steps) this.#lost.take(step);
     }
     if (this.#failure !== undefined) this.#options.log.info({}, 'recovered');
     this.#failure = undefined;

@@ -51,6 +51,15 @@ describe('who undoes a repair while it is made', () => {
     ]);
   });
 
+  test('is not this agent itself, whose look has failed after it had written the table', () => {
+    repairs.looks();
+    repairs.heard('nft');
+    repairs.looked();
+    repairs.heard('nft');
+    mends();
+    expect(told[0]?.note).toContain('somebody changed');
+  });
+
   test('is given way like anybody else', async () => {
     for (let times = 0; times < AT_ONCE; times += 1) mends('edge-firewall');
     expect(due).toBe(AT_ONCE);

@@ -65,7 +65,13 @@ export const WAYS_TO_SERVICES: readonly Fault[] = [
       const { mesh, node } = scene;
       const unbalance = await balanced(scene);
       must(await node.exec(['nft', 'flush', 'ruleset']));
-      return meanwhile(unbalance, async () => {
+      // Where it does not write its rules by itself the rows after this one are to have them all the same.
+      const heal = async () => {
+        const start = await killProxy(mesh, node);
+        await start();
+        await unbalance();
+      };
+      return meanwhile(heal, async () => {
         await until(
           'the gateway’s table',
           () => node.exec(['nft', 'list', 'table', 'inet', TABLE]),
