@@ -35,6 +35,8 @@ describe.skipIf(missing)(`a laptop with a full tunnel${because(missing)}`, () =>
   describe('that is up', () => {
     let before: string;
     beforeAll(async () => {
+      // A link's own address is the kernel's for good a moment after the link is up.
+      await vi.waitFor(async () => expect(await world.laptop.run('ip -6 address show tentative')).toBe(''), 10_000);
       before = await world.everything();
       expect(await ask('get http://8.8.8.8:8080/')).toMatchObject({ from: OWN.four });
       expect(await ask('get http://[2606:4700::1]:8080/')).toMatchObject({ from: OWN.six });
