@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -53,6 +54,25 @@ const HUNG = `
   writeFileSync(process.argv[2], JSON.stringify({ pid: process.pid, started }));
   createServer(() => undefined).listen(process.argv[1], () => console.log('listens'));
 `;
+
+test.each([false, true])(
+  'one that is killed while it is asked runs no more (in the middle of its answer: %s)',
+  async (isSpeaking) => {
+    const speak = isSpeaking ? HUNG.replace('() => undefined).listen', "(to) => to.write('{')).listen") : HUNG;
+    const argv = ['-e', speak, statusSocket(folder, 'lab'), ownerFile(folder, 'lab')];
+    const killed = spawn(process.execPath, argv, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const ended = once(killed, 'exit');
+    await once(killed.stdout, 'data');
+    if (!isSpeaking) killed.kill('SIGSTOP');
+    const asked = askSupervisor(folder, 'lab');
+    const heard = connect(statusSocket(folder, 'lab'));
+    if (isSpeaking) await once(heard, 'data');
+    heard.on('error', () => undefined);
+    killed.kill('SIGKILL');
+    expect(await asked).toBeUndefined();
+    await ended;
+  },
+);
 
 test('one that hangs is told with its remedy, which ends it', async () => {
   const argv = ['-e', HUNG, statusSocket(folder, 'lab'), ownerFile(folder, 'lab')];

@@ -75,13 +75,14 @@ async function answers(path: string): Promise<boolean> {
 
 /** What the supervisor of the profile says; undefined when none runs. */
 export async function askSupervisor(runFolder: string, profile: string): Promise<TunnelStatus | undefined> {
-  const socket = connect(statusSocket(runFolder, profile));
+  const path = statusSocket(runFolder, profile);
+  const socket = connect(path);
   socket.setTimeout(PATIENCE_MS, () => socket.destroy(notAnswering(profile)));
   try {
     return parseTunnelStatus(await text(socket));
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined;
+    // One that is killed while it is asked resets the connection, or has said half of it.
+    if (!(error instanceof UserError) && !(await answers(path))) return undefined;
     throw error;
   } finally {
     socket.destroy();
