@@ -3,11 +3,15 @@ import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
 import { UserError } from '../output.ts';
 import { thisProcess } from '../owner.ts';
 import { parseTunnelStatus, type TunnelStatus } from './status.ts';
 
 const PATIENCE_MS = 2_000;
+/** What makes no sense is asked again so often, after so many milliseconds. */
+const MOST_TRIED = 10;
+const AGAIN_MS = 50;
 
 /** Where the supervisor of a profile answers. */
 export function statusSocket(runFolder: string, profile: string): string {
@@ -73,17 +77,26 @@ async function answers(path: string): Promise<boolean> {
   }
 }
 
-/** What the supervisor of the profile says; undefined when none runs. */
+/** What the supervisor of the profile says; undefined when none runs. @throws {UserError} when it does not answer */
 export async function askSupervisor(runFolder: string, profile: string): Promise<TunnelStatus | undefined> {
   const path = statusSocket(runFolder, profile);
+  for (let tried = 1; ; tried += 1) {
+    try {
+      return await asked(path, profile);
+    } catch (error) {
+      if (error instanceof UserError || tried === MOST_TRIED) throw error;
+      // One that is killed while it is asked resets the connection, or has said half of it, and for a moment seems to be there.
+      if (!(await answers(path))) return undefined;
+      await delay(AGAIN_MS);
+    }
+  }
+}
+
+async function asked(path: string, profile: string): Promise<TunnelStatus> {
   const socket = connect(path);
   socket.setTimeout(PATIENCE_MS, () => socket.destroy(notAnswering(profile)));
   try {
     return parseTunnelStatus(await text(socket));
-  } catch (error) {
-    // One that is killed while it is asked resets the connection, or has said half of it.
-    if (!(error instanceof UserError) && !(await answers(path))) return undefined;
-    throw error;
   } finally {
     socket.destroy();
   }
