@@ -66,8 +66,8 @@ test.each([false, true])(
     if (!isSpeaking) killed.kill('SIGSTOP');
     const asked = askSupervisor(folder, 'lab');
     const heard = connect(statusSocket(folder, 'lab'));
-    if (isSpeaking) await once(heard, 'data');
     heard.on('error', () => undefined);
+    if (isSpeaking) await once(heard, 'data');
     killed.kill('SIGKILL');
     expect(await asked).toBeUndefined();
     await ended;
