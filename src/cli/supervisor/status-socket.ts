@@ -9,7 +9,7 @@ import { thisProcess } from '../owner.ts';
 import { parseTunnelStatus, type TunnelStatus } from './status.ts';
 
 const PATIENCE_MS = 2_000;
-/** What makes no sense is asked again so often, after so many milliseconds. */
+/** Who may have ended is asked again so often, after so many milliseconds. */
 const MOST_TRIED = 10;
 const AGAIN_MS = 50;
 
@@ -84,8 +84,9 @@ export async function askSupervisor(runFolder: string, profile: string): Promise
     try {
       return await asked(path, profile);
     } catch (error) {
-      if (error instanceof UserError || tried === MOST_TRIED) throw error;
       // One that is killed while it is asked resets the connection, or has said half of it, and for a moment seems to be there.
+      const mayHaveEnded = error instanceof SyntaxError || (error as NodeJS.ErrnoException).syscall !== undefined;
+      if (!mayHaveEnded || tried === MOST_TRIED) throw error;
       if (!(await answers(path))) return undefined;
       await delay(AGAIN_MS);
     }
