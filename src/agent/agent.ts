@@ -465,11 +465,13 @@ export class Agent {
     }
     this.#repairs.looks();
     this.#steps = [];
+    let isWell = false;
     try {
       const turn = await this.#look(this.#failure === undefined ? look : 'all');
       if (look === 'all' || turn.mended) this.#repairs.took(turn.operations, turn.mended);
+      isWell = true;
     } finally {
-      this.#repairs.looked();
+      this.#repairs.looked(isWell);
       for (const step of this.#steps) this.#lost.take(step);
     }
     if (this.#failure !== undefined) this.#options.log.info({}, 'recovered');

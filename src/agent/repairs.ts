@@ -29,8 +29,6 @@ export class Repairs {
   /** Who was before, and has not been told yet. */
   #suspect: string | undefined;
   #isLooking = false;
-  /** Whether it is known what this look did. */
-  #isTaken = false;
   #isHeardMeanwhile = false;
   #ownUntil = 0;
   #cancelLook: (() => void) | undefined;
@@ -66,15 +64,15 @@ export class Repairs {
     this.#suspect = this.#heard ?? this.#suspect;
     this.#heard = undefined;
     this.#isLooking = true;
-    this.#isTaken = false;
   }
 
-  /** The look has ended, well or not. */
-  looked(): void {
+  /** The look has ended. What one did that failed nobody has told, so the table may be its own work. */
+  looked(isWell: boolean): void {
     this.#isLooking = false;
-    if (this.#heard === OWN_PROGRAM) this.#heard = undefined;
-    // What a look did that failed nobody has told.
-    if (!this.#isTaken) this.#ownUntil = this.#options.clock.monotonic() + OWN_ECHO_MS;
+    if (!isWell) {
+      if (this.#heard === OWN_PROGRAM) this.#heard = undefined;
+      this.#ownUntil = this.#options.clock.monotonic() + OWN_ECHO_MS;
+    }
     if (this.#isHeardMeanwhile) this.#lookSoon();
     this.#isHeardMeanwhile = false;
   }
@@ -83,7 +81,7 @@ export class Repairs {
   took(operations: readonly Operation[], mended: boolean): void {
     const by = this.#suspect;
     this.#suspect = undefined;
-    this.#isTaken = true;
+    if (this.#heard === OWN_PROGRAM) this.#heard = undefined;
     // The kernel tells of this agent's own transactions too, by the name of the program that it runs.
     if (operations.some(({ kind }) => kind === 'replace-table'))
       this.#ownUntil = this.#options.clock.monotonic() + OWN_ECHO_MS;

@@ -35,7 +35,7 @@ describe('who undoes a repair while it is made', () => {
     repairs.looks();
     for (const by of heard) repairs.heard(by);
     repairs.took(STEPS, true);
-    repairs.looked();
+    repairs.looked(true);
   }
 
   test('is named with the next one', () => {
@@ -54,10 +54,18 @@ describe('who undoes a repair while it is made', () => {
   test('is not this agent itself, whose look has failed after it had written the table', () => {
     repairs.looks();
     repairs.heard('nft');
-    repairs.looked();
+    repairs.looked(false);
     repairs.heard('nft');
     mends();
     expect(told[0]?.note).toContain('somebody changed');
+  });
+
+  test('may be a person with the program that this agent runs too, soon after a look that had nothing to do', () => {
+    repairs.looks();
+    repairs.looked(true);
+    repairs.heard('nft');
+    mends();
+    expect(told[0]?.note).toContain('nft changed');
   });
 
   test('is given way like anybody else', async () => {
@@ -73,7 +81,7 @@ describe('who undoes a repair while it is made', () => {
   test('is looked for also after a look that failed', () => {
     repairs.looks();
     repairs.heard('edge-firewall');
-    repairs.looked();
+    repairs.looked(false);
     expect(due).toBe(1);
     mends();
     expect(told[0]?.note).toContain('edge-firewall changed');

@@ -24,11 +24,10 @@ export class CalledLaptop {
   }
 
   static async watch(laptop: Laptop, nodes: readonly LabNode[]): Promise<CalledLaptop> {
-    const names = nodes.flatMap(({ name }) => [`counter calls-${name} { }`, `counter heard-${name} { }`]);
-    const rules = nodes.flatMap(({ name, address }) => {
-      const from = `ip saddr ${address} udp sport 51840`;
-      return [`${from} ${INITIATION} counter name calls-${name}`, `${from} counter name heard-${name}`];
-    });
+    const names = nodes.map(({ name }) => `counter calls-${name} { }`);
+    const rules = nodes.map(
+      ({ name, address }) => `ip saddr ${address} udp sport 51840 ${INITIATION} counter name calls-${name}`,
+    );
     const forget = await table(laptop, [...names, chain('input', 'filter', rules.join('; '))]);
     const watched = new CalledLaptop(laptop, nodes, forget);
     await watched.untilGoesBy(() => true);
@@ -50,11 +49,6 @@ export class CalledLaptop {
   async callers(): Promise<readonly string[]> {
     const packets = await this.#counted();
     return this.#nodes.flatMap(({ name }) => ((packets.get(`calls-${name}`) ?? 0) > 0 ? [name] : []));
-  }
-
-  /** How many datagrams it has heard from a node. */
-  async heardFrom({ name }: LabNode): Promise<number> {
-    return (await this.#counted()).get(`heard-${name}`) ?? 0;
   }
 
   async stop(): Promise<void> {

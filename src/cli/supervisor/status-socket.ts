@@ -84,10 +84,11 @@ export async function askSupervisor(runFolder: string, profile: string): Promise
     try {
       return await asked(path, profile);
     } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined;
       // One that is killed while it is asked resets the connection, or has said half of it, and for a moment seems to be there.
-      const mayHaveEnded = error instanceof SyntaxError || (error as NodeJS.ErrnoException).syscall !== undefined;
+      const mayHaveEnded = error instanceof SyntaxError || code === 'ECONNRESET';
       if (!mayHaveEnded || tried === MOST_TRIED) throw error;
-      if (!(await answers(path))) return undefined;
       await delay(AGAIN_MS);
     }
   }
