@@ -251,7 +251,7 @@ export const REASON_TEXTS: {
         UserspaceWireGuard:
           'Yes, wireguard-go, because the kernel has no WireGuard or spec.dataplane says Userspace; it is slower.',
         WireGuardUnavailable:
-          'Neither the kernel nor wireguard-go provides one; load the kernel module wireguard, or set spec.dataplane to Auto.',
+          'Neither the kernel nor wireguard-go provides one; the message says why. Load the kernel module wireguard, or set spec.dataplane to Auto.',
         KeyMismatch:
           "The interface has another key than the gateway's Secret; the agent's pod must be restarted if this lasts.",
         PortBusy:

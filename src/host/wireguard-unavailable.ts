@@ -25,3 +25,12 @@ export function withoutTun(error: unknown): unknown {
     { cause: error },
   );
 }
+
+/** What wireguard-go's end at its start means: it watches its socket, for which the kernel has so many instances for each user of a node. */
+export function withoutInotify(error: unknown): unknown {
+  if (!failedSaying(error, /uapi socket: too many open files/)) return error;
+  return new WireGuardUnavailable(
+    "this node has no inotify instance left, which wireguard-go needs; raise the limit on the node (sysctl -w fs.inotify.max_user_instances=1024), or load the module wireguard (then the kernel's serves)",
+    { cause: error },
+  );
+}

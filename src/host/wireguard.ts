@@ -12,7 +12,7 @@ import { KeyMismatch, mountedPublicKey } from './keys.ts';
 import { withoutPort } from './port-busy.ts';
 import { PresharedKeyFolder } from './preshared-keys.ts';
 import { writeScratch } from './scratch.ts';
-import { withoutKernelWireGuard, withoutTun } from './wireguard-unavailable.ts';
+import { withoutInotify, withoutKernelWireGuard, withoutTun } from './wireguard-unavailable.ts';
 
 export interface WireGuardOptions {
   /** Where the private key is; a function tells it of each of several by its public half. */
@@ -33,6 +33,9 @@ const NOT_THERE =
   /Protocol not supported|Operation not supported|No such device|No such file or directory|Cannot find device/;
 const START_MS = 5000;
 const POLL_MS = 20;
+/** wireguard-go writes its errors to stdout, a line each, and no key of a device among them. */
+const SAID_MOST = 3;
+const SAID_BEFORE = /^ERROR: \(\S+\) \S+ \S+ /;
 
 /** WireGuard interfaces, by way of `ip`, `wg` and, where the kernel has none, wireguard-go as our child. */
 export class WireGuard {
@@ -77,7 +80,10 @@ export class WireGuard {
   async start(device: string): Promise<void> {
     if (await this.#answers(device)) return;
     await this.#stopChild(device);
-    const child = this.#commands.start([this.#options.wireguardGo, '-f', device]);
+    const said: string[] = [];
+    const child = this.#commands.start([this.#options.wireguardGo, '-f', device], (line) => {
+      if (said.length < SAID_MOST) said.push(line.replace(SAID_BEFORE, ''));
+    });
     this.#children.set(device, child);
     const exited = child.exited.then((exit) => {
       if (this.#children.get(device) !== child) return exit;
@@ -89,8 +95,9 @@ export class WireGuard {
       const exit = await Promise.race([exited, delay(POLL_MS)]);
       if (exit === undefined && waited < START_MS) continue;
       await this.#stopChild(device);
-      const facts = { argv: ['wireguard-go', '-f', device], stderr: '', ...exit, timedOut: exit === undefined };
-      throw new ExecError(facts);
+      const stderr = [...said, exit?.stderr ?? ''].join('\n');
+      const facts = { argv: ['wireguard-go', '-f', device], ...exit, stderr, timedOut: exit === undefined };
+      throw withoutInotify(new ExecError(facts));
     }
   }
 

@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { ExecError } from '../../src/host/exec-error.ts';
-import { WireGuardUnavailable, withoutKernelWireGuard, withoutTun } from '../../src/host/wireguard-unavailable.ts';
+import {
+  WireGuardUnavailable,
+  withoutInotify,
+  withoutKernelWireGuard,
+  withoutTun,
+} from '../../src/host/wireguard-unavailable.ts';
 
 function failed(stderr: string): ExecError {
   return new ExecError({ argv: ['ip'], exitCode: 2, timedOut: false, stderr });
@@ -20,6 +25,6 @@ describe('a node without WireGuard', () => {
 
   test('is not what any other failure means', () => {
     const error = failed('RTNETLINK answers: Operation not permitted');
-    expect([withoutKernelWireGuard(error), withoutTun(error)]).toEqual([error, error]);
+    expect([withoutKernelWireGuard(error), withoutTun(error), withoutInotify(error)]).toEqual([error, error, error]);
   });
 });

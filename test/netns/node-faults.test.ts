@@ -1,8 +1,12 @@
 import { existsSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { failureOf } from '../../src/agent/failure.ts';
 import { findCondition } from '../../src/api/conditions.ts';
 import { createCommands } from '../../src/host/exec.ts';
+import { WireGuard } from '../../src/host/wireguard.ts';
 import { planNode } from '../../src/mesh/node.ts';
 import { judgeNode, type NodeFailure } from '../../src/mesh/node-status.ts';
 import { topology } from '../../src/mesh/topology.ts';
@@ -11,6 +15,8 @@ import { PLAN_NAMES } from '../support/node-plans.ts';
 import { TestCluster } from './cluster.ts';
 import { missing } from './machine.ts';
 import { startProgram, TestNode } from './mesh.ts';
+import { Namespace } from './namespace.ts';
+import { wireguardGo } from './support-usermode.ts';
 
 /** Only a kernel that was booted without it has none. */
 const hasIpv6 = existsSync('/proc/sys/net/ipv6');
@@ -91,6 +97,27 @@ describe.skipIf(missing)('a node with a fault', () => {
     expect((await serve()).state.device?.addresses).toEqual(['10.213.0.1/32']);
     expect((await serve()).says('Programmed')).toMatch(/^True/);
     expect((await serve()).steps).toEqual([]);
+  });
+});
+
+/** Kernels may be built without namespaces of users, for which alone the limit can be set. */
+const WATCHES = '/proc/sys/user/max_inotify_instances';
+
+describe.skipIf(missing ?? !existsSync(WATCHES))('a node on which nobody may watch a file any more', () => {
+  test('says so with the remedy, for wireguard-go watches its socket', async () => {
+    await using stack = new AsyncDisposableStack();
+    const namespace = stack.adopt(await Namespace.create(), (made) => made.dispose());
+    const folder = stack.adopt(await mkdtemp(join(tmpdir(), 'inotify-')), (made) => rm(made, { recursive: true }));
+    const unable = join(folder, 'wireguard-go');
+    const inside = `echo 0 > ${WATCHES} && exec ${await wireguardGo()} "$@"`;
+    const script = `#!/bin/sh\nexec unshare --user --map-root-user --net sh -c '${inside}' sh "$@"\n`;
+    await writeFile(unable, script, { mode: 0o755 });
+    const options = { privateKeyFile: join(folder, 'none'), runDir: folder, wireguardGo: unable };
+    const created = new WireGuard(namespace.commands, options).create(PLAN_NAMES.device, 'Userspace');
+    const failure = failureOf(await created.catch((error: unknown) => error));
+    expect(failure.reason).toBe('WireGuardUnavailable');
+    expect(failure.message).toMatch(/^This node has no inotify instance left.*fs\.inotify\.max_user_instances=/);
+    expect(failure.message).toMatch(/exit code 1: Failed to listen on uapi socket: too many open files\.$/);
   });
 });
 
