@@ -32,9 +32,9 @@ export async function silenceApiServer({ sandbox }: Cluster): Promise<void> {
   must(await execInside(sandbox, ['nft', '-f', '-'], { input: SILENCE }));
 }
 
-/** Lets the API server hear again. */
+/** Lets the API server hear again, also where it was never made silent. */
 export async function unsilenceApiServer({ sandbox }: Cluster): Promise<void> {
-  must(await execInside(sandbox, ['nft', 'delete', 'table', 'inet', 'silence']));
+  must(await execInside(sandbox, ['nft', '-f', '-'], { input: HEARD }));
 }
 
 /** Lets the API server store MeshPeers of any shape, as one that had other rules would have. */
@@ -51,6 +51,8 @@ export async function restoreRules(cluster: Cluster): Promise<void> {
 const SILENCE = `table inet silence {
   chain input { type filter hook input priority 0; tcp dport ${API_PORT} drop; }
 }`;
+/** A table is taken away whether it is there or not only in this way. */
+const HEARD = 'table inet silence\ndelete table inet silence\n';
 
 /** Without the version it was read at, so that it replaces whatever is there. */
 function replacement({ metadata, ...rest }: ClusterRole): string {

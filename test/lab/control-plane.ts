@@ -98,8 +98,6 @@ async function startControllers(lab: string, site: Site, authority: KeyPair, sta
     '--use-service-account-credentials=true',
     `--service-account-private-key-file=${pki}/service-accounts.key`,
     `--root-ca-file=${authority.cert}`,
-    `--cluster-signing-cert-file=${authority.cert}`,
-    `--cluster-signing-key-file=${authority.key}`,
     `--cluster-cidr=${site.podCidr}`,
     // A node's pod range is fixed by its number: the lab routes it before the cluster knows the node.
     '--allocate-node-cidrs=false',

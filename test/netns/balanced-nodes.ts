@@ -91,7 +91,7 @@ export class BalancedNodes {
       await world.#lay();
       for (const place of [0, 1] as const) world.nodes.push(await world.#node(place, spec));
       await world.lead(0);
-      await world.#dial();
+      await world.#joinMesh();
       return world;
     } catch (error) {
       await world.dispose();
@@ -142,11 +142,16 @@ export class BalancedNodes {
     this.#reports.put(report);
   }
 
-  /** Has the laptop begin anew, with a handshake. */
-  async redial(): Promise<void> {
-    const { publicKey } = this.#gatewayKeys;
-    const peer = `peer ${publicKey} remove peer ${publicKey} endpoint ${BALANCER}:51840 allowed-ips ${ROUTED}`;
-    await this.laptop.run(`wg set wg0 ${peer}`);
+  /** Has the laptop dial; one that has hung up begins anew, with a handshake. */
+  async dial(): Promise<void> {
+    await this.laptop.run(
+      `wg set wg0 peer ${this.#gatewayKeys.publicKey} endpoint ${BALANCER}:51840 allowed-ips ${ROUTED}`,
+    );
+  }
+
+  /** From now on the laptop sends nothing, and knows of no session. */
+  async hangUp(): Promise<void> {
+    await this.laptop.run(`wg set wg0 peer ${this.#gatewayKeys.publicKey} remove`);
   }
 
   /** Where a node has the laptop. */
@@ -248,7 +253,7 @@ export class BalancedNodes {
     return { name, node, sync, called, told };
   }
 
-  async #dial(): Promise<void> {
+  async #joinMesh(): Promise<void> {
     const file = join(this.#folder, 'laptop');
     await writeFile(file, this.laptopKeys.privateKey, { mode: 0o600 });
     const options = { privateKeyFile: file, wireguardGo: await wireguardGo(), runDir: this.#folder };
@@ -258,7 +263,7 @@ export class BalancedNodes {
     await this.laptop.run('ip address add 10.213.0.16/32 dev wg0');
     await this.laptop.run('ip link set wg0 mtu 1420 up');
     for (const prefix of ROUTED) await this.laptop.run(`ip route add ${prefix as Cidr} dev wg0`);
-    await this.redial();
+    await this.dial();
     await this.laptop.run('ping -c 1 -W 5 10.213.0.1');
     await this.report(0);
   }

@@ -26,11 +26,11 @@ describe.skipIf(missing)(`a laptop with a full tunnel${because(missing)}`, () =>
   const ask = async (question: string) => (await world.laptop.ask(question)).answer;
   const up = async (words = '--full') => {
     expect(await world.sallyport(`up lab ${words}`)).toMatchObject({ ok: true });
-    world.asked();
+    await world.asked();
     await world.straysSeen();
   };
   /** What the LAN was asked but for the name of the endpoint, which has to be found somewhere. */
-  const leaked = () => world.asked()[LAN_DNS]?.filter((name) => name !== ENDPOINT);
+  const leaked = async () => (await world.asked())[LAN_DNS]?.filter((name) => name !== ENDPOINT);
 
   describe('that is up', () => {
     let before: string;
@@ -60,10 +60,10 @@ describe.skipIf(missing)(`a laptop with a full tunnel${because(missing)}`, () =>
     });
 
     test('asks the cluster for all names, and nobody else', async () => {
-      world.asked();
+      await world.asked();
       for (const name of ['www.office.example', 'example.com', 'api.team-a.svc.cluster.local', 'printer'])
         expect(await world.laptop.tries(`getent ahostsv4 ${name}`)).toContain(ANSWERS[CLUSTER_DNS]);
-      const asked = world.asked();
+      const asked = await world.asked();
       expect(asked[LAN_DNS]?.filter((name) => name !== ENDPOINT)).toEqual([]);
       expect(asked[CLUSTER_DNS]).toContain('www.office.example');
     });
@@ -77,7 +77,7 @@ describe.skipIf(missing)(`a laptop with a full tunnel${because(missing)}`, () =>
       const { answer, ms } = await world.laptop.ask(question);
       expect(answer).toMatch(/^E(CONNREFUSED|HOSTUNREACH|PERM|ACCES)$/);
       expect(ms).toBeLessThan(AT_ONCE_MS);
-      expect(leaked()).toEqual([]);
+      expect(await leaked()).toEqual([]);
     });
 
     test('sends nothing beyond the LAN but its own packets, whether the gateway carries them or not', async () => {
@@ -87,7 +87,7 @@ describe.skipIf(missing)(`a laptop with a full tunnel${because(missing)}`, () =>
       for (const question of FAR) await ask(question);
       await world.serve();
       expect(await world.straysSeen()).toBe(0);
-      expect(leaked()).toEqual([]);
+      expect(await leaked()).toEqual([]);
     }, 60_000);
 
     test('reaches the cluster through the tunnel, whatever ranges the LAN says are its own', async () => {
@@ -142,7 +142,7 @@ describe.skipIf(missing)(`a laptop with a full tunnel${because(missing)}`, () =>
       for (const question of [`udp ${LAN_DNS} 53`, ...FAR]) await ask(question);
       // The endpoint's name is asked of the LAN's server, for want of another; nothing else is.
       expect(await world.sallyport('up lab --full')).toMatchObject({ ok: true });
-      expect(leaked()).toEqual([]);
+      expect(await leaked()).toEqual([]);
       expect(await ask('get http://8.8.8.8:8080/')).toMatchObject({ from: NODE.four });
       process.kill(await world.supervisor(), 'SIGKILL');
       await world.laptop.run(`ip link delete ${DEVICE}`);
@@ -153,7 +153,7 @@ describe.skipIf(missing)(`a laptop with a full tunnel${because(missing)}`, () =>
       expect(await world.sallyport('up lab --full')).toMatchObject({ ok: true });
       expect(await ask('get http://8.8.8.8:8080/')).toMatchObject({ from: NODE.four });
       process.kill(await world.supervisor(), 'SIGKILL');
-      expect([await world.straysSeen(), leaked()]).toEqual([0, []]);
+      expect([await world.straysSeen(), await leaked()]).toEqual([0, []]);
       await world.sallyport('down lab');
       expect(await world.everything()).toBe(before);
     }, 120_000);
@@ -202,7 +202,7 @@ describe.skipIf(missing)(`a laptop with a full tunnel${because(missing)}`, () =>
         async () => expect(await ask('get http://8.8.8.8:8080/')).toMatchObject({ from: NODE.four }),
         SOON,
       );
-      expect([await world.straysSeen(), leaked()]).toEqual([0, []]);
+      expect([await world.straysSeen(), await leaked()]).toEqual([0, []]);
     }, 60_000);
 
     test('lets no container ask beside it either, but one of the machine itself', async () => {
@@ -213,7 +213,7 @@ describe.skipIf(missing)(`a laptop with a full tunnel${because(missing)}`, () =>
       const server = await startProgram(container.commands, 'backend.ts 8080 7007 53');
       await up();
       expect((await container.ask(`udp ${LAN_DNS} 53`)).answer).toMatch(/^E(CONNREFUSED|HOSTUNREACH)$/);
-      expect(leaked()).toEqual([]);
+      expect(await leaked()).toEqual([]);
       expect(await ask('udp 172.17.0.2 53')).toMatchObject({ from: '172.17.0.1' });
       await server.stop();
       await world.laptop.runAll(`

@@ -11,6 +11,7 @@ import type { Endpoint } from '../../src/net/endpoint.ts';
 import type { KeyPair } from '../../src/net/key-pair.ts';
 import { aClientConfiguration } from '../support/client-configurations.ts';
 import { aNodePlan } from '../support/node-plans.ts';
+import { DnsServers } from './dns-servers.ts';
 import { standInForKubeProxy } from './kube-proxy.ts';
 import { newKeys, startProgram, TestNode } from './mesh.ts';
 import { Namespace } from './namespace.ts';
@@ -49,7 +50,7 @@ export class FullWorld {
   readonly profiles: Profiles;
   readonly keys: KeyPair = newKeys();
   readonly #running: Running[] = [];
-  readonly #asked: string[] = [];
+  readonly #dns: DnsServers[] = [];
   #path = '';
 
   private constructor(namespaces: readonly Namespace[], gateway: TestNode, folder: string) {
@@ -128,10 +129,9 @@ export class FullWorld {
   }
 
   /** Which names each server was asked for since the last call. */
-  asked(): Readonly<Record<string, readonly string[]>> {
-    const lines = this.#asked.splice(0).map((line) => line.split(' '));
-    const of = (server: string) => [...new Set(lines.filter(([at]) => at === server).map(([, name = '']) => name))];
-    return { [LAN_DNS]: of(LAN_DNS), [CLUSTER_DNS]: of(BEHIND) };
+  async asked(): Promise<Readonly<Record<string, readonly string[] | undefined>>> {
+    const [lan, cluster] = await Promise.all(this.#dns.map((servers) => servers.asked()));
+    return { [LAN_DNS]: lan?.[LAN_DNS], [CLUSTER_DNS]: cluster?.[BEHIND] };
   }
 
   /** How many packets of the laptop went beyond its LAN since the last call, its WireGuard packets left out. */
@@ -152,7 +152,7 @@ export class FullWorld {
 
   async dispose(): Promise<void> {
     await this.sallyport('down lab').catch(() => undefined);
-    await Promise.all(this.#running.map((running) => running.stop()));
+    await Promise.all([...this.#running, ...this.#dns].map((running) => running.stop()));
     for (const namespace of [this.laptop, this.router, this.internet, this.pods]) await namespace.dispose();
     await this.gateway.dispose();
     await rm(this.folder, { recursive: true, force: true });
@@ -220,13 +220,9 @@ export class FullWorld {
       await startProgram(this.router.commands, 'backend.ts 8080 7007 5353'),
       // Somebody who would answer by TLS and by LLMNR.
       await startProgram(this.router.commands, 'backend.ts 8081 853 5355'),
-      await this.#dns(this.router, `${LAN_DNS}=${ANSWERS[LAN_DNS]}`),
-      await this.#dns(this.pods, `${BEHIND}=${ANSWERS[CLUSTER_DNS]}`),
       await startProgram(this.internet.commands, 'stub-dns.ts 8.8.8.8=9.9.9.9'),
     );
-  }
-
-  #dns(namespace: Namespace, argument: string): Promise<Running> {
-    return startProgram(namespace.commands, `stub-dns.ts ${argument}`, (line) => this.#asked.push(line));
+    this.#dns.push(await DnsServers.start(this.router, { [LAN_DNS]: ANSWERS[LAN_DNS] }));
+    this.#dns.push(await DnsServers.start(this.pods, { [BEHIND]: ANSWERS[CLUSTER_DNS] }));
   }
 }

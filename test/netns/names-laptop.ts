@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Running } from '../../src/host/exec.ts';
+import { DnsServers } from './dns-servers.ts';
 import { Namespace } from './namespace.ts';
 
 export const OFFICE = '192.168.50.2';
@@ -26,14 +26,12 @@ export const NAMES = {
 export class NamesLaptop {
   readonly namespace: Namespace;
   readonly #world: Namespace;
-  readonly #servers: Running;
-  readonly #asked: string[];
+  readonly #servers: DnsServers;
 
-  private constructor(namespace: Namespace, world: Namespace, servers: Running, asked: string[]) {
+  private constructor(namespace: Namespace, world: Namespace, servers: DnsServers) {
     this.namespace = namespace;
     this.#world = world;
     this.#servers = servers;
-    this.#asked = asked;
   }
 
   static async create(): Promise<NamesLaptop> {
@@ -48,16 +46,7 @@ export class NamesLaptop {
       rm -f /etc/resolv.conf
     `);
     await world.run('ip route add 10.213.0.17/32 dev wg0');
-    const asked: string[] = [];
-    const ready = Promise.withResolvers<void>();
-    const pairs = Object.entries(ANSWERS).map(([address, reply]) => `${address}=${reply}`);
-    const servers = world.commands.start([process.execPath, program('stub-dns.ts'), ...pairs], (line) => {
-      if (line === 'ready') ready.resolve();
-      else asked.push(line);
-    });
-    const ended = servers.exited.then(({ stderr }) => ready.reject(new Error(stderr)));
-    await Promise.race([ready.promise, ended]);
-    return new NamesLaptop(namespace, world, servers, asked);
+    return new NamesLaptop(namespace, world, await DnsServers.start(world, ANSWERS));
   }
 
   /** Writes a file of the laptop. */
@@ -75,15 +64,9 @@ export class NamesLaptop {
     return found.split(/\s/)[0] ?? '';
   }
 
-  /** The names that a server was asked since the last call, without repetitions; each server apart. */
-  asked(): Readonly<Record<string, readonly string[]>> {
-    const lines = this.#asked.splice(0).map((line) => line.split(' '));
-    return Object.fromEntries(
-      Object.keys(ANSWERS).map((server) => [
-        server,
-        [...new Set(lines.filter(([at]) => at === server).map(([, name = '']) => name))],
-      ]),
-    );
+  /** The names that each server was asked since the last call, without repetitions. */
+  asked(): Promise<Readonly<Record<string, readonly string[]>>> {
+    return this.#servers.asked();
   }
 
   /** A supervisor that has its names open. */

@@ -28,7 +28,7 @@ describe.skipIf(lacking)(`names of a laptop with systemd-resolved${because(lacki
 
   beforeEach(async () => {
     await laptop.namespace.run('resolvectl flush-caches');
-    laptop.asked();
+    await laptop.asked();
   });
   afterEach(async () => {
     for (const each of open.splice(0)) await each.kill();
@@ -50,7 +50,7 @@ describe.skipIf(lacking)(`names of a laptop with systemd-resolved${because(lacki
     expect(await laptop.lookUp('big.team-a.svc.cluster.local')).toBe(ANSWERS[CLUSTER]);
     await laptop.namespace.tries('getent hosts 10.96.0.7');
     await laptop.namespace.tries('getent hosts 198.51.100.9');
-    const asked = laptop.asked();
+    const asked = await laptop.asked();
     expect(asked[OFFICE]).toEqual([WWW, '9.100.51.198.in-addr.arpa']);
     expect(asked[CLUSTER]).toEqual([API, 'big.team-a.svc.cluster.local', '7.0.96.10.in-addr.arpa']);
     await close();
@@ -60,7 +60,7 @@ describe.skipIf(lacking)(`names of a laptop with systemd-resolved${because(lacki
   test('a name that the office does not know is not asked in the cluster', async () => {
     await supervisor();
     expect([await laptop.lookUp('nosuch.example.com'), await laptop.lookUp('nosuch')]).toEqual(['', '']);
-    expect(laptop.asked()[CLUSTER]).toEqual([]);
+    expect((await laptop.asked())[CLUSTER]).toEqual([]);
   });
 
   test('are taken out by a repair after kill -9', async () => {
@@ -114,7 +114,7 @@ describe.skipIf(lacking)(`names of a laptop with systemd-resolved${because(lacki
     const far = 'www.example.com';
     const found = [await laptop.lookUp(API), await laptop.lookUp(WWW), await laptop.lookUp(far)];
     expect(found).toEqual([ANSWERS[CLUSTER], ANSWERS[CLUSTER], ANSWERS[CLUSTER]]);
-    expect(laptop.asked()).toMatchObject({ [OFFICE]: [], [CLUSTER]: [API, WWW, far] });
+    expect(await laptop.asked()).toMatchObject({ [OFFICE]: [], [CLUSTER]: [API, WWW, far] });
     await close();
     await laptop.namespace.run('nft delete table inet guard');
     expect(await laptop.lookUp(WWW)).toBe(ANSWERS[OFFICE]);
