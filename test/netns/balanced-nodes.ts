@@ -74,6 +74,8 @@ export class BalancedNodes {
   readonly #handing: Handing;
   readonly #running: Running[] = [];
   readonly #ending = new AbortController();
+  /** What each agent does, one after the other; it ends with its last turn. */
+  readonly #turns = new Map<string, Promise<void>>();
   #wireguard: WireGuard | undefined;
 
   private constructor(places: readonly [Namespace, Namespace, Namespace], folder: string, handing: Handing) {
@@ -162,6 +164,7 @@ export class BalancedNodes {
 
   async dispose(): Promise<void> {
     this.#ending.abort();
+    const turns = await Promise.allSettled(this.#turns.values());
     await Promise.all(this.#running.map((running) => running.stop()));
     for (const { sync, node } of this.nodes) {
       sync.close();
@@ -170,6 +173,7 @@ export class BalancedNodes {
     await this.#wireguard?.close();
     for (const namespace of [this.laptop, this.nat, this.balancer]) await namespace.dispose();
     await rm(this.#folder, { recursive: true, force: true });
+    for (const turn of turns) if (turn.status === 'rejected') throw turn.reason;
   }
 
   async #lay(): Promise<void> {
@@ -230,17 +234,17 @@ export class BalancedNodes {
     const sync = new NodeSync({ ...options, gateway: 'default', host: node.host, onOperation: () => undefined });
     sync.takePeer({ key: keyOf(member.metadata), after: member });
     const [called, told]: [number[], string[]] = [[], []];
-    let turn: Promise<void> = Promise.resolve();
     const moved: MovedFlows = new MovedFlows({
       ...{ node: name, reports: this.#reports, sync, clock: systemClock, log: QUIET },
       onCalled: (_cause, devices) => called.push(devices),
       onFreed: () => undefined,
       onDue: (look) => {
-        turn = turn.then(async () => {
+        const turn = async () => {
           if (look === 'calls') return moved.act();
           await this.report(name === 'node-0' ? 0 : 1);
           return moved.looked();
-        });
+        };
+        this.#turns.set(name, (this.#turns.get(name) ?? Promise.resolve()).then(turn));
       },
     });
     moved.start(this.#ending.signal);
