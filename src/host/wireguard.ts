@@ -36,6 +36,7 @@ const POLL_MS = 20;
 /** wireguard-go writes its errors to stdout, a line each, and no key of a device among them. */
 const SAID_MOST = 3;
 const SAID_BEFORE = /^ERROR: \(\S+\) \S+ \S+ /;
+const STARTED_MOST = 5;
 
 /** WireGuard interfaces, by way of `ip`, `wg` and, where the kernel has none, wireguard-go as our child. */
 export class WireGuard {
@@ -76,28 +77,17 @@ export class WireGuard {
     }
   }
 
-  /** Starts wireguard-go on the interface and waits until it answers. */
+  /**
+   * Starts wireguard-go on the interface and waits until it answers. `wg` removes a socket that refuses it, also one on which wireguard-go
+   * is about to listen (wireguard-tools, ipc-uapi-unix.h); wireguard-go ends then, and is started again.
+   */
   async start(device: string): Promise<void> {
     if (await this.#answers(device)) return;
     await this.#stopChild(device);
-    const said: string[] = [];
-    const child = this.#commands.start([this.#options.wireguardGo, '-f', device], (line) => {
-      if (said.length < SAID_MOST) said.push(line.replace(SAID_BEFORE, ''));
-    });
-    this.#children.set(device, child);
-    const exited = child.exited.then((exit) => {
-      if (this.#children.get(device) !== child) return exit;
-      this.#children.delete(device);
-      for (const listener of this.#ended) listener(`wireguard-go of ${device} ended`);
-      return exit;
-    });
-    for (let waited = 0; !(await this.#answers(device)); waited += POLL_MS) {
-      const exit = await Promise.race([exited, delay(POLL_MS)]);
-      if (exit === undefined && waited < START_MS) continue;
-      await this.#stopChild(device);
-      const stderr = [...said, exit?.stderr ?? ''].join('\n');
-      const facts = { argv: ['wireguard-go', '-f', device], ...exit, stderr, timedOut: exit === undefined };
-      throw withoutInotify(new ExecError(facts));
+    for (let left = STARTED_MOST; ; left -= 1) {
+      const failed = await this.#startChild(device);
+      if (failed === undefined) return;
+      if (left === 1 || !hasLostSocket(failed)) throw withoutInotify(failed);
     }
   }
 
@@ -180,6 +170,30 @@ export class WireGuard {
     for (const listener of this.#touched) for (const { publicKey } of changes) listener(publicKey);
   }
 
+  /** Resolves with what went wrong, where it does not answer. */
+  async #startChild(device: string): Promise<ExecError | undefined> {
+    const said: string[] = [];
+    const child = this.#commands.start([this.#options.wireguardGo, '-f', device], (line) => {
+      if (said.length < SAID_MOST) said.push(line.replace(SAID_BEFORE, ''));
+    });
+    this.#children.set(device, child);
+    const exited = child.exited.then((exit) => {
+      if (this.#children.get(device) !== child) return exit;
+      this.#children.delete(device);
+      for (const listener of this.#ended) listener(`wireguard-go of ${device} ended`);
+      return exit;
+    });
+    for (let waited = 0; !(await this.#answers(device)); waited += POLL_MS) {
+      const exit = await Promise.race([exited, delay(POLL_MS)]);
+      if (exit === undefined && waited < START_MS) continue;
+      await this.#stopChild(device);
+      const stderr = [...said, exit?.stderr ?? ''].join('\n');
+      const facts = { argv: ['wireguard-go', '-f', device], ...exit, stderr, timedOut: exit === undefined };
+      return new ExecError(facts);
+    }
+    return undefined;
+  }
+
   async #stopChild(device: string): Promise<void> {
     const child = this.#children.get(device);
     this.#children.delete(device);
@@ -201,4 +215,9 @@ export class WireGuard {
     const [link] = parseLinks(await this.#commands.run(['ip', '-json', '-details', 'link', 'show', 'dev', device]));
     return peerSyntax(version, release(), link?.kind === 'wireguard' ? 'Kernel' : 'Userspace');
   }
+}
+
+/** Whether wireguard-go has ended because its socket was removed, before it watched it or after. */
+function hasLostSocket({ facts: { exitCode, stderr } }: ExecError): boolean {
+  return exitCode === 0 || /uapi socket: no such file or directory/.test(stderr);
 }

@@ -103,21 +103,55 @@ describe.skipIf(missing)('a node with a fault', () => {
 /** Kernels may be built without namespaces of users, for which alone the limit can be set. */
 const WATCHES = '/proc/sys/user/max_inotify_instances';
 
-describe.skipIf(missing ?? !existsSync(WATCHES))('a node on which nobody may watch a file any more', () => {
-  test('says so with the remedy, for wireguard-go watches its socket', async () => {
-    await using stack = new AsyncDisposableStack();
-    const namespace = stack.adopt(await Namespace.create(), (made) => made.dispose());
-    const folder = stack.adopt(await mkdtemp(join(tmpdir(), 'inotify-')), (made) => rm(made, { recursive: true }));
-    const unable = join(folder, 'wireguard-go');
-    const inside = `echo 0 > ${WATCHES} && exec ${await wireguardGo()} "$@"`;
-    const script = `#!/bin/sh\nexec unshare --user --map-root-user --net sh -c '${inside}' sh "$@"\n`;
-    await writeFile(unable, script, { mode: 0o755 });
-    const options = { privateKeyFile: join(folder, 'none'), runDir: folder, wireguardGo: unable };
-    const created = new WireGuard(namespace.commands, options).create(PLAN_NAMES.device, 'Userspace');
-    const failure = failureOf(await created.catch((error: unknown) => error));
+describe.skipIf(missing)('a wireguard-go that ends at its start', () => {
+  let namespace: Namespace;
+  let folder: string;
+  beforeEach(async () => {
+    namespace = await Namespace.create();
+    folder = await mkdtemp(join(tmpdir(), 'wireguard-go-'));
+  });
+  afterEach(async () => {
+    await namespace?.dispose();
+    await rm(folder, { recursive: true });
+  });
+
+  /** Starts this script in place of wireguard-go, which is its last word. */
+  async function started(script: string, act: (wireguard: WireGuard) => Promise<void> = async () => undefined) {
+    const program = join(folder, 'wireguard-go');
+    await writeFile(program, `#!/bin/sh\n${script} ${await wireguardGo()} "$@"\n`, { mode: 0o755 });
+    const options = { privateKeyFile: join(folder, 'none'), runDir: folder, wireguardGo: program };
+    const wireguard = new WireGuard(namespace.commands, options);
+    try {
+      await wireguard.create(PLAN_NAMES.device, 'Userspace');
+      await act(wireguard);
+    } finally {
+      await wireguard.close();
+    }
+  }
+
+  test.skipIf(!existsSync(WATCHES))('because nobody may watch a file any more says so with the remedy', async () => {
+    const inside = `echo 0 > ${WATCHES} && exec "$0" "$@"`;
+    const tried = started(`exec unshare --user --map-root-user --net sh -c '${inside}'`);
+    const failure = failureOf(await tried.catch((error: unknown) => error));
     expect(failure.reason).toBe('WireGuardUnavailable');
     expect(failure.message).toMatch(/^This node has no inotify instance left.*fs\.inotify\.max_user_instances=/);
     expect(failure.message).toMatch(/exit code 1: Failed to listen on uapi socket: too many open files\.$/);
+  });
+
+  const LOST = 'ERROR: (sp0) 2026/11/22 21:15:41 Failed to listen on uapi socket: no such file or directory';
+
+  test.each([
+    ['before it watched it', `echo '${LOST}'; exit 1`],
+    ['later', 'exit 0'],
+  ])('because `wg` has removed its socket %s is started again', async (_, end) => {
+    await started(`if mkdir "$0.once" 2>/dev/null; then ${end}; fi; exec`, async (wireguard) => {
+      expect(await wireguard.dump(PLAN_NAMES.device)).toMatchObject({ peers: new Map() });
+    });
+  });
+
+  test('again and again is a failure, with its words', async () => {
+    const tried = started(`echo '${LOST}'; exit 1; exec`);
+    await expect(tried).rejects.toThrow(/exit code 1: Failed to listen on uapi socket: no such file or directory$/);
   });
 });
 
