@@ -87,7 +87,7 @@ export class WireGuard {
     for (let left = STARTED_MOST; ; left -= 1) {
       const failed = await this.#startChild(device);
       if (failed === undefined) return;
-      if (left === 1 || !hasLostSocket(failed)) throw withoutInotify(failed);
+      if (left === 1 || failed.wasStopped || !hasLostSocket(failed.error)) throw withoutInotify(failed.error);
     }
   }
 
@@ -170,15 +170,17 @@ export class WireGuard {
     for (const listener of this.#touched) for (const { publicKey } of changes) listener(publicKey);
   }
 
-  /** Resolves with what went wrong, where it does not answer. */
-  async #startChild(device: string): Promise<ExecError | undefined> {
+  /** Resolves with what went wrong where it does not answer, and whether somebody here has ended it meanwhile. */
+  async #startChild(device: string): Promise<{ readonly error: ExecError; readonly wasStopped: boolean } | undefined> {
     const said: string[] = [];
     const child = this.#commands.start([this.#options.wireguardGo, '-f', device], (line) => {
       if (said.length < SAID_MOST) said.push(line.replace(SAID_BEFORE, ''));
     });
     this.#children.set(device, child);
+    let wasStopped = false;
     const exited = child.exited.then((exit) => {
-      if (this.#children.get(device) !== child) return exit;
+      wasStopped = this.#children.get(device) !== child;
+      if (wasStopped) return exit;
       this.#children.delete(device);
       for (const listener of this.#ended) listener(`wireguard-go of ${device} ended`);
       return exit;
@@ -189,7 +191,7 @@ export class WireGuard {
       await this.#stopChild(device);
       const stderr = [...said, exit?.stderr ?? ''].join('\n');
       const facts = { argv: ['wireguard-go', '-f', device], ...exit, stderr, timedOut: exit === undefined };
-      return new ExecError(facts);
+      return { error: new ExecError(facts), wasStopped };
     }
     return undefined;
   }

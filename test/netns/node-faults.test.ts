@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -147,6 +147,22 @@ describe.skipIf(missing)('a wireguard-go that ends at its start', () => {
     await started(`if mkdir "$0.once" 2>/dev/null; then ${end}; fi; exec`, async (wireguard) => {
       expect(await wireguard.dump(PLAN_NAMES.device)).toMatchObject({ peers: new Map() });
     });
+  });
+
+  test('because it is told to is not', async () => {
+    const runs = join(folder, 'runs');
+    const program = join(folder, 'wireguard-go');
+    await writeFile(program, `#!/bin/sh\ntrap 'exit 0' TERM\necho run >> ${runs}\nwhile :; do sleep 0.1; done\n`, {
+      mode: 0o755,
+    });
+    const options = { privateKeyFile: join(folder, 'none'), runDir: folder, wireguardGo: program };
+    const wireguard = new WireGuard(namespace.commands, options);
+    const created = wireguard.create(PLAN_NAMES.device, 'Userspace');
+    const failed = expect(created).rejects.toThrow(/exit code 0/);
+    await expect.poll(() => existsSync(runs)).toBe(true);
+    await wireguard.close();
+    await failed;
+    expect(await readFile(runs, 'utf8')).toBe('run\n');
   });
 
   test('again and again is a failure, with its words', async () => {
