@@ -132,8 +132,8 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
           const least = Math.min(count / 2, MOST_NOTED);
           let [packets, ms] = [0, 0];
           // What is sent as fast as it can be gets lost where others compute.
-          while (packets <= least) {
-            ms += Number(await alice.run(`${process.execPath} ${program} 10.100.0.1 ${count}`));
+          for (let net = 100; packets <= least; net += 1) {
+            ms += Number(await alice.run(`${process.execPath} ${program} 10.${net}.0.1 ${count}`));
             packets = (await refused()) - before;
           }
           const began = performance.now();
@@ -144,7 +144,7 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
           const left = lines.filter(({ event }) => event === 'left-out');
           expect(lines.length - left.length).toBe(MOST_LINES);
           expect(left[0]).toMatchObject({ verdict: 'denied', from: ALICE });
-          expect(left.reduce((sum, { count: some }) => sum + Number(some), 0)).toBe(packets - MOST_LINES);
+          expect(lines.reduce((sum, { count: some }) => sum + Number(some), 0)).toBe(packets);
           expect(left.slice(1).map(({ from }) => from)).toEqual(left.slice(1).map(() => undefined));
           expect(await told()).toEqual([]);
           await cluster.bob.namespace.ask('tcp 10.96.9.9 80');
