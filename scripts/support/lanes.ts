@@ -63,20 +63,15 @@ const SHORT = 10;
 export const MOST_CLUSTERS = 3;
 
 /**
- * How many clusters a file of the lab has at once, where that is not one: some have an API server alone, or nothing of a cluster. One with a
- * node that has a kernel of its own counts as two: that kernel has one processor, and its clock is late where others want it too.
+ * How many clusters a file of the lab has at once, where that is not one: some have an API server alone, or nothing of a cluster. One
+ * that holds a node with a kernel of its own to a second counts as two: that kernel has one processor, and its clock is late where others compute.
  */
 const CLUSTERS: Readonly<Record<string, number>> = {
   // One, which must not share the processors with another: it counts every packet.
   'test/faults/faults.test.ts': MOST_CLUSTERS,
   'test/faults/most-nodes.test.ts': MOST_CLUSTERS,
-  'test/lab/isolation.test.ts': 2,
   'test/lab/join.test.ts': 2,
-  'test/lab/main-job.test.ts': 2,
-  'test/lab/matrix.test.ts': 2,
-  'test/lab/restart.test.ts': 2,
   'test/lab/revocation.test.ts': 2,
-  'test/lab/upgrade.test.ts': 2,
   'test/lab/apiserver-contract.test.ts': 0,
   'test/lab/chart-install.test.ts': 0,
   'test/lab/crd-validation.test.ts': 0,
