@@ -8,6 +8,7 @@ export class Unaccounted {
 
   /** Whether the chain has counted anything since. */
   isNew(counter: number): boolean {
+    if (counter === 0) this.#told ??= 0;
     return counter !== (this.#told ?? 0);
   }
 

@@ -3,10 +3,16 @@ import { Unaccounted } from '../../../src/mesh/audit/left-out.ts';
 
 test('nobody knows what was told before the first look', () => {
   const unaccounted = new Unaccounted();
-  expect(unaccounted.isNew(0)).toBe(false);
   expect(unaccounted.isNew(100)).toBe(true);
   expect(unaccounted.take(100, 3)).toBe(0);
   expect(unaccounted.isNew(100)).toBe(false);
+});
+
+test('a chain that had counted nothing at the first look tells all that comes', () => {
+  const unaccounted = new Unaccounted();
+  expect(unaccounted.isNew(0)).toBe(false);
+  expect(unaccounted.isNew(100)).toBe(true);
+  expect(unaccounted.take(100, 3)).toBe(97);
 });
 
 test('what the chain counted and no set noted is left out, once', () => {
