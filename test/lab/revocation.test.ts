@@ -107,6 +107,14 @@ describe('the audit log of', () => {
     const sessions = (lines: readonly WrittenLine[]) =>
       about(lines, 'suspended').filter(({ event, node }) => /connected|roamed/.test(event) && node === 'node-2');
     const before = await portOf(laptop);
+    await until(
+      'its session, since it is in again, in the audit log',
+      () => auditLog(mesh, 'agent'),
+      (seen) =>
+        about(seen, 'suspended')
+          .filter(({ node }) => node === 'node-2')
+          .at(-1)?.event === 'connected',
+    );
     const dials = (port: number) => ({ endpoint: `${laptop.address}:${port}` });
     const session = { peer: peer('suspended'), gateway: 'default', lastHandshake: expect.any(String) };
     const began = Date.now();

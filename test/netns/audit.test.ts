@@ -118,9 +118,17 @@ describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
     describeCarriedBytes(() => ({ cluster, log }));
 
     describe('under a scan', () => {
+      /** How many packets have been refused, once no more of them are on their way. */
       const refused = async () => {
-        const chain = await cluster.gateway.namespace.run('nft list chain inet sallyport_default refuse');
-        return Number(/counter packets (\d+)/.exec(chain)?.[1]);
+        let count = Number.NaN;
+        const isQuiet = async () => {
+          const before = count;
+          const chain = await cluster.gateway.namespace.run('nft list chain inet sallyport_default refuse');
+          count = Number(/counter packets (\d+)/.exec(chain)?.[1]);
+          return count === before;
+        };
+        await expect.poll(isQuiet, { interval: 200 }).toBe(true);
+        return count;
       };
 
       test.each([7_000, 4 * MOST_NOTED])(
