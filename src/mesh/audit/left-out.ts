@@ -6,7 +6,7 @@ export class Unaccounted {
   /** What of the chain's counter has been told of; undefined before the first look, when nobody knows what was told before. */
   #told: number | undefined;
 
-  /** Whether the chain has counted anything since. */
+  /** Whether the chain has counted anything since. Of one that is seen before it has counted anything, nothing was told before. */
   isNew(counter: number): boolean {
     if (counter === 0) this.#told ??= 0;
     return counter !== (this.#told ?? 0);
