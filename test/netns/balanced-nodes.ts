@@ -13,6 +13,7 @@ import { WireGuard } from '../../src/host/wireguard.ts';
 import { Cache } from '../../src/k8s/store.ts';
 import { liveSessions } from '../../src/mesh/sessions.ts';
 import type { Cidr } from '../../src/net/cidr.ts';
+import type { Endpoint } from '../../src/net/endpoint.ts';
 import type { KeyPair } from '../../src/net/key-pair.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { createLog } from '../../src/runtime/log.ts';
@@ -118,6 +119,17 @@ export class BalancedNodes {
     const rule = `ip daddr ${BALANCER} udp dport 51840 dnat to ${address}:${port}`;
     await this.#load(this.balancer, 'balance', `chain in {\ntype nat hook prerouting priority dstnat;\n${rule}\n}\n`);
     await this.balancer.tries('conntrack -D -p udp --orig-port-dst 51840');
+  }
+
+  /**
+   * Has a node know nothing more of the laptop, as its agent does with devices that have gone, and the balancer nothing of what that node has sent
+   * to it since: a balancer that translates would give the laptop another port there for half a minute.
+   */
+  async forget(place: 0 | 1, endpoint: Endpoint): Promise<void> {
+    const { address, sync } = this.at(place);
+    await sync.forgetSessions([this.laptopKeys.publicKey]);
+    await sync.forgetCalls([endpoint]);
+    await this.balancer.tries(`conntrack -D -p udp --orig-src ${address}`);
   }
 
   /** Takes the cable of a node out. */

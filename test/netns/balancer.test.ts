@@ -65,9 +65,7 @@ describe.skipIf(missing)(`a laptop behind a NAT, by a load balancer, over ${wire
   async function comesBack(): Promise<void> {
     const endpoint = (await world.seenAt(1)) as Endpoint;
     await world.report(1);
-    // As an agent does with those who have gone.
-    await world.at(0).sync.forgetSessions([world.laptopKeys.publicKey]);
-    await world.at(0).sync.forgetCalls([endpoint]);
+    await world.forget(0, endpoint);
     expect(await movesTo(0)).toBeLessThan(ALONE_MS);
     await expect.poll(() => world.at(0).called).toEqual([1]);
   }
