@@ -309,7 +309,12 @@ describe('doctor, where the gateways deny by default,', () => {
         },
         (text) => text.includes('# Denies by default'),
       );
-      const { verdict } = await examined(laptop, SERVICE);
+      // Nodes refuse a moment after that.
+      const { verdict } = await until(
+        'a doctor who finds something',
+        () => examined(laptop, SERVICE),
+        (diagnosis) => diagnosis.verdict !== undefined,
+      );
       expect(verdict).toMatchObject({
         hop: 'service',
         why: expect.stringContaining('The gateways deny by default'),
