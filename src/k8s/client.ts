@@ -1,4 +1,10 @@
-import { apiVersionOf, type KubernetesObject, type ObjectKey, type ResourceType } from '../api/resource.ts';
+import {
+  apiVersionOf,
+  type KubernetesObject,
+  type ObjectKey,
+  type OwnerReference,
+  type ResourceType,
+} from '../api/resource.ts';
 import { isNotFound, isUnmergeable } from './errors.ts';
 import { listPages, type Selection } from './list.ts';
 import { isRecord, type OnUnparsable, parseItem, parseObject } from './parse.ts';
@@ -7,7 +13,11 @@ import type { Transport, TransportRequest } from './transport.ts';
 
 /** What is sent: apiVersion and kind are filled in from the type. */
 export interface Manifest {
-  readonly metadata: { readonly name: string; readonly namespace?: string | undefined };
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string | undefined;
+    readonly ownerReferences?: readonly OwnerReference[] | undefined;
+  };
 }
 
 export interface ListOptions extends Selection {

@@ -45,7 +45,6 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       'sallyport-agent: get nodes',
       'sallyport-agent: list watch namespaces',
       'sallyport-agent: list watch services',
-      'sallyport-agent: update meshgateways/finalizers.sallyport.dev',
       'sallyport-cleanup: get list watch delete patch meshgateways.sallyport.dev',
       'sallyport-cleanup: list events.events.k8s.io',
       'sallyport-cleanup: list meshgatewaynodes.sallyport.dev',
@@ -65,7 +64,6 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       'sallyport-operator: patch update meshaccesses/status.sallyport.dev',
       'sallyport-operator: patch update meshgateways/status.sallyport.dev',
       'sallyport-operator: patch update meshpeers/status.sallyport.dev',
-      'sallyport-operator: update meshgateways/finalizers.sallyport.dev',
     ]);
   });
 
@@ -85,7 +83,6 @@ describe.skipIf(HELM === undefined)(`the rights that the chart gives${NEEDS_HELM
       'sallyport-operator in sallyport-system: get list watch delete meshgatewaynodes.sallyport.dev',
       'sallyport-operator in sallyport-system: list watch create patch delete dnsendpoints.externaldns.k8s.io',
       'sallyport-operator in sallyport-system: patch pods',
-      'sallyport-operator in sallyport-system: update meshgatewaynodes/finalizers.sallyport.dev',
     ]);
   });
 

@@ -60,7 +60,7 @@ describe('every child', () => {
       name: 'sallyport-default',
       namespace: NAMESPACE,
       labels: { ...LABELS, 'app.kubernetes.io/managed-by': 'sallyport-operator' },
-      ownerReferences: [{ ...owner, controller: true, blockOwnerDeletion: true }],
+      ownerReferences: [{ ...owner, controller: true }],
     });
   });
 
