@@ -146,7 +146,7 @@ export function parseOperatorConfig(text: string): Parsed<OperatorConfig> {
 
 function parseYaml(text: string): Parsed<unknown> {
   try {
-    return parsed(parse(text) as unknown);
+    return parsed(parse(text, { stringKeys: true }) as unknown);
   } catch (error) {
     // Of an alias without an anchor, or of too many of them, the parser throws a ReferenceError.
     if (error instanceof YAMLParseError || error instanceof ReferenceError)

@@ -203,6 +203,8 @@ describe('sallyport plan', () => {
   test.each([
     ['kind: MeshPeer\nspec: *x', 'is not YAML'],
     ['kind: ConfigMap\nfoo: [1, 2', 'is not YAML'],
+    // Whose keys would otherwise become text, with a warning of Node's.
+    ['kind: ConfigMap\ndata: {{a: b}: c}', 'all keys must be strings at line 2'],
     ['kind: List\nitems: [null, 5]', 'something that is not a Kubernetes object'],
     ['kind: List\nitems: 5', 'something that is not a Kubernetes object'],
     ['just text', 'something that is not a Kubernetes object'],

@@ -112,6 +112,10 @@ describe('the operator configuration', () => {
     expect(problemOf('agent: [')).toMatch(/^the file is not YAML: /);
   });
 
+  test('says so when a key is none', () => {
+    expect(problemOf('agent: {{a: b}: c}')).toContain('all keys must be strings at line 1');
+  });
+
   test.each([
     'pool: *x',
     'a: &a [1,1,1,1,1,1,1,1,1,1]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b]\nd: [*c,*c]',

@@ -45,7 +45,7 @@ export function resourcesInFiles(files: readonly string[]): PlanResources {
 
 /** The objects in a YAML text; `name` stands for it in errors. @throws {UserError} */
 export function resourcesInText(text: string, name: string): readonly Item[] {
-  return parseAllDocuments(text).flatMap((document) => {
+  return parseAllDocuments(text, { stringKeys: true }).flatMap((document) => {
     const [error] = document.errors;
     if (error !== undefined) throw new UserError(`${name} is not YAML: ${error.message}`);
     return itemsOf(contentOf(document, name), name);
