@@ -193,7 +193,8 @@ describe('a node that does not serve', () => {
 
   test('because another program has its UDP port', async () => {
     const bind = "require('node:dgram').createSocket('udp4').bind(51849)";
-    const holder = mesh.cluster.node('node-2').exec(['timeout', '25', process.execPath, '-e', bind]);
+    const node = mesh.cluster.node('node-2');
+    const holder = node.exec(['timeout', '110', process.execPath, '-e', bind]);
     await mesh.patchGateway('default', { listenPort: 51849 });
     const problem = 'The UDP port 51849 is taken by another program of this node';
     await expectDescription(
@@ -201,6 +202,7 @@ describe('a node that does not serve', () => {
       ['PortBusy', problem, "ss -lunp 'sport = :51849'", 'set another spec.listenPort'],
     );
     await expectDescription(['meshgateway', 'default'], [`On node node-2: ${problem}`, 'Not through node-2']);
+    await node.exec(['pkill', '-f', 'bind.51849']);
     await holder;
     await mesh.untilGateway('default', 'Programmed');
     await mesh.patchGateway('default', { listenPort: null });
@@ -212,7 +214,8 @@ describe('a node that does not serve', () => {
     const node = mesh.cluster.node('node-2');
     await mesh.cluster.kubectl(['label', 'node', 'node-1', 'example.com/gateway=yes']);
     // An agent that hangs does not hear that it should end.
-    must(await node.exec(['kill', '-STOP', (await agentOf(node)) ?? '']));
+    const agent = (await agentOf(node)) ?? '';
+    must(await node.exec(['kill', '-STOP', agent]));
     await mesh.patchGateway('default', { nodeSelector: { 'example.com/gateway': 'yes' } });
     await expectDescription(
       ['meshgateway', 'default'],
@@ -229,6 +232,8 @@ describe('a node that does not serve', () => {
       () => mesh.cluster.kubectl(['get', 'meshgatewaynodes,jobs,leases', ...OWN, '-o', 'name']),
       (names) => !/default.node-2|leave/.test(names),
     );
+    // Otherwise the kubelet waits for it as long as it may, and for so long no other agent comes.
+    await node.exec(['kill', '-KILL', agent]);
   });
 
   test('because something of another kind has the name of its interface', async () => {
