@@ -20,8 +20,9 @@ import { startProgram } from './mesh.ts';
 import type { Namespace } from './namespace.ts';
 
 const PER_SECOND = 50;
-const BURST = 4 * PER_SECOND;
 const FLOOD = 3_000;
+/** So few that even half a flood, which may take half a minute where much else is to be done, is twice as many as are let through. */
+const FEW_PER_SECOND = 20;
 /** Even where much else is to be done, a flood is no less than that in a second. */
 const LEAST_PER_SECOND = 200;
 /** A hundred questions, on a machine that computes something else. */
@@ -57,15 +58,23 @@ function tell(what: string, flooded: Awaited<ReturnType<typeof expectServedDurin
 }
 
 describe.skipIf(missing)(`a device that opens connections as fast as it can${because(missing)}`, () => {
+  /** The connections that one may open meanwhile; some may come a little later. */
+  const most = (perSecond: number, seconds: number) => perSecond * (4 + seconds + 1);
   const limit = async (newConnectionsPerSecond: number) => {
     const { gateway } = cluster;
     await gateway.sync(cluster.plan({ newConnectionsPerSecond }));
     await gateway.namespace.run('conntrack -F');
   };
-  /** Resolves with how long it took, in seconds. */
-  const flood = async (sockets: 'each' | 'one' = 'each') => {
+  const flood = async (sockets: 'each' | 'one') => {
     const { over } = await beginFlood(alice, `${DNS} ${FLOOD} ${sockets}`);
-    return (await over()).ms / 1000;
+    await over();
+  };
+  /** Floods until half of one has come: where much else is to be done, most may get lost. Resolves with how long it took, in seconds. */
+  const floodUntil = async (arrived: () => Promise<number>) => {
+    const began = performance.now();
+    do await flood('each');
+    while ((await arrived()) < FLOOD / 2);
+    return (performance.now() - began) / 1000;
   };
   const tracked = async () => {
     const listed = await cluster.gateway.namespace.run('conntrack -L -p udp -s 10.213.0.16');
@@ -78,16 +87,14 @@ describe.skipIf(missing)(`a device that opens connections as fast as it can${bec
   const opened = async () => (await tracked()) + (await dropped());
 
   test('gets no more of the connection tracking than its rate, and is then served again', async () => {
-    await limit(PER_SECOND);
+    await limit(FEW_PER_SECOND);
     const arrived = await countArrivals(cluster.gateway.namespace, ALICE[0], 53);
     const before = await dropped();
-    const seconds = await flood();
-    const most = BURST + PER_SECOND * (seconds + 1);
-    expect(most).toBeLessThan(FLOOD / 2);
-    expect(await tracked()).toBeLessThanOrEqual(most);
-    // All that came and was more than that, was dropped; some get lost on their way.
-    expect((await arrived()) - ((await dropped()) - before)).toBeLessThanOrEqual(most);
-    expect(await arrived()).toBeGreaterThan(2 * most);
+    const few = most(FEW_PER_SECOND, await floodUntil(arrived));
+    expect(await tracked()).toBeLessThanOrEqual(few);
+    // All that came and was more than that, was dropped.
+    expect((await arrived()) - ((await dropped()) - before)).toBeLessThanOrEqual(few);
+    expect(await arrived()).toBeGreaterThan(2 * few);
     await expect
       .poll(async () => (await alice.ask(`udp ${DNS}`)).answer, { interval: 200 })
       .toMatchObject({ from: '10.1.0.1' });
@@ -102,7 +109,7 @@ describe.skipIf(missing)(`a device that opens connections as fast as it can${bec
     const flooded = await expectServedDuring({ alice, bob }, '10.1.0.2 0 COUNT one', opened);
     const { seconds } = flooded;
     tell('new connections, each to another port', flooded);
-    expect(await tracked()).toBeLessThanOrEqual(BURST + PER_SECOND * (seconds + 1));
+    expect(await tracked()).toBeLessThanOrEqual(most(PER_SECOND, seconds));
   });
 
   test('another device and its own open connections are served meanwhile', { timeout: SERVED_MS }, async () => {
@@ -127,9 +134,8 @@ describe.skipIf(missing)(`a device that opens connections as fast as it can${bec
   test('is let be where the gateway says so', async () => {
     await limit(0);
     const arrived = await countArrivals(cluster.gateway.namespace, ALICE[0], 53);
-    await flood();
-    expect(await arrived()).toBeGreaterThan(FLOOD / 2);
-    // One in twenty has the port of one that was closed.
+    await floodUntil(arrived);
+    // One in twelve may have the port of one that was closed, of as many as two floods are.
     expect(await tracked()).toBeGreaterThan(0.9 * (await arrived()));
   });
 });
