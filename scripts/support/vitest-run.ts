@@ -23,19 +23,23 @@ export interface VitestRun {
   readonly grace: number;
 }
 
-/** Runs vitest; its output goes to the user as it comes. */
+/**
+ * Runs vitest; its output goes to the user as it comes. Its tests have a folder of their own for temporary files, and what they leave there goes with
+ * it, also when they are interrupted.
+ */
 export async function runVitest({ config, words, signal, grace }: VitestRun): Promise<VitestEnd> {
   const folder = mkdtempSync(join(tmpdir(), 'sallyport-test-'));
   try {
     const file = join(folder, 'report.json');
-    const env = { ...COMPILED_ONCE, ...process.env, [REPORT_VARIABLE]: file };
+    const env = { ...COMPILED_ONCE, ...process.env, TMPDIR: folder, [REPORT_VARIABLE]: file };
     const vitest = [inProject('node_modules/vitest/vitest.mjs'), 'run', '--root', ROOT, '--config', inProject(config)];
     const reporters = ['--reporter=default', `--reporter=${inProject('scripts/support/ring-reporter.ts')}`];
     const { code } = await runChild([NODE, ...vitest, ...reporters, ...words], { cwd: ROOT, env, signal, grace });
     const text = readIfThere(file);
     return { report: text === undefined ? undefined : parseReport(text), code };
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    // A program that is about to end may still write.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 }
 

@@ -7,6 +7,7 @@ import { COMPILED_ONCE } from '../../scripts/support/paths.ts';
 import type { Commands } from '../../src/host/exec.ts';
 import type { SmallFiles } from '../../src/host/sysctls.ts';
 import { type Answer, Asker } from './asker.ts';
+import { holdNamespace, letNamespace } from './namespace-guard.ts';
 import { type NamespaceHere, namespacesHere, type Question } from './namespaces-here.ts';
 import { createShellCommands, type ShellCommands } from './shell-commands.ts';
 
@@ -16,20 +17,22 @@ const SET_UP =
 const KEEP_COMPILED = pathToFileURL(join(import.meta.dirname, 'programs/keep-compiled.ts'));
 const COMPILED = { ...COMPILED_ONCE, NODE_OPTIONS: `--import=${KEEP_COMPILED}` };
 /** A guest is gone with whatever ran in it, and starting a program takes it long. What its host has compiled it reads. */
-const TIED = process.env.SALLYPORT_GUEST === undefined ? ['setpriv', '--pdeathsig', 'KILL', '--'] : [];
+const isGuest = process.env.SALLYPORT_GUEST !== undefined;
+const TIED = isGuest ? [] : ['setpriv', '--pdeathsig', 'KILL', '--'];
 
 /** What programs find in their environment. */
 export type Environment = Readonly<Record<string, string>>;
 
 /**
  * A network namespace with a mount namespace of its own, where /run is empty: so WireGuard's sockets of two namespaces do not
- * meet. It ends with this process, whatever ends that.
+ * meet. It ends with this process, whatever ends that, and with it whatever runs in it.
  */
 export class Namespace implements NamespaceHere {
   readonly commands: Commands;
   readonly pid: number;
   readonly enter: readonly string[];
   readonly #anchor: ChildProcess;
+  readonly #held: string | undefined;
   readonly #shells: ShellCommands;
   #asker: Asker | undefined;
   #lastAsked: Question | undefined;
@@ -37,6 +40,7 @@ export class Namespace implements NamespaceHere {
   private constructor(anchor: ChildProcess, pid: number, environment: Environment) {
     this.#anchor = anchor;
     this.pid = pid;
+    this.#held = isGuest ? undefined : holdNamespace(pid);
     const words = Object.entries({ ...COMPILED, ...environment }).map(([name, value]) => `${name}=${value}`);
     this.enter = ['nsenter', '-t', String(pid), '-m', '-n', '--', 'env', ...words, ...TIED];
     this.#shells = createShellCommands(this.enter);
@@ -114,6 +118,7 @@ export class Namespace implements NamespaceHere {
     this.#asker?.stop();
     this.#shells.dispose();
     if (this.#anchor.exitCode !== null) return;
+    if (this.#held !== undefined) letNamespace(this.#held);
     const gone = once(this.#anchor, 'exit');
     this.#anchor.kill('SIGKILL');
     await gone;

@@ -22,12 +22,10 @@ for (const [index, socket] of sockets.entries()) {
 console.log('begins');
 let sent = 0;
 while (!isStopped) {
-  for (const socket of sockets) {
-    socket.send(DATA, Number(port), address);
-    sent += 1;
-    // Sending alone lets no signal in.
-    if (sent % 50 === 0) await setImmediate();
-  }
+  sockets[sent % sockets.length]?.send(DATA, Number(port), address);
+  sent += 1;
+  // Sending alone lets no signal in.
+  if (sent % 50 === 0) await setImmediate();
 }
 console.log(String(sent));
 process.exit();
