@@ -1,6 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, totalmem } from 'node:os';
-import { parseArgs } from 'node:util';
 import { auditGroup } from '../test/bench/audit.ts';
 import { commandsGroup } from '../test/bench/commands.ts';
 import { endFlowsGroup } from '../test/bench/end-flows.ts';
@@ -17,8 +16,10 @@ import { sizeGroup } from '../test/bench/size.ts';
 import { rowLine, rowsTable } from '../test/bench/table.ts';
 import { takeoverGroup } from '../test/bench/takeover.ts';
 import { interruption } from './support/interrupt.ts';
+import { parseWords, refuseWords } from './support/words.ts';
 
-/** `npm run bench [NAME…] [-- --json FILE] [-- --markdown FILE]`: measures, prints a table, and writes the rows. */
+const USAGE =
+  'npm run bench -- [NAME…] [--json FILE] [--markdown FILE]   measures all, or groups and rows by the beginnings of their names';
 
 const GROUPS = [
   planGroup,
@@ -37,10 +38,10 @@ const GROUPS = [
 ];
 const MARKS = ['<!-- rows: begin -->', '<!-- rows: end -->'] as const;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { json: { type: 'string' }, markdown: { type: 'string' } },
-});
+const { values, positionals } = parseWords(
+  { allowPositionals: true, options: { json: { type: 'string' }, markdown: { type: 'string' } } },
+  USAGE,
+);
 const rows: Row[] = [];
 
 // What a group made goes with this process: the lab has a guard, and a namespace dies with whoever opened it.
@@ -83,8 +84,7 @@ function refuseUnknown(): void {
   const names = GROUPS.flatMap(({ name, rows }) => [name, ...rows]);
   const unknown = positionals.filter((wish) => !names.some((name) => name.startsWith(wish)));
   if (unknown.length === 0) return;
-  console.error(`no row or group begins with ${unknown.join(', ')}; there are:\n  ${names.join('\n  ')}`);
-  process.exit(2);
+  refuseWords(`No row or group begins with ${unknown.join(', ')}; there are:\n  ${names.join('\n  ')}`, USAGE);
 }
 
 /** Numbers mean nothing without what they were measured on. */

@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util';
 import { diagnose } from './demo/diagnosis.ts';
 import { demoFolder, makeFolder, markKept, removeFolder, wasKept } from './demo/folder.ts';
 import { dockerAnswers, removeKindPlace, startKindPlace } from './demo/kind-place.ts';
@@ -8,6 +7,7 @@ import type { Place } from './demo/place.ts';
 import { install, join, reach, revoke, type Stage, uninstall } from './demo/story.ts';
 import { interruption } from './support/interrupt.ts';
 import { labProblem } from './support/machine.ts';
+import { parseWords, refuseWords } from './support/words.ts';
 
 const USAGE = `npm run demo -- [--keep] [--on kind|lab]   the whole story on a cluster made for it, removed at the end
 npm run demo -- --down                     removes what --keep left running
@@ -16,14 +16,17 @@ npm run demo -- --down                     removes what --keep left running
   --on PLACE   kind: nodes are containers, needs Docker; lab: nodes are namespaces, needs Linux and root.
                Left out: kind where a Docker engine answers, else the lab`;
 
-const { values } = parseArgs({
-  options: {
-    keep: { type: 'boolean', default: false },
-    down: { type: 'boolean', default: false },
-    on: { type: 'string' },
-    help: { type: 'boolean', short: 'h', default: false },
+const { values } = parseWords(
+  {
+    options: {
+      keep: { type: 'boolean', default: false },
+      down: { type: 'boolean', default: false },
+      on: { type: 'string' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
   },
-});
+  USAGE,
+);
 
 const narrator = new Narrator(
   (text) => console.log(text),
@@ -39,7 +42,7 @@ async function main(): Promise<number> {
   }
   if (values.down) return down();
   const on = values.on ?? ((await dockerAnswers()) ? 'kind' : 'lab');
-  if (on !== 'kind' && on !== 'lab') throw new Error(USAGE);
+  if (on !== 'kind' && on !== 'lab') refuseWords(`--on is kind or lab, not "${on}"`, USAGE);
   const problem = on === 'lab' ? labProblem() : undefined;
   if (problem !== undefined) {
     console.error(

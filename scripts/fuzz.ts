@@ -1,15 +1,20 @@
-import { parseArgs } from 'node:util';
 import { FuzzFailure, fuzz } from '../test/fuzz/run.ts';
 import { TARGETS } from '../test/fuzz/targets.ts';
+import { parseWords, refuseWords } from './support/words.ts';
 
-/** `npm run fuzz -- [NAME…] [--inputs N] [--seed S]`: feeds every parser of outside text with changed inputs; exit status 1 when one breaks its promise. */
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    inputs: { type: 'string', default: '1000000' },
-    seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+const USAGE = `npm run fuzz -- [NAME…] [--inputs N] [--seed S]
+                        feeds parsers of outside text, every one or those named, with changed inputs (1000000 each);
+                        exit status 1 when one breaks its promise`;
+const { values, positionals } = parseWords(
+  {
+    allowPositionals: true,
+    options: {
+      inputs: { type: 'string', default: '1000000' },
+      seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    },
   },
-});
+  USAGE,
+);
 /** What a run may leave behind: the parsers keep nothing. */
 const MOST_GROWTH_MB = 64;
 
@@ -18,7 +23,8 @@ const seed = wholeNumber('seed', values.seed);
 const chosen = TARGETS.filter(
   ({ name }) => positionals.length === 0 || positionals.some((wish) => name.includes(wish)),
 );
-if (chosen.length === 0) stop(`no parser is called so; there are: ${TARGETS.map(({ name }) => name).join(', ')}`);
+if (chosen.length === 0)
+  refuseWords(`No parser is called so; there are: ${TARGETS.map(({ name }) => name).join(', ')}`, USAGE);
 
 console.log(`${inputs} inputs each, seed ${seed}`);
 for (const target of chosen) await look(target);
@@ -55,11 +61,7 @@ function fail(message: string): void {
 
 function wholeNumber(name: string, text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) stop(`--${name} is a whole number from 1 on, not "${text}"`);
+  if (!Number.isSafeInteger(value) || value < 1)
+    refuseWords(`--${name} is a whole number from 1 on, not "${text}"`, USAGE);
   return value;
-}
-
-function stop(message: string): never {
-  console.error(message);
-  process.exit(2);
 }

@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util';
 import { unsteady } from './support/alone.ts';
 import { evidenceSince, forgetEarlierEvidence } from './support/evidence-folder.ts';
 import { interruption } from './support/interrupt.ts';
@@ -7,17 +6,23 @@ import { proven, skipped, slowest } from './support/proven.ts';
 import { type Ring, rings, stages } from './support/rings.ts';
 import { runStage } from './support/run-rings.ts';
 import { duration, lastLine, type RingResult, table } from './support/tally.ts';
+import { parseWords, refuseWords } from './support/words.ts';
 
-const { values } = parseArgs({
-  options: {
-    ring: { type: 'string', multiple: true },
-    list: { type: 'boolean' },
-    help: { type: 'boolean', short: 'h' },
+const USAGE = 'npm test -- [--list] [--ring NAME]...   runs every ring, or those named';
+
+const { values } = parseWords(
+  {
+    options: {
+      ring: { type: 'string', multiple: true },
+      list: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
   },
-});
+  USAGE,
+);
 const required = !['', '0', 'false'].includes(process.env.CI ?? '');
 
-if (values.help === true) console.log('npm test -- [--list] [--ring NAME]...   runs every ring, or those named');
+if (values.help === true) console.log(USAGE);
 else if (values.list === true) list();
 else process.exitCode = await run(chosen(values.ring));
 
@@ -33,10 +38,8 @@ function list(): void {
 function chosen(names: readonly string[] | undefined): readonly Ring[] {
   const all = rings();
   const unknown = names?.find((name) => !all.some((ring) => ring.name === name));
-  if (unknown !== undefined) {
-    console.error(`there is no ring "${unknown}"; there are: ${all.map((ring) => ring.name).join(', ')}`);
-    process.exit(2);
-  }
+  if (unknown !== undefined)
+    refuseWords(`There is no ring "${unknown}"; there are: ${all.map((ring) => ring.name).join(', ')}`, USAGE);
   return names === undefined ? all : all.filter((ring) => names.includes(ring.name));
 }
 
