@@ -50,7 +50,7 @@ describe('the chart on a real kube-apiserver', () => {
     server = await startRealApiServer(await controlPlaneBinaries());
     helmHome = await mkdtemp(join(tmpdir(), 'sallyport-helm-'));
     const folders = { HELM_CACHE_HOME: helmHome, HELM_CONFIG_HOME: helmHome, HELM_DATA_HOME: helmHome };
-    const env = { ...process.env, ...folders, KUBECONFIG: server.kubeconfig };
+    const env = { ...process.env, ...folders, KUBECACHEDIR: helmHome, KUBECONFIG: server.kubeconfig };
     helm = async (...words) => (await promisify(execFile)(tools.path('helm'), words, { env })).stdout;
     await helm('install', 'sallyport', inProject('charts/sallyport'), '-n', NAMESPACE, '--create-namespace');
   });
