@@ -1,7 +1,6 @@
 import type { Operation } from '../dataplane/operation.ts';
 import type { ObservedPeer, WantedPeer } from '../dataplane/wireguard/device.ts';
 import { madeAnew, type PeerChange } from '../dataplane/wireguard/peer-change.ts';
-import { isLive } from '../mesh/sessions.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { SeenInterface } from './two-keys.ts';
@@ -28,14 +27,13 @@ type PeerStep = Extract<Operation, { readonly kind: 'set-peers' }>;
 
 /**
  * The steps that call devices. One that is called elsewhere than where this node had it loses what it had here before: the device has shaken
- * hands with another node since, and by keys older than that it would be drawn here and not be understood. Taking a peer away costs the kernel some 17 ms, so
- * only who may still have a session is.
+ * hands with another node since, and by keys older than that it would be drawn here and not be understood; and where a handshake was begun with it in the last
+ * five seconds, WireGuard would begin none (REKEY_TIMEOUT). Taking a peer away costs the kernel some 17 ms, so only who was somewhere is.
  */
 export function callSteps(
   calls: readonly Call[],
   interfaces: readonly SeenInterface[],
   wanted: Wanted,
-  now: number,
 ): readonly PeerStep[] {
   return [false, true].flatMap((byOtherKey) => {
     const seen = interfaces[byOtherKey ? 1 : 0];
@@ -45,7 +43,7 @@ export function callSteps(
       const observed = seen.peers.get(call.publicKey);
       if (call.byOtherKey !== byOtherKey || peer === undefined || observed === undefined) return [];
       const { publicKey, endpoint } = call;
-      const isStale = endpoint !== undefined && isLive(observed.latestHandshake * 1000, now);
+      const isStale = endpoint !== undefined && observed.endpoint !== undefined;
       return [...(isStale ? madeAnew(peer) : []), { kind: 'call' as const, publicKey, endpoint }];
     });
     return step(seen, changes);

@@ -241,11 +241,16 @@ export class NodeSync {
     return { operations, mended };
   }
 
+  /** Looks at the interface's peers, and does nothing about what it finds. */
+  async seePeers(): Promise<void> {
+    for (const seen of this.#interfaces) seen.peers = new Map(await this.#options.host.observePeers(seen.name));
+  }
+
   /** Looks at the interface's peers alone, for handshakes and for changes by another hand. */
   async syncPeers(): Promise<Turn> {
     if (this.state?.device === undefined) return NOTHING;
     await this.#takePresharedKeys();
-    for (const seen of this.#interfaces) seen.peers = new Map(await this.#options.host.observePeers(seen.name));
+    await this.seePeers();
     await this.#followHandshakes();
     this.takeExpiry(this.#options.clock.now());
     this.#takeHandshakes();
@@ -276,7 +281,7 @@ export class NodeSync {
     const { clock } = this.#options;
     for (const [index, group] of callGroups(calls).entries()) {
       if (index > 0) await new Promise<void>((resolve) => clock.timer(CALLS_PAUSE_MS, resolve));
-      const steps = callSteps(group, this.#interfaces, this.table.wanted, clock.now());
+      const steps = callSteps(group, this.#interfaces, this.table.wanted);
       await this.#carryOut(steps);
       for (const step of steps) afterCall(step, this.#interfaces);
     }

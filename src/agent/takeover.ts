@@ -6,10 +6,10 @@ import { milliseconds } from '../api/timestamp.ts';
 import type { EventRecorder } from '../k8s/events.ts';
 import type { Change, Store } from '../k8s/store.ts';
 import { Connections } from '../mesh/connections.ts';
-import { isRecent } from '../mesh/sessions.ts';
+import { isLive, isRecent } from '../mesh/sessions.ts';
 import { type CallInput, type DueCall, dueCalls } from '../mesh/takeover/calls.ts';
 import { type Candidate, type Trust, takersFrom } from '../mesh/takeover/candidates.ts';
-import { type CalledAway, Insisting } from '../mesh/takeover/insisting.ts';
+import { type Again, type CalledAway, Insisting } from '../mesh/takeover/insisting.ts';
 import { NodeStandings } from '../mesh/takeover/node-standings.ts';
 import { Recovery } from '../mesh/takeover/recovery.ts';
 import { SharedDevices } from '../mesh/takeover/shared-devices.ts';
@@ -39,6 +39,7 @@ export interface TakeoverOptions {
     | 'observedPeers'
     | 'takeAskers'
     | 'callPeers'
+    | 'seePeers'
     | 'forgetSessions'
     | 'forgetCalls'
   >;
@@ -59,6 +60,8 @@ export interface TakeoverOptions {
 
 /** How soon it is looked whether those who were called have come, and whether those who went elsewhere are silent here. */
 const LOOK_MS = 500;
+/** So many are called anew at once: each costs the kernel some 17 ms. */
+const MOST_LOST = 100;
 /** Of so many who have gone at once, their flows are forgotten too: each costs two walks through connection tracking. */
 const MOST_FLOWS = 4;
 
@@ -318,7 +321,23 @@ export class Takeover {
     const calls = this.#insisting.take(clock.monotonic(), (called) => this.#mayBeDrawnBack(called));
     this.#insisting.forget((node) => this.#dead.has(node));
     this.#armInsisting();
-    await sync.callPeers(calls.flatMap(({ call }) => this.#callsTo(call)));
+    if (calls.some(({ isLate }) => isLate)) await sync.seePeers();
+    const lost = this.#lostCalls(calls);
+    await sync.callPeers(calls.flatMap(({ call }) => this.#callsTo(call, lost.has(call) ? call.endpoint : undefined)));
+  }
+
+  /**
+   * Of whom is late, those who have not come: what they were sent was lost, or never sent, for this node had begun a handshake with them already (wireguard-go
+   * does so for whatever is sent to a device, also when it does not know where that is). WireGuard itself waits five seconds before it begins another.
+   */
+  #lostCalls(calls: readonly Again[]): ReadonlySet<DueCall> {
+    const { clock, sync } = this.#options;
+    const hasCome = ({ peer }: DueCall) =>
+      sync.table
+        .keysOf(peer)
+        .some((key) => isLive((sync.observedPeers.get(key)?.latestHandshake ?? 0) * 1_000, clock.now()));
+    const lost = calls.filter(({ call, isLate }) => isLate && !hasCome(call));
+    return new Set(lost.slice(0, MOST_LOST).map(({ call }) => call));
   }
 
   /** Whoever has gone to yet another node, or has shaken hands with its former one since, is where it wants to be; one that was let go there is safe. */

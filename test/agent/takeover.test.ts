@@ -36,13 +36,25 @@ function changesOn(node: SmallNode): readonly PeerChange[] {
   return node.host.applied.flatMap((step) => (step.kind === 'set-peers' ? step.changes : []));
 }
 
-/** Whom a node has called, and where. */
+/** Whom a node has called, and where. Nobody answers here, so each is called anew. */
 function calledBy(node: SmallNode): readonly string[] {
+  return [...new Set(callsOf(node))];
+}
+
+/** Each call that says where a device is. */
+function callsOf(node: SmallNode): readonly string[] {
   const calls = changesOn(node).flatMap((change) => (change.kind === 'call' && change.endpoint ? [change] : []));
   return calls.map(({ publicKey, endpoint }) => {
     const name = DEVICES.find((device) => aKey(device) === publicKey) ?? '';
     return `${name} ${endpoint}`;
   });
+}
+
+/** How many devices nodes have called for a reason, whom they had to call anew once. */
+async function calledTotal(nodes: readonly SmallNode[], cause: string): Promise<number> {
+  const sample = `sallyport_agent_called_devices_total{cause="${cause}"}`;
+  const pages = await Promise.all(nodes.map(({ metrics }) => metrics.page()));
+  return pages.reduce((sum, { text }) => sum + (Object.fromEntries(samplesOf(text))[sample] ?? 0), 0);
 }
 
 const all = (names: readonly string[]) => names.map((name) => `${name} ${ENDPOINTS.get(name)}`);
@@ -92,12 +104,7 @@ test('the devices of a node that dies are called by the others, each by one and 
   // Thrice, but where the machine stood still for a second.
   await expect.poll(again, { timeout: 4_000 }).toBeGreaterThanOrEqual(DEVICES.length);
   expect(called()).toEqual(all(DEVICES));
-  const calledTotal = async (node: SmallNode) =>
-    Object.fromEntries(samplesOf((await node.metrics.page()).text))[
-      'sallyport_agent_called_devices_total{cause="dead"}'
-    ] ?? 0;
-  const totals = await Promise.all(others.map(calledTotal));
-  expect(totals.reduce((sum, total) => sum + total, 0)).toBe(DEVICES.length);
+  expect(await calledTotal(others, 'dead')).toBe(DEVICES.length);
   expect(mesh.happened.filter(({ reason }) => reason === 'DevicesTakenOver')).toHaveLength(2);
 });
 
@@ -189,7 +196,26 @@ test('a device that a node has let go, and that is back there, is called when th
   connects(leaving, 'ada');
   await reports(mesh, leaving, 'ada');
   await cordon(true);
-  await expect.poll(called, { timeout: 5_000 }).toEqual(all(['ada', 'ada']));
+  await expect.poll(() => calledTotal([second, third], 'released'), { timeout: 5_000 }).toBe(2);
+});
+
+test('who has not come a second after the call is called as if for the first time, and who has come keeps the session', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [dying, ...others] = nodes;
+  for (const name of DEVICES) connects(dying, name);
+  for (const name of DEVICES) await reports(mesh, dying, name);
+  const [came, ...late] = DEVICES;
+  await dies(mesh, dying);
+  await expect.poll(() => others.flatMap(calledBy).sort(), { interval: 20 }).toEqual(all(DEVICES));
+  for (const node of others) if (calledBy(node).some((call) => call.startsWith(`${came} `))) connects(node, `${came}`);
+  const anew = () =>
+    others.flatMap((node) => callsOf(node).filter((call, index, calls) => calls.indexOf(call) < index));
+  await expect.poll(() => anew().sort(), { timeout: 5_000 }).toEqual(all(late));
+  const taken = others.flatMap(changesOn).filter(({ kind }) => kind === 'remove');
+  expect(taken.map(({ publicKey }) => publicKey).sort()).toEqual(late.map((name) => aKey(name)).sort());
 });
 
 test('a node whose Node object is deleted while it goes on lets its devices go', async ({ mesh, nodes, expect }) => {

@@ -13,6 +13,8 @@ export interface CalledAway {
  * sends there then is of the new session and lost, so the first is soon.
  */
 const AGAIN_MS = [250, 1_000, 2_000] as const;
+/** Who has not come after so long, in milliseconds, may never have heard of it. */
+const LATE_MS = 1_000;
 /**
  * A node that was cut off from others has sessions that it takes for good until the API server tells it of the others: meanwhile those who went are called
  * so often, for so long at most, in milliseconds.
@@ -20,9 +22,17 @@ const AGAIN_MS = [250, 1_000, 2_000] as const;
 export const EVERY_MS = 1_000;
 export const RETURNING_MS = 20_000;
 
+/** A device that is to be called again now. */
+export interface Again extends CalledAway {
+  /** Whether it has had its time to come, said once for each call. */
+  readonly isLate: boolean;
+}
+
 interface Entry extends CalledAway {
   /** When it is to be called again, the next time first. */
   readonly at: readonly number[];
+  /** When it was called, until it has had its time to come. */
+  readonly calledAt: number | undefined;
 }
 
 /** Who is to be called again, and when. Times are in monotonic milliseconds. */
@@ -32,7 +42,7 @@ export class Insisting {
   /** Takes in who was called. */
   called(calls: readonly DueCall[], from: string, now: number): void {
     const at = AGAIN_MS.map((wait) => now + wait);
-    for (const call of calls) this.#entries.set(call.peer, { call, from, at });
+    for (const call of calls) this.#entries.set(call.peer, { call, from, at, calledAt: now });
   }
 
   /** A node from which devices were called away is back: it is as it was, and knows nothing of that. */
@@ -52,13 +62,15 @@ export class Insisting {
   }
 
   /** Who is to be called again now; each of them as long as `stillAway` says so. */
-  take(now: number, stillAway: (called: CalledAway) => boolean): readonly CalledAway[] {
+  take(now: number, stillAway: (called: CalledAway) => boolean): readonly Again[] {
     const due = [...this.#entries.values()].filter(({ at }) => (at[0] ?? Number.POSITIVE_INFINITY) <= now);
     return due.flatMap((entry) => {
       const at = entry.at.filter((time) => time > now);
       const isAway = stillAway(entry);
-      this.#entries.set(entry.call.peer, { ...entry, at: isAway ? at : [] });
-      return isAway ? [entry] : [];
+      const isLate = entry.calledAt !== undefined && now - entry.calledAt >= LATE_MS;
+      const calledAt = isLate ? undefined : entry.calledAt;
+      this.#entries.set(entry.call.peer, { ...entry, at: isAway ? at : [], calledAt });
+      return isAway ? [{ ...entry, isLate }] : [];
     });
   }
 

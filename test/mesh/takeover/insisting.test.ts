@@ -32,6 +32,15 @@ test('who was called is called again, soon and twice after that', () => {
   expect(times(insisting)).toEqual([11_000, 12_000]);
 });
 
+test('who was called is late a second after that, which is said once for each call', () => {
+  const insisting = new Insisting();
+  const late = (now: number) => insisting.take(now, always).map(({ isLate }) => isLate);
+  insisting.called([call('ada')], 'node-a', 0);
+  expect([late(250), late(1_000), late(2_000)]).toEqual([[false], [true], [false]]);
+  insisting.called([call('ada')], 'node-a', 5_000);
+  expect(late(7_000)).toEqual([true]);
+});
+
 test('who is where it wants to be is called no more', () => {
   const insisting = new Insisting();
   insisting.called([call('ada')], 'node-a', 0);
