@@ -6,6 +6,7 @@ import { campaign } from '../k8s/election.ts';
 import { createEventRecorder } from '../k8s/events.ts';
 import { loadConnection } from '../k8s/kubeconfig.ts';
 import { createTransport, type Transport } from '../k8s/transport.ts';
+import { parseDuration } from '../net/duration.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { serveHealth } from '../runtime/health.ts';
 import { createLog, type Log } from '../runtime/log.ts';
@@ -20,7 +21,7 @@ import { removeGateways } from './remove-gateways.ts';
 
 const LEASE_NAME = 'sallyport-operator';
 
-const USAGE = 'usage: operator run [--config FILE] | operator cleanup [--deadline SECONDS]';
+const USAGE = 'usage: operator run [--config FILE] | operator cleanup [--deadline DURATION]';
 
 /** What a command needs of the world. */
 interface Shell {
@@ -42,12 +43,18 @@ async function main(argv: readonly string[]): Promise<number> {
   const { signal, release } = interruptSignal();
   try {
     if (positionals[0] === 'run') return await run(readConfig(values.config), signal);
-    if (positionals[0] === 'cleanup') return await cleanup(Number.parseInt(values.deadline, 10) * 1_000, signal);
-    process.stderr.write(`${USAGE}\n`);
-    return 2;
+    if (positionals[0] !== 'cleanup') return misused(USAGE);
+    const deadline = parseDuration(values.deadline);
+    if (!deadline.ok) return misused(`--deadline: ${deadline.problem}`);
+    return await cleanup(deadline.value, signal);
   } finally {
     release();
   }
+}
+
+function misused(sentence: string): number {
+  process.stderr.write(`${sentence}\n`);
+  return 2;
 }
 
 async function run(config: OperatorConfig, signal: AbortSignal): Promise<number> {

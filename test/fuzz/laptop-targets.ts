@@ -1,9 +1,9 @@
 import { $ZodError } from 'zod/v4/core';
 import { countersIn } from '../../src/cli/path/counters.ts';
 import { parseTunnelStatus } from '../../src/cli/supervisor/status.ts';
-import { parseDuration } from '../../src/laptop/duration.ts';
 import { claimedDomains } from '../../src/laptop/names/resolved.ts';
 import { deviceFor, nameFrom, parseProfile, profileName } from '../../src/laptop/profile.ts';
+import { parseDuration } from '../../src/net/duration.ts';
 import { mutatedText, mutatedValue } from './mutate.ts';
 import type { FuzzTarget } from './run.ts';
 import { KEYS } from './seeds.ts';

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
 import { problemOf } from '../../laptop/acceptable.ts';
-import { parseDuration } from '../../laptop/duration.ts';
 import { deviceFor, nameFrom, type Profile, profileName } from '../../laptop/profile.ts';
 import type { ClientConfiguration } from '../../mesh/client-configuration.ts';
 import { parseWgQuick } from '../../mesh/wg-quick.ts';
+import { parseDuration } from '../../net/duration.ts';
 import type { PrivateKey } from '../../net/key.ts';
 import { keyPairFrom, publicKeyOf } from '../../net/key-pair.ts';
 import { type ClusterOptions, type ConnectedCluster, connect } from '../cluster/connect.ts';

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { ago } from '../../laptop/duration.ts';
 import type { Profile } from '../../laptop/profile.ts';
+import { ago } from '../../net/duration.ts';
 import { print, styled } from '../output.ts';
 import type { Profiles } from '../profiles/profiles.ts';
 import type { GatewayStatus, TunnelStatus } from '../supervisor/status.ts';

@@ -1,4 +1,4 @@
-import { ago } from '../duration.ts';
+import { ago } from '../../net/duration.ts';
 import type { FilesFinding, Findings, KeyFinding } from './findings.ts';
 import { broken, type HopKind, type Judgement, NOT_REACHED, ok, unknown } from './hop.ts';
 import { anyAnswered, seen } from './seen.ts';

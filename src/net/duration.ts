@@ -1,4 +1,4 @@
-import { type Parsed, parsed, quoted, refused } from '../net/parsed.ts';
+import { type Parsed, parsed, quoted, refused } from './parsed.ts';
 
 const UNITS = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 const TEXT = /^([1-9]\d{0,5})(s|m|h|d)$/;

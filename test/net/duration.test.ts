@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ago, parseDuration } from '../../src/laptop/duration.ts';
+import { ago, parseDuration } from '../../src/net/duration.ts';
 
 test.each([
   ['90s', 90_000],
