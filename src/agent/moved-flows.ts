@@ -2,6 +2,7 @@ import type { MeshGatewayNode } from '../api/meshgatewaynode.ts';
 import type { ObjectKey } from '../api/resource.ts';
 import type { ToldPacket } from '../dataplane/nftables/told-packet.ts';
 import type { Store } from '../k8s/store.ts';
+import { LATE_MS, MOST_LOST } from '../mesh/takeover/insisting.ts';
 import { type MovedDevice, movedDevices, type OwnSession } from '../mesh/takeover/moved-devices.ts';
 import { MOVED_FLOWS } from '../mesh/takeover/moved-flows.ts';
 import type { Endpoint } from '../net/endpoint.ts';
@@ -14,7 +15,10 @@ export interface MovedFlowsOptions {
   readonly node: string;
   /** The reports of all nodes of the gateway. */
   readonly reports: Store<MeshGatewayNode>;
-  readonly sync: Pick<NodeSync, 'gateway' | 'table' | 'observedPeers' | 'callPeers' | 'forgetSessions' | 'forgetCalls'>;
+  readonly sync: Pick<
+    NodeSync,
+    'gateway' | 'table' | 'observedPeers' | 'callPeers' | 'seePeers' | 'forgetSessions' | 'forgetCalls'
+  >;
   readonly clock: Clock;
   readonly log: Log;
   /** Devices have been called. */
@@ -35,7 +39,7 @@ const AGAIN_MS = 5_000;
 /** Each costs two walks through connection tracking, and others wait for the turn. */
 const MOST_UNBLOCKED = 8;
 /** What came before a way was free is told a little later, in milliseconds. */
-const LATE_MS = 200;
+const TOLD_MS = 200;
 /** When it is looked whether they have come, so that others learn it, in milliseconds after a call. */
 const LOOKS_MS = [100, 500] as const;
 
@@ -51,6 +55,8 @@ export class MovedFlows {
   readonly #called = new Map<ObjectKey, number>();
   readonly #freed = new Map<Endpoint, number>();
   readonly #cancels = new Set<() => void>();
+  /** Who was called, and has had its time to come. */
+  #late: readonly MovedDevice[] = [];
   #isGathering = false;
   #isDue = false;
 
@@ -71,7 +77,7 @@ export class MovedFlows {
   /** Takes in that a rule has told of a packet. */
   take({ chain, from }: ToldPacket): void {
     const now = this.#options.clock.monotonic();
-    if (chain !== MOVED_FLOWS || now < (this.#freed.get(from) ?? Number.NEGATIVE_INFINITY) + LATE_MS) return;
+    if (chain !== MOVED_FLOWS || now < (this.#freed.get(from) ?? Number.NEGATIVE_INFINITY) + TOLD_MS) return;
     this.#noticed.delete(from);
     this.#noticed.set(from, now);
     const [oldest] = this.#noticed.keys();
@@ -81,6 +87,7 @@ export class MovedFlows {
 
   /** Calls who is to be called; in a turn, before anything else. */
   async act(): Promise<void> {
+    await this.#callLate();
     if (!this.#isDue) return;
     this.#isDue = false;
     const due = this.#due();
@@ -112,17 +119,19 @@ export class MovedFlows {
     const now = this.#options.clock.monotonic();
     for (const [endpoint, at] of this.#noticed) if (now > at + KEPT_MS) this.#noticed.delete(endpoint);
     for (const [peer, at] of this.#called) if (now > at + AGAIN_MS) this.#called.delete(peer);
-    for (const [endpoint, at] of this.#freed) if (now > at + LATE_MS) this.#freed.delete(endpoint);
+    for (const [endpoint, at] of this.#freed) if (now > at + TOLD_MS) this.#freed.delete(endpoint);
   }
 
   #due(): readonly MovedDevice[] {
+    return this.#movedFrom(new Set(this.#noticed.keys())).filter(({ peer }) => !this.#called.has(peer));
+  }
+
+  #movedFrom(endpoints: ReadonlySet<Endpoint>): readonly MovedDevice[] {
     const { node, reports, sync } = this.#options;
     if (sync.gateway?.spec.takeover.enabled !== true) return [];
     const others = [...reports.values()].filter(({ spec }) => spec.node !== node);
     const sessions = others.flatMap(({ status }) => status?.connections ?? []);
-    const endpoints = new Set(this.#noticed.keys());
-    const moved = movedDevices({ endpoints, sessions, own: (peer) => this.#own(peer) });
-    return moved.filter(({ peer }) => !this.#called.has(peer));
+    return movedDevices({ endpoints, sessions, own: (peer) => this.#own(peer) });
   }
 
   /** Its latest session by any of its keys; undefined for one that is not let in. */
@@ -135,12 +144,9 @@ export class MovedFlows {
 
   async #call(devices: readonly MovedDevice[]): Promise<void> {
     if (devices.length === 0) return;
-    const { clock, log, onCalled, onDue, sync } = this.#options;
+    const { clock, log, onCalled, onDue } = this.#options;
     const began = clock.monotonic();
-    const calls = devices.flatMap(({ peer, endpoint, byOtherKey }) =>
-      this.#keysOf(peer).map((publicKey) => ({ publicKey, endpoint, byOtherKey })),
-    );
-    await sync.callPeers(calls);
+    await this.#send(devices);
     for (const { peer, endpoint } of devices) {
       this.#called.set(peer, began);
       this.#noticed.delete(endpoint);
@@ -149,6 +155,30 @@ export class MovedFlows {
     onCalled?.('moved', devices.length, ms / 1_000);
     log.info({ cause: 'moved', devices: devices.length, ms: Math.round(ms) }, 'devices called');
     for (const wait of LOOKS_MS) this.#later(wait, () => onDue('peers'));
+    this.#later(LATE_MS, () => {
+      this.#late = [...this.#late, ...devices];
+      onDue('calls');
+    });
+  }
+
+  /** Calls anew who has neither come nor gone anywhere else since it was called, as in 0024: what it was sent was lost, or never sent. */
+  async #callLate(): Promise<void> {
+    if (this.#late.length === 0) return;
+    await this.#options.sync.seePeers();
+    const moved = this.#movedFrom(new Set(this.#late.map(({ endpoint }) => endpoint)));
+    // A call ends what this node had of a device, so whoever has a session since has come.
+    const isLost = ({ peer, lastHandshake }: MovedDevice) =>
+      this.#own(peer)?.handshake === 0 &&
+      this.#late.some((one) => one.peer === peer && one.lastHandshake === lastHandshake);
+    await this.#send(moved.filter(isLost).slice(0, MOST_LOST));
+    this.#late = [];
+  }
+
+  async #send(devices: readonly MovedDevice[]): Promise<void> {
+    const calls = devices.flatMap(({ peer, endpoint, byOtherKey }) =>
+      this.#keysOf(peer).map((publicKey) => ({ publicKey, endpoint, byOtherKey })),
+    );
+    await this.#options.sync.callPeers(calls);
   }
 
   /**

@@ -9,7 +9,7 @@ import { Connections } from '../mesh/connections.ts';
 import { isLive, isRecent } from '../mesh/sessions.ts';
 import { type CallInput, type DueCall, dueCalls } from '../mesh/takeover/calls.ts';
 import { type Candidate, type Trust, takersFrom } from '../mesh/takeover/candidates.ts';
-import { type Again, type CalledAway, Insisting } from '../mesh/takeover/insisting.ts';
+import { type Again, type CalledAway, Insisting, MOST_LOST, type Pull } from '../mesh/takeover/insisting.ts';
 import { NodeStandings } from '../mesh/takeover/node-standings.ts';
 import { Recovery } from '../mesh/takeover/recovery.ts';
 import { SharedDevices } from '../mesh/takeover/shared-devices.ts';
@@ -60,8 +60,6 @@ export interface TakeoverOptions {
 
 /** How soon it is looked whether those who were called have come, and whether those who went elsewhere are silent here. */
 const LOOK_MS = 500;
-/** So many are called anew at once: each costs the kernel some 17 ms. */
-const MOST_LOST = 100;
 /** Of so many who have gone at once, their flows are forgotten too: each costs two walks through connection tracking. */
 const MOST_FLOWS = 4;
 
@@ -194,6 +192,7 @@ export class Takeover {
     this.#standings.take(node, before?.status?.liveness, after?.status?.liveness, clock.monotonic());
     const changed = this.#connections.set(key, after);
     if (node !== self && before !== undefined) this.#takeArrivals(node, changed);
+    if (node !== self) this.#takeDepartures(node, changed);
     this.#tellNews(said);
     this.#neighbours.follow(signal);
     this.#follow();
@@ -209,6 +208,12 @@ export class Takeover {
     this.#shared.arrived(here);
     onDue('peers');
     this.#later(LOOK_MS, () => onDue('peers'));
+  }
+
+  /** Who was called away from another node, and has no session there any more by its report. */
+  #takeDepartures(node: string, peers: Iterable<ObjectKey>): void {
+    const gone = [...peers].filter((peer) => !this.#connections.of(peer).some((one) => one.node === node));
+    this.#insisting.letGo(node, gone, this.#options.clock.monotonic());
   }
 
   #heard(node: string, answers: boolean): void {
@@ -318,7 +323,7 @@ export class Takeover {
   async #insist(): Promise<void> {
     this.#mustInsist = false;
     const { clock, sync } = this.#options;
-    const calls = this.#insisting.take(clock.monotonic(), (called) => this.#mayBeDrawnBack(called));
+    const calls = this.#insisting.take(clock.monotonic(), (called) => this.#pullOn(called));
     this.#insisting.forget((node) => this.#dead.has(node));
     this.#armInsisting();
     if (calls.some(({ isLate }) => isLate)) await sync.seePeers();
@@ -340,19 +345,20 @@ export class Takeover {
     return new Set(lost.slice(0, MOST_LOST).map(({ call }) => call));
   }
 
-  /** Whoever has gone to yet another node, or has shaken hands with its former one since, is where it wants to be; one that was let go there is safe. */
-  #mayBeDrawnBack({ call, from }: CalledAway): boolean {
-    if (this.#options.sync.gateway?.spec.takeover.enabled !== true) return false;
+  /** Whoever has gone to yet another node, or has shaken hands with its former one since, is where it wants to be. */
+  #pullOn({ call, from }: CalledAway): Pull {
+    if (this.#options.sync.gateway?.spec.takeover.enabled !== true) return 'none';
     const sessions = this.#connections.of(call.peer);
     const elsewhere = sessions.filter(({ node }) => node !== this.#options.node && node !== from);
-    if (elsewhere.some(({ node }) => !this.#standings.isDead(node))) return false;
+    if (elsewhere.some(({ node }) => !this.#standings.isDead(node))) return 'none';
     const there = sessions.filter(({ node }) => node === from);
     const { sync } = this.#options;
     const here = sync.table.keysOf(call.peer).map((key) => (sync.observedPeers.get(key)?.latestHandshake ?? 0) * 1_000);
     // A report may tell a handshake from before the call only now.
     const isOld = (handshake: string) =>
       handshake === call.lastHandshake || milliseconds(handshake) <= Math.max(...here);
-    return this.#dead.has(from) || there.some(({ lastHandshake }) => isOld(lastHandshake));
+    if (this.#dead.has(from) || there.some(({ lastHandshake }) => isOld(lastHandshake))) return 'draws';
+    return there.length === 0 ? 'let-go' : 'none';
   }
 
   #armInsisting(): void {

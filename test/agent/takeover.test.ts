@@ -199,6 +199,34 @@ test('a device that a node has let go, and that is back there, is called when th
   await expect.poll(() => calledTotal([second, third], 'released'), { timeout: 5_000 }).toBe(2);
 });
 
+test('a device that came is called once more when its former node has let it go, which may have drawn it back before', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [leaving, ...others] = nodes;
+  connects(leaving, 'ada');
+  await reports(mesh, leaving, 'ada');
+  await mesh.client.patch(nodeType, { name: leaving.name }, { spec: { unschedulable: true } });
+  await expect.poll(() => others.flatMap(calledBy), { timeout: 5_000, interval: 20 }).toEqual(all(['ada']));
+  const caller = others.find((node) => calledBy(node).length > 0) as SmallNode;
+  connects(caller, 'ada', seconds() + 1);
+  const again = () => changesOn(caller).filter((change) => change.kind === 'call' && !change.endpoint).length;
+  let lastCall = 0;
+  let known = again();
+  const watching = setInterval(() => {
+    if (again() > known) lastCall = performance.now();
+    known = again();
+  }, 5);
+  try {
+    await until(mesh, leaving, ({ status }) => (status?.connections ?? []).length === 0);
+    const letGo = performance.now();
+    await expect.poll(() => lastCall, { timeout: 3_000 }).toBeGreaterThan(letGo - 50);
+  } finally {
+    clearInterval(watching);
+  }
+});
+
 test('who has not come a second after the call is called as if for the first time, and who has come keeps the session', async ({
   mesh,
   nodes,

@@ -14,13 +14,21 @@ export interface CalledAway {
  */
 const AGAIN_MS = [250, 1_000, 2_000] as const;
 /** Who has not come after so long, in milliseconds, may never have heard of it. */
-const LATE_MS = 1_000;
+export const LATE_MS = 1_000;
+/** So many of them are called anew at once: each costs the kernel some 17 ms. */
+export const MOST_LOST = 100;
 /**
  * A node that was cut off from others has sessions that it takes for good until the API server tells it of the others: meanwhile those who went are called
  * so often, for so long at most, in milliseconds.
  */
 export const EVERY_MS = 1_000;
 export const RETURNING_MS = 20_000;
+
+/**
+ * What the node that a device was called away from may still do to it: `draws` it back by what it still sends; has `let-go`, and may have drawn it
+ * before that; or `none`, for the device is where it wants to be.
+ */
+export type Pull = 'draws' | 'let-go' | 'none';
 
 /** A device that is to be called again now. */
 export interface Again extends CalledAway {
@@ -51,6 +59,14 @@ export class Insisting {
     for (const [peer, entry] of this.#entries) if (entry.from === node) this.#entries.set(peer, { ...entry, at });
   }
 
+  /** A node has let these go: whom it has drawn back before that would stay there and not be understood, so they are called now, for the last time. */
+  letGo(node: string, peers: Iterable<ObjectKey>, now: number): void {
+    for (const peer of peers) {
+      const entry = this.#entries.get(peer);
+      if (entry?.from === node && entry.at.length > 0) this.#entries.set(peer, { ...entry, at: [now] });
+    }
+  }
+
   /** Forgets these: what they hear of this node depends on their own packets now. */
   drop(peers: Iterable<ObjectKey>): void {
     for (const peer of peers) this.#entries.delete(peer);
@@ -61,16 +77,16 @@ export class Insisting {
     for (const [peer, { from, at }] of this.#entries) if (at.length === 0 && !isDead(from)) this.#entries.delete(peer);
   }
 
-  /** Who is to be called again now; each of them as long as `stillAway` says so. */
-  take(now: number, stillAway: (called: CalledAway) => boolean): readonly Again[] {
+  /** Who is to be called again now; each of them as long as its former node may draw it back, and once more when that has let it go. */
+  take(now: number, pullOn: (called: CalledAway) => Pull): readonly Again[] {
     const due = [...this.#entries.values()].filter(({ at }) => (at[0] ?? Number.POSITIVE_INFINITY) <= now);
     return due.flatMap((entry) => {
-      const at = entry.at.filter((time) => time > now);
-      const isAway = stillAway(entry);
+      const pull = pullOn(entry);
+      const at = pull === 'draws' ? entry.at.filter((time) => time > now) : [];
       const isLate = entry.calledAt !== undefined && now - entry.calledAt >= LATE_MS;
       const calledAt = isLate ? undefined : entry.calledAt;
-      this.#entries.set(entry.call.peer, { ...entry, at: isAway ? at : [], calledAt });
-      return isAway ? [{ ...entry, isLate }] : [];
+      this.#entries.set(entry.call.peer, { ...entry, at, calledAt });
+      return pull === 'none' ? [] : [{ ...entry, isLate }];
     });
   }
 

@@ -20,7 +20,7 @@ export interface MovedInput {
 }
 
 /** A device whose packets come here. */
-export interface MovedDevice extends Omit<DueCall, 'lastHandshake'> {
+export interface MovedDevice extends DueCall {
   /** Whether this node has sent to that endpoint by itself, and had no answer. */
   readonly wasCalled: boolean;
 }
@@ -39,7 +39,8 @@ export function movedDevices({ endpoints, sessions, own }: MovedInput): readonly
     const since = milliseconds(lastHandshake);
     if (here === undefined || here.handshake >= since || (moved.get(peer)?.since ?? 0) > since) continue;
     const wasCalled = here.endpoint === endpoint;
-    moved.set(peer, { peer, endpoint: endpoint as Endpoint, byOtherKey: byOtherKey === true, wasCalled, since });
+    const device = { peer, endpoint: endpoint as Endpoint, lastHandshake, byOtherKey: byOtherKey === true };
+    moved.set(peer, { ...device, wasCalled, since });
   }
   return [...moved.values()].map(({ since: _, ...device }) => device);
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import type { ObjectKey } from '../../../src/api/resource.ts';
 import type { DueCall } from '../../../src/mesh/takeover/calls.ts';
-import { EVERY_MS, Insisting, RETURNING_MS } from '../../../src/mesh/takeover/insisting.ts';
+import { type CalledAway, EVERY_MS, Insisting, type Pull, RETURNING_MS } from '../../../src/mesh/takeover/insisting.ts';
 import type { Endpoint } from '../../../src/net/endpoint.ts';
 
 const call = (name: string): DueCall => ({
@@ -10,9 +10,9 @@ const call = (name: string): DueCall => ({
   lastHandshake: '2026-11-22T10:00:00Z',
   byOtherKey: false,
 });
-const always = () => true;
-const names = (insisting: Insisting, now: number, stillAway = always) =>
-  insisting.take(now, stillAway).map(({ call: { peer } }) => peer.slice('team-a/'.length));
+const always = (): Pull => 'draws';
+const names = (insisting: Insisting, now: number, pullOn: (called: CalledAway) => Pull = always) =>
+  insisting.take(now, pullOn).map(({ call: { peer } }) => peer.slice('team-a/'.length));
 
 /** When somebody is called again, until nobody is. */
 function times(insisting: Insisting): readonly number[] {
@@ -44,7 +44,26 @@ test('who was called is late a second after that, which is said once for each ca
 test('who is where it wants to be is called no more', () => {
   const insisting = new Insisting();
   insisting.called([call('ada')], 'node-a', 0);
-  expect(names(insisting, 1_000, () => false)).toEqual([]);
+  expect(names(insisting, 1_000, () => 'none')).toEqual([]);
+  expect(insisting.next).toBeUndefined();
+});
+
+test('who was let go by its former node is called at once, since it may have been drawn back before, and no more', () => {
+  const insisting = new Insisting();
+  insisting.called([call('ada'), call('bob')], 'node-a', 0);
+  insisting.letGo('node-b', [call('bob').peer], 400);
+  insisting.letGo('node-a', [call('ada').peer, call('cy').peer], 400);
+  const pullOn = ({ call: { peer } }: CalledAway): Pull => (peer === call('ada').peer ? 'let-go' : 'draws');
+  expect(insisting.next).toBe(250);
+  expect(names(insisting, 400, pullOn)).toEqual(['ada', 'bob']);
+  expect(names(insisting, 20_000, pullOn)).toEqual(['bob']);
+});
+
+test('who was called often enough is not called when its former node lets it go', () => {
+  const insisting = new Insisting();
+  insisting.called([call('ada')], 'node-a', 0);
+  insisting.take(2_000, always);
+  insisting.letGo('node-a', [call('ada').peer], 2_500);
   expect(insisting.next).toBeUndefined();
 });
 

@@ -27,7 +27,8 @@ test('a device that another node reports at that endpoint has come here', () => 
     sessions: [session('ada', { byOtherKey: true })],
     own: () => NEVER,
   });
-  expect(moved).toEqual({ peer: 'team-a/ada', endpoint: HERE, byOtherKey: true, wasCalled: false });
+  const device = { peer: 'team-a/ada', endpoint: HERE, lastHandshake: at(0), byOtherKey: true };
+  expect(moved).toEqual({ ...device, wasCalled: false });
 });
 
 test.each([
