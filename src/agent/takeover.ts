@@ -9,7 +9,7 @@ import { Connections } from '../mesh/connections.ts';
 import { isLive, isRecent } from '../mesh/sessions.ts';
 import { type CallInput, type DueCall, dueCalls } from '../mesh/takeover/calls.ts';
 import { type Candidate, type Trust, takersFrom } from '../mesh/takeover/candidates.ts';
-import { type Again, type CalledAway, Insisting, MOST_LOST, type Pull } from '../mesh/takeover/insisting.ts';
+import { type CalledAway, Insisting, LATE_MS, MOST_LOST, type Pull } from '../mesh/takeover/insisting.ts';
 import { NodeStandings } from '../mesh/takeover/node-standings.ts';
 import { Recovery } from '../mesh/takeover/recovery.ts';
 import { SharedDevices } from '../mesh/takeover/shared-devices.ts';
@@ -60,6 +60,11 @@ export interface TakeoverOptions {
 
 /** How soon it is looked whether those who were called have come, and whether those who went elsewhere are silent here. */
 const LOOK_MS = 500;
+/**
+ * So long after a sign of life was due a node is taken for dead, in milliseconds. A process that was held up runs its timers before it reads what has come
+ * meanwhile, and the sign may be there.
+ */
+const READ_MS = 10;
 /** Of so many who have gone at once, their flows are forgotten too: each costs two walks through connection tracking. */
 const MOST_FLOWS = 4;
 
@@ -80,9 +85,12 @@ export class Takeover {
   readonly #recovery = new Recovery();
   #hasReported = false;
   readonly #insisting = new Insisting();
+  /** Own devices that were called because their sessions were lost, and that have had their time to come. */
+  #late: readonly ReportedConnection[] = [];
   #cancelInsisting: () => void = () => undefined;
   #cancelTick: () => void = () => undefined;
   readonly #cancels = new Set<() => void>();
+  #isJudging = false;
   #isDue = false;
   #mustInsist = false;
   /** Since when news of this node's wait to be told; undefined when all are. */
@@ -143,6 +151,7 @@ export class Takeover {
       }
     }
     if (this.#mustInsist) await this.#insist();
+    if (this.#late.length > 0) await this.#callLate();
   }
 
   /**
@@ -162,6 +171,19 @@ export class Takeover {
     if (due.length === 0) return;
     await this.#call('anew', due, node);
     this.#later(LOOK_MS / 5, () => this.#options.onDue('peers'));
+    this.#later(LATE_MS, () => {
+      this.#late = [...this.#late, ...connections];
+      this.#options.onDue('calls');
+    });
+  }
+
+  /** Calls those of its own devices anew that have neither come nor gone to another node since they were called. */
+  async #callLate(): Promise<void> {
+    const { node, sync } = this.#options;
+    await sync.seePeers();
+    const lost = this.#lostOf(this.#dueCalls({ node, connections: this.#late }, [node]));
+    await sync.callPeers(lost.flatMap((call) => this.#callsTo(call, call.endpoint)));
+    this.#late = [];
   }
 
   /** These come by a load balancer: another call at their own address would stand in the way of their packets. */
@@ -246,7 +268,6 @@ export class Takeover {
   #follow(): void {
     const { clock, onDue, log } = this.#options;
     const now = clock.monotonic();
-    this.#standings.tick(now);
     const dead = new Set(this.#standings.dead);
     for (const lost of dead) if (!this.#dead.has(lost)) log.warn({ lost }, 'a node of the gateway is dead or cut off');
     for (const node of this.#dead) {
@@ -260,9 +281,24 @@ export class Takeover {
       this.#isDue = true;
       onDue('calls');
     }
+    this.#armTick(now);
+  }
+
+  #armTick(now: number): void {
+    const { clock } = this.#options;
+    const { nextTick } = this.#standings;
+    if (this.#isJudging) return;
     this.#cancelTick();
-    const next = this.#standings.nextTick;
-    if (next !== undefined) this.#cancelTick = clock.timer(Math.max(0, next - now), () => this.#follow());
+    if (nextTick === undefined) return;
+    this.#cancelTick = clock.timer(Math.max(0, nextTick - now), () => {
+      const due = clock.monotonic();
+      this.#isJudging = true;
+      this.#cancelTick = clock.timer(READ_MS, () => {
+        this.#isJudging = false;
+        this.#standings.tick(due);
+        this.#follow();
+      });
+    });
   }
 
   /**
@@ -327,22 +363,21 @@ export class Takeover {
     this.#insisting.forget((node) => this.#dead.has(node));
     this.#armInsisting();
     if (calls.some(({ isLate }) => isLate)) await sync.seePeers();
-    const lost = this.#lostCalls(calls);
+    const lost = new Set(this.#lostOf(calls.filter(({ isLate }) => isLate).map(({ call }) => call)));
     await sync.callPeers(calls.flatMap(({ call }) => this.#callsTo(call, lost.has(call) ? call.endpoint : undefined)));
   }
 
   /**
-   * Of whom is late, those who have not come: what they were sent was lost, or never sent, for this node had begun a handshake with them already (wireguard-go
+   * Of those who are late, who has not come: what they were sent was lost, or never sent, for this node had begun a handshake with them already (wireguard-go
    * does so for whatever is sent to a device, also when it does not know where that is). WireGuard itself waits five seconds before it begins another.
    */
-  #lostCalls(calls: readonly Again[]): ReadonlySet<DueCall> {
+  #lostOf(late: readonly DueCall[]): readonly DueCall[] {
     const { clock, sync } = this.#options;
     const hasCome = ({ peer }: DueCall) =>
       sync.table
         .keysOf(peer)
         .some((key) => isLive((sync.observedPeers.get(key)?.latestHandshake ?? 0) * 1_000, clock.now()));
-    const lost = calls.filter(({ call, isLate }) => isLate && !hasCome(call));
-    return new Set(lost.slice(0, MOST_LOST).map(({ call }) => call));
+    return late.filter((call) => !hasCome(call)).slice(0, MOST_LOST);
   }
 
   /** Whoever has gone to yet another node, or has shaken hands with its former one since, is where it wants to be. */

@@ -1,7 +1,11 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, test } from 'vitest';
-import { Takeover } from '../../src/agent/takeover.ts';
-import type { MeshGatewayNode } from '../../src/api/meshgatewaynode.ts';
+import { Takeover, type TakeoverOptions } from '../../src/agent/takeover.ts';
+import type { Liveness, MeshGatewayNode } from '../../src/api/meshgatewaynode.ts';
 import { Cache } from '../../src/k8s/store.ts';
+import { ANSWER_MS } from '../../src/mesh/takeover/node-standings.ts';
+import { systemClock } from '../../src/runtime/clock.ts';
 import { aCondition, aKey, aReport, aServedGateway } from '../support/builders.ts';
 import { ManualClock } from '../support/fake-clock.ts';
 
@@ -18,17 +22,19 @@ function report(node: string, well: boolean, released: readonly string[] = []): 
   return aReport({ node, status: { conditions, connections } as never }).report;
 }
 
-test('a node that lets go while another one’s devices are being called is called from, too', async () => {
-  const clock = new ManualClock();
-  const reports = new Cache<MeshGatewayNode>(() => undefined);
-  const called: string[][] = [];
-  const gates: (() => void)[] = [];
-  const looks: string[] = [];
-  const quiet = { info() {}, warn() {}, error() {}, debug() {} } as never;
-  const takeover = new Takeover({
+type Reports = Cache<MeshGatewayNode>;
+type Part = Pick<TakeoverOptions, 'clock' | 'onDue'> & {
+  readonly reports: Reports;
+  readonly callPeers?: (calls: readonly { publicKey: string }[]) => Promise<void>;
+  readonly warn?: (what: object, message: string) => void;
+};
+
+/** What takes over on node-a. */
+function takeoverWith({ callPeers = async () => undefined, warn = () => undefined, ...part }: Part): Takeover {
+  return new Takeover({
+    ...part,
     gateway: 'default',
     node: 'node-a',
-    reports,
     identity: { publicKey: aKey('a'), addresses: [] },
     ask: (async () => undefined) as never,
     sync: {
@@ -38,21 +44,29 @@ test('a node that lets go while another one’s devices are being called is call
       topology: () => undefined,
       observedPeers: new Map(),
       takeAskers: () => undefined,
-      callPeers: async (calls: readonly { publicKey: string }[]) => {
-        called.push(calls.map(({ publicKey }) => publicKey));
-        await new Promise<void>((resolve) => gates.push(resolve));
-      },
+      callPeers,
       forgetSessions: async () => undefined,
       forgetCalls: async () => undefined,
     } as never,
-    clock,
-    log: quiet,
+    log: { info() {}, warn, error() {}, debug() {} } as never,
     events: { record: () => undefined, flush: async () => undefined },
     reachesServices: () => true,
     onUnwell: () => undefined,
     onNews: () => undefined,
-    onDue: (look) => looks.push(look),
   });
+}
+
+test('a node that lets go while another one’s devices are being called is called from, too', async () => {
+  const clock = new ManualClock();
+  const reports = new Cache<MeshGatewayNode>(() => undefined);
+  const called: string[][] = [];
+  const gates: (() => void)[] = [];
+  const looks: string[] = [];
+  const callPeers = async (calls: readonly { publicKey: string }[]) => {
+    called.push(calls.map(({ publicKey }) => publicKey));
+    await new Promise<void>((resolve) => gates.push(resolve));
+  };
+  const takeover = takeoverWith({ clock, reports, callPeers, onDue: (look) => looks.push(look) });
   const ending = new AbortController();
   takeover.start(ending.signal);
   reports.put(report('node-a', true));
@@ -73,4 +87,34 @@ test('a node that lets go while another one’s devices are being called is call
   await second;
   expect(called.flat()).toContain(aKey('team-a/bob'));
   ending.abort();
+});
+
+test('a sign of life that came while this process stood still is read before the node is taken for dead', async () => {
+  const reports = new Cache<MeshGatewayNode>(() => undefined);
+  const dead: object[] = [];
+  const warn = (what: object) => dead.push(what);
+  const takeover = takeoverWith({ clock: systemClock, reports, warn, onDue: () => undefined });
+  const ending = new AbortController();
+  takeover.start(ending.signal);
+  const says = (node: string, said: Partial<Liveness>) => {
+    const liveness = { publicKey: aKey(node), addresses: [], unreachable: [], answered: 0, ...said };
+    reports.put(aReport({ node, status: { liveness } as never }).report);
+  };
+  for (const node of ['node-b', 'node-c', 'node-d']) says(node, {});
+  const server = createServer((socket) => socket.once('data', () => says('node-b', { answered: 1 })));
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const writer = connect((server.address() as AddressInfo).port, '127.0.0.1');
+  await Promise.all([once(writer, 'connect'), once(server, 'connection')]);
+  try {
+    const unreachable = ['node-b', 'node-d'].map((node) => ({ node, asked: 1 }));
+    says('node-c', { unreachable });
+    writer.write('alive');
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2 * ANSWER_MS);
+    await expect.poll(() => dead).toContainEqual({ lost: 'node-d' });
+    expect(dead).toEqual([{ lost: 'node-d' }]);
+  } finally {
+    ending.abort();
+    writer.destroy();
+    server.close();
+  }
 });

@@ -455,6 +455,22 @@ test('a node whose interface was made anew calls its own devices, but those that
   expect(calledBy(second)).toEqual([]);
 });
 
+test('an own device that has not come a second after that is called anew, and one that has come keeps its session', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [first] = nodes;
+  for (const name of ['ada', 'bob']) connects(first, name, seconds() - 60);
+  for (const name of ['ada', 'bob']) await reports(mesh, first, name);
+  first.host.drift('the interface is gone', (state) => ({ ...state, device: undefined, routes: [] }));
+  await expect.poll(() => calledBy(first), { timeout: 5_000, interval: 20 }).toEqual(all(['ada', 'bob']));
+  connects(first, 'bob');
+  await expect.poll(() => callsOf(first), { timeout: 5_000 }).toEqual(all(['ada', 'bob', 'ada']));
+  const madeAnew = changesOn(first).filter(({ kind }) => kind === 'remove');
+  expect(madeAnew.map(({ publicKey }) => publicKey)).toEqual([aKey('ada')]);
+});
+
 test('who is revoked goes out although calls keep failing', async ({ mesh, nodes, expect }) => {
   const [dying, second, third] = nodes;
   const refused = new Map([second, third].map((node) => [node, 0]));
