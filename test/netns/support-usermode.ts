@@ -70,6 +70,7 @@ export class Gateway {
   readonly #wireguardGo: string | undefined;
   readonly #folder = mkdtempSync(join(tmpdir(), 'sallyport-usermode-'));
   readonly #children: ChildProcess[] = [];
+  #probers: readonly ChildProcess[] = [];
   readonly #guard: ChildProcess;
   readonly enter = ['ip', 'netns', 'exec', this.name];
   #daemon: ChildProcess | undefined;
@@ -146,15 +147,26 @@ export class Gateway {
     return execFileSync('ip', ['netns', 'exec', this.name, ...command], { encoding: 'utf8' });
   }
 
-  /** A prober in the namespace; it lives until the gateway is disposed, as does its session unless it is to forget it. */
+  /** A prober in the namespace; it lives until all are ended, as does its session unless it is to forget it. */
   prober(timeouts: ProbeTimeouts, session: 'keep' | 'forget' = 'keep'): (target: ProbeTarget) => Promise<ProbeResult> {
     const options = { privateKey: this.probeKeys.privateKey, source: this.addresses.probe, timeouts };
     const child = this.#spawn([process.execPath, join(PROGRAMS, 'prober.ts'), JSON.stringify(options), session]);
+    this.#probers = [...this.#probers, child];
     const lines = linesOf(child);
     return async (target) => {
       child.stdin?.write(`${JSON.stringify(target)}\n`);
       return JSON.parse(await nextLine(lines)) as ProbeResult;
     };
+  }
+
+  /**
+   * Ends all probers. They have one key: what one says seconds after its last answer, as a peer should (a keepalive, another handshake), would have the
+   * gateway answer it in place of the next one.
+   */
+  async endProbers(): Promise<void> {
+    const probers = this.#probers;
+    this.#probers = [];
+    await Promise.all(probers.map((child) => ended(child, 'SIGKILL')));
   }
 
   /** The agent's own probing of this gateway, through a port that leads to it; each `next` is what is told after another probe. */
