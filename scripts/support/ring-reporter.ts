@@ -1,4 +1,5 @@
 import { writeFileSync } from 'node:fs';
+import { relative } from 'node:path';
 import type { Reporter, SerializedError, TestCase, TestModule } from 'vitest/node';
 import type { FileReport, RingReport, TestReport } from './ring-report.ts';
 
@@ -18,7 +19,7 @@ export class RingReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandled: readonly SerializedError[]): void {
     const file = process.env[REPORT_VARIABLE];
     if (file === undefined) return;
-    const report: RingReport = { files: modules.map(fileReport), unhandled: unhandled.map(firstLine) };
+    const report: RingReport = { files: modules.map(fileReport), unhandled: unhandled.map(withOrigin) };
     writeFileSync(file, JSON.stringify(report));
   }
 }
@@ -40,6 +41,14 @@ function testReport(test: TestCase): TestReport {
   const { state, ...result } = test.result();
   const why = 'note' in result ? result.note : result.errors?.map(firstLine).join('; ');
   return { name: test.fullName, state, ...(why === undefined ? {} : { why }) };
+}
+
+/** With the file that ran when it was noticed, which may be the one after the file that it is of. */
+function withOrigin(error: SerializedError): string {
+  const { VITEST_TEST_PATH: path } = error;
+  return typeof path === 'string'
+    ? `${firstLine(error)} (while ${relative(process.cwd(), path)} ran)`
+    : firstLine(error);
 }
 
 function firstLine({ name, message }: SerializedError): string {

@@ -2,12 +2,14 @@ import type { MeshGatewayNode } from '../api/meshgatewaynode.ts';
 import type { ObjectKey } from '../api/resource.ts';
 import type { ToldPacket } from '../dataplane/nftables/told-packet.ts';
 import type { Store } from '../k8s/store.ts';
-import { LATE_MS, MOST_LOST } from '../mesh/takeover/insisting.ts';
+import { MOST_LOST } from '../mesh/takeover/insisting.ts';
 import { type MovedDevice, movedDevices, type OwnSession } from '../mesh/takeover/moved-devices.ts';
 import { MOVED_FLOWS } from '../mesh/takeover/moved-flows.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
+import { Timers } from '../runtime/timers.ts';
+import { LateCalls } from './late-calls.ts';
 import type { CallCause } from './metrics.ts';
 import type { NodeSync } from './node-sync.ts';
 
@@ -54,14 +56,15 @@ export class MovedFlows {
   /** When devices were called last, and when the way to an endpoint was made free, in monotonic milliseconds. */
   readonly #called = new Map<ObjectKey, number>();
   readonly #freed = new Map<Endpoint, number>();
-  readonly #cancels = new Set<() => void>();
-  /** Who was called, and has had its time to come. */
-  #late: readonly MovedDevice[] = [];
+  readonly #timers: Timers;
+  readonly #late: LateCalls<MovedDevice>;
   #isGathering = false;
   #isDue = false;
 
   constructor(options: MovedFlowsOptions) {
     this.#options = options;
+    this.#timers = new Timers(options.clock);
+    this.#late = new LateCalls({ timers: this.#timers, onDue: () => options.onDue('calls') });
   }
 
   /** Works until the signal is aborted. */
@@ -69,7 +72,7 @@ export class MovedFlows {
     const unsubscribe = this.#options.reports.subscribe(() => this.#gather());
     const stop = () => {
       unsubscribe();
-      for (const cancel of this.#cancels) cancel();
+      this.#timers.end();
     };
     signal.addEventListener('abort', stop, { once: true });
   }
@@ -87,7 +90,7 @@ export class MovedFlows {
 
   /** Calls who is to be called; in a turn, before anything else. */
   async act(): Promise<void> {
-    await this.#callLate();
+    await this.#late.act((late) => this.#callAnew(late));
     if (!this.#isDue) return;
     this.#isDue = false;
     const due = this.#due();
@@ -107,7 +110,7 @@ export class MovedFlows {
   #gather(): void {
     if (this.#isGathering || this.#noticed.size === 0) return;
     this.#isGathering = true;
-    this.#later(GATHER_MS, () => {
+    this.#timers.later(GATHER_MS, () => {
       this.#isGathering = false;
       this.#forgetOld();
       this.#isDue = this.#due().length > 0;
@@ -154,24 +157,18 @@ export class MovedFlows {
     const ms = clock.monotonic() - began;
     onCalled?.('moved', devices.length, ms / 1_000);
     log.info({ cause: 'moved', devices: devices.length, ms: Math.round(ms) }, 'devices called');
-    for (const wait of LOOKS_MS) this.#later(wait, () => onDue('peers'));
-    this.#later(LATE_MS, () => {
-      this.#late = [...this.#late, ...devices];
-      onDue('calls');
-    });
+    for (const wait of LOOKS_MS) this.#timers.later(wait, () => onDue('peers'));
+    this.#late.take(devices);
   }
 
-  /** Calls anew who has neither come nor gone anywhere else since it was called, as in 0024: what it was sent was lost, or never sent. */
-  async #callLate(): Promise<void> {
-    if (this.#late.length === 0) return;
+  /** Calls anew who has neither come nor gone anywhere else since it was called, as in 0024. */
+  async #callAnew(late: readonly MovedDevice[]): Promise<void> {
     await this.#options.sync.seePeers();
-    const moved = this.#movedFrom(new Set(this.#late.map(({ endpoint }) => endpoint)));
+    const moved = this.#movedFrom(new Set(late.map(({ endpoint }) => endpoint)));
     // A call ends what this node had of a device, so whoever has a session since has come.
     const isLost = ({ peer, lastHandshake }: MovedDevice) =>
-      this.#own(peer)?.handshake === 0 &&
-      this.#late.some((one) => one.peer === peer && one.lastHandshake === lastHandshake);
+      this.#own(peer)?.handshake === 0 && late.some((one) => one.peer === peer && one.lastHandshake === lastHandshake);
     await this.#send(moved.filter(isLost).slice(0, MOST_LOST));
-    this.#late = [];
   }
 
   async #send(devices: readonly MovedDevice[]): Promise<void> {
@@ -201,13 +198,5 @@ export class MovedFlows {
   #keysOf(peer: ObjectKey) {
     const { table } = this.#options.sync;
     return table.keysOf(peer).filter((key) => table.isInUse(key));
-  }
-
-  #later(ms: number, act: () => void): void {
-    const cancel = this.#options.clock.timer(ms, () => {
-      this.#cancels.delete(cancel);
-      act();
-    });
-    this.#cancels.add(cancel);
   }
 }

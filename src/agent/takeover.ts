@@ -9,14 +9,16 @@ import { Connections } from '../mesh/connections.ts';
 import { isLive, isRecent } from '../mesh/sessions.ts';
 import { type CallInput, type DueCall, dueCalls } from '../mesh/takeover/calls.ts';
 import { type Candidate, type Trust, takersFrom } from '../mesh/takeover/candidates.ts';
-import { type CalledAway, Insisting, LATE_MS, MOST_LOST, type Pull } from '../mesh/takeover/insisting.ts';
+import { type CalledAway, Insisting, MOST_LOST, type Pull } from '../mesh/takeover/insisting.ts';
 import { NodeStandings } from '../mesh/takeover/node-standings.ts';
 import { Recovery } from '../mesh/takeover/recovery.ts';
 import { SharedDevices } from '../mesh/takeover/shared-devices.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
+import { Timers } from '../runtime/timers.ts';
 import type { Ask } from './asking.ts';
+import { LateCalls } from './late-calls.ts';
 import type { LostSessions } from './lost-sessions.ts';
 import type { CallCause } from './metrics.ts';
 import { Neighbours } from './neighbours.ts';
@@ -85,11 +87,11 @@ export class Takeover {
   readonly #recovery = new Recovery();
   #hasReported = false;
   readonly #insisting = new Insisting();
-  /** Own devices that were called because their sessions were lost, and that have had their time to come. */
-  #late: readonly ReportedConnection[] = [];
+  readonly #timers: Timers;
+  /** Own devices, called because their sessions were lost. */
+  readonly #late: LateCalls<ReportedConnection>;
   #cancelInsisting: () => void = () => undefined;
   #cancelTick: () => void = () => undefined;
-  readonly #cancels = new Set<() => void>();
   #isJudging = false;
   #isDue = false;
   #mustInsist = false;
@@ -99,6 +101,8 @@ export class Takeover {
   constructor(options: TakeoverOptions) {
     this.#options = options;
     this.#standings = new NodeStandings(options.node);
+    this.#timers = new Timers(options.clock);
+    this.#late = new LateCalls({ timers: this.#timers, onDue: () => options.onDue('calls') });
     this.#neighbours = new Neighbours({ ...options, heard: (node, answers) => this.#heard(node, answers) });
   }
 
@@ -132,9 +136,7 @@ export class Takeover {
     const unsubscribe = reports.subscribe((change) => this.#take(change, signal));
     const stop = () => {
       unsubscribe();
-      this.#cancelTick();
-      this.#cancelInsisting();
-      for (const cancel of this.#cancels) cancel();
+      this.#timers.end();
       this.#neighbours.stop();
     };
     signal.addEventListener('abort', stop, { once: true });
@@ -151,7 +153,7 @@ export class Takeover {
       }
     }
     if (this.#mustInsist) await this.#insist();
-    if (this.#late.length > 0) await this.#callLate();
+    await this.#late.act((late) => this.#callAnew(late));
   }
 
   /**
@@ -170,20 +172,16 @@ export class Takeover {
     const due = this.#dueCalls({ node, connections }, [node]);
     if (due.length === 0) return;
     await this.#call('anew', due, node);
-    this.#later(LOOK_MS / 5, () => this.#options.onDue('peers'));
-    this.#later(LATE_MS, () => {
-      this.#late = [...this.#late, ...connections];
-      this.#options.onDue('calls');
-    });
+    this.#timers.later(LOOK_MS / 5, () => this.#options.onDue('peers'));
+    this.#late.take(connections);
   }
 
   /** Calls those of its own devices anew that have neither come nor gone to another node since they were called. */
-  async #callLate(): Promise<void> {
+  async #callAnew(late: readonly ReportedConnection[]): Promise<void> {
     const { node, sync } = this.#options;
     await sync.seePeers();
-    const lost = this.#lostOf(this.#dueCalls({ node, connections: this.#late }, [node]));
+    const lost = this.#lostOf(this.#dueCalls({ node, connections: late }, [node]));
     await sync.callPeers(lost.flatMap((call) => this.#callsTo(call, call.endpoint)));
-    this.#late = [];
   }
 
   /** These come by a load balancer: another call at their own address would stand in the way of their packets. */
@@ -229,7 +227,7 @@ export class Takeover {
     if (here.length === 0) return;
     this.#shared.arrived(here);
     onDue('peers');
-    this.#later(LOOK_MS, () => onDue('peers'));
+    this.#timers.later(LOOK_MS, () => onDue('peers'));
   }
 
   /** Who was called away from another node, and has no session there any more by its report. */
@@ -290,10 +288,10 @@ export class Takeover {
     if (this.#isJudging) return;
     this.#cancelTick();
     if (nextTick === undefined) return;
-    this.#cancelTick = clock.timer(Math.max(0, nextTick - now), () => {
+    this.#cancelTick = this.#timers.later(Math.max(0, nextTick - now), () => {
       const due = clock.monotonic();
       this.#isJudging = true;
-      this.#cancelTick = clock.timer(READ_MS, () => {
+      this.#cancelTick = this.#timers.later(READ_MS, () => {
         this.#isJudging = false;
         this.#standings.tick(due);
         this.#follow();
@@ -401,7 +399,7 @@ export class Takeover {
     this.#cancelInsisting();
     const { next } = this.#insisting;
     if (next === undefined) return;
-    this.#cancelInsisting = clock.timer(Math.max(0, next - clock.monotonic()), () => {
+    this.#cancelInsisting = this.#timers.later(Math.max(0, next - clock.monotonic()), () => {
       this.#mustInsist = true;
       onDue('calls');
     });
@@ -415,8 +413,8 @@ export class Takeover {
 
   #tell(lost: string, devices: number): void {
     const { events, node, sync, onDue } = this.#options;
-    this.#later(LOOK_MS / 5, () => onDue('peers'));
-    this.#later(LOOK_MS, () => onDue('peers'));
+    this.#timers.later(LOOK_MS / 5, () => onDue('peers'));
+    this.#timers.later(LOOK_MS, () => onDue('peers'));
     if (sync.gateway === undefined) return;
     const why = this.#dead.has(lost) ? 'is dead or cut off' : 'lets its devices go';
     events.record({
@@ -447,14 +445,6 @@ export class Takeover {
     const trust = isOwn ? 'steady' : this.#standings.trustIn(node, this.#options.clock.monotonic());
     const isDoubtful = isContested(report) || report.status?.liveness?.recovering === true;
     return isDoubtful && trust === 'steady' ? 'living' : trust;
-  }
-
-  #later(ms: number, act: () => void): void {
-    const cancel = this.#options.clock.timer(ms, () => {
-      this.#cancels.delete(cancel);
-      act();
-    });
-    this.#cancels.add(cancel);
   }
 }
 

@@ -89,6 +89,23 @@ test('a node that lets go while another one’s devices are being called is call
   ending.abort();
 });
 
+test('what is called while all ends is not looked at later', async () => {
+  const clock = new ManualClock();
+  const reports = new Cache<MeshGatewayNode>(() => undefined);
+  const called = Promise.withResolvers<void>();
+  const takeover = takeoverWith({ clock, reports, callPeers: () => called.promise, onDue: () => undefined });
+  const ending = new AbortController();
+  takeover.start(ending.signal);
+  reports.put(report('node-a', true));
+  reports.put(report('node-b', false, ['ada']));
+  const calling = takeover.act();
+  await clock.advance(0);
+  ending.abort();
+  called.resolve();
+  await calling;
+  expect(clock.pending).toBe(0);
+});
+
 test('a sign of life that came while this process stood still is read before the node is taken for dead', async () => {
   const reports = new Cache<MeshGatewayNode>(() => undefined);
   const dead: object[] = [];

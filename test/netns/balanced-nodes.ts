@@ -251,6 +251,7 @@ export class BalancedNodes {
       onCalled: (_cause, devices) => called.push(devices),
       onFreed: () => undefined,
       onDue: (look) => {
+        if (this.#ending.signal.aborted) return;
         const turn = async () => {
           if (look === 'calls') return moved.act();
           await this.report(name === 'node-0' ? 0 : 1);
