@@ -17,13 +17,18 @@ export interface FlowHost extends Pick<Host, 'observeFlows'> {
   readonly apply: (operation: EndFlows) => Promise<void>;
 }
 
-/** So many are ended before somebody asks again whether they still are to end: each costs a walk. */
-const SLICE = 32;
+/**
+ * So many are ended before somebody asks again whether they still are to end, and no more than take so long, in milliseconds: each costs a walk through
+ * the kernel's table, and what is granted again meanwhile, and opened, is ended with them.
+ */
+const MOST = 32;
+const LONGEST_MS = 250;
+const AT_FIRST = 4;
 const RETRY_MS = [1_000, 2_000, 5_000, 10_000, 30_000] as const;
 
 export interface EndingFlowsOptions {
   readonly host: FlowHost;
-  readonly clock: Pick<Clock, 'timer'>;
+  readonly clock: Pick<Clock, 'monotonic' | 'timer'>;
   /** Is called with what an attempt failed with, and with undefined when one has gone well again. */
   readonly onProblem: (error: unknown) => void;
 }
@@ -44,6 +49,7 @@ export class EndingFlows {
   #isComparing = false;
   #isRunning = false;
   #isClosed = false;
+  #atOnce = AT_FIRST;
   #failures = 0;
   #cancelRetry: (() => void) | undefined;
 
@@ -125,11 +131,15 @@ export class EndingFlows {
     const taken = new Set(this.#pending);
     const { flows, kept } = stillEnded(this.#ruleset, needingGrants(need, [...taken]));
     const merged = mergedFlows(this.#ruleset, flows, need?.sources ?? []);
-    const slice = merged.slice(0, SLICE);
+    const slice = merged.slice(0, this.#atOnce);
     if (slice.length > 0) {
       const sources = new Set(slice.map(({ source }) => source));
       const going = [...kept, ...freeAmong(need, slice)].filter(({ source }) => sources.has(source));
-      await this.#options.host.apply({ kind: 'end-flows', flows: slice, kept: going });
+      const { clock, host } = this.#options;
+      const began = clock.monotonic();
+      await host.apply({ kind: 'end-flows', flows: slice, kept: going });
+      const walkMs = (clock.monotonic() - began) / slice.length;
+      this.#atOnce = Math.max(1, Math.min(MOST, Math.floor(LONGEST_MS / walkMs)));
     }
     const rest = flowsBut(flows, slice);
     this.#pending = this.#pending.filter((flow) => !taken.has(flow) || rest.has(flow));
@@ -146,7 +156,7 @@ export class EndingFlows {
     // Whoever asks from here on asks about what this look may not see.
     this.#left = [];
     this.#isComparing = false;
-    const isFew = !canSee || left.length <= SLICE;
+    const isFew = !canSee || left.length <= MOST;
     if (isFew) this.#pending = [...this.#pending, ...left];
     if (!canSee || (isFew && !isComparing)) return;
     try {

@@ -200,6 +200,17 @@ describe('many connections that end', () => {
     expect(host.open).toEqual(ports.slice(90).map(aFlow));
   });
 
+  test('are so few at a time where each takes long that what is granted again meanwhile goes on', async () => {
+    const release = hold('end-flows');
+    grant(WEB, SHOP);
+    await sync.syncTouched();
+    await clock.advance(4_000);
+    release();
+    await expect.poll(() => host.open).toEqual([]);
+    const atOnce = host.applied.flatMap((step) => (step.kind === 'end-flows' ? [step.flows.length] : []));
+    expect(atOnce).toEqual([4, 1, 32, 32, 31]);
+  });
+
   test('are only those that are open', async () => {
     host.open = [aFlow(ports[50] ?? ''), aFlow('10.213.0.16 tcp 10.213.0.1 51840')];
     grant(WEB, SHOP);

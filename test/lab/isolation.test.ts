@@ -191,6 +191,20 @@ describe('what Prometheus would read', () => {
     return Object.fromEntries(samplesOf(await mesh.cluster.kubectl([...pod, ...curl])));
   }
 
+  /** What a sample comes to: on a machine with too much to do a node may be taken for dead, and its devices by the other one. */
+  async function onBothNodes() {
+    const pages = await Promise.all(mesh.cluster.nodes.map(({ address }) => page(address)));
+    const sum = (name: string) =>
+      pages.reduce((before, { [`sallyport_agent_${name}`]: value = 0 }) => before + value, 0);
+    return {
+      sent: sum('sent_bytes_total'),
+      received: sum('received_bytes_total'),
+      refused: sum('refused_packets_total'),
+      denied: sum('audited_connections_total{verdict="denied"}'),
+      connected: sum('peers{state="connected"}'),
+    };
+  }
+
   const operators = async () => {
     const path = 'jsonpath={.items[*].status.podIP}';
     const selector = ['get', 'pods', '-l', 'app.kubernetes.io/component=operator', '-o', path];
@@ -216,28 +230,22 @@ describe('what Prometheus would read', () => {
     },
   );
 
-  test('traffic of devices shows on the node that they use, and what they were refused', async () => {
-    const { address } = mesh.cluster.node('node-1');
-    const before = await page(address);
+  test('traffic of devices shows on the nodes that they use, and what they were refused', async () => {
+    const before = await onBothNodes();
     const url = `http://${service}/bytes/${TRAFFIC}`;
     must(await ada.laptop.exec(['curl', '-sS', '--fail', '-o', '/dev/null', '--interface', ada.address, url]));
-    await knock(ada.laptop, [fromMesh(ada, 'tcp', address, SSH_PORT)]);
-    const grown = async (name: string) => ((await page(address))[name] ?? 0) - (before[name] ?? 0);
+    await knock(ada.laptop, [fromMesh(ada, 'tcp', mesh.cluster.node('node-1').address, SSH_PORT)]);
     // The agent looks at the interface every three seconds.
-    await until(
-      'the bytes',
-      () => grown('sallyport_agent_sent_bytes_total'),
-      (bytes) => bytes > TRAFFIC,
+    const after = await until(
+      'traffic, what was refused, and a line of the audit log',
+      onBothNodes,
+      ({ sent, received, refused, denied }) =>
+        sent > before.sent + TRAFFIC &&
+        received > before.received + 1_000 &&
+        refused > before.refused &&
+        denied > before.denied,
     );
-    expect(await grown('sallyport_agent_received_bytes_total')).toBeGreaterThan(1_000);
-    expect(await grown('sallyport_agent_refused_packets_total')).toBeGreaterThan(0);
-    const denied = 'sallyport_agent_audited_connections_total{verdict="denied"}';
-    await until(
-      'a line of the audit log',
-      () => grown(denied),
-      (lines) => lines > 0,
-    );
-    expect(await page(address)).toMatchObject({ 'sallyport_agent_peers{state="connected"}': 2 });
+    expect(after.connected).toBeGreaterThanOrEqual(2);
   });
 
   test('one operator leads and tells of every device and gateway; devices do not reach it', async () => {
