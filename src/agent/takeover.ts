@@ -360,9 +360,17 @@ export class Takeover {
     const calls = this.#insisting.take(clock.monotonic(), (called) => this.#pullOn(called));
     this.#insisting.forget((node) => this.#dead.has(node));
     this.#armInsisting();
-    if (calls.some(({ isLate }) => isLate)) await sync.seePeers();
-    const lost = new Set(this.#lostOf(calls.filter(({ isLate }) => isLate).map(({ call }) => call)));
-    await sync.callPeers(calls.flatMap(({ call }) => this.#callsTo(call, lost.has(call) ? call.endpoint : undefined)));
+    try {
+      if (calls.some(({ isLate }) => isLate)) await sync.seePeers();
+      const lost = new Set(this.#lostOf(calls.filter(({ isLate }) => isLate).map(({ call }) => call)));
+      await sync.callPeers(
+        calls.flatMap(({ call }) => this.#callsTo(call, lost.has(call) ? call.endpoint : undefined)),
+      );
+    } catch (error) {
+      for (const { call, from } of calls) this.#insisting.called([call], from, clock.monotonic());
+      this.#armInsisting();
+      throw error;
+    }
   }
 
   /**

@@ -45,6 +45,7 @@ function takeoverWith({ callPeers = async () => undefined, warn = () => undefine
       observedPeers: new Map(),
       takeAskers: () => undefined,
       callPeers,
+      seePeers: async () => undefined,
       forgetSessions: async () => undefined,
       forgetCalls: async () => undefined,
     } as never,
@@ -104,6 +105,34 @@ test('what is called while all ends is not looked at later', async () => {
   called.resolve();
   await calling;
   expect(clock.pending).toBe(0);
+});
+
+test('who could not be called again is called again soon', async () => {
+  const clock = new ManualClock();
+  const reports = new Cache<MeshGatewayNode>(() => undefined);
+  const called: number[] = [];
+  let isBroken = false;
+  const callPeers = async (calls: readonly unknown[]) => {
+    if (isBroken) throw new Error('no link');
+    if (calls.length > 0) called.push(clock.monotonic());
+  };
+  let isDue = false;
+  const takeover = takeoverWith({ clock, reports, callPeers, onDue: () => (isDue = true) });
+  const ending = new AbortController();
+  takeover.start(ending.signal);
+  reports.put(report('node-a', true));
+  reports.put(report('node-b', false, ['ada']));
+  await takeover.act();
+  isDue = false;
+  isBroken = true;
+  await clock.advance(2_000);
+  expect(isDue).toBe(true);
+  await expect(takeover.act()).rejects.toThrow('no link');
+  isBroken = false;
+  await clock.advance(250);
+  await takeover.act();
+  expect(called).toEqual([0, 2_250]);
+  ending.abort();
 });
 
 test('a sign of life that came while this process stood still is read before the node is taken for dead', async () => {
