@@ -69,7 +69,8 @@ describe.skipIf(missing)(`where a laptop asks for its configuration${because(mis
     await answering.stop();
     const { answer, ms } = await cluster.alice.namespace.ask('tcp 10.213.0.1 51840');
     expect(answer).toBe('ECONNREFUSED');
-    expect(ms).toBeLessThan(500);
+    // What is lost is sent again after a second.
+    expect(ms).toBeLessThan(900);
     answering = await startProgram(cluster.gateway.namespace.commands, `configurations.ts ${GATEWAY} ${DEVICES}`);
     await expect.poll(() => alice(ASK)).toEqual({ own: '10.213.0.16' });
   });

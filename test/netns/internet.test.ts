@@ -11,8 +11,8 @@ import { missing } from './machine.ts';
 import { startProgram } from './mesh.ts';
 import { Namespace } from './namespace.ts';
 
-/** A refusal that comes from the gateway at once; a lost packet would take seconds. Loaded machines need some leave. */
-const AT_ONCE_MS = 500;
+/** A refusal that comes from the gateway at once; a lost packet would be sent again after a second. Loaded machines need some leave. */
+const AT_ONCE_MS = 900;
 /** A node's public address, and what the gateway keeps out besides. */
 const KEPT = [...NOT_PUBLIC, '198.41.0.4/32', '193.0.14.0/24', '2a00:45::/64'] as Cidr[];
 

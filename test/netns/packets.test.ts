@@ -6,8 +6,8 @@ import { missing } from './machine.ts';
 import { startProgram } from './mesh.ts';
 import type { Namespace } from './namespace.ts';
 
-/** A refusal that comes from the gateway at once; a lost packet would take seconds. Loaded machines need some leave. */
-const AT_ONCE_MS = 500;
+/** A refusal that comes from the gateway at once; a lost packet would be sent again after a second. Loaded machines need some leave. */
+const AT_ONCE_MS = 900;
 const BIG = 10_000_000;
 
 describe.skipIf(missing).each(['nftables', 'iptables'] as const)(
