@@ -13,6 +13,8 @@ const VALUES = [
   'gateway.spec.nodeSelector.example\\.com/gateway=yes',
   'operator.nodeSelector.kubernetes\\.io/hostname=node-1',
 ];
+const HELD = 'example.com/held';
+const FINALIZERS = ['patch', 'meshgateway', 'default', '--type=json', '-p'];
 const HELLO = 'http://hello-node-1.demo.svc.cluster.local';
 
 let cluster: Cluster;
@@ -67,6 +69,8 @@ test('a new installation gives the devices that stayed their addresses back', as
 });
 
 test('an uninstallation while the API server is killed and comes back leaves every node as it was before', async () => {
+  // A gateway may be gone a moment after its deletion, so it is held until the API server was killed.
+  await cluster.kubectl([...FINALIZERS, `[{"op":"add","path":"/metadata/finalizers/-","value":"${HELD}"}]`]);
   // Helm gives up where it asks at the wrong moment; then it is asked again.
   const uninstalled = mesh.uninstall().catch(async (error: Error) => {
     console.log(`helm uninstall, in vain: ${error.message}`);
@@ -79,6 +83,12 @@ test('an uninstallation while the API server is killed and comes back leaves eve
   );
   const start = await killApiServer(cluster);
   await start();
+  await until(
+    'Sallyport to let it go',
+    () => mesh.gateway(),
+    ({ metadata }) => metadata.finalizers?.join() === HELD,
+  );
+  await cluster.kubectl([...FINALIZERS, '[{"op":"remove","path":"/metadata/finalizers/0"}]']);
   const { said, seconds } = await uninstalled;
   console.log(`helm uninstall while the API server was restarted: ${seconds.toFixed(1)} s\n${said}`);
   expect(said).not.toContain('did not clean up');
