@@ -29,16 +29,33 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/layers.test.ts': 'pure code stays pure, and layers import only what they may',
   'test/netns/access.test.ts':
     'what is granted passes and nothing else, as packets see it; what ends is cut, and nothing else is',
+  'test/netns/audit.test.ts':
+    'the audit log tells what was refused, and asked for what was let in, once per connection; a flood keeps it short',
   'test/netns/balancer.test.ts':
     'a device that a load balancer takes to another node is called there at once, through the NAT before it',
   'test/netns/bad-network.test.ts':
     'delay, loss and a NAT that forgets change no decision; a path that swallows all is told in time',
+  'test/netns/calling.test.ts':
+    'a device with nothing but WireGuard goes to the node that calls it, and stays where it is told to',
+  'test/netns/contested.test.ts':
+    'a program that undoes our work again and again is named, and given way to until it ends',
   'test/netns/drift.test.ts': 'what somebody else changed on a node is noticed and mended',
   'test/netns/evidence.test.ts':
     'a failing test in namespaces leaves what the kernel did in each, and not its private key',
   'test/netns/configurations.test.ts':
     'each device gets its own present configuration at the mesh address of its gateway, and nobody else does',
+  'test/netns/flood.test.ts':
+    'whoever floods a node, with the key of a device or with none, is bounded, and others are served meanwhile',
   'test/netns/foreign-firewall.test.ts': 'a firewall that is not ours and drops our packets is named, with its remedy',
+  'test/netns/full-tunnel.test.ts':
+    'a full tunnel sends everything out by the node, lets nothing out beside it, and ends without a trace',
+  'test/netns/internet.test.ts':
+    'who is carried to the internet reaches that, and nothing that he did not reach before',
+  'test/netns/namespace.test.ts': 'a namespace of the tests ends with whoever made it, and with all that ran in it',
+  'test/netns/other-gateway.test.ts':
+    'a device of one gateway that sends to a node of another gets there what was granted, if it is let in',
+  'test/netns/outsider.test.ts': 'who has no key gets nothing from a node, not even an answer',
+  'test/netns/seal.test.ts': 'a table that somebody changes while it is written is not taken for whole',
   'test/netns/node-faults.test.ts':
     'what a node lacks or has in the way is named, with its remedy, and mended once that is done',
   'test/netns/gateway-key.test.ts':
@@ -67,6 +84,7 @@ export const CLAIMS: Readonly<Record<string, string>> = {
   'test/kernel/bad-network.test.ts': 'the bad network of the tests does what the kernel’s own netem does',
   'test/kernel/node-faults.test.ts': 'the same faults of a node on kernel WireGuard, and without IPv6',
   'test/kernel/guest.test.ts': 'a kernel with WireGuard of our own build boots, runs programs and ends',
+  'test/kernel/calling.test.ts': 'a device goes to the node that calls it, over kernel WireGuard',
   'test/kernel/drift.test.ts': 'what somebody else changed on a node is noticed and mended, on kernel WireGuard',
   'test/kernel/host.test.ts':
     'the contract of a host, every operation and random walks between plans, on kernel WireGuard',
@@ -77,6 +95,13 @@ export const CLAIMS: Readonly<Record<string, string>> = {
     'packets reach the Services a device may use and nothing else, through kernel WireGuard',
   'test/faults':
     'what a running load loses, and for how long, while one thing after the other goes wrong: nothing, or as little as docs/reliability.md says',
+  'test/faults/most-nodes.test.ts': 'the same on four nodes, while most of them die or are cut off from the others',
+  'test/lab/entry.test.ts':
+    'where devices enter: a forwarded port, a load balancer, the port of every node, names in DNS; each is told and checked',
+  'test/lab/full-tunnel.test.ts':
+    'a full tunnel is offered, asked for, taken back and ended on a cluster, and leaves no trace',
+  'test/lab/takeover.test.ts':
+    'a device whose node dies, is cordoned or rolled is called by another node; one whose node lives stays',
   'test/lab/gateway-key.test.ts':
     'on a cluster: a new key without a failed request, a phone that is named and served until the end, a Secret that may vanish',
   'test/lab/access.test.ts':

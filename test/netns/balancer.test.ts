@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { MeshGatewayNode } from '../../src/api/meshgatewaynode.ts';
 import type { Running } from '../../src/host/exec.ts';
 import type { Endpoint } from '../../src/net/endpoint.ts';
+import { because } from '../support/because.ts';
 import { BalancedNodes, type Handing, PORT, SERVICE } from './balanced-nodes.ts';
 import { withoutIpvs } from './ipvs.ts';
 import { hasKernelWireGuard, missing } from './machine.ts';
@@ -94,7 +95,7 @@ describe.skipIf(missing)(`a laptop behind a NAT, by a load balancer, over ${wire
   }
 
   describe.each(['nftables', 'iptables'] as const)('(%s)', proxied);
-  describe.skipIf(withoutIpvs).each(['ipvs', 'ipvs, by a node port'] as const)('(%s)', proxied);
+  describe.skipIf(withoutIpvs).each(['ipvs', 'ipvs, by a node port'] as const)(`(%s)${because(withoutIpvs)}`, proxied);
   test('goes on by the node that its packets come to (translated)', () => goesOn('translated'));
 
   test('is called although the report that tells of it comes later', async () => {

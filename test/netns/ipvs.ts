@@ -41,7 +41,8 @@ async function ipvsadm(namespace: Namespace, words: readonly string[]): Promise<
 }
 
 async function problem(): Promise<string | undefined> {
-  if (!existsSync('/proc/net/ip_vs')) return skipped('this kernel has no ip_vs, or has not loaded it');
+  if (!existsSync('/proc/net/ip_vs'))
+    return skipped('this kernel has no ip_vs, or has not loaded it; that of the kernel ring has');
   try {
     await fetchIpvsadm();
     return undefined;

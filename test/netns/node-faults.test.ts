@@ -10,6 +10,7 @@ import { WireGuard } from '../../src/host/wireguard.ts';
 import { planNode } from '../../src/mesh/node.ts';
 import { judgeNode, type NodeFailure } from '../../src/mesh/node-status.ts';
 import { topology } from '../../src/mesh/topology.ts';
+import { because } from '../support/because.ts';
 import { aServedGateway, NOW, POOL, POOL6 } from '../support/builders.ts';
 import { PLAN_NAMES } from '../support/node-plans.ts';
 import { TestCluster } from './cluster.ts';
@@ -67,7 +68,8 @@ describe.skipIf(missing)('a node with a fault', () => {
     expect((await serve()).steps).toEqual([]);
   });
 
-  test.skipIf(hasIpv6)('whose kernel has no IPv6 serves IPv4 and says so', async () => {
+  const withIpv6 = hasIpv6 ? 'this one has it; the kernel ring has one without' : undefined;
+  test.skipIf(hasIpv6)(`whose kernel has no IPv6 serves IPv4 and says so${because(withIpv6)}`, async () => {
     const { state, says } = await serve();
     expect(says('Programmed')).toMatch(/^True/);
     expect(says('ForwardingEnabled')).toMatch(/^True SingleFamily IPv6 is off on this node \(its kernel has none\)/);

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { CLAIMS, claimOf } from '../../scripts/support/claims.ts';
 import { inProject } from '../../scripts/support/paths.ts';
@@ -81,6 +81,12 @@ describe('what else is told', () => {
 describe('the claims', () => {
   test('speak of files and folders that exist', () => {
     expect(Object.keys(CLAIMS).filter((key) => !existsSync(inProject(key)))).toEqual([]);
+  });
+
+  test('are made of every file that needs a network, a kernel or a cluster', () => {
+    const files = globSync('test/{netns,kernel,lab,faults}/**/*.test.ts', { cwd: inProject('.') });
+    expect(files.length).toBeGreaterThan(60);
+    expect(files.filter((path) => claimOf(path, []).text === '')).toEqual([]);
   });
 
   test('a file without one speaks through its titles', () => {
