@@ -3,7 +3,7 @@ import type { ObservedPeer, WantedPeer } from '../dataplane/wireguard/device.ts'
 import { madeAnew, type PeerChange } from '../dataplane/wireguard/peer-change.ts';
 import type { Endpoint } from '../net/endpoint.ts';
 import type { PublicKey } from '../net/key.ts';
-import type { SeenInterface } from './two-keys.ts';
+import type { SeenInterface } from './seen-interfaces.ts';
 
 /** A device to be called. */
 export interface Call {

@@ -5,9 +5,9 @@ import type { ObjectKey } from '../api/resource.ts';
 import type { LocalFacts } from '../dataplane/local-facts.ts';
 import { afterChanges } from '../dataplane/nftables/diff.ts';
 import type { Names, NodePlan, NodeState } from '../dataplane/node-plan.ts';
-import { diff, diffPeers, diffTable, type Operation } from '../dataplane/operation.ts';
+import { diff, diffTable, type Operation } from '../dataplane/operation.ts';
 import { diffRoutes, routeSteps } from '../dataplane/routes/diff.ts';
-import type { ObservedPeer, WantedPeer } from '../dataplane/wireguard/device.ts';
+import type { WantedPeer } from '../dataplane/wireguard/device.ts';
 import type { Host } from '../host/host.ts';
 import type { Change, Store } from '../k8s/store.ts';
 import { grantNeed } from '../mesh/access/grant-need.ts';
@@ -30,7 +30,8 @@ import type { GrantedAccess } from './granted-access.ts';
 import { JudgedGateways } from './judged-gateways.ts';
 import { clearNode } from './leave.ts';
 import { NextKey } from './next-key.ts';
-import { latestOf, NewHandshakes, type SeenInterface, servesTwo, type Twofold } from './two-keys.ts';
+import { SeenInterfaces } from './seen-interfaces.ts';
+import { NewHandshakes, servesTwo, type Twofold } from './two-keys.ts';
 import { ungranted } from './ungranted.ts';
 
 export interface NodeSyncOptions {
@@ -84,8 +85,7 @@ export class NodeSync {
   unended: unknown;
   readonly #options: NodeSyncOptions;
   readonly #touched = new Set<PublicKey>();
-  /** What is there, each with its peers as last seen: one interface, or two while a key takes the place of another. */
-  #interfaces: readonly SeenInterface[] = [];
+  readonly #interfaces = new SeenInterfaces();
   #twofold: Twofold | undefined;
   readonly #handshakes = new NewHandshakes();
   readonly #next: NextKey;
@@ -148,8 +148,8 @@ export class NodeSync {
   *withoutPresharedKey(): Iterable<ObjectKey> {
     for (const { key, member, fingerprint } of this.table.keyedMembers()) {
       const has = (publicKey: PublicKey) =>
-        this.#interfaces.every(({ peers }) => peers.get(publicKey)?.presharedKey === fingerprint);
-      if (fingerprint === undefined || this.#interfaces.length === 0 || !member.publicKeys.every(has)) yield key;
+        fingerprint !== undefined && this.#interfaces.hasPresharedKey(publicKey, fingerprint);
+      if (!member.publicKeys.every(has)) yield key;
     }
   }
 
@@ -160,8 +160,7 @@ export class NodeSync {
 
   /** The peers as last seen, each by the key of which its last handshake was. */
   get observedPeers(): ReadonlyMap<PublicKey, SeenPeer> {
-    const [own, other] = this.#interfaces;
-    return other === undefined ? (own?.peers ?? new Map()) : latestOf(own?.peers ?? new Map(), other.peers);
+    return this.#interfaces.peers;
   }
 
   /** Why the gateway's next key is not served here, if it is not. */
@@ -243,7 +242,7 @@ export class NodeSync {
 
   /** Looks at the interface's peers, and does nothing about what it finds. */
   async seePeers(): Promise<void> {
-    for (const seen of this.#interfaces) seen.peers = new Map(await this.#options.host.observePeers(seen.name));
+    await this.#interfaces.look(this.#options.host);
   }
 
   /** Looks at the interface's peers alone, for handshakes and for changes by another hand. */
@@ -256,7 +255,7 @@ export class NodeSync {
     this.#takeHandshakes();
     const hadTouched = this.hasTouched;
     const granted = await this.#syncGrants();
-    const { operations } = await this.#syncKeys(new Set([...this.table.wanted.keys(), ...this.#seenKeys()]));
+    const { operations } = await this.#syncKeys(new Set([...this.table.wanted.keys(), ...this.#interfaces.keys()]));
     return { operations: [...granted, ...operations], mended: operations.length > 0 && !hadTouched };
   }
 
@@ -281,17 +280,17 @@ export class NodeSync {
     const { clock } = this.#options;
     for (const [index, group] of callGroups(calls).entries()) {
       if (index > 0) await new Promise<void>((resolve) => clock.timer(CALLS_PAUSE_MS, resolve));
-      const steps = callSteps(group, this.#interfaces, this.table.wanted);
+      const steps = callSteps(group, this.#interfaces.all, this.table.wanted);
       await this.#carryOut(steps);
-      for (const step of steps) afterCall(step, this.#interfaces);
+      for (const step of steps) afterCall(step, this.#interfaces.all);
     }
   }
 
   /** Ends these devices' sessions on this node: they have gone to another one, and what is sent them from here would draw them back. */
   async forgetSessions(keys: Iterable<PublicKey>): Promise<void> {
-    const steps = forgetSteps(keys, this.#interfaces, this.table.wanted);
+    const steps = forgetSteps(keys, this.#interfaces.all, this.table.wanted);
     await this.#carryOut(steps);
-    for (const step of steps) afterCall(step, this.#interfaces);
+    for (const step of steps) afterCall(step, this.#interfaces.all);
   }
 
   /** Forgets that this node sent something to these endpoints before anything came from there. */
@@ -304,7 +303,7 @@ export class NodeSync {
 
   /** Puts out who is revoked, and takes away what is granted no more, and changes nothing else: for as long as anything else fails. */
   syncRevoked(): Promise<Turn> {
-    return this.#revoke([...this.#seenKeys()]);
+    return this.#revoke([...this.#interfaces.keys()]);
   }
 
   /** Leads the answers of those who have come by the other interface there; does nothing while there is one alone. */
@@ -313,7 +312,7 @@ export class NodeSync {
     const twofold = this.#twofold;
     if (twofold === undefined || state === undefined) return NOTHING;
     // Who is revoked waits for nothing: not for ten thousand routes, and not for anything that fails.
-    if (this.#touched.size > 0) await this.#putOut(this.#seenKeys());
+    if (this.#touched.size > 0) await this.#putOut(this.#interfaces.keys());
     const elements = await this.#options.host.takeElements(this.names.table, ARRIVAL_SETS);
     for (const { address, device } of elements.flatMap((element) => arrivalIn(element) ?? [])) {
       for (const cidr of this.table.memberAt(cidrBase(address))?.addresses ?? []) {
@@ -328,7 +327,7 @@ export class NodeSync {
   async #followHandshakes(): Promise<void> {
     const { state } = this;
     const twofold = this.#twofold;
-    const shaken = this.#handshakes.take(twofold === undefined ? [] : this.#interfaces);
+    const shaken = this.#handshakes.take(twofold === undefined ? [] : this.#interfaces.all);
     if (twofold === undefined || state === undefined || shaken.length === 0) return;
     for (const { key, name } of shaken) {
       for (const cidr of this.table.memberWith(key)?.addresses ?? []) {
@@ -353,7 +352,7 @@ export class NodeSync {
     this.unended = undefined;
     await clearNode(this.#options.host, this.names, this.#options.onOperation);
     this.state = undefined;
-    this.#interfaces = [];
+    this.#interfaces.take(undefined);
     this.#twofold = undefined;
     this.appliedResourceVersion = undefined;
   }
@@ -370,12 +369,7 @@ export class NodeSync {
 
   #see(state: NodeState): void {
     this.state = state;
-    const found = [state.device, state.other?.device].filter((device) => device !== undefined);
-    this.#interfaces = found.map(({ name, peers }) => ({ name, peers: new Map(peers) }));
-  }
-
-  *#seenKeys(): Iterable<PublicKey> {
-    for (const { peers } of this.#interfaces) yield* peers.keys();
+    this.#interfaces.take(state);
   }
 
   async #takePresharedKeys(): Promise<void> {
@@ -488,22 +482,14 @@ export class NodeSync {
     }
   }
 
-  /** The resources may change while the steps are under way, so what is remembered afterwards is what was carried out. */
   async #carryOutPeers(
     peers: ReadonlyMap<PublicKey, WantedPeer>,
     keys: ReadonlySet<PublicKey>,
   ): Promise<readonly Operation[]> {
-    const wanted = [...keys].map((key) => [key, peers.get(key)] as const);
-    const interfaces = this.#interfaces;
-    const operations = interfaces.flatMap((seen) => diffPeers({ name: seen.name, peers }, seen.peers, keys));
+    const { operations, done } = this.#interfaces.stepsTo(peers, keys);
     for (const key of keys) this.#touched.delete(key);
     await this.#carryOut(operations);
-    for (const seen of interfaces) {
-      for (const [key, peer] of wanted) {
-        if (peer === undefined) seen.peers.delete(key);
-        else seen.peers.set(key, carriedOut(peer, seen.peers.get(key)));
-      }
-    }
+    done();
     return operations;
   }
 
@@ -535,14 +521,6 @@ export class NodeSync {
     const { state } = await this.#options.host.observe(this.names);
     this.#see(state);
   }
-}
-
-/** A peer as the interface has it once it was brought there. */
-function carriedOut(
-  { publicKey, allowedIPs, presharedKey }: WantedPeer,
-  before: ObservedPeer = { publicKey, allowedIPs, latestHandshake: 0, receivedBytes: 0, sentBytes: 0 },
-): ObservedPeer {
-  return { ...before, allowedIPs, presharedKey: presharedKey?.fingerprint };
 }
 
 /** What of a peer grants ask for, besides whether it is let in. */

@@ -1,28 +1,23 @@
-import { isDeepStrictEqual } from 'node:util';
-import { findCondition, isTrue } from '../api/conditions.ts';
-import type { Liveness, MeshGatewayNode, ReportedConnection } from '../api/meshgatewaynode.ts';
+import type { Liveness, MeshGatewayNode } from '../api/meshgatewaynode.ts';
 import type { ObjectKey } from '../api/resource.ts';
-import { milliseconds } from '../api/timestamp.ts';
 import type { EventRecorder } from '../k8s/events.ts';
 import type { Change, Store } from '../k8s/store.ts';
 import { Connections } from '../mesh/connections.ts';
-import { isLive, isRecent } from '../mesh/sessions.ts';
 import { type CallInput, type DueCall, dueCalls } from '../mesh/takeover/calls.ts';
-import { type Candidate, type Trust, takersFrom } from '../mesh/takeover/candidates.ts';
-import { type CalledAway, Insisting, MOST_LOST, type Pull } from '../mesh/takeover/insisting.ts';
-import { NodeStandings } from '../mesh/takeover/node-standings.ts';
+import { type Candidate, candidateOf, isServing, type Trust, takersFrom } from '../mesh/takeover/candidates.ts';
 import { Recovery } from '../mesh/takeover/recovery.ts';
 import { SharedDevices } from '../mesh/takeover/shared-devices.ts';
-import type { Endpoint } from '../net/endpoint.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { Timers } from '../runtime/timers.ts';
 import type { Ask } from './asking.ts';
-import { LateCalls } from './late-calls.ts';
+import { CalledDevices } from './called-devices.ts';
+import { Deaths } from './deaths.ts';
+import { callsTo } from './due-devices.ts';
 import type { LostSessions } from './lost-sessions.ts';
 import type { CallCause } from './metrics.ts';
-import { Neighbours } from './neighbours.ts';
 import type { NodeSync } from './node-sync.ts';
+import { OwnDevices } from './own-devices.ts';
 
 export interface TakeoverOptions {
   readonly gateway: string;
@@ -62,11 +57,6 @@ export interface TakeoverOptions {
 
 /** How soon it is looked whether those who were called have come, and whether those who went elsewhere are silent here. */
 const LOOK_MS = 500;
-/**
- * So long after a sign of life was due a node is taken for dead, in milliseconds. A process that was held up runs its timers before it reads what has come
- * meanwhile, and the sign may be there.
- */
-const READ_MS = 10;
 /** Of so many who have gone at once, their flows are forgotten too: each costs two walks through connection tracking. */
 const MOST_FLOWS = 4;
 
@@ -75,35 +65,36 @@ const MOST_FLOWS = 4;
  */
 export class Takeover {
   readonly #options: TakeoverOptions;
-  readonly #standings: NodeStandings;
   readonly #connections = new Connections();
   readonly #shared = new SharedDevices();
-  readonly #neighbours: Neighbours;
+  readonly #timers: Timers;
+  readonly #deaths: Deaths;
+  /** Devices that other nodes have lost or let go, and this one has called. */
+  readonly #away: CalledDevices;
+  readonly #own: OwnDevices;
   /** Whom this node has called of those that other nodes have lost or let go. */
   readonly #called = new Map<string, Set<ObjectKey>>();
-  #dead: ReadonlySet<string> = new Set();
-  /** This node's own sessions, those too that its report tells no more: an interface that was made anew has none. */
-  #own: ReadonlyMap<string, ReportedConnection> = new Map();
   readonly #recovery = new Recovery();
   #hasReported = false;
-  readonly #insisting = new Insisting();
-  readonly #timers: Timers;
-  /** Own devices, called because their sessions were lost. */
-  readonly #late: LateCalls<ReportedConnection>;
-  #cancelInsisting: () => void = () => undefined;
-  #cancelTick: () => void = () => undefined;
-  #isJudging = false;
   #isDue = false;
-  #mustInsist = false;
-  /** Since when news of this node's wait to be told; undefined when all are. */
-  #newsSince: number | undefined;
 
   constructor(options: TakeoverOptions) {
+    const { node, sync, clock, onDue } = options;
+    const timers = new Timers(clock);
     this.#options = options;
-    this.#standings = new NodeStandings(options.node);
-    this.#timers = new Timers(options.clock);
-    this.#late = new LateCalls({ timers: this.#timers, onDue: () => options.onDue('calls') });
-    this.#neighbours = new Neighbours({ ...options, heard: (node, answers) => this.#heard(node, answers) });
+    this.#timers = timers;
+    this.#deaths = new Deaths({ ...options, timers, onChange: () => this.#follow() });
+    this.#away = new CalledDevices({
+      ...{ node, sync, clock, timers },
+      connections: this.#connections,
+      deaths: this.#deaths,
+      onDue: () => onDue('calls'),
+    });
+    this.#own = new OwnDevices({
+      ...{ sync, clock, timers, onDue },
+      dueCalls: (connections) => this.#dueCalls({ node, connections }, [node]),
+      call: (due) => this.#call('anew', due, node),
+    });
   }
 
   /** What this node's next report says of how it and the others live, after this one. */
@@ -113,7 +104,7 @@ export class Takeover {
     if (!this.#hasReported) this.#recovery.resume(before?.recovering === true);
     this.#hasReported = true;
     this.#recovery.take(reachesServices(), now);
-    const said = { ...identity, ...this.#standings.report() };
+    const said = { ...identity, ...this.#deaths.report() };
     return this.#recovery.isRecovering(now) ? { ...said, recovering: true } : said;
   }
 
@@ -137,7 +128,7 @@ export class Takeover {
     const stop = () => {
       unsubscribe();
       this.#timers.end();
-      this.#neighbours.stop();
+      this.#deaths.stop();
     };
     signal.addEventListener('abort', stop, { once: true });
   }
@@ -152,42 +143,18 @@ export class Takeover {
         throw error;
       }
     }
-    if (this.#mustInsist) await this.#insist();
-    await this.#late.act((late) => this.#callAnew(late));
+    await this.#away.act();
+    await this.#own.act();
   }
 
-  /**
-   * Calls this node's own devices after it has lost their sessions, as with a wireguard-go that was killed or a peer that somebody removed: by themselves they
-   * would doubt theirs after 15 seconds. Who has come to another node is left there.
-   */
-  async callBack(lost: LostSessions): Promise<void> {
-    const { node, sync } = this.#options;
-    if (lost.isNone || sync.gateway?.spec.takeover.enabled !== true) return;
-    const { names, table } = sync;
-    const connections = [...this.#own.values()].filter(({ peer, byOtherKey }) => {
-      const device = byOtherKey === true ? names.other : names.device;
-      // The next key of a device that changes its key is added without anything being lost.
-      return table.keysOf(peer as ObjectKey).some((key) => table.isInUse(key) && lost.has(device, key));
-    });
-    const due = this.#dueCalls({ node, connections }, [node]);
-    if (due.length === 0) return;
-    await this.#call('anew', due, node);
-    this.#timers.later(LOOK_MS / 5, () => this.#options.onDue('peers'));
-    this.#late.take(connections);
-  }
-
-  /** Calls those of its own devices anew that have neither come nor gone to another node since they were called. */
-  async #callAnew(late: readonly ReportedConnection[]): Promise<void> {
-    const { node, sync } = this.#options;
-    await sync.seePeers();
-    const lost = this.#lostOf(this.#dueCalls({ node, connections: late }, [node]));
-    await sync.callPeers(lost.flatMap((call) => this.#callsTo(call, call.endpoint)));
+  /** Calls this node's own devices after it has lost their sessions. */
+  callBack(lost: LostSessions): Promise<void> {
+    return this.#own.callBack(lost);
   }
 
   /** These come by a load balancer: another call at their own address would stand in the way of their packets. */
   leaveToBalancer(peers: Iterable<ObjectKey>): void {
-    this.#insisting.drop(peers);
-    this.#armInsisting();
+    this.#away.drop(peers);
   }
 
   /** Lets go of who has gone; in a turn in which the node's peers were looked at, after that. */
@@ -203,18 +170,15 @@ export class Takeover {
   }
 
   #take({ key, before, after }: Change<MeshGatewayNode>, signal: AbortSignal): void {
-    const { clock, node: self, gateway } = this.#options;
+    const { node: self, gateway } = this.#options;
     const node = (after ?? before)?.spec.node;
     if (node === undefined || (after ?? before)?.spec.gateway !== gateway) return;
-    const said = JSON.stringify(this.#standings.report());
-    if (node === self) this.#takeOwn(after);
+    if (node === self) this.#own.take(after);
     else if (isServing(after) === false && isServing(before) !== false) this.#options.onUnwell();
-    this.#standings.take(node, before?.status?.liveness, after?.status?.liveness, clock.monotonic());
     const changed = this.#connections.set(key, after);
     if (node !== self && before !== undefined) this.#takeArrivals(node, changed);
     if (node !== self) this.#takeDepartures(node, changed);
-    this.#tellNews(said);
-    this.#neighbours.follow(signal);
+    this.#deaths.take(node, before?.status?.liveness, after?.status?.liveness, signal);
     this.#follow();
   }
 
@@ -233,70 +197,15 @@ export class Takeover {
   /** Who was called away from another node, and has no session there any more by its report. */
   #takeDepartures(node: string, peers: Iterable<ObjectKey>): void {
     const gone = [...peers].filter((peer) => !this.#connections.of(peer).some((one) => one.node === node));
-    this.#insisting.letGo(node, gone, this.#options.clock.monotonic());
+    this.#away.letGo(node, gone);
   }
 
-  #heard(node: string, answers: boolean): void {
-    const said = JSON.stringify(this.#standings.report());
-    this.#standings.heard(node, answers, this.#options.clock.monotonic());
-    if (this.#tellNews(said)) this.#follow();
-  }
-
-  #tellNews(before: string): boolean {
-    if (JSON.stringify(this.#standings.report()) === before) return false;
-    this.#newsSince ??= this.#options.clock.monotonic();
-    this.#options.onNews();
-    return true;
-  }
-
-  /** Its own report comes back to it as it comes to others, which tells how long that takes. */
-  #takeOwn(report: MeshGatewayNode | undefined): void {
-    const now = this.#options.clock.now();
-    const sessions = [...this.#own.values(), ...(report?.status?.connections ?? [])];
-    const recent = sessions.filter(({ lastHandshake }) => isRecent(lastHandshake, now));
-    this.#own = new Map(recent.map((session) => [session.peer, session]));
-    if (this.#newsSince === undefined) return;
-    const { unreachable, answered } = report?.status?.liveness ?? {};
-    if (!isDeepStrictEqual({ unreachable, answered }, this.#standings.report())) return;
-    this.#standings.takeRoundTrip(this.#options.clock.monotonic() - this.#newsSince);
-    this.#newsSince = undefined;
-  }
-
-  /** Looks whether somebody has died, and when somebody may have next. */
+  /** Looks who has died and who is back. */
   #follow(): void {
-    const { clock, onDue, log } = this.#options;
-    const now = clock.monotonic();
-    const dead = new Set(this.#standings.dead);
-    for (const lost of dead) if (!this.#dead.has(lost)) log.warn({ lost }, 'a node of the gateway is dead or cut off');
-    for (const node of this.#dead) {
-      if (dead.has(node)) continue;
-      log.info({ node }, 'a node of the gateway is back, or gone for good');
-      this.#insisting.returned(node, now);
-    }
-    this.#dead = dead;
-    this.#armInsisting();
-    if (this.#dueSessions().length > 0) {
-      this.#isDue = true;
-      onDue('calls');
-    }
-    this.#armTick(now);
-  }
-
-  #armTick(now: number): void {
-    const { clock } = this.#options;
-    const { nextTick } = this.#standings;
-    if (this.#isJudging) return;
-    this.#cancelTick();
-    if (nextTick === undefined) return;
-    this.#cancelTick = this.#timers.later(Math.max(0, nextTick - now), () => {
-      const due = clock.monotonic();
-      this.#isJudging = true;
-      this.#cancelTick = this.#timers.later(READ_MS, () => {
-        this.#isJudging = false;
-        this.#standings.tick(due);
-        this.#follow();
-      });
-    });
+    for (const node of this.#deaths.judge()) this.#away.returned(node);
+    if (this.#dueSessions().length === 0) return;
+    this.#isDue = true;
+    this.#options.onDue('calls');
   }
 
   /**
@@ -308,7 +217,7 @@ export class Takeover {
     if (sync.gateway?.spec.takeover.enabled !== true) return [];
     return [...reports.values()].flatMap(({ spec: { node }, status }) => {
       const all = node === self ? [] : (status?.connections ?? []);
-      const connections = this.#dead.has(node) ? all : all.filter(({ released }) => released === true);
+      const connections = this.#deaths.has(node) ? all : all.filter(({ released }) => released === true);
       return connections.length === 0 && !this.#called.has(node) ? [] : [{ node, connections }];
     });
   }
@@ -317,7 +226,7 @@ export class Takeover {
     // Another node may be lost while these are called.
     this.#isDue = false;
     for (const lost of this.#dueSessions()) {
-      const isDead = this.#dead.has(lost.node);
+      const isDead = this.#deaths.has(lost.node);
       // One whose agent alone ends is a node like any other, but for its own devices.
       const others = this.#nodes().filter(({ node }) => node !== lost.node);
       const due = this.#dueCalls(lost, takersFrom(isDead ? 'dead' : 'living', others));
@@ -329,8 +238,7 @@ export class Takeover {
       if (news.length === 0) continue;
       await this.#call(isDead ? 'dead' : 'released', news, lost.node);
       for (const { peer } of news) called.add(peer);
-      this.#insisting.called(news, lost.node, this.#options.clock.monotonic());
-      this.#armInsisting();
+      this.#away.called(news, lost.node);
       this.#tell(lost.node, news.length);
     }
   }
@@ -338,7 +246,7 @@ export class Takeover {
   async #call(cause: CallCause, due: readonly DueCall[], from: string): Promise<void> {
     const { clock, log, onCalled, sync } = this.#options;
     const began = clock.monotonic();
-    await sync.callPeers(due.flatMap((call) => this.#callsTo(call, call.endpoint)));
+    await sync.callPeers(due.flatMap((call) => callsTo(call, sync, call.endpoint)));
     const ms = clock.monotonic() - began;
     onCalled?.(cause, due.length, ms / 1_000);
     log.info({ cause, from, devices: due.length, ms: Math.round(ms) }, 'devices called');
@@ -349,74 +257,9 @@ export class Takeover {
     const calls = dueCalls({
       ...{ node, lost, candidates },
       sessionsOf: (peer) => this.#connections.of(peer),
-      isLost: (other) => this.#standings.isDead(other),
+      isLost: (other) => this.#deaths.isDead(other),
     });
     return calls.filter(({ peer }) => sync.table.keysOf(peer).length > 0);
-  }
-
-  async #insist(): Promise<void> {
-    this.#mustInsist = false;
-    const { clock, sync } = this.#options;
-    const calls = this.#insisting.take(clock.monotonic(), (called) => this.#pullOn(called));
-    this.#insisting.forget((node) => this.#dead.has(node));
-    this.#armInsisting();
-    try {
-      if (calls.some(({ isLate }) => isLate)) await sync.seePeers();
-      const lost = new Set(this.#lostOf(calls.filter(({ isLate }) => isLate).map(({ call }) => call)));
-      await sync.callPeers(
-        calls.flatMap(({ call }) => this.#callsTo(call, lost.has(call) ? call.endpoint : undefined)),
-      );
-    } catch (error) {
-      for (const { call, from } of calls) this.#insisting.called([call], from, clock.monotonic());
-      this.#armInsisting();
-      throw error;
-    }
-  }
-
-  /**
-   * Of those who are late, who has not come: what they were sent was lost, or never sent, for this node had begun a handshake with them already (wireguard-go
-   * does so for whatever is sent to a device, also when it does not know where that is). WireGuard itself waits five seconds before it begins another.
-   */
-  #lostOf(late: readonly DueCall[]): readonly DueCall[] {
-    const { clock, sync } = this.#options;
-    const hasCome = ({ peer }: DueCall) =>
-      sync.table
-        .keysOf(peer)
-        .some((key) => isLive((sync.observedPeers.get(key)?.latestHandshake ?? 0) * 1_000, clock.now()));
-    return late.filter((call) => !hasCome(call)).slice(0, MOST_LOST);
-  }
-
-  /** Whoever has gone to yet another node, or has shaken hands with its former one since, is where it wants to be. */
-  #pullOn({ call, from }: CalledAway): Pull {
-    if (this.#options.sync.gateway?.spec.takeover.enabled !== true) return 'none';
-    const sessions = this.#connections.of(call.peer);
-    const elsewhere = sessions.filter(({ node }) => node !== this.#options.node && node !== from);
-    if (elsewhere.some(({ node }) => !this.#standings.isDead(node))) return 'none';
-    const there = sessions.filter(({ node }) => node === from);
-    const { sync } = this.#options;
-    const here = sync.table.keysOf(call.peer).map((key) => (sync.observedPeers.get(key)?.latestHandshake ?? 0) * 1_000);
-    // A report may tell a handshake from before the call only now.
-    const isOld = (handshake: string) =>
-      handshake === call.lastHandshake || milliseconds(handshake) <= Math.max(...here);
-    if (this.#dead.has(from) || there.some(({ lastHandshake }) => isOld(lastHandshake))) return 'draws';
-    return there.length === 0 ? 'let-go' : 'none';
-  }
-
-  #armInsisting(): void {
-    const { clock, onDue } = this.#options;
-    this.#cancelInsisting();
-    const { next } = this.#insisting;
-    if (next === undefined) return;
-    this.#cancelInsisting = this.#timers.later(Math.max(0, next - clock.monotonic()), () => {
-      this.#mustInsist = true;
-      onDue('calls');
-    });
-  }
-
-  #callsTo({ peer, byOtherKey }: DueCall, endpoint?: Endpoint) {
-    const { table } = this.#options.sync;
-    const inUse = table.keysOf(peer).filter((key) => table.isInUse(key));
-    return inUse.map((publicKey) => ({ publicKey, endpoint, byOtherKey }));
   }
 
   #tell(lost: string, devices: number): void {
@@ -424,7 +267,7 @@ export class Takeover {
     this.#timers.later(LOOK_MS / 5, () => onDue('peers'));
     this.#timers.later(LOOK_MS, () => onDue('peers'));
     if (sync.gateway === undefined) return;
-    const why = this.#dead.has(lost) ? 'is dead or cut off' : 'lets its devices go';
+    const why = this.#deaths.has(lost) ? 'is dead or cut off' : 'lets its devices go';
     events.record({
       regarding: sync.gateway,
       type: 'Warning',
@@ -438,36 +281,9 @@ export class Takeover {
   #nodes(): readonly Candidate[] {
     const { reports, sync } = this.#options;
     const leaving = new Set(sync.gateway?.status?.leavingNodes?.map(({ node }) => node));
-    return [...reports.values()].map((report) => ({
-      node: report.spec.node,
-      trust: this.#trustIn(report),
-      isProgrammed: holdsAll(report) || isContested(report),
-      reachesServices: isServing(report) === true,
-      isLeaving: leaving.has(report.spec.node),
-    }));
+    return [...reports.values()].map((report) => {
+      const { node } = report.spec;
+      return candidateOf(report, { trust: this.#deaths.trustIn(node), isLeaving: leaving.has(node) });
+    });
   }
-
-  #trustIn(report: MeshGatewayNode): Trust {
-    const { node } = report.spec;
-    const isOwn = node === this.#options.node;
-    const trust = isOwn ? 'steady' : this.#standings.trustIn(node, this.#options.clock.monotonic());
-    const isDoubtful = isContested(report) || report.status?.liveness?.recovering === true;
-    return isDoubtful && trust === 'steady' ? 'living' : trust;
-  }
-}
-
-function holdsAll({ status }: MeshGatewayNode): boolean {
-  return ['InterfaceUp', 'Programmed'].every((type) => isTrue(status?.conditions ?? [], type));
-}
-
-/** Whether somebody undoes what the node makes: now and then it holds all that it should. */
-function isContested({ status }: MeshGatewayNode): boolean {
-  const conditions = status?.conditions ?? [];
-  return isTrue(conditions, 'InterfaceUp') && findCondition(conditions, 'Programmed')?.reason === 'Contested';
-}
-
-/** Whether a node reaches Services; undefined while nobody knows. */
-function isServing(report: MeshGatewayNode | undefined): boolean | undefined {
-  const status = findCondition(report?.status?.conditions ?? [], 'ServicesReachable')?.status;
-  return status === 'True' ? true : status === 'False' ? false : undefined;
 }

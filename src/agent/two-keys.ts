@@ -1,20 +1,13 @@
 import type { LocalFacts } from '../dataplane/local-facts.ts';
 import type { NodeState } from '../dataplane/node-plan.ts';
-import type { ObservedPeer } from '../dataplane/wireguard/device.ts';
 import type { Host } from '../host/host.ts';
 import { ages } from '../mesh/node.ts';
 import type { PeerTable } from '../mesh/peer-table.ts';
 import type { RouteInput } from '../mesh/routes.ts';
-import type { SeenPeer } from '../mesh/sessions.ts';
 import type { Topology } from '../mesh/topology.ts';
 import { type Cidr, cidrBase, cidrFamily } from '../net/cidr.ts';
 import type { PublicKey } from '../net/key.ts';
-
-/** An interface with its peers as last seen. */
-export interface SeenInterface {
-  readonly name: string;
-  peers: Map<PublicKey, ObservedPeer>;
-}
+import type { SeenInterface } from './seen-interfaces.ts';
 
 /** What the routes of a node with two interfaces follow from. */
 export interface Twofold extends RouteInput {
@@ -40,17 +33,6 @@ export async function servesTwo(current: Topology, { facts, state, table, host }
   const moved = hosts.filter((cidr) => table.memberAt(cidrBase(cidr))?.addresses.includes(cidr) === true);
   const pool = current.pool.filter((cidr) => facts.ipv6 || cidrFamily(cidr) === 4);
   return { pool, older, newer, probe: current.device, moved: new Set(moved) };
-}
-
-/** The peers of both interfaces, each as the one has it with which its latest handshake was. */
-export function latestOf(
-  own: ReadonlyMap<PublicKey, ObservedPeer>,
-  other: ReadonlyMap<PublicKey, ObservedPeer>,
-): ReadonlyMap<PublicKey, SeenPeer> {
-  const latest = new Map<PublicKey, SeenPeer>(own);
-  for (const [key, peer] of other)
-    if (peer.latestHandshake > (own.get(key)?.latestHandshake ?? 0)) latest.set(key, { ...peer, isByOtherKey: true });
-  return latest;
 }
 
 /** Says of each peer by which interface it has shaken hands since the last look; nothing of one that it sees for the first time. */

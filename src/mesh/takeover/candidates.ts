@@ -1,3 +1,6 @@
+import { findCondition, isTrue } from '../../api/conditions.ts';
+import type { MeshGatewayNode } from '../../api/meshgatewaynode.ts';
+
 /** How one node relies on another: not at all, as on one that lives but was lost or of no use a while ago, or whose work somebody undoes, or as on any other. */
 export type Trust = 'none' | 'living' | 'steady';
 
@@ -22,4 +25,35 @@ export function takersFrom(is: 'dead' | 'living', nodes: readonly Candidate[]): 
   const useful = able.filter(({ reachesServices, isLeaving }) => reachesServices && !isLeaving);
   const ranks = [useful.filter(({ trust }) => trust === 'steady'), useful, ...(is === 'dead' ? [able] : [])];
   return ranks.find((rank) => rank.length > 0)?.map(({ node }) => node) ?? [];
+}
+
+/** A node by its report, trusted no more than it says itself that it may be. */
+export function candidateOf(
+  report: MeshGatewayNode,
+  { trust, isLeaving }: Pick<Candidate, 'trust' | 'isLeaving'>,
+): Candidate {
+  const isDoubtful = isContested(report) || report.status?.liveness?.recovering === true;
+  return {
+    node: report.spec.node,
+    trust: isDoubtful && trust === 'steady' ? 'living' : trust,
+    isProgrammed: holdsAll(report) || isContested(report),
+    reachesServices: isServing(report) === true,
+    isLeaving,
+  };
+}
+
+/** Whether a node reaches Services, by its report; undefined while nobody knows. */
+export function isServing(report: MeshGatewayNode | undefined): boolean | undefined {
+  const status = findCondition(report?.status?.conditions ?? [], 'ServicesReachable')?.status;
+  return status === 'True' ? true : status === 'False' ? false : undefined;
+}
+
+function holdsAll({ status }: MeshGatewayNode): boolean {
+  return ['InterfaceUp', 'Programmed'].every((type) => isTrue(status?.conditions ?? [], type));
+}
+
+/** Whether somebody undoes what the node makes: now and then it holds all that it should. */
+function isContested({ status }: MeshGatewayNode): boolean {
+  const conditions = status?.conditions ?? [];
+  return isTrue(conditions, 'InterfaceUp') && findCondition(conditions, 'Programmed')?.reason === 'Contested';
 }
