@@ -99,6 +99,8 @@ class Scene {
   /** Has the laptop connect by the first node, or by the one that the balancer leads to, and resolves with that one and the address of a Service on the other. */
   async begin(takeover: boolean): Promise<{ readonly node: LabNode; readonly service: string }> {
     const [first, second] = this.mesh.cluster.nodes as [LabNode, LabNode];
+    // Here and not in the end, where it would hide what went wrong.
+    await untilServing(this.mesh);
     await this.mesh.patchGateway('default', { takeover: { enabled: takeover, drain: '0s' } });
     this.#count += 1;
     const device = await this.mesh.addDevice(`stock-${this.#count}`);
@@ -124,7 +126,6 @@ class Scene {
 
   async end(): Promise<void> {
     await this.mesh.leave(this.laptop);
-    await untilServing(this.mesh);
   }
 }
 

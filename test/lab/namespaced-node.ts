@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { createGroup, labGroup, removeGroup } from './cgroups.ts';
 import { startComponent, stopComponent } from './component.ts';
 import type { ExecOptions, ExecResult } from './exec.ts';
-import { ipBatch, plugIn } from './network.ts';
+import { ipBatch, plugIn, unplug } from './network.ts';
 import type { KubeProxyMode, LabNode } from './node.ts';
 import { type NodeMachine, NodePrograms } from './node-programs.ts';
 import type { NodeSurroundings } from './node-surroundings.ts';
@@ -54,7 +54,7 @@ export class NamespacedNode implements LabNode {
     const sandbox = await opened;
     this.#sandbox = sandbox;
     onInit(sandbox.init);
-    await plugIn({ lab, member: sandbox, port: `node${index}`, address, gateway: site.controlPlane });
+    await plugIn({ lab, member: sandbox, port: portOf(index), address, gateway: site.controlPlane });
     await ipBatch(sandbox, routes);
     await this.#programs.start({
       kubeProxyMode: kubeProxyMode(),
@@ -65,7 +65,12 @@ export class NamespacedNode implements LabNode {
   }
 
   async kill(): Promise<void> {
-    if (this.#sandbox) await killNamespace(this.#sandbox.init);
+    if (this.#sandbox) {
+      const { lab, index } = this.#surroundings;
+      // First, so that nobody hears its connections end. And what it still had to send would keep its network, this cable with it, for minutes.
+      await unplug(lab, portOf(index));
+      await killNamespace(this.#sandbox.init);
+    }
     // No power failure leaves control groups; a kubelet that finds old ones looks at them for seconds each.
     await removeGroup(this.#cgroup());
     this.#sandbox = undefined;
@@ -116,4 +121,8 @@ export class NamespacedNode implements LabNode {
       stop: (program) => stopComponent(this.#running(), program),
     };
   }
+}
+
+function portOf(index: number): string {
+  return `node${index}`;
 }

@@ -28,6 +28,12 @@ export async function plugIn({ lab, member, port, address, gateway, device = 'et
   ]);
 }
 
+/** Pulls the cable of a node or laptop out of the lab's bridge, if there is one. */
+export async function unplug(lab: Sandbox, port: string): Promise<void> {
+  const ports = await output(['nsenter', '--target', String(lab.init.pid), '--net', 'ip', '-oneline', 'link', 'show']);
+  if (ports.includes(` ${port}@`)) await ipBatch(lab, [`link delete ${port}`]);
+}
+
 /** Runs lines of `ip` in a sandbox's network. Only that namespace is entered, so process ids are the machine's. */
 export async function ipBatch({ init }: Sandbox, lines: readonly string[]): Promise<void> {
   await output(['nsenter', '--target', String(init.pid), '--net', 'ip', '-batch', '-'], {

@@ -12,6 +12,15 @@ import { workload, workloadImage } from './workload.ts';
 
 const NAME = 'smoke';
 
+/** Sends what nobody answers, and leaves it to the kernel, whose connection keeps the network of the node for minutes. */
+const UNANSWERED = `
+  const socket = require('net').connect(443, '10.96.0.1', () => {
+    const ruleset = 'table inet hole { chain out { type filter hook output priority -450; oifname "eth0" drop; }; }';
+    require('child_process').execFileSync('nft', ['-f', '-'], { input: ruleset });
+    socket.write('unanswered');
+    setTimeout(() => process.exit(), 100);
+  });`;
+
 interface Answer {
   readonly pod: string;
   readonly node: string;
@@ -84,6 +93,7 @@ describe('a cluster of two nodes', () => {
 
   test('survives the power failure of a node, which comes back as it was', async () => {
     const node = cluster.node('node-2');
+    await node.exec([process.execPath, '--eval', UNANSWERED]);
     await node.kill();
     const api = [
       'curl',
