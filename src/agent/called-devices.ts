@@ -37,6 +37,12 @@ export class CalledDevices {
     this.#arm();
   }
 
+  /** The node that let these go, and away from which they were called, is dead. */
+  died(calls: readonly DueCall[], from: string): void {
+    this.#insisting.died(calls, from, this.#options.clock.monotonic());
+    this.#arm();
+  }
+
   /** A node from which devices were called away is back. */
   returned(node: string): void {
     this.#insisting.returned(node, this.#options.clock.monotonic());

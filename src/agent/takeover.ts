@@ -72,8 +72,8 @@ export class Takeover {
   /** Devices that other nodes have lost or let go, and this one has called. */
   readonly #away: CalledDevices;
   readonly #own: OwnDevices;
-  /** Whom this node has called of those that other nodes have lost or let go. */
-  readonly #called = new Map<string, Set<ObjectKey>>();
+  /** Whom this node has called of those that other nodes have lost or let go, and whether those nodes were dead then. */
+  readonly #called = new Map<string, { readonly peers: Set<ObjectKey>; readonly isDead: boolean }>();
   readonly #recovery = new Recovery();
   #hasReported = false;
   #isDue = false;
@@ -231,9 +231,11 @@ export class Takeover {
       const others = this.#nodes().filter(({ node }) => node !== lost.node);
       const due = this.#dueCalls(lost, takersFrom(isDead ? 'dead' : 'living', others));
       const known = this.#called.get(lost.node);
-      const called = new Set(due.map(({ peer }) => peer).filter((peer) => known?.has(peer)));
+      const before = due.filter(({ peer }) => known?.peers.has(peer));
+      const called = new Set(before.map(({ peer }) => peer));
       if (due.length === 0) this.#called.delete(lost.node);
-      else this.#called.set(lost.node, called);
+      else this.#called.set(lost.node, { peers: called, isDead });
+      if (isDead && known?.isDead === false) this.#away.died(before, lost.node);
       const news = due.filter(({ peer }) => !called.has(peer));
       if (news.length === 0) continue;
       await this.#call(isDead ? 'dead' : 'released', news, lost.node);

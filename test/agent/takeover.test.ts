@@ -241,9 +241,26 @@ test('who has not come a second after the call is called as if for the first tim
   for (const node of others) if (calledBy(node).some((call) => call.startsWith(`${came} `))) connects(node, `${came}`);
   const anew = () =>
     others.flatMap((node) => callsOf(node).filter((call, index, calls) => calls.indexOf(call) < index));
-  await expect.poll(() => anew().sort(), { timeout: 5_000 }).toEqual(all(late));
+  await expect.poll(() => [...new Set(anew())].sort(), { timeout: 5_000 }).toEqual(all(late));
   const taken = others.flatMap(changesOn).filter(({ kind }) => kind === 'remove');
-  expect(taken.map(({ publicKey }) => publicKey).sort()).toEqual(late.map((name) => aKey(name)).sort());
+  expect(new Set(taken.map(({ publicKey }) => publicKey))).toEqual(new Set(late.map((name) => aKey(name))));
+});
+
+test('a device that was let go and called in vain is called anew as soon as its former node is dead', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [leaving, ...others] = nodes;
+  connects(leaving, 'ada');
+  await reports(mesh, leaving, 'ada');
+  await mesh.client.patch(nodeType, { name: leaving.name }, { spec: { unschedulable: true } });
+  // At once, and a second and two after that; then it is with its former node for as long as that lives.
+  await expect.poll(() => others.flatMap(callsOf), { timeout: 8_000 }).toEqual(all(['ada', 'ada', 'ada']));
+  await dies(mesh, leaving);
+  await expect.poll(() => others.flatMap(callsOf).length, { timeout: 5_000 }).toBeGreaterThan(3);
+  expect(others.flatMap(calledBy)).toEqual(all(['ada']));
+  expect(await calledTotal(others, 'dead')).toBe(0);
 });
 
 test('a node whose Node object is deleted while it goes on lets its devices go', async ({ mesh, nodes, expect }) => {

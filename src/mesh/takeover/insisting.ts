@@ -32,14 +32,14 @@ export type Pull = 'draws' | 'let-go' | 'none';
 
 /** A device that is to be called again now. */
 export interface Again extends CalledAway {
-  /** Whether it has had its time to come, said once for each call. */
+  /** Whether it has had its time to come, said at most once in LATE_MS. */
   readonly isLate: boolean;
 }
 
 interface Entry extends CalledAway {
   /** When it is to be called again, the next time first. */
   readonly at: readonly number[];
-  /** When it was called, until it has had its time to come. */
+  /** Since when it has its time to come; undefined where it has come before. */
   readonly calledAt: number | undefined;
 }
 
@@ -56,7 +56,13 @@ export class Insisting {
   /** A node from which devices were called away is back: it is as it was, and knows nothing of that. */
   returned(node: string, now: number): void {
     const at = Array.from({ length: RETURNING_MS / EVERY_MS }, (_, index) => now + index * EVERY_MS);
-    for (const [peer, entry] of this.#entries) if (entry.from === node) this.#entries.set(peer, { ...entry, at });
+    for (const [peer, entry] of this.#entries)
+      if (entry.from === node) this.#entries.set(peer, { ...entry, at, calledAt: undefined });
+  }
+
+  /** The node that let these go is dead: whoever of them has not come by now has nobody, and is late at once. */
+  died(calls: readonly DueCall[], from: string, now: number): void {
+    this.called(calls, from, now - LATE_MS);
   }
 
   /** A node has let these go: whom it has drawn back before that would stay there and not be understood, so they are called now, for the last time. */
@@ -84,7 +90,7 @@ export class Insisting {
       const pull = pullOn(entry);
       const at = pull === 'draws' ? entry.at.filter((time) => time > now) : [];
       const isLate = entry.calledAt !== undefined && now - entry.calledAt >= LATE_MS;
-      const calledAt = isLate ? undefined : entry.calledAt;
+      const calledAt = isLate && entry.calledAt !== undefined ? entry.calledAt + LATE_MS : entry.calledAt;
       this.#entries.set(entry.call.peer, { ...entry, at, calledAt });
       return pull === 'none' ? [] : [{ ...entry, isLate }];
     });

@@ -32,13 +32,29 @@ test('who was called is called again, soon and twice after that', () => {
   expect(times(insisting)).toEqual([11_000, 12_000]);
 });
 
-test('who was called is late a second after that, which is said once for each call', () => {
+test('who was called is late a second after that, and another second after that', () => {
   const insisting = new Insisting();
   const late = (now: number) => insisting.take(now, always).map(({ isLate }) => isLate);
   insisting.called([call('ada')], 'node-a', 0);
-  expect([late(250), late(1_000), late(2_000)]).toEqual([[false], [true], [false]]);
+  expect([late(250), late(1_040), late(2_030)]).toEqual([[false], [true], [true]]);
   insisting.called([call('ada')], 'node-a', 5_000);
   expect(late(7_000)).toEqual([true]);
+});
+
+test('who was called away from a node that is back has come long ago, and is not late', () => {
+  const insisting = new Insisting();
+  insisting.called([call('ada')], 'node-a', 0);
+  for (const now of [250, 1_000, 2_000]) insisting.take(now, always);
+  insisting.returned('node-a', 60_000);
+  expect(insisting.take(60_000, always).map(({ isLate }) => isLate)).toEqual([false]);
+});
+
+test('who was let go by a node that is dead now is late at once, and again a second after that', () => {
+  const insisting = new Insisting();
+  insisting.died([call('ada')], 'node-a', 5_000);
+  const late = (now: number) => insisting.take(now, always).map(({ isLate }) => isLate);
+  expect([late(5_000), late(5_999), late(6_000)]).toEqual([[true], [], [true]]);
+  expect(insisting.next).toBeUndefined();
 });
 
 test('who is where it wants to be is called no more', () => {
