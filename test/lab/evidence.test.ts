@@ -46,6 +46,8 @@ test('holds the logs of every component, and of pods', async () => {
     for (const log of ['kubelet', 'containerd', 'kube-proxy']) expect(logs).toContain(`/${node}/${log}.log`);
   for (const pod of ['sallyport-operator', 'sallyport-default', 'hello-node-2'])
     expect(logs).toContainEqual(expect.stringMatching(new RegExp(`pods/[^/]*_${pod}-.*\\.log$`)));
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  expect(entries.filter((entry) => entry.isSymbolicLink()).map(({ name }) => name)).toEqual([]);
 });
 
 test('holds our objects, and no Secret', async () => {

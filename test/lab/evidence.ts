@@ -1,11 +1,10 @@
-import { cp } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MACHINE, OBJECTS } from './evidence-list.ts';
 import { COMMAND_MS, EvidenceWriter } from './evidence-writer.ts';
 import { type ExecResult, run, TIED } from './exec.ts';
 import { type Asked, captureFlows } from './flow-capture.ts';
 import type { Laptop } from './laptop.ts';
-import { labDirectory } from './record.ts';
+import { copyLogs } from './logs.ts';
 import type { Cluster } from './running-cluster.ts';
 
 /**
@@ -18,7 +17,7 @@ export async function collectEvidence(cluster: Cluster, folder: string): Promise
   const { signal } = evidence;
   const machines = [...cluster.nodes.map(at('nodes')), ...cluster.laptops.map(at('laptops'))];
   await Promise.all([
-    evidence.take('logs', () => cp(`${labDirectory(cluster.name)}/logs`, join(folder, 'logs'), { recursive: true })),
+    evidence.take('logs', () => copyLogs(cluster.name, join(folder, 'logs'))),
     ...OBJECTS.map((look) => evidence.look('objects', look, () => kubectl(cluster, look.argv, signal))),
     ...machines.flatMap(({ place, machine }) =>
       MACHINE.map((look) => evidence.look(place, look, () => machine.exec(look.argv, { signal, timeout: COMMAND_MS }))),

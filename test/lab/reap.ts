@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
-import { cp, readdir, rm, rmdir } from 'node:fs/promises';
+import { readdir, rm, rmdir } from 'node:fs/promises';
 import { groupExists, labGroup, removeGroup } from './cgroups.ts';
+import { copyLogs, logsOf } from './logs.ts';
 import { LABS_DIRECTORY, labDirectory, readRecord } from './record.ts';
 import { killNamespace } from './sandbox.ts';
 
@@ -14,7 +15,7 @@ export async function reap(name: string, logs = process.env.SALLYPORT_LAB_LOGS):
   // What was started before the record was written is found by its control group.
   await removeGroup(labGroup(name));
   const folder = labDirectory(name);
-  if (logs && existsSync(`${folder}/logs`)) await cp(`${folder}/logs`, `${logs}/${name}`, { recursive: true });
+  if (logs && existsSync(logsOf(name))) await copyLogs(name, `${logs}/${name}`);
   await rm(folder, { recursive: true, force: true });
   if (existsSync(LABS_DIRECTORY) && (await readdir(LABS_DIRECTORY)).length === 0) {
     // Another lab may begin just now.

@@ -2,9 +2,11 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { on, once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync, watch, writeFileSync } from 'node:fs';
+import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface, type Interface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
 import type { ProbeVerdict } from '../../src/mesh/node-status.ts';
 import type { IpAddress } from '../../src/net/address.ts';
 import { keyText } from '../../src/net/key.ts';
@@ -205,9 +207,11 @@ export class Gateway {
       this.run('ip', 'link', 'add', this.device, 'type', 'wireguard');
       return;
     }
-    const appeared = appearance('/run/wireguard', `/run/wireguard/${this.device}.sock`);
+    const socket = `/run/wireguard/${this.device}.sock`;
+    const appeared = appearance('/run/wireguard', socket);
     this.#daemon = this.#spawn([this.#wireguardGo, '-f', this.device]);
     await appeared;
+    await listening(socket);
   }
 
   #makeNamespace(): void {
@@ -245,6 +249,19 @@ async function appearance(folder: string, file: string): Promise<void> {
     while (!existsSync(file)) await once(watcher, 'change', { signal: AbortSignal.timeout(10_000) });
   } finally {
     watcher.close();
+  }
+}
+
+/** Waits until somebody listens on a socket that is there: `wg` removes one that refuses it, and wireguard-go binds a moment before it listens. */
+async function listening(socket: string): Promise<void> {
+  const until = performance.now() + 10_000;
+  for (;;) {
+    const connection = createConnection(socket);
+    const error = await once(connection, 'connect').catch((refused: Error) => refused);
+    connection.destroy();
+    if (!(error instanceof Error)) return;
+    if (performance.now() > until) throw error;
+    await delay(5);
   }
 }
 
