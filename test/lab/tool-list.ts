@@ -26,19 +26,19 @@ const plain = { ldflags: '-s -w', cgo: false } as const;
 
 /** Every module, the quick ones first, so that a broken set-up is noticed early. */
 export const TOOL_MODULES: readonly ToolModule[] = [
-  { ...plain, folder: 'wireguard-go', title: 'wireguard-go', minutes: 0.1, rename: { wireguard: 'wireguard-go' } },
-  { ...plain, folder: 'cni', title: 'the CNI plugins', minutes: 0.2 },
+  { ...plain, folder: 'wireguard-go', title: 'wireguard-go', minutes: 0.2, rename: { wireguard: 'wireguard-go' } },
+  { ...plain, folder: 'cni', title: 'the CNI plugins', minutes: 0.1 },
   // Without seccomp every pod that asks for the RuntimeDefault profile dies.
-  { ...plain, folder: 'runc', title: 'runc', minutes: 0.3, tags: 'seccomp', cgo: true },
-  { ...plain, folder: 'etcd', title: 'etcd', minutes: 1, rename: { server: 'etcd' } },
-  { ...plain, folder: 'containerd', title: 'containerd', minutes: 1.5 },
-  { ...plain, folder: 'coredns', title: 'CoreDNS', minutes: 3 },
-  { ...plain, folder: 'helm', title: 'Helm', minutes: 2.3 },
+  { ...plain, folder: 'runc', title: 'runc', minutes: 0.2, tags: 'seccomp', cgo: true },
+  { ...plain, folder: 'etcd', title: 'etcd', minutes: 0.5, rename: { server: 'etcd' } },
+  { ...plain, folder: 'containerd', title: 'containerd', minutes: 0.8 },
+  { ...plain, folder: 'coredns', title: 'CoreDNS', minutes: 0.9 },
+  { ...plain, folder: 'helm', title: 'Helm', minutes: 1.4 },
   {
     ...plain,
     folder: 'kubernetes',
     title: 'Kubernetes',
-    minutes: 8.6,
+    minutes: 4.2,
     ldflags: `-s -w ${KUBERNETES_LDFLAGS}`,
   },
 ];
