@@ -26,6 +26,7 @@ const RINGS: readonly Ring[] = [
     name: 'everyday',
     says: 'pure code, stories and fakes; nothing outside this process',
     config: 'vitest.config.ts',
+    prepare: 'scripts/support/build-helm.ts',
     problem: () => undefined,
     grace: 5_000,
   },

@@ -8,7 +8,7 @@ import { inProject } from '../../scripts/support/paths.ts';
 export const HELM = findHelm();
 
 /** For the titles of tests that need Helm, so that a skipped one says what it lacks. */
-export const NEEDS_HELM = HELM === undefined ? ' (skipped: no helm on PATH; the lab ring builds one)' : '';
+export const NEEDS_HELM = HELM === undefined ? ' (skipped: no helm on PATH; `npm test` builds one where Go is)' : '';
 
 export const CHART = inProject('charts/sallyport');
 
