@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util';
-import { isTrue } from '../api/conditions.ts';
 import type { MeshGateway } from '../api/meshgateway.ts';
 import type { MeshPeer } from '../api/meshpeer.ts';
 import { versionNumber } from '../api/resource.ts';
 import { delay } from '../k8s/clock.ts';
 import type { Change } from '../k8s/store.ts';
 import { isAwaited } from '../mesh/members.ts';
+import { topology } from '../mesh/topology.ts';
 import type { AgentOptions } from './agent-options.ts';
 import type { AgentParts } from './parts.ts';
 
@@ -100,10 +100,8 @@ async function repeat({ clock, ms, signal }: Repeated, act: () => unknown): Prom
 }
 
 /** What of a gateway decides about its nodes; the counts in its status change with every peer. */
-function forNode({ spec, status, metadata }: MeshGateway): unknown {
-  const { publicKey, keys, addresses, pool, serviceCIDRs, dns } = status ?? {};
-  const accepted = isTrue(status?.conditions ?? [], 'Accepted');
-  const judged = [spec, accepted, status?.observedGeneration];
-  const served = keys?.map((key) => [key.publicKey, key.state, key.slot, key.newer]);
-  return [judged, publicKey, served, addresses, pool, serviceCIDRs, dns, metadata.deletionTimestamp, metadata.uid];
+function forNode(gateway: MeshGateway): unknown {
+  const { spec, status, metadata } = gateway;
+  const { gateway: _, ...decided } = topology(gateway) ?? { gateway };
+  return [spec, status?.observedGeneration, decided, metadata.deletionTimestamp, metadata.uid];
 }

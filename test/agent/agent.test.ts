@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findCondition, isTrue } from '../../src/api/conditions.ts';
-import { leaseType } from '../../src/api/core.ts';
+import { leaseType, nodeType } from '../../src/api/core.ts';
 import { type MeshGateway, meshGatewayType } from '../../src/api/meshgateway.ts';
 import { type MeshGatewayNode, meshGatewayNodeType } from '../../src/api/meshgatewaynode.ts';
 import { type MeshPeer, meshPeerType } from '../../src/api/meshpeer.ts';
@@ -379,6 +379,17 @@ describe('a node', () => {
     await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { access: { default: 'Deny' } } });
     await report(is('GrantsOpened'));
     await mesh.until(meshGatewayType, 'default' as ObjectKey, is('GrantsOpened'));
+  });
+
+  test('a public address that the cluster gets is kept from devices that may use the internet, at once', async () => {
+    const spec = { advertise: { internet: { enabled: true } } };
+    await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec });
+    const kept = () => node.host.state.ruleset?.elements.get('kept4') ?? [];
+    await untilNode(() => kept().length > 0);
+    await mesh.client.create(nodeType, { metadata: { name: 'elsewhere' } });
+    const addresses = [{ type: 'ExternalIP', address: '8.8.4.4' }];
+    await mesh.client.applyStatus(nodeType, { name: 'elsewhere' }, { addresses }, { fieldManager: 'test' });
+    await untilNode(() => kept().some((element) => element.startsWith('8.8.4.4')));
   });
 
   test('counts in the gateway status make nobody look at the node', async () => {
