@@ -11,7 +11,7 @@ export function nodeReport(
   now: number,
 ): MeshGatewayNodeStatus | undefined {
   const { sync, takeover, releasing } = parts;
-  const { gateway, facts, state, appliedResourceVersion, observedPeers, table, unended } = sync;
+  const { gateway, facts, state, appliedResourceVersion, appliedGeneration, observedPeers, table, unended } = sync;
   if (gateway === undefined) return undefined;
   const plan = sync.topology();
   const isLeaving = gateway.metadata.deletionTimestamp !== undefined;
@@ -27,6 +27,8 @@ export function nodeReport(
     foreign: parts.foreign.found,
     unanswered: sync.nextKeyProblem ?? parts.configurations.problem,
     appliedResourceVersion,
+    appliedGeneration,
+    waitsForGrants: sync.waitsForGrants,
     peers: table.memberCount,
     withoutPresharedKey: [...sync.withoutPresharedKey()],
     otherKey: sync.otherKey,

@@ -81,6 +81,8 @@ export class NodeSync {
   cutGrants: readonly AnyAccess[] | undefined;
   /** Every MeshPeer as of this version of the collection is in the interface; undefined before the first time. */
   appliedResourceVersion: string | undefined;
+  /** Of which generation of the gateway's spec the node holds what follows from it; undefined before the first time. */
+  appliedGeneration: number | undefined;
   /** Why connections that are let in no more go on; undefined while none do. It is tried again beside the turns. */
   unended: unknown;
   readonly #options: NodeSyncOptions;
@@ -99,6 +101,8 @@ export class NodeSync {
   #carriedOut: string | undefined;
   /** Whether what was open before has been compared with the rules since this agent began, and since what needs a grant was another. */
   #hasCompared = false;
+  /** Whether the last look at everything changed nothing, because not everything that grants access had been seen. */
+  #isPutOff = false;
 
   constructor(options: NodeSyncOptions) {
     this.#options = options;
@@ -137,6 +141,11 @@ export class NodeSync {
   get waitsForGrants(): boolean {
     const current = this.topology();
     return current !== undefined && !this.#options.access.isKnown(accessGateway(current));
+  }
+
+  /** Whether everything that grants access has been seen since a look at everything ended without it: only another such look brings the node there. */
+  get isOverdue(): boolean {
+    return this.#isPutOff && !this.waitsForGrants;
   }
 
   /** Says that what is granted, or who has too many connections open, may have changed; the next sync carries it out. */
@@ -211,7 +220,8 @@ export class NodeSync {
     this.#takeHandshakes();
     if (current === undefined) return this.syncRevoked();
     this.table.pin(probePeer(this.#options.probeKey, current.pool));
-    if (this.waitsForGrants) return this.syncRevoked();
+    this.#isPutOff = this.waitsForGrants;
+    if (this.#isPutOff) return this.syncRevoked();
     const version = this.#options.peers.lastResourceVersion;
     const hadTouched = this.hasTouched;
     this.#twofold = this.#next.mayTry(current)
@@ -236,6 +246,7 @@ export class NodeSync {
     const mended = isChanged && this.#carriedOut === fixedPart(plan);
     this.#carriedOut = fixedPart(plan);
     this.appliedResourceVersion = version;
+    this.appliedGeneration = current.gateway.metadata.generation;
     this.#ending.begin();
     return { operations, mended };
   }
@@ -355,6 +366,7 @@ export class NodeSync {
     this.#interfaces.take(undefined);
     this.#twofold = undefined;
     this.appliedResourceVersion = undefined;
+    this.appliedGeneration = undefined;
   }
 
   /** Leaves no timer behind; the node stays as it is. */

@@ -130,7 +130,7 @@ export class AgentParts {
   #takeGrants(): void {
     this.sync.grantsChanged();
     this.expiry.arm();
-    this.wake.wish(this.sync.appliedResourceVersion === undefined ? 'all' : 'touched');
+    this.wake.wish(this.sync.isOverdue ? 'all' : 'touched');
   }
 
   /** What is open and should not be harms nobody else, so turns go on. */

@@ -107,7 +107,7 @@ export const meshGatewayNodeStatusSchema = z
       .min(0)
       .max(Number.MAX_SAFE_INTEGER)
       .optional()
-      .describe("The MeshGateway's metadata.generation that is applied."),
+      .describe("The MeshGateway's metadata.generation whose spec the node holds."),
     appliedResourceVersion: z
       .string()
       .max(64)

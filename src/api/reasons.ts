@@ -157,7 +157,8 @@ export const REASON_TEXTS: {
         Programmed: 'All of them do.',
         NotAccepted: 'It is not accepted; see Accepted. Nodes that served it before go on as they are.',
         NoNodes: 'No Linux node matches spec.nodeSelector and spec.tolerations; label a node, or change them.',
-        WaitingForNodes: "Some nodes have no live agent, or it has just begun; look at the gateway's pods on them.",
+        WaitingForNodes:
+          "Some nodes have no live agent, or it has just begun, or has not carried out the latest spec yet; look at the gateway's pods on them.",
         NodesFailed: 'Some nodes could not be brought there; the message says which and why.',
       },
     },

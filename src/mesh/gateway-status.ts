@@ -195,8 +195,23 @@ function programming({ metadata }: MeshGateway, { selected, reports }: Serving):
     );
   }
   if (behind.length > 0) return say('False', 'WaitingForNodes', nodeProblems(behind, 'Programmed'));
+  const outdated = alive.filter((node) => wanted.has(node.report.spec.node) && isOutdated(node, metadata.generation));
+  if (outdated.length > 0) {
+    const names = some(outdated.map(({ report }) => report.spec.node));
+    return say(
+      'False',
+      'WaitingForNodes',
+      `Waiting for generation ${metadata.generation} of the spec to be carried out on ${names} (${selected.length - outdated.length} of ${selected.length} nodes have it); usually over in less than a second. If not, condition Programmed of their MeshGatewayNodes says why.`,
+    );
+  }
   const all = selected.length === 1 ? 'The node holds' : `All ${selected.length} nodes hold`;
   return say('True', 'Programmed', `${all} what the resources say.`);
+}
+
+/** Whether the node still holds what an earlier generation of the spec said. */
+function isOutdated({ report }: GatewayNode, generation = 0): boolean {
+  const { gatewayGeneration = generation } = report.status ?? {};
+  return gatewayGeneration < generation;
 }
 
 /** An agent comes up before its first report, and may see a gateway before the operator's word on it: neither is a failure. */

@@ -56,6 +56,10 @@ export interface NodeFindings {
   readonly foreign?: ForeignRuleset | undefined;
   /** Every MeshPeer as of this resourceVersion is in the interface; undefined before the first time. */
   readonly appliedResourceVersion?: string | undefined;
+  /** The generation of the gateway's spec that the node holds; undefined before the first time. */
+  readonly appliedGeneration?: number | undefined;
+  /** Whether not everything that grants access has been seen, without which nothing that follows from the spec can be carried out. */
+  readonly waitsForGrants?: boolean | undefined;
   /** Members in the interface, the probe peer not counted. */
   readonly peers: number;
   readonly connections: readonly ReportedConnection[];
@@ -83,15 +87,15 @@ export function judgeNode(
   before: MeshGatewayNodeStatus | undefined,
   now: number,
 ): MeshGatewayNodeStatus {
-  const { gateway, facts, state, appliedResourceVersion, connections, withoutPresharedKey = [], otherKey } = findings;
+  const { facts, state, appliedResourceVersion, appliedGeneration, connections, otherKey } = findings;
+  const { withoutPresharedKey = [] } = findings;
   const device = state?.device;
-  const generation = gateway.metadata.generation;
   return {
     ...(device === undefined ? {} : { dataplane: device.dataplane, mtu: device.mtu }),
     ...(device?.publicKey === undefined ? {} : { publicKey: device.publicKey }),
     ...(otherKey === undefined ? {} : { otherPublicKey: otherKey }),
     ...(facts === undefined ? {} : { proxyMode: facts.proxyMode }),
-    ...(generation === undefined ? {} : { gatewayGeneration: generation }),
+    ...(appliedGeneration === undefined ? {} : { gatewayGeneration: appliedGeneration }),
     ...(appliedResourceVersion === undefined ? {} : { appliedResourceVersion }),
     peers: findings.peers,
     connected: connections.length,
@@ -100,8 +104,17 @@ export function judgeNode(
       : { withoutPresharedKey: [...withoutPresharedKey].sort().slice(0, MOST_WITHOUT_PRESHARED_KEY) }),
     connections: connections.slice(0, MAX_REPORTED_CONNECTIONS).map((connection) => ({ ...connection })),
     ...(findings.liveness === undefined ? {} : { liveness: findings.liveness }),
-    conditions: [...conditionsFrom(verdicts(findings), before?.conditions ?? [], generation ?? 0, timestamp(now))],
+    conditions: [
+      ...conditionsFrom(verdicts(findings), before?.conditions ?? [], generationOf(findings), timestamp(now)),
+    ],
   };
+}
+
+/** The generation of the gateway that the conditions speak of: the one that the node holds, or that it does not get to hold. */
+function generationOf({ gateway, hasPlan, failure, appliedGeneration }: NodeFindings): number {
+  const { generation = 0, deletionTimestamp } = gateway.metadata;
+  const follows = hasPlan && failure === undefined && deletionTimestamp === undefined;
+  return follows ? (appliedGeneration ?? generation) : generation;
 }
 
 type NodeVerdict = Verdict<'MeshGatewayNode'>;
@@ -229,7 +242,16 @@ function programmed(findings: NodeFindings): NodeVerdict {
     unended === undefined
       ? ''
       : ` But connections that are let in no more could not be ended and may go on; it is tried again: ${unended}`;
-  return say('True', 'Programmed', `The kernel holds what the resources say.${but}`);
+  return say('True', 'Programmed', `${held(findings)}${but}`);
+}
+
+function held({ gateway, appliedGeneration, waitsForGrants }: NodeFindings): string {
+  const { name, generation } = gateway.metadata;
+  if (appliedGeneration === undefined || appliedGeneration === generation)
+    return 'The kernel holds what the resources say.';
+  const until =
+    waitsForGrants === true ? ', until every MeshAccess, ClusterMeshAccess, Service and Namespace has been seen' : '';
+  return `The kernel holds what generation ${appliedGeneration} of MeshGateway ${name} said; generation ${generation} is not carried out yet${until}.`;
 }
 
 function services({ probe }: NodeFindings, firewall: string | undefined): NodeVerdict {

@@ -381,6 +381,28 @@ describe('a node', () => {
     await mesh.until(meshGatewayType, 'default' as ObjectKey, is('GrantsOpened'));
   });
 
+  test('a gateway that begins to deny does so as soon as the node has seen what grants, and is said to do so then', async () => {
+    const denies = () => node.host.state.ruleset?.elements.has('by_peer_tcp4') === true;
+    const gateway = (holds: (gateway: MeshGateway) => boolean) =>
+      mesh.until(meshGatewayType, 'default' as ObjectKey, holds);
+    await gateway(is('Ready'));
+    mesh.server.fault({ path: '/meshaccesses', times: 3, action: { kind: 'refuse', code: 500 } });
+    await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec: { access: { default: 'Deny' } } });
+    const waiting = await gateway(({ status }) => status?.observedGeneration === 2);
+    expect(denies()).toBe(false);
+    expect(findCondition(waiting.status?.conditions ?? [], 'Programmed')).toMatchObject({
+      status: 'False',
+      reason: 'WaitingForNodes',
+      message: expect.stringContaining('on node-a (0 of 1 nodes have it)'),
+    });
+    expect(is('Ready')(waiting)).toBe(true);
+    const why = ({ status }: MeshGatewayNode) => findCondition(status?.conditions ?? [], 'Programmed')?.message ?? '';
+    await report((one) => why(one).includes('until every MeshAccess'));
+    await gateway(is('Programmed'));
+    expect(denies()).toBe(true);
+    await report((one) => one.status?.gatewayGeneration === 2 && is('Programmed')(one));
+  });
+
   test('a public address that the cluster gets is kept from devices that may use the internet, at once', async () => {
     const spec = { advertise: { internet: { enabled: true } } };
     await mesh.client.patch(meshGatewayType, { name: 'default' }, { spec });

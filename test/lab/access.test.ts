@@ -41,7 +41,7 @@ const measured: string[] = [];
 beforeAll(async () => {
   mesh = await startMesh('access');
   await mesh.patchGateway('default', { access: { default: 'Deny' } });
-  await mesh.untilGateway('default', 'Ready');
+  await mesh.untilGateway('default', 'Programmed');
   for (const name of ['team-a', 'team-b'])
     await mesh.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels: { team: name } } });
   const [one, two] = await Promise.all(['hello-node-1', 'hello-node-2'].map((name) => mesh.serviceAddress(name)));
@@ -237,11 +237,8 @@ describe('through gateways that deny by default', () => {
     };
     const become = async (access: 'Allow' | 'Deny') => {
       await mesh.patchGateway('default', { access: { default: access } });
-      await until(
-        `a node that says ${access}`,
-        () => isReached(ada, addresses.two),
-        (yes) => yes === (access === 'Allow'),
-      );
+      await mesh.untilGateway('default', 'Programmed');
+      expect(await isReached(ada, addresses.two)).toBe(access === 'Allow');
     };
 
     beforeAll(async () => {
@@ -375,7 +372,7 @@ describe('through gateways that deny by default', () => {
 
   test('a grant to a group opens to the device that docs/access.md gives it, by the command that stands there', async () => {
     const typed = commandsIn(readFileSync(inProject('docs/access.md'), 'utf8'), 'sh test=access');
-    expect(typed).toHaveLength(2);
+    expect(typed).toHaveLength(3);
     const laptop = await join('laptop', 'team-b', 'node-2');
     const from = [{ namespaces: { names: ['team-b'] }, groups: ['oncall'] }];
     await grant('oncall', '', 'hello-node-2', { from });

@@ -64,6 +64,7 @@ const unreachable = {
     ],
   },
 };
+const held = (gatewayGeneration: number) => ({ status: { gatewayGeneration } });
 const unprobed = { status: { conditions: [aCondition('Programmed', 'True')] } };
 
 describe('a gateway', () => {
@@ -143,6 +144,18 @@ describe('Programmed', () => {
     ],
     ['not while an agent waits for its first plan', two({}, waiting), 'False WaitingForNodes', ['On node b: soon']],
     ['not while a node failed and another begins', two(unprogrammed, silent), 'False NodesFailed', ['On node a']],
+    [
+      'not while a node holds what an earlier spec said',
+      { ...two(held(2), held(1)), gateway: { metadata: { generation: 2 } } },
+      'False WaitingForNodes',
+      ['generation 2', 'on b (1 of 2'],
+    ],
+    [
+      'when all nodes hold the present spec',
+      { ...two(held(2), held(2)), gateway: { metadata: { generation: 2 } } },
+      'True Programmed',
+      ['All 2'],
+    ],
   ])('%s', (_when, judged, expected, words) => {
     expect(answer(judged, 'Programmed')).toBe(expected);
     for (const word of words) expect(condition(judged, 'Programmed').message).toContain(word);

@@ -30,6 +30,7 @@ function judge(findings: Partial<NodeFindings> = {}) {
       state: served(),
       probe: { reason: 'ProbeSucceeded', message: 'It works.' },
       appliedResourceVersion: '500',
+      appliedGeneration: gateway.metadata.generation,
       peers: 3,
       connections: [],
       ...findings,
@@ -183,6 +184,39 @@ describe("a node's report", () => {
       appliedResourceVersion: '500',
       peers: 3,
       connected: 0,
+    });
+  });
+
+  test('speaks of the generation that the node holds, and says what keeps it from the present one', () => {
+    const changed = aServedGateway({ metadata: { generation: 2 } });
+    const programmed = (findings: Partial<NodeFindings>) => {
+      const { gatewayGeneration, conditions = [] } = judge({ gateway: changed, ...findings });
+      const { status, message, observedGeneration } = findCondition(conditions, 'Programmed') ?? {};
+      return { gatewayGeneration, status, message, observedGeneration };
+    };
+    expect(programmed({ appliedGeneration: 2 })).toEqual({
+      gatewayGeneration: 2,
+      status: 'True',
+      message: 'The kernel holds what the resources say.',
+      observedGeneration: 2,
+    });
+    const behind =
+      'The kernel holds what generation 1 of MeshGateway default said; generation 2 is not carried out yet';
+    expect(programmed({ appliedGeneration: 1 })).toEqual({
+      gatewayGeneration: 1,
+      status: 'True',
+      message: `${behind}.`,
+      observedGeneration: 1,
+    });
+    expect(programmed({ appliedGeneration: 1, waitsForGrants: true }).message).toBe(
+      `${behind}, until every MeshAccess, ClusterMeshAccess, Service and Namespace has been seen.`,
+    );
+    const failure = { reason: 'ApplyFailed', message: 'nft is gone' } as const;
+    expect(programmed({ appliedGeneration: 1, failure })).toEqual({
+      gatewayGeneration: 1,
+      status: 'False',
+      message: 'nft is gone',
+      observedGeneration: 2,
     });
   });
 
