@@ -1,3 +1,5 @@
+import { type Gap, gapsText } from '../bench/loss/gaps.ts';
+
 /** The load that runs while something goes wrong. */
 export const PACKETS_PER_SECOND = 1_000;
 /** A new connection every 20 ms (../bench/laptop/dials.ts). */
@@ -19,7 +21,13 @@ export interface Promised {
 
 /** What was noticed of a fault. */
 export interface Seen {
-  readonly packets: { readonly sent: number; readonly lost: number };
+  readonly packets: {
+    readonly sent: number;
+    readonly lost: number;
+    /** When it began, in milliseconds since 1970, and when those were sent that are lost. */
+    readonly since: number;
+    readonly gaps: readonly Gap[];
+  };
   readonly requests: { readonly begun: number; readonly failed: number };
   readonly seconds: number;
   /** Why the connection that was open all the time has ended; undefined while it has not. */
@@ -54,12 +62,12 @@ export function letGo(packets: number, seconds: number): Promised {
 
 /** In what a promise was not kept, a sentence each. */
 export function broken(promised: Promised, { packets, requests, seconds, streamEnded, lost }: Seen): readonly string[] {
-  const most = (what: string, seen: number, allowed: number) =>
-    seen > allowed ? [`${count(seen)} ${what}, and at most ${count(allowed)} were promised`] : [];
+  const most = (what: string, seen: number, allowed: number, when: string = '') =>
+    seen > allowed ? [`${count(seen)} ${what}, and at most ${count(allowed)} were promised${when}`] : [];
   return [
     ...(packets.sent === 0 ? ['no packet was sent: this says nothing'] : []),
     ...(requests.begun === 0 ? ['no request was begun: this says nothing'] : []),
-    ...most('packets were lost', packets.lost, promised.packets),
+    ...most('packets were lost', packets.lost, promised.packets, `: ${gapsText(packets.gaps, packets.since)}`),
     ...most('requests failed', requests.failed, promised.requests),
     ...(seconds > promised.seconds
       ? [`all was as before after ${seconds.toFixed(1)} s, and ${promised.seconds} s were promised`]

@@ -1,6 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { inProject } from '../../scripts/support/paths.ts';
+import { gapsText } from '../bench/loss/gaps.ts';
 import { takePrecedence } from '../bench/loss/precedence.ts';
 import type { Laptop } from '../lab/laptop.ts';
 import { cellsIn, withCells } from '../lab/matrix/table.ts';
@@ -87,7 +88,8 @@ export function tryFaults({ name, kernels, answersOn, faults: all }: Trial): voi
         const noticed = await tried(fault, scene, load);
         const text = seenText(noticed);
         seen.set(nameOf(fault), text);
-        console.log(`${nameOf(fault)}: ${text}`);
+        const { lost, gaps, since } = noticed.packets;
+        console.log(`${nameOf(fault)}: ${text}${lost > 0 ? ` (${gapsText(gaps, since)})` : ''}`);
         expect(broken(fault.promise, noticed), `${promiseText(fault.promise)}; seen: ${text}`).toEqual([]);
       },
     );

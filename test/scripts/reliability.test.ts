@@ -18,9 +18,20 @@ import { cellsIn } from '../lab/matrix/table.ts';
 
 const document = readFileSync(inProject('docs/reliability.md'), 'utf8');
 
+const SINCE = Date.parse('2026-01-01T10:00:00Z');
+
+function packets(sent: number, lost: number): Seen['packets'] {
+  return {
+    sent,
+    lost,
+    since: SINCE,
+    gaps: lost === 0 ? [] : [{ from: SINCE + 250, to: SINCE + 1_375, packets: lost }],
+  };
+}
+
 function seen(over: Partial<Seen> = {}): Seen {
   return {
-    packets: { sent: 12_040, lost: 0 },
+    packets: packets(12_040, 0),
     requests: { begun: 602, failed: 0 },
     seconds: 4.12,
     streamEnded: undefined,
@@ -54,20 +65,22 @@ test('no two faults have one name', () => {
 describe('a promise', () => {
   test('is kept by what is within all of its bounds', () => {
     expect(broken(unnoticed(5), seen())).toEqual([]);
-    const most = { packets: { sent: 30_000, lost: 20_000 }, requests: { begun: 1_500, failed: 1_000 }, seconds: 20 };
+    const most = { packets: packets(30_000, 20_000), requests: { begun: 1_500, failed: 1_000 }, seconds: 20 };
     expect(broken(interrupted(20), seen(most))).toEqual([]);
     expect(broken(calledAway(2, 5), seen({ streamEnded: 'ECONNRESET' }))).toEqual([]);
-    const some = { sent: 1_000, lost: 500 };
-    expect(broken(letGo(500, 5), seen({ packets: some, streamEnded: 'ECONNRESET' }))).toEqual([]);
+    expect(broken(letGo(500, 5), seen({ packets: packets(1_000, 500), streamEnded: 'ECONNRESET' }))).toEqual([]);
   });
 
   test.each<[string, Partial<Seen>]>([
-    ['1 packets were lost, and at most 0', { packets: { sent: 10, lost: 1 } }],
+    [
+      '1 packets were lost, and at most 0 were promised: 1 from 0.250 to 1.375 s after 2026-01-01T10:00:00.000Z',
+      { packets: packets(10, 1) },
+    ],
     ['2 requests failed, and at most 0', { requests: { begun: 10, failed: 2 } }],
     ['after 5.1 s, and 5 s were promised', { seconds: 5.1 }],
     ['the open connection ended: ECONNRESET', { streamEnded: 'ECONNRESET' }],
     ['not as it was: node-1: this → that', { lost: ['node-1: this → that'] }],
-    ['no packet was sent', { packets: { sent: 0, lost: 0 } }],
+    ['no packet was sent', { packets: packets(0, 0) }],
     ['no request was begun', { requests: { begun: 0, failed: 0 } }],
   ])('is broken: %s', (sentence, over) => {
     expect(broken(unnoticed(5), seen(over))).toEqual([expect.stringContaining(sentence)]);

@@ -1,9 +1,11 @@
 import { createSocket } from 'node:dgram';
+import { type Gap, withGap } from './gaps.ts';
 
 /*
  * Sends numbered datagrams to an echo at a steady rate until it is killed: node flood-source.ts ADDRESS PORT PER_SECOND
- * Prints `SENT LOST DECIDED SLOWEST` ten times a second: datagrams so far; those of them that have had no echo for five seconds; up to
- * which number each one has either; and after how many milliseconds the slowest echo since the last line came.
+ * Prints `SENT LOST DECIDED SLOWEST [FROM/TO/PACKETS]...` ten times a second: datagrams so far; those of them that have had no echo for five
+ * seconds; up to which number each one has either; after how many milliseconds the slowest echo since the last line came; and when those were
+ * sent, in milliseconds since 1970, that are counted as lost since the last line.
  */
 const [address = '', port = '0', rate = '1000'] = process.argv.slice(2);
 const PATIENCE_MS = 5_000;
@@ -44,12 +46,16 @@ function send(elapsedMs: number): void {
 
 function tell(): void {
   const now = performance.now();
+  let gaps: readonly Gap[] = [];
   for (const [number, at] of waiting) {
     if (now - at < PATIENCE_MS) break;
     waiting.delete(number);
     lost += 1;
+    const sentAt = Math.round(performance.timeOrigin + at);
+    gaps = withGap(gaps, { from: sentAt, to: sentAt, packets: 1 });
   }
   const [first = sent] = waiting.keys();
-  process.stdout.write(`${sent} ${lost} ${first} ${slowest.toFixed(0)}\n`);
+  const words = gaps.map(({ from, to, packets }) => ` ${from}/${to}/${packets}`);
+  process.stdout.write(`${sent} ${lost} ${first} ${slowest.toFixed(0)}${words.join('')}\n`);
   slowest = 0;
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Laptop } from '../../lab/laptop.ts';
+import { type Gap, withGap } from './gaps.ts';
 
 const SOURCE = join(import.meta.dirname, 'flood-source.ts');
 /** As soon as so many in a row all had an echo, the flow flows. */
@@ -14,6 +15,9 @@ export interface Loss {
   readonly lost: number;
   /** How long the slowest echo took, in milliseconds. */
   readonly slowest: number;
+  /** When it began, in milliseconds since 1970, and when those were sent that had no echo. */
+  readonly since: number;
+  readonly gaps: readonly Gap[];
 }
 
 /** A laptop's steady flow of datagrams to an echo behind a Service. */
@@ -23,6 +27,7 @@ export class Flood {
   /** As flood-source.ts told last. */
   #told = { sent: 0, lost: 0, decided: 0 };
   #slowest = 0;
+  #gaps: readonly Gap[] = [];
   #rest = '';
   #failure: unknown;
   #heard: () => void = () => undefined;
@@ -40,11 +45,14 @@ export class Flood {
   async during(act: () => Promise<unknown>): Promise<Loss> {
     await this.#decided(this.#told.sent);
     const before = this.#told;
+    const since = Date.now();
     this.#slowest = 0;
+    this.#gaps = [];
     await act();
     const { sent } = this.#told;
     await this.#decided(sent);
-    return { sent: sent - before.sent, lost: this.#told.lost - before.lost, slowest: this.#slowest };
+    const [slowest, gaps] = [this.#slowest, this.#gaps];
+    return { sent: sent - before.sent, lost: this.#told.lost - before.lost, slowest, since, gaps };
   }
 
   /** Waits until datagrams have their echoes. @throws when that does not come */
@@ -80,6 +88,7 @@ export class Flood {
       const [sent = 0, lost = 0, decided = 0, slowest = 0] = line.split(' ').map(Number);
       this.#told = { sent, lost, decided };
       this.#slowest = Math.max(this.#slowest, slowest);
+      for (const gap of gapsIn(line)) this.#gaps = withGap(this.#gaps, gap);
     }
     this.#heard();
   }
@@ -88,4 +97,14 @@ export class Flood {
     this.#failure = failure;
     this.#heard();
   }
+}
+
+function gapsIn(line: string): readonly Gap[] {
+  return line
+    .split(' ')
+    .slice(4)
+    .map((word) => {
+      const [from = 0, to = 0, packets = 0] = word.split('/').map(Number);
+      return { from, to, packets };
+    });
 }
