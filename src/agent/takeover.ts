@@ -6,7 +6,6 @@ import { Connections } from '../mesh/connections.ts';
 import { type CallInput, type DueCall, dueCalls } from '../mesh/takeover/calls.ts';
 import { type Candidate, candidateOf, isServing, type Trust, takersFrom } from '../mesh/takeover/candidates.ts';
 import { Recovery } from '../mesh/takeover/recovery.ts';
-import { SharedDevices } from '../mesh/takeover/shared-devices.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import { Timers } from '../runtime/timers.ts';
@@ -14,6 +13,7 @@ import type { Ask } from './asking.ts';
 import { CalledDevices } from './called-devices.ts';
 import { Deaths } from './deaths.ts';
 import { callsTo } from './due-devices.ts';
+import { GoneDevices } from './gone-devices.ts';
 import type { LostSessions } from './lost-sessions.ts';
 import type { CallCause } from './metrics.ts';
 import type { NodeSync } from './node-sync.ts';
@@ -55,10 +55,8 @@ export interface TakeoverOptions {
   readonly onDue: (look: 'calls' | 'touched' | 'peers') => void;
 }
 
-/** How soon it is looked whether those who were called have come, and whether those who went elsewhere are silent here. */
+/** How soon it is looked whether those who were called have come. */
 const LOOK_MS = 500;
-/** Of so many who have gone at once, their flows are forgotten too: each costs two walks through connection tracking. */
-const MOST_FLOWS = 4;
 
 /**
  * Takes over the devices of nodes that died: this node calls its share of them, and they come. See docs/design/0024.
@@ -66,12 +64,12 @@ const MOST_FLOWS = 4;
 export class Takeover {
   readonly #options: TakeoverOptions;
   readonly #connections = new Connections();
-  readonly #shared = new SharedDevices();
   readonly #timers: Timers;
   readonly #deaths: Deaths;
   /** Devices that other nodes have lost or let go, and this one has called. */
   readonly #away: CalledDevices;
   readonly #own: OwnDevices;
+  readonly #gone: GoneDevices;
   /** Whom this node has called of those that other nodes have lost or let go, and whether those nodes were dead then. */
   readonly #called = new Map<string, { readonly peers: Set<ObjectKey>; readonly isDead: boolean }>();
   readonly #recovery = new Recovery();
@@ -79,7 +77,7 @@ export class Takeover {
   #isDue = false;
 
   constructor(options: TakeoverOptions) {
-    const { node, sync, clock, onDue } = options;
+    const { node, sync, clock, log, onDue } = options;
     const timers = new Timers(clock);
     this.#options = options;
     this.#timers = timers;
@@ -94,6 +92,11 @@ export class Takeover {
       ...{ sync, clock, timers, onDue },
       dueCalls: (connections) => this.#dueCalls({ node, connections }, [node]),
       call: (due) => this.#call('anew', due, node),
+    });
+    this.#gone = new GoneDevices({
+      ...{ sync, clock, timers, log, onDue },
+      connections: this.#connections,
+      own: () => this.#ownReport?.status?.connections ?? [],
     });
   }
 
@@ -158,15 +161,8 @@ export class Takeover {
   }
 
   /** Lets go of who has gone; in a turn in which the node's peers were looked at, after that. */
-  async looked(): Promise<void> {
-    const gone = this.#shared.gone(this.#options.sync.observedPeers, this.#options.clock.monotonic());
-    if (gone.length === 0) return;
-    const { sync } = this.#options;
-    const endpoints = gone.flatMap((key) => sync.observedPeers.get(key)?.endpoint ?? []);
-    await sync.forgetSessions(gone);
-    // What conntrack knows is no new flow, and would not be noticed should a load balancer bring it back.
-    await sync.forgetCalls(endpoints.slice(0, MOST_FLOWS));
-    this.#options.log.info({ devices: gone.length }, 'devices that have gone to another node are let go');
+  looked(): Promise<void> {
+    return this.#gone.looked();
   }
 
   #take({ key, before, after }: Change<MeshGatewayNode>, signal: AbortSignal): void {
@@ -176,22 +172,10 @@ export class Takeover {
     if (node === self) this.#own.take(after);
     else if (isServing(after) === false && isServing(before) !== false) this.#options.onUnwell();
     const changed = this.#connections.set(key, after);
-    if (node !== self && before !== undefined) this.#takeArrivals(node, changed);
+    if (node !== self && before !== undefined) this.#gone.arrived(node, changed);
     if (node !== self) this.#takeDepartures(node, changed);
     this.#deaths.take(node, before?.status?.liveness, after?.status?.liveness, signal);
     this.#follow();
-  }
-
-  /** Who has come to another node, by its report, may have left this one. */
-  #takeArrivals(node: string, peers: Iterable<ObjectKey>): void {
-    const { sync, onDue } = this.#options;
-    const came = [...peers].filter((peer) => this.#connections.of(peer).some((one) => one.node === node));
-    const keys = came.flatMap((peer) => sync.table.keysOf(peer));
-    const here = keys.filter((key) => (sync.observedPeers.get(key)?.latestHandshake ?? 0) > 0);
-    if (here.length === 0) return;
-    this.#shared.arrived(here);
-    onDue('peers');
-    this.#timers.later(LOOK_MS, () => onDue('peers'));
   }
 
   /** Who was called away from another node, and has no session there any more by its report. */
@@ -277,6 +261,11 @@ export class Takeover {
       action: 'TakeOver',
       note: `Node ${node} called ${devices} ${devices === 1 ? 'device' : 'devices'} of node ${lost}, which ${why}; whoever heard it connects by ${node} from now on.`,
     });
+  }
+
+  get #ownReport(): MeshGatewayNode | undefined {
+    const { node, gateway, reports } = this.#options;
+    return [...reports.values()].find(({ spec }) => spec.node === node && spec.gateway === gateway);
   }
 
   /** The gateway's nodes, this one among them, as this one sees them. */

@@ -4,7 +4,9 @@ import { expect, test } from 'vitest';
 import { Takeover, type TakeoverOptions } from '../../src/agent/takeover.ts';
 import type { Liveness, MeshGatewayNode } from '../../src/api/meshgatewaynode.ts';
 import { Cache } from '../../src/k8s/store.ts';
+import type { SeenPeer } from '../../src/mesh/sessions.ts';
 import { ANSWER_MS } from '../../src/mesh/takeover/node-standings.ts';
+import type { PublicKey } from '../../src/net/key.ts';
 import { systemClock } from '../../src/runtime/clock.ts';
 import { aCondition, aKey, aReport, aServedGateway } from '../support/builders.ts';
 import { ManualClock } from '../support/fake-clock.ts';
@@ -25,12 +27,20 @@ function report(node: string, well: boolean, released: readonly string[] = []): 
 type Reports = Cache<MeshGatewayNode>;
 type Part = Pick<TakeoverOptions, 'clock' | 'onDue'> & {
   readonly reports: Reports;
+  readonly observedPeers?: ReadonlyMap<PublicKey, SeenPeer>;
+  readonly forgetSessions?: (keys: readonly PublicKey[]) => Promise<void>;
   readonly callPeers?: (calls: readonly { publicKey: string }[]) => Promise<void>;
   readonly warn?: (what: object, message: string) => void;
 };
 
 /** What takes over on node-a. */
-function takeoverWith({ callPeers = async () => undefined, warn = () => undefined, ...part }: Part): Takeover {
+function takeoverWith({
+  callPeers = async () => undefined,
+  observedPeers = new Map(),
+  forgetSessions = async () => undefined,
+  warn = () => undefined,
+  ...part
+}: Part): Takeover {
   return new Takeover({
     ...part,
     gateway: 'default',
@@ -42,11 +52,11 @@ function takeoverWith({ callPeers = async () => undefined, warn = () => undefine
       names: { device: 'wg-default', other: 'wg-default_2', table: 't' },
       table: { keysOf: (peer: string) => [aKey(peer)], isInUse: () => true } as never,
       topology: () => undefined,
-      observedPeers: new Map(),
+      observedPeers,
       takeAskers: () => undefined,
       callPeers,
       seePeers: async () => undefined,
-      forgetSessions: async () => undefined,
+      forgetSessions,
       forgetCalls: async () => undefined,
     } as never,
     log: { info() {}, warn, error() {}, debug() {} } as never,
@@ -163,4 +173,81 @@ test('a sign of life that came while this process stood still is read before the
     writer.destroy();
     server.close();
   }
+});
+
+/** node-a has a session with ada, of whom it hears no more, and node-b reports one later on. */
+function sharedAda(own: readonly string[] = []) {
+  const clock = new ManualClock();
+  const reports = new Cache<MeshGatewayNode>(() => undefined);
+  const key = aKey('team-a/ada');
+  const looks: string[] = [];
+  const forgotten: PublicKey[][] = [];
+  const failures: Error[] = [];
+  const takeover = takeoverWith({
+    ...{ clock, reports, onDue: (look) => looks.push(look) },
+    observedPeers: new Map([[key, { latestHandshake: 1, receivedBytes: 100 } as SeenPeer]]),
+    async forgetSessions(keys) {
+      forgotten.push([...keys]);
+      const failure = failures.shift();
+      if (failure !== undefined) throw failure;
+    },
+  });
+  const ending = new AbortController();
+  takeover.start(ending.signal);
+  reports.put(report('node-a', true, own));
+  reports.put(report('node-b', true));
+  return {
+    ...{ key, clock, forgotten, failures, takeover },
+    comes: (lastHandshake: string) => reports.put(withSession(report('node-b', true), 'ada', lastHandshake)),
+    /** How often it was asked for a look since the last time. */
+    asked: () => looks.splice(0).filter((look) => look === 'peers').length,
+    [Symbol.dispose]: () => ending.abort(),
+  };
+}
+
+function withSession(before: MeshGatewayNode, name: string, lastHandshake: string): MeshGatewayNode {
+  const session = { peer: `team-a/${name}`, endpoint: '198.51.100.7:40000', lastHandshake, since: lastHandshake };
+  return { ...before, status: { ...before.status, connections: [session] } as never };
+}
+
+const EARLIER = '2025-12-31T23:58:00Z';
+const LATER = '2026-01-01T00:00:00Z';
+
+test('a device that is silent here is let go as soon as that can be known, also where the first look at it came late', async () => {
+  using ada = sharedAda();
+  ada.comes(LATER);
+  expect(ada.asked()).toBe(1);
+  await ada.clock.advance(150);
+  await ada.takeover.looked();
+  await ada.clock.advance(350);
+  await ada.takeover.looked();
+  expect(ada.forgotten).toEqual([]);
+  ada.asked();
+  await ada.clock.advance(50);
+  expect(ada.asked()).toBeGreaterThan(0);
+  await ada.takeover.looked();
+  expect(ada.forgotten).toEqual([[ada.key]]);
+  await ada.clock.advance(5_000);
+  expect(ada.asked()).toBe(0);
+});
+
+test('a device that could not be let go is let go in the next look', async () => {
+  using ada = sharedAda();
+  ada.comes(LATER);
+  await ada.takeover.looked();
+  await ada.clock.advance(400);
+  ada.failures.push(new Error('no wg'));
+  await expect(ada.takeover.looked()).rejects.toThrow('no wg');
+  await ada.takeover.looked();
+  expect(ada.forgotten).toEqual([[ada.key], [ada.key]]);
+});
+
+test('a device that this node lets go has gone as soon as another one reports it, and not by what that one knew before', async () => {
+  using released = sharedAda(['ada']);
+  released.comes(EARLIER);
+  await released.takeover.looked();
+  expect(released.forgotten).toEqual([]);
+  released.comes(LATER);
+  await released.takeover.looked();
+  expect(released.forgotten).toEqual([[released.key]]);
 });

@@ -38,15 +38,19 @@ export function dueCalls({ node, lost, candidates, sessionsOf, isLost }: CallInp
   return lost.connections.flatMap(({ peer, endpoint, lastHandshake, byOtherKey }) => {
     const key = peer as ObjectKey;
     const hasLeft = sessionsOf(key).some(
-      (session) =>
-        session.node !== lost.node &&
-        !isLost(session.node) &&
-        milliseconds(session.lastHandshake) >= milliseconds(lastHandshake),
+      (session) => session.node !== lost.node && !isLost(session.node) && hasGoneTo(session, { lastHandshake }),
     );
     const at = parseEndpoint(endpoint);
     if (hasLeft || !at.ok || !isAddress(at.value) || rendezvous(key, candidates) !== node) return [];
     return [{ peer: key, endpoint: at.value, lastHandshake, byOtherKey: byOtherKey === true }];
   });
+}
+
+type Shaken = Pick<Connection, 'lastHandshake'>;
+
+/** Whether a device that has sessions with two nodes has gone from one to the other, by what they report. */
+export function hasGoneTo(there: Shaken, here: Shaken): boolean {
+  return milliseconds(there.lastHandshake) >= milliseconds(here.lastHandshake);
 }
 
 function isAddress(endpoint: Endpoint): boolean {
