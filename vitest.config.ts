@@ -16,7 +16,7 @@ export default defineConfig({
     restoreMocks: true,
     // No test mocks a module or leaves state in one, so files may share a worker.
     isolate: false,
-    // Much of it waits for local servers and programs, so two files more than a small machine has cores.
-    maxWorkers: 4,
+    // Much of it waits for local servers and programs, so four files more than a small machine has cores.
+    maxWorkers: 6,
   },
 });
