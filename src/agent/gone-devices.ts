@@ -3,6 +3,7 @@ import type { ObjectKey } from '../api/resource.ts';
 import type { Connections } from '../mesh/connections.ts';
 import { hasGoneTo } from '../mesh/takeover/calls.ts';
 import { SharedDevices } from '../mesh/takeover/shared-devices.ts';
+import type { Endpoint } from '../net/endpoint.ts';
 import type { PublicKey } from '../net/key.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
@@ -23,11 +24,24 @@ export interface GoneDevicesOptions {
 
 /** Of so many who have gone at once, their flows are forgotten too: each costs two walks through connection tracking. */
 const MOST_FLOWS = 4;
+/**
+ * The flows of who was let go are forgotten so much later, in milliseconds. Until then the node that has them may call them for the last time
+ * (0024), since they may have been drawn back here: what they sent here, noticed, would have them called from here at the same moment.
+ */
+const FORGET_MS = 1_000;
+
+/** A device that was let go, and where it was. */
+interface Flow {
+  readonly key: PublicKey;
+  readonly endpoint: Endpoint;
+}
 
 /** Lets the sessions of devices go that have come to another node, lest what this one still sends draw them back. */
 export class GoneDevices {
   readonly #options: GoneDevicesOptions;
   readonly #shared = new SharedDevices();
+  /** Those that are to be forgotten now. */
+  #flows: readonly Flow[] = [];
   #cancel: () => void = () => undefined;
 
   constructor(options: GoneDevicesOptions) {
@@ -58,19 +72,39 @@ export class GoneDevices {
   /** Lets go of who has gone; after a look at the node's peers. */
   async looked(): Promise<void> {
     const { sync, clock, log } = this.#options;
+    await this.#forgetFlows();
     const gone = this.#shared.gone(sync.observedPeers, clock.monotonic());
     this.#arm();
     if (gone.length === 0) return;
-    const endpoints = gone.flatMap((key) => sync.observedPeers.get(key)?.endpoint ?? []);
+    const flows = gone.slice(0, MOST_FLOWS).flatMap((key) => {
+      const endpoint = sync.observedPeers.get(key)?.endpoint;
+      return endpoint === undefined ? [] : [{ key, endpoint }];
+    });
     try {
       await sync.forgetSessions(gone);
     } catch (error) {
       this.#shared.left(gone);
       throw error;
     }
-    // What conntrack knows is no new flow, and would not be noticed should a load balancer bring it back.
-    await sync.forgetCalls(endpoints.slice(0, MOST_FLOWS));
+    this.#forgetLater(flows);
     log.info({ devices: gone.length }, 'devices that have gone to another node are let go');
+  }
+
+  #forgetLater(flows: readonly Flow[]): void {
+    const { timers, onDue } = this.#options;
+    timers.later(FORGET_MS, () => {
+      this.#flows = [...this.#flows, ...flows];
+      onDue('peers');
+    });
+  }
+
+  /** What conntrack knows is no new flow, and would not be noticed should a load balancer bring it back. Who has come back by itself goes on by it. */
+  async #forgetFlows(): Promise<void> {
+    const { sync } = this.#options;
+    const flows = this.#flows;
+    const away = flows.filter(({ key }) => (sync.observedPeers.get(key)?.latestHandshake ?? 0) === 0);
+    await sync.forgetCalls(away.map(({ endpoint }) => endpoint));
+    this.#flows = this.#flows.slice(flows.length);
   }
 
   #sessionsOf(peer: ObjectKey): readonly PublicKey[] {

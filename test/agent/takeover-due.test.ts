@@ -29,6 +29,7 @@ type Part = Pick<TakeoverOptions, 'clock' | 'onDue'> & {
   readonly reports: Reports;
   readonly observedPeers?: ReadonlyMap<PublicKey, SeenPeer>;
   readonly forgetSessions?: (keys: readonly PublicKey[]) => Promise<void>;
+  readonly forgetCalls?: (endpoints: readonly string[]) => Promise<void>;
   readonly callPeers?: (calls: readonly { publicKey: string }[]) => Promise<void>;
   readonly warn?: (what: object, message: string) => void;
 };
@@ -38,6 +39,7 @@ function takeoverWith({
   callPeers = async () => undefined,
   observedPeers = new Map(),
   forgetSessions = async () => undefined,
+  forgetCalls = async () => undefined,
   warn = () => undefined,
   ...part
 }: Part): Takeover {
@@ -57,7 +59,7 @@ function takeoverWith({
       callPeers,
       seePeers: async () => undefined,
       forgetSessions,
-      forgetCalls: async () => undefined,
+      forgetCalls,
     } as never,
     log: { info() {}, warn, error() {}, debug() {} } as never,
     events: { record: () => undefined, flush: async () => undefined },
@@ -182,14 +184,21 @@ function sharedAda(own: readonly string[] = []) {
   const key = aKey('team-a/ada');
   const looks: string[] = [];
   const forgotten: PublicKey[][] = [];
+  const flows: string[] = [];
   const failures: Error[] = [];
+  const seen = { latestHandshake: 1, receivedBytes: 100, endpoint: '198.51.100.7:40000' } as SeenPeer;
+  const observedPeers = new Map([[key, seen]]);
   const takeover = takeoverWith({
     ...{ clock, reports, onDue: (look) => looks.push(look) },
-    observedPeers: new Map([[key, { latestHandshake: 1, receivedBytes: 100 } as SeenPeer]]),
+    observedPeers,
     async forgetSessions(keys) {
       forgotten.push([...keys]);
       const failure = failures.shift();
       if (failure !== undefined) throw failure;
+      observedPeers.set(key, { ...seen, latestHandshake: 0 });
+    },
+    async forgetCalls(endpoints) {
+      flows.push(...endpoints);
     },
   });
   const ending = new AbortController();
@@ -197,7 +206,9 @@ function sharedAda(own: readonly string[] = []) {
   reports.put(report('node-a', true, own));
   reports.put(report('node-b', true));
   return {
-    ...{ key, clock, forgotten, failures, takeover },
+    ...{ key, clock, forgotten, flows, failures, takeover },
+    /** It shakes hands with node-a. */
+    returns: () => observedPeers.set(key, seen),
     comes: (lastHandshake: string) => reports.put(withSession(report('node-b', true), 'ada', lastHandshake)),
     /** How often it was asked for a look since the last time. */
     asked: () => looks.splice(0).filter((look) => look === 'peers').length,
@@ -227,8 +238,29 @@ test('a device that is silent here is let go as soon as that can be known, also 
   expect(ada.asked()).toBeGreaterThan(0);
   await ada.takeover.looked();
   expect(ada.forgotten).toEqual([[ada.key]]);
+  await ada.clock.advance(1_000);
+  await ada.takeover.looked();
+  ada.asked();
   await ada.clock.advance(5_000);
   expect(ada.asked()).toBe(0);
+});
+
+test('the flow of a device that was let go is forgotten when its new node has had the time to call it, and not that of one that is back', async () => {
+  for (const isBack of [false, true]) {
+    using ada = sharedAda(['ada']);
+    ada.comes(LATER);
+    await ada.takeover.looked();
+    ada.asked();
+    await ada.clock.advance(900);
+    await ada.takeover.looked();
+    expect([ada.flows, ada.asked()]).toEqual([[], 0]);
+    if (isBack) ada.returns();
+    await ada.clock.advance(100);
+    expect(ada.asked()).toBe(1);
+    await ada.takeover.looked();
+    await ada.takeover.looked();
+    expect(ada.flows).toEqual(isBack ? [] : ['198.51.100.7:40000']);
+  }
 });
 
 test('a device that could not be let go is let go in the next look', async () => {

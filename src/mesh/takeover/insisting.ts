@@ -55,7 +55,9 @@ export class Insisting {
 
   /** A node from which devices were called away is back: it is as it was, and knows nothing of that. */
   returned(node: string, now: number): void {
-    const at = Array.from({ length: RETURNING_MS / EVERY_MS }, (_, index) => now + index * EVERY_MS);
+    const every = Array.from({ length: RETURNING_MS / EVERY_MS }, (_, index) => index * EVERY_MS);
+    // What waited on it is sent just now.
+    const at = [0, AGAIN_MS[0], ...every.slice(1)].map((wait) => now + wait);
     for (const [peer, entry] of this.#entries)
       if (entry.from === node) this.#entries.set(peer, { ...entry, at, calledAt: undefined });
   }

@@ -9,6 +9,10 @@ export const ANSWER_MS = 250;
 const ANSWER_ROUND_TRIPS = 4;
 const MOST_ANSWER_MS = 3_000;
 
+/** An agent has this long instead, in milliseconds, for so long after it was first heard: it starts beside whatever else a roll of all agents starts. */
+export const STARTING_ANSWER_MS = 1_000;
+export const STARTING_MS = 10_000;
+
 /** A node that others cannot reach and whose agent lives is asked anew so often, in milliseconds: it may die in the meantime. */
 export const ASK_AGAIN_MS = 10_000;
 
@@ -29,6 +33,8 @@ interface Standing {
   /** How often this node has asked for a sign of life, and when last. */
   asked: number;
   askedAt: number;
+  /** When another agent than before was first heard there; undefined for one that was there before this node looked. */
+  startedAt: number | undefined;
   /** Since when somebody waits for a sign of life. */
   doubtedSince: number | undefined;
   isDead: boolean;
@@ -93,7 +99,7 @@ export class NodeStandings {
   tick(now: number): boolean {
     let killed = false;
     for (const other of this.#others.values()) {
-      if (other.doubtedSince === undefined || now < other.doubtedSince + this.#answerMs) continue;
+      if (now < this.#dueAt(other)) continue;
       this.#dies(other, now);
       killed = true;
     }
@@ -102,10 +108,8 @@ export class NodeStandings {
 
   /** When the next answer is due; undefined when none is waited for. */
   get nextTick(): number | undefined {
-    const due = [...this.#others.values()].flatMap(({ doubtedSince }) =>
-      doubtedSince === undefined ? [] : [doubtedSince + this.#answerMs],
-    );
-    return due.length === 0 ? undefined : Math.min(...due);
+    const due = Math.min(...[...this.#others.values()].map((other) => this.#dueAt(other)));
+    return due === Number.POSITIVE_INFINITY ? undefined : due;
   }
 
   /** The nodes that are dead. */
@@ -144,7 +148,16 @@ export class NodeStandings {
       return;
     }
     const isNew = before?.answered !== after.answered || before.publicKey !== after.publicKey;
-    if (before !== undefined && isNew) this.#lives(other, now);
+    if (before === undefined || !isNew) return;
+    if (before.publicKey !== after.publicKey) other.startedAt = now;
+    this.#lives(other, now);
+  }
+
+  /** When a node that is doubted has had its time to answer; never, for others. */
+  #dueAt({ doubtedSince, startedAt }: Standing): number {
+    if (doubtedSince === undefined) return Number.POSITIVE_INFINITY;
+    const isStarting = startedAt !== undefined && doubtedSince < startedAt + STARTING_MS;
+    return doubtedSince + (isStarting ? Math.max(STARTING_ANSWER_MS, this.#answerMs) : this.#answerMs);
   }
 
   #answer(asker: string, asked: number): void {
@@ -185,6 +198,7 @@ export class NodeStandings {
       hasAnswered: false,
       asked: 0,
       askedAt: 0,
+      startedAt: undefined,
       doubtedSince: undefined,
       isDead: false,
       returnedAt: undefined,

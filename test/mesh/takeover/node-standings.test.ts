@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Liveness } from '../../../src/api/meshgatewaynode.ts';
-import { ANSWER_MS, ASK_AGAIN_MS, NodeStandings, RETURNED_MS } from '../../../src/mesh/takeover/node-standings.ts';
+import {
+  ANSWER_MS,
+  ASK_AGAIN_MS,
+  NodeStandings,
+  RETURNED_MS,
+  STARTING_ANSWER_MS,
+  STARTING_MS,
+} from '../../../src/mesh/takeover/node-standings.ts';
 
 const QUIET: Liveness = { publicKey: 'k', addresses: [], unreachable: [], answered: 0 };
 const doubting = (node: string, asked: number): Liveness => ({ ...QUIET, unreachable: [{ node, asked }] });
@@ -57,6 +64,26 @@ describe('a node that does not answer', () => {
     standings.tick(2_400);
     expect(standings.dead).toEqual([]);
     standings.tick(2_500);
+    expect(standings.dead).toEqual(['node-b']);
+  });
+
+  test('is waited for longer where its agent has just begun', () => {
+    const standings = sight();
+    const begun = { ...QUIET, publicKey: 'another' };
+    standings.take('node-b', QUIET, begun, 1_000);
+    standings.take('node-c', QUIET, doubting('node-b', 1), 2_000);
+    expect(standings.nextTick).toBe(2_000 + STARTING_ANSWER_MS);
+    standings.tick(2_000 + STARTING_ANSWER_MS - 1);
+    expect(standings.dead).toEqual([]);
+    standings.tick(2_000 + STARTING_ANSWER_MS);
+    expect(standings.dead).toEqual(['node-b']);
+  });
+
+  test('is waited for as any other where its agent began a while ago', () => {
+    const standings = sight();
+    standings.take('node-b', QUIET, { ...QUIET, publicKey: 'another' }, 1_000);
+    standings.take('node-c', QUIET, doubting('node-b', 1), 1_000 + STARTING_MS);
+    standings.tick(1_000 + STARTING_MS + ANSWER_MS);
     expect(standings.dead).toEqual(['node-b']);
   });
 
