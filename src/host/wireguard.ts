@@ -202,12 +202,12 @@ export class WireGuard {
     await child?.stop();
   }
 
-  /** Whether wireguard-go serves the interface; one that begins or ends may hang up in the middle of an answer. */
+  /** Whether wireguard-go serves the interface; one that begins or ends may hang up in the middle of an answer, or of the question. */
   async #answers(device: string): Promise<boolean> {
     try {
       return (await this.dump(device)) !== undefined;
     } catch (error) {
-      if (failedSaying(error, /Protocol error/)) return false;
+      if (failedSaying(error, /Protocol error/) || wasHungUpOn(error)) return false;
       throw error;
     }
   }
@@ -222,4 +222,9 @@ export class WireGuard {
 /** Whether wireguard-go has ended because its socket was removed, before it watched it or after. */
 function hasLostSocket({ facts: { exitCode, stderr } }: ExecError): boolean {
   return exitCode === 0 || /uapi socket: no such file or directory/.test(stderr);
+}
+
+/** `wg` lets itself be ended by whoever closes the socket to which it writes. */
+function wasHungUpOn(error: unknown): boolean {
+  return error instanceof ExecError && error.facts.signal === 'SIGPIPE';
 }

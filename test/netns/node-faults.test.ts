@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { failureOf } from '../../src/agent/failure.ts';
 import { findCondition } from '../../src/api/conditions.ts';
-import { createCommands } from '../../src/host/exec.ts';
+import { type Commands, createCommands } from '../../src/host/exec.ts';
 import { WireGuard } from '../../src/host/wireguard.ts';
 import { planNode } from '../../src/mesh/node.ts';
 import { judgeNode, type NodeFailure } from '../../src/mesh/node-status.ts';
@@ -118,11 +118,15 @@ describe.skipIf(missing)('a wireguard-go that ends at its start', () => {
   });
 
   /** Starts this script in place of wireguard-go, which is its last word. */
-  async function started(script: string, act: (wireguard: WireGuard) => Promise<void> = async () => undefined) {
+  async function started(
+    script: string,
+    act: (wireguard: WireGuard) => Promise<void> = async () => undefined,
+    commands: Commands = namespace.commands,
+  ) {
     const program = join(folder, 'wireguard-go');
     await writeFile(program, `#!/bin/sh\n${script} ${await wireguardGo()} "$@"\n`, { mode: 0o755 });
     const options = { privateKeyFile: join(folder, 'none'), runDir: folder, wireguardGo: program };
-    const wireguard = new WireGuard(namespace.commands, options);
+    const wireguard = new WireGuard(commands, options);
     try {
       await wireguard.create(PLAN_NAMES.device, 'Userspace');
       await act(wireguard);
@@ -131,11 +135,15 @@ describe.skipIf(missing)('a wireguard-go that ends at its start', () => {
     }
   }
 
+  async function isServed(wireguard: WireGuard) {
+    expect(await wireguard.dump(PLAN_NAMES.device)).toMatchObject({ peers: new Map() });
+  }
+
   test.skipIf(!existsSync(WATCHES))('because nobody may watch a file any more says so with the remedy', async () => {
     const inside = `echo 0 > ${WATCHES} && exec "$0" "$@"`;
     const tried = started(`exec unshare --user --map-root-user --net sh -c '${inside}'`);
     const failure = failureOf(await tried.catch((error: unknown) => error));
-    expect(failure.reason).toBe('WireGuardUnavailable');
+    expect(failure).toMatchObject({ reason: 'WireGuardUnavailable' });
     expect(failure.message).toMatch(/^This node has no inotify instance left.*fs\.inotify\.max_user_instances=/);
     expect(failure.message).toMatch(/exit code 1: Failed to listen on uapi socket: too many open files\.$/);
   });
@@ -146,9 +154,20 @@ describe.skipIf(missing)('a wireguard-go that ends at its start', () => {
     ['before it watched it', `echo '${LOST}'; exit 1`],
     ['later', 'exit 0'],
   ])('because `wg` has removed its socket %s is started again', async (_, end) => {
-    await started(`if mkdir "$0.once" 2>/dev/null; then ${end}; fi; exec`, async (wireguard) => {
-      expect(await wireguard.dump(PLAN_NAMES.device)).toMatchObject({ peers: new Map() });
-    });
+    await started(`if mkdir "$0.once" 2>/dev/null; then ${end}; fi; exec`, isServed);
+  });
+
+  test('is asked again where `wg` was ended because it hung up', async () => {
+    const { commands } = namespace;
+    let hungUp = 0;
+    const run: Commands['run'] = (argv, options) => {
+      const isHungUpOn = argv[1] === 'show' && hungUp < 2;
+      if (!isHungUpOn) return commands.run(argv, options);
+      hungUp += 1;
+      return commands.run(['sh', '-c', 'kill -PIPE $$'], options);
+    };
+    await started('exec', isServed, { ...commands, run });
+    expect(hungUp).toBe(2);
   });
 
   test('because it is told to is not', async () => {

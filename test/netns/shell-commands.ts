@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
+import { constants } from 'node:os';
 import type { Readable } from 'node:stream';
 import { type Commands, createCommands, ENVIRONMENT, type RunOptions, TIMEOUT_MS } from '../../src/host/exec.ts';
 import { ExecError } from '../../src/host/exec-error.ts';
@@ -44,8 +45,13 @@ interface ShellAnswer {
 
 function output(argv: readonly string[], { exitCode, stdout, stderr }: ShellAnswer, secret = false): string {
   if (exitCode === 0) return stdout;
-  // As the shell tells of a program that a signal ended.
-  throw new ExecError({ argv, exitCode, stderr: secret ? '' : stderr.trim(), timedOut: false });
+  throw new ExecError({ argv, ...ending(exitCode), stderr: secret ? '' : stderr.trim(), timedOut: false });
+}
+
+/** A shell tells of a program that a signal ended by 128 and the signal's number. */
+function ending(exitCode: number) {
+  const signal = Object.entries(constants.signals).find(([, number]) => number === exitCode - 128)?.[0];
+  return signal === undefined ? { exitCode } : { signal };
 }
 
 /** A shell inside that reads commands; each of its answers ends with a word that no program says. */
