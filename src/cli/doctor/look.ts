@@ -11,6 +11,7 @@ import type { ClusterOptions } from '../cluster/connect.ts';
 import type { Profiles } from '../profiles/profiles.ts';
 import { lookAtClock } from './clock.ts';
 import { lookAtCluster } from './cluster.ts';
+import { confirmed } from './confirmed.ts';
 import { dialEndpoints } from './endpoints.ts';
 import { lookAtFiles } from './files.ts';
 import { type AskedService, lookInside } from './inside.ts';
@@ -37,7 +38,9 @@ export async function look(options: LookOptions): Promise<Findings> {
   const common = { now: clock.now(), name, files, supervisor };
   if (files.kind === 'unusable') return { ...common, ...NOTHING };
   const full = supervisor.kind === 'running' && supervisor.full;
-  return { ...common, ...(await lookFurther(files, options, { clock, full })) };
+  const { lookThrough, ...further } = await lookFurther(files, options, { clock, full });
+  if (lookThrough === undefined) return { ...common, ...further, inside: undefined };
+  return confirmed({ ...common, ...further, inside: await lookThrough() }, lookThrough);
 }
 
 const NOTHING = {
@@ -49,6 +52,7 @@ const NOTHING = {
   inside: undefined,
 };
 
+/** `lookThrough` looks through the tunnel, after the handshakes: the gateway sends to their sockets until the interface has sent something. */
 async function lookFurther(
   files: Read,
   options: LookOptions,
@@ -70,11 +74,9 @@ async function lookFurther(
   const link = seen(device);
   // Where interfaces cannot be seen, what answers through the tunnel tells whether there is one.
   const isThere = device.kind === 'unseen' || link?.up === true;
-  // After the handshakes: the gateway sends to their sockets until the interface has sent something.
-  const inside = isThere
-    ? await lookInside({ commands, configuration, mtu: link?.mtu ?? configuration.mtu ?? 1280, service, full })
-    : undefined;
-  return { device, routing: guardedRouting, clock: time, cluster, endpoints, inside };
+  const mtu = link?.mtu ?? configuration.mtu ?? 1280;
+  const lookThrough = isThere ? () => lookInside({ commands, configuration, mtu, service, full }) : undefined;
+  return { device, routing: guardedRouting, clock: time, cluster, endpoints, lookThrough };
 }
 
 async function dialFrom({ configuration }: Read, { profiles, name, commands }: LookOptions, clock: Clock) {
