@@ -31,6 +31,11 @@ export const MACHINE: readonly Look[] = [
   { file: 'processes.txt', argv: ['ps', '-eo', 'pid,ppid,etime,stat,args'] },
 ];
 
+/** Each supervisor of a tunnel has a log; most laptops of the lab run none. */
+const SUPERVISORS = 'for log in /run/sallyport/*.log; do [ ! -e "$log" ] || tail -n +1 -v "$log"; done';
+
+export const LAPTOP: readonly Look[] = [...MACHINE, { file: 'supervisors.txt', argv: ['sh', '-c', SUPERVISORS] }];
+
 /** What the kernel does in a network namespace; its processes cannot be told from those of the machine, which are nobody's business. */
 export const NAMESPACE: readonly Look[] = [{ file: 'wireguard.txt', argv: ['wg', 'show', 'all'] }, ...NETWORK];
 

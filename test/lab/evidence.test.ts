@@ -67,6 +67,10 @@ test('holds what the kernels are made to do, with keys hidden', async () => {
   expect(await text('laptops', 'ada', 'wireguard.txt')).toContain('interface: mesh');
 });
 
+test('holds what the supervisors of tunnels said', async () => {
+  expect(await text('laptops', 'ada', 'supervisors.txt')).toContain('a word of its supervisor');
+});
+
 test('holds a capture of the flow that failed, from both ends', async () => {
   expect(await text('flow', 'replayed.txt')).toContain(`http://${known.address}/`);
   for (const machine of ['ada', 'node-1']) {

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { MACHINE, OBJECTS } from './evidence-list.ts';
+import { LAPTOP, type Look, MACHINE, OBJECTS } from './evidence-list.ts';
 import { COMMAND_MS, EvidenceWriter } from './evidence-writer.ts';
 import { type ExecResult, run, TIED } from './exec.ts';
 import { type Asked, captureFlows } from './flow-capture.ts';
@@ -15,12 +15,12 @@ import type { Cluster } from './running-cluster.ts';
 export async function collectEvidence(cluster: Cluster, folder: string): Promise<void> {
   const evidence = new EvidenceWriter(folder);
   const { signal } = evidence;
-  const machines = [...cluster.nodes.map(at('nodes')), ...cluster.laptops.map(at('laptops'))];
+  const machines = [...cluster.nodes.map(at('nodes', MACHINE)), ...cluster.laptops.map(at('laptops', LAPTOP))];
   await Promise.all([
     evidence.take('logs', () => copyLogs(cluster.name, join(folder, 'logs'))),
     ...OBJECTS.map((look) => evidence.look('objects', look, () => kubectl(cluster, look.argv, signal))),
-    ...machines.flatMap(({ place, machine }) =>
-      MACHINE.map((look) => evidence.look(place, look, () => machine.exec(look.argv, { signal, timeout: COMMAND_MS }))),
+    ...machines.flatMap(({ place, machine, looks }) =>
+      looks.map((look) => evidence.look(place, look, () => machine.exec(look.argv, { signal, timeout: COMMAND_MS }))),
     ),
   ]);
   // After the state was read: a replayed flow changes it.
@@ -35,14 +35,14 @@ function lastAsked(laptop: Laptop): readonly Asked[] {
   if (flow === undefined) return [];
   const line = `${laptop.name}: ${flow.argv.join(' ')}\nin the test: exit ${flow.code ?? 'none yet'}`;
   const again = async (timeout: number, signal: AbortSignal) => {
-    const { code, stdout, stderr } = await laptop.exec(flow.argv, { signal, timeout });
+    const { code, stdout, stderr } = await laptop.exec(flow.argv, { ...flow.options, signal, timeout });
     return `exit ${code}\n${stdout}${stderr}`;
   };
   return [{ line, again }];
 }
 
-function at<T extends { readonly name: string }>(kind: string): (machine: T) => { place: string; machine: T } {
-  return (machine) => ({ place: join(kind, machine.name), machine });
+function at<T extends { readonly name: string }>(kind: string, looks: readonly Look[]) {
+  return (machine: T) => ({ place: join(kind, machine.name), machine, looks });
 }
 
 function kubectl(cluster: Cluster, argv: readonly string[], signal: AbortSignal): Promise<ExecResult> {

@@ -10,6 +10,7 @@ import { execInside, insidePath, killNamespace, openMember, type Sandbox } from 
 /** Something that a laptop asked of the network, and how it ended; without a code it has not ended yet. */
 export interface Flow {
   readonly argv: readonly string[];
+  readonly options: ExecOptions;
   readonly code?: number;
 }
 
@@ -37,9 +38,9 @@ export class Laptop {
   /** Runs a command on it, as root. */
   async exec(argv: readonly string[], options: ExecOptions = {}): Promise<ExecResult> {
     const asks = ASKING.has(argv[0] ?? '');
-    if (asks) this.#lastFlow = { argv };
+    if (asks) this.#lastFlow = { argv, options };
     const result = await execInside(this.sandbox, argv, { ...options, env: { ...this.environment, ...options.env } });
-    if (asks) this.#lastFlow = { argv, code: result.code };
+    if (asks) this.#lastFlow = { argv, options, code: result.code };
     return result;
   }
 
