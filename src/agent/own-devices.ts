@@ -20,18 +20,25 @@ export interface OwnDevicesOptions {
   readonly onDue: (look: 'calls' | 'peers') => void;
 }
 
+/** A session as this node's report told it last. */
+interface OwnSession {
+  readonly connection: ReportedConnection;
+  /** Of the MeshPeer that it is of; undefined where it was not known yet. */
+  readonly uid: string | undefined;
+}
+
 /** After so long those who were called may have come, in milliseconds. */
 const COME_MS = 100;
 
 /**
  * This node's own devices, called back after their sessions were lost, as with a wireguard-go that was killed or a peer that somebody removed: by themselves they
- * would doubt theirs after 15 seconds. Who has come to another node is left there.
+ * would doubt theirs after 15 seconds. Who has come to another node is left there; who has left the mesh and comes again under its name has lost nothing.
  */
 export class OwnDevices {
   readonly #options: OwnDevicesOptions;
   readonly #late: LateCalls<ReportedConnection>;
   /** Those too that the report tells no more: an interface that was made anew has no sessions. */
-  #sessions: ReadonlyMap<string, ReportedConnection> = new Map();
+  #sessions: ReadonlyMap<string, OwnSession> = new Map();
 
   constructor(options: OwnDevicesOptions) {
     this.#options = options;
@@ -41,9 +48,11 @@ export class OwnDevices {
   /** Takes in what this node's report says now. */
   take(report: MeshGatewayNode | undefined): void {
     const now = this.#options.clock.now();
-    const sessions = [...this.#sessions.values(), ...(report?.status?.connections ?? [])];
-    const recent = sessions.filter(({ lastHandshake }) => isRecent(lastHandshake, now));
-    this.#sessions = new Map(recent.map((session) => [session.peer, session]));
+    const told = (report?.status?.connections ?? []).map((connection) => this.#sessionOf(connection));
+    const recent = [...this.#sessions.values(), ...told].filter(({ connection }) =>
+      isRecent(connection.lastHandshake, now),
+    );
+    this.#sessions = new Map(recent.map((session) => [session.connection.peer, session]));
   }
 
   /** Calls those whose sessions were lost. */
@@ -51,10 +60,13 @@ export class OwnDevices {
     const { sync, timers, dueCalls, call, onDue } = this.#options;
     if (lost.isNone || sync.gateway?.spec.takeover.enabled !== true) return;
     const { names, table } = sync;
-    const connections = [...this.#sessions.values()].filter(({ peer, byOtherKey }) => {
-      const device = byOtherKey === true ? names.other : names.device;
+    const connections = [...this.#sessions.values()].flatMap(({ connection, uid }) => {
+      const peer = connection.peer as ObjectKey;
+      const device = connection.byOtherKey === true ? names.other : names.device;
+      if (uid !== undefined && uid !== table.uidOf(peer)) return [];
       // The next key of a device that changes its key is added without anything being lost.
-      return table.keysOf(peer as ObjectKey).some((key) => table.isInUse(key) && lost.has(device, key));
+      const isLost = table.keysOf(peer).some((key) => table.isInUse(key) && lost.has(device, key));
+      return isLost ? [connection] : [];
     });
     const due = dueCalls(connections);
     if (due.length === 0) return;
@@ -71,5 +83,12 @@ export class OwnDevices {
       const lost = notCome(dueCalls(late), sync, clock.now());
       await sync.callPeers(lost.flatMap((call) => callsTo(call, sync, call.endpoint)));
     });
+  }
+
+  /** A report from before a device came again still tells the session of the one before. */
+  #sessionOf(connection: ReportedConnection): OwnSession {
+    const before = this.#sessions.get(connection.peer);
+    const known = before?.connection.lastHandshake === connection.lastHandshake ? before.uid : undefined;
+    return { connection, uid: known ?? this.#options.sync.table.uidOf(connection.peer as ObjectKey) };
   }
 }

@@ -142,6 +142,11 @@ export class PeerTable {
     return this.#members.get(peer)?.publicKeys ?? [];
   }
 
+  /** The UID of a MeshPeer that is let in: one that was deleted and comes again under its name is another device. */
+  uidOf(peer: ObjectKey): string | undefined {
+    return this.#members.get(peer)?.peer.metadata.uid;
+  }
+
   /** The member that an entry of the interface stands for. */
   memberWith(publicKey: PublicKey): Member | undefined {
     return this.#pinned.has(publicKey) ? undefined : oldestMember(this.#byKey.of(publicKey));

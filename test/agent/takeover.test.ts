@@ -524,6 +524,22 @@ test('a device whose peer somebody removes is called back', async ({ mesh, nodes
   await expect.poll(() => calledBy(first), { timeout: 5_000 }).toEqual(all(['ada']));
 });
 
+test('a device that has left and comes again under its name is not called where it was before, which would end the session that it makes', async ({
+  mesh,
+  nodes,
+  expect,
+}) => {
+  const [first] = nodes;
+  connects(first, 'ada');
+  await reports(mesh, first, 'ada');
+  await mesh.client.delete(meshPeerType, { name: 'ada', namespace: 'team-a' });
+  await expect.poll(() => first.host.state.device?.peers.has(aKey('ada')), { timeout: 5_000 }).toBe(false);
+  await mesh.addPeer('ada', { publicKey: aKey('ada again') });
+  await expect.poll(() => first.host.state.device?.peers.has(aKey('ada again')), { timeout: 5_000 }).toBe(true);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  expect(callsOf(first)).toEqual([]);
+});
+
 test('a node calls its own devices though what it does after it has made its interface anew fails', async ({
   mesh,
   nodes,
