@@ -85,12 +85,12 @@ describe('a laptop', () => {
     await ada.laptop.exec(['rm', '/var/home/.kube/config']);
     await mesh.patchGateway('default', { advertise: { cidrs: ['198.18.7.0/24'] } });
     const learned = await until(
-      'the new range',
+      'news of the range',
       () => ada.status(),
-      ({ tunnel }) => tunnel?.routes.includes('198.18.7.0/24') === true,
+      ({ tunnel }) => tunnel?.notices.at(-1)?.text.includes('198.18.7.0/24') === true,
       90,
     );
-    expect(learned.tunnel?.notices.at(-1)?.text).toContain('198.18.7.0/24');
+    expect(learned.tunnel?.routes).toContain('198.18.7.0/24');
     expect(must(await ada.laptop.exec(['ip', 'route']))).toContain('198.18.7.0/24 dev sp-lab');
     await mesh.patchGateway('default', { advertise: { cidrs: [] } });
     await ada.giveKubeconfig(mesh, 'ada', 'demo');

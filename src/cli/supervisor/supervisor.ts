@@ -77,6 +77,8 @@ export class Supervisor {
   #unprovenKey: PublicKey | undefined;
   /** The text of what was last applied whole, or refused. */
   #applied: string | undefined;
+  /** What has changed by a configuration that the machine does not follow yet. */
+  #untold: readonly string[] = [];
 
   constructor(options: SupervisorOptions) {
     const { profiles, name, runFolder, log, verbose } = options;
@@ -311,11 +313,12 @@ export class Supervisor {
     }
     const hasAnotherKey = withAnotherKey(this.#joined.configuration, configuration).length > 0;
     await this.#proveKeys(configuration);
-    const news = newsOf(this.#joined.configuration, configuration);
+    this.#untold = [...this.#untold, ...newsOf(this.#joined.configuration, configuration)];
     profiles.writeConfiguration(name, configuration);
     this.#joined = { ...this.#joined, configuration };
-    for (const sentence of news) this.#notify(sentence);
     await this.#sync();
+    for (const sentence of this.#untold) this.#notify(sentence);
+    this.#untold = [];
     await this.#keeper?.update(configuration, this.#wanted());
     await this.#names?.sync(configuration);
     this.#applied = text;
