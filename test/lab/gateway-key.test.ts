@@ -211,12 +211,18 @@ test('a Secret that comes again with yet another key is a change of keys; a lapt
   await untilReason('SecretMissing');
   expect(await asks(bob)).toBe(200);
   await supply({ [PRIVATE_KEY_ENTRY]: Buffer.from(keyPairFrom(randomBytes(32)).privateKey).toString('base64') });
-  await until(
+  const { status } = await until(
     'another key, and no former one',
     () => mesh.gateway(),
     ({ status }) => status?.publicKey !== before && status?.keys?.length === 1,
     KUBELET_S,
   );
+  for (const node of ['node-1', 'node-2'])
+    await until(
+      `${node} to serve the new key alone`,
+      () => interfaces(node),
+      (names) => names.join() === status?.keys?.[0]?.interface,
+    );
   const { stdout, stderr } = await ada.sallyport('up');
   expect(`${stdout}${stderr}`).toContain('sallyport join --profile lab');
   await ada.giveKubeconfig(mesh, 'ada', 'demo');
