@@ -17,19 +17,12 @@ export interface DeathsOptions extends Omit<NeighboursOptions, 'heard'> {
   readonly onChange: () => void;
 }
 
-/**
- * So long after a sign of life was due a node is taken for dead, in milliseconds. A process that was held up runs its timers before it reads what has come
- * meanwhile, and the sign may be there.
- */
-const READ_MS = 10;
-
-/** Which of the gateway's other nodes are dead: asks those next to this one, hears what all report, and judges when a sign of life is due. */
+/** Which of the gateway's other nodes are dead: asks those next to this one, and hears what all report. */
 export class Deaths {
   readonly #options: DeathsOptions;
   readonly #standings: NodeStandings;
   readonly #neighbours: Neighbours;
   #dead: ReadonlySet<string> = new Set();
-  #isJudging = false;
   #cancelTick: () => void = () => undefined;
   /** Since when news of this node's wait to be told; undefined when all are. */
   #newsSince: number | undefined;
@@ -118,17 +111,13 @@ export class Deaths {
   #armTick(): void {
     const { clock, timers, onChange } = this.#options;
     const { nextTick } = this.#standings;
-    if (this.#isJudging) return;
     this.#cancelTick();
     if (nextTick === undefined) return;
     this.#cancelTick = timers.later(Math.max(0, nextTick - clock.monotonic()), () => {
-      const due = clock.monotonic();
-      this.#isJudging = true;
-      this.#cancelTick = timers.later(READ_MS, () => {
-        this.#isJudging = false;
-        this.#standings.tick(due);
-        onChange();
-      });
+      const said = this.#said();
+      this.#standings.tick(clock.monotonic());
+      this.#tellNews(said);
+      onChange();
     });
   }
 }

@@ -56,7 +56,9 @@ const livenessSchema = z
               .int()
               .min(0)
               .max(Number.MAX_SAFE_INTEGER)
-              .describe('Grows each time its agent is asked to say that it lives; 0 for a node that never answered.'),
+              .describe(
+                'Grows each time its agent is asked to say that it lives, thrice for each doubt; 0 for a node that never answered.',
+              ),
           })
           .describe('One node that does not answer this one.'),
       )

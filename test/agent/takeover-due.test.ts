@@ -1,13 +1,9 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
 import { expect, test } from 'vitest';
 import { Takeover, type TakeoverOptions } from '../../src/agent/takeover.ts';
-import type { Liveness, MeshGatewayNode } from '../../src/api/meshgatewaynode.ts';
+import type { MeshGatewayNode } from '../../src/api/meshgatewaynode.ts';
 import { Cache } from '../../src/k8s/store.ts';
 import type { SeenPeer } from '../../src/mesh/sessions.ts';
-import { ANSWER_MS } from '../../src/mesh/takeover/node-standings.ts';
 import type { PublicKey } from '../../src/net/key.ts';
-import { systemClock } from '../../src/runtime/clock.ts';
 import { aCondition, aKey, aReport, aServedGateway } from '../support/builders.ts';
 import { ManualClock } from '../support/fake-clock.ts';
 
@@ -145,36 +141,6 @@ test('who could not be called again is called again soon', async () => {
   await takeover.act();
   expect(called).toEqual([0, 2_250]);
   ending.abort();
-});
-
-test('a sign of life that came while this process stood still is read before the node is taken for dead', async () => {
-  const reports = new Cache<MeshGatewayNode>(() => undefined);
-  const dead: object[] = [];
-  const warn = (what: object) => dead.push(what);
-  const takeover = takeoverWith({ clock: systemClock, reports, warn, onDue: () => undefined });
-  const ending = new AbortController();
-  takeover.start(ending.signal);
-  const says = (node: string, said: Partial<Liveness>) => {
-    const liveness = { publicKey: aKey(node), addresses: [], unreachable: [], answered: 0, ...said };
-    reports.put(aReport({ node, status: { liveness } as never }).report);
-  };
-  for (const node of ['node-b', 'node-c', 'node-d']) says(node, {});
-  const server = createServer((socket) => socket.once('data', () => says('node-b', { answered: 1 })));
-  await once(server.listen(0, '127.0.0.1'), 'listening');
-  const writer = connect((server.address() as AddressInfo).port, '127.0.0.1');
-  await Promise.all([once(writer, 'connect'), once(server, 'connection')]);
-  try {
-    const unreachable = ['node-b', 'node-d'].map((node) => ({ node, asked: 1 }));
-    says('node-c', { unreachable });
-    writer.write('alive');
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 2 * ANSWER_MS);
-    await expect.poll(() => dead).toContainEqual({ lost: 'node-d' });
-    expect(dead).toEqual([{ lost: 'node-d' }]);
-  } finally {
-    ending.abort();
-    writer.destroy();
-    server.close();
-  }
 });
 
 /** node-a has a session with ada, of whom it hears no more, and node-b reports one later on. */

@@ -157,7 +157,7 @@ async function outages(scene: Scene, death: Disturbance, report: Report): Promis
       goal: death.goal ?? 1,
       floor: without.ms / 1000,
       n: TIMES,
-      says: `without an answer to a stock client's new connections, one begun every ${EVERY_MS} ms, when ${death.says}; the longest of ${seen.map((one) => one.toFixed(2)).join(', ')}; of each ${death.partOf ?? 'about 0.4 s until a neighbour has no answer and 0.25 s for a sign of life'}; rival: the same without takeover${end}`,
+      says: `without an answer to a stock client's new connections, one begun every ${EVERY_MS} ms, when ${death.says}; the longest of ${seen.map((one) => one.toFixed(2)).join(', ')}; of each ${death.partOf ?? 'about 0.4 s until a neighbour has no answer, 0.25 s for a sign of life, and three writes that are read'}; rival: the same without takeover${end}`,
     }),
   );
 }

@@ -9,6 +9,9 @@ export const ANSWER_MS = 250;
 const ANSWER_ROUND_TRIPS = 4;
 const MOST_ANSWER_MS = 3_000;
 
+/** How often a doubt is told: at first, when half of that time is over, and when all of it is. */
+const TELLINGS = 3;
+
 /** An agent has this long instead, in milliseconds, for so long after it was first heard: it starts beside whatever else a roll of all agents starts. */
 export const STARTING_ANSWER_MS = 1_000;
 export const STARTING_MS = 10_000;
@@ -30,24 +33,36 @@ interface Standing {
   /** What this node's own question found last; undefined before the first. */
   answers: boolean | undefined;
   hasAnswered: boolean;
-  /** How often this node has asked for a sign of life, and when last. */
+  /** How often this node has told its doubts, and when it began with the last of them. */
   asked: number;
   askedAt: number;
   /** When another agent than before was first heard there; undefined for one that was there before this node looked. */
   startedAt: number | undefined;
-  /** Since when somebody waits for a sign of life. */
+  /** Who waits for a sign of life. */
+  readonly doubters: Set<string>;
+  /** When this node read that it has told its doubt, while it is to tell it once more. */
   doubtedSince: number | undefined;
   isDead: boolean;
   returnedAt: number | undefined;
   deaths: number;
 }
 
+/** A node's report says another number than before of one that does not answer it. */
+interface Doubt {
+  readonly doubted: string;
+  readonly asked: number;
+  readonly askedBefore: number;
+}
+
 /**
  * Which of a gateway's nodes live, as one of them sees it. Everybody follows one rule, so that all come to the same end:
  *
  * A node that does not answer another one's question is *doubted*, which its asker tells in its report. An agent that reads there that it
- * is doubted answers in its own report. Who gives no such sign of life in time is *dead*, for everybody. So a broken cable between two nodes
- * kills neither, and a node that the API server does not hear can kill nobody: its doubt is not told. (The idea is SWIM's refutation of
+ * is doubted answers in its own report. Its asker tells the doubt again when half of the time to answer is over, and for the last time when all of it is,
+ * each time once it has read what it told before. Who reads the last and has read no sign of life since the first takes the node for *dead*. Everybody
+ * reads what was written in the order in which it was, so all come to the same end, and an API server that holds a sign of life up holds up what would
+ * overtake it. (That its asker reads in between lets a sign through that waits for an older write of its node.) A broken cable between two nodes kills neither,
+ * and a node that the API server does not hear can kill nobody: its doubt is not told. (The idea is SWIM's refutation of
  * a suspicion, Das et al. 2002, with the API server in place of gossip.) Only doubts that appear under our eyes count: of an old one
  * nobody knows what came of it.
  */
@@ -71,13 +86,16 @@ export class NodeStandings {
   /** Takes in what a node's report says now, or that it is gone; this node's own report too, by which its doubts count. */
   take(node: string, before: Liveness | undefined, after: Liveness | undefined, now: number): void {
     if (node !== this.#node) this.#takeSign(node, before, after, now);
-    const isAsked = after?.unreachable.some((entry) => entry.node === this.#node) === true;
     // Another agent counts from the beginning.
-    if (!isAsked || before?.publicKey !== after.publicKey) this.#heard.delete(node);
-    const known = new Map(before?.unreachable.map((entry) => [entry.node, entry.asked]));
-    for (const { node: doubted, asked } of after?.unreachable ?? []) {
+    const isSame = before?.publicKey === after?.publicKey;
+    const known = isSame ? doubtsOf(before) : new Map<string, number>();
+    const said = doubtsOf(after);
+    if (!isSame || !said.has(this.#node)) this.#heard.delete(node);
+    for (const [doubted, { doubters }] of this.#others) if (!isSame || !said.has(doubted)) doubters.delete(node);
+    for (const [doubted, asked] of said) {
+      const askedBefore = known.get(doubted) ?? 0;
       if (doubted === this.#node) this.#answer(node, asked);
-      else if (before !== undefined && asked > (known.get(doubted) ?? 0)) this.#doubt(doubted, now);
+      else if (before !== undefined && asked > askedBefore) this.#doubt(node, { doubted, asked, askedBefore }, now);
     }
   }
 
@@ -90,23 +108,21 @@ export class NodeStandings {
       other.hasAnswered = true;
       this.#lives(other, now);
     } else if (other.hasAnswered && (hasFailed || (!other.isDead && now >= other.askedAt + ASK_AGAIN_MS))) {
-      other.asked += 1;
+      other.asked = doubtOf(other.asked) * TELLINGS + 1;
       other.askedAt = now;
     }
   }
 
-  /** Takes in that time has passed; says whether that killed a node. */
-  tick(now: number): boolean {
-    let killed = false;
+  /** Takes in that time has passed: tells doubts once more. */
+  tick(now: number): void {
     for (const other of this.#others.values()) {
       if (now < this.#dueAt(other)) continue;
-      this.#dies(other, now);
-      killed = true;
+      other.doubtedSince = undefined;
+      other.asked += 1;
     }
-    return killed;
   }
 
-  /** When the next answer is due; undefined when none is waited for. */
+  /** When the next doubt is to be told once more; undefined when none is. */
   get nextTick(): number | undefined {
     const due = Math.min(...[...this.#others.values()].map((other) => this.#dueAt(other)));
     return due === Number.POSITIVE_INFINITY ? undefined : due;
@@ -124,7 +140,7 @@ export class NodeStandings {
   /** How a node is relied on: not while it is dead or doubted, and not as on others soon after that or while it does not answer. */
   trustIn(node: string, now: number): Trust {
     const other = this.#others.get(node);
-    if (other?.told === undefined || other.isDead || other.doubtedSince !== undefined) return 'none';
+    if (other?.told === undefined || other.isDead || other.doubters.size > 0) return 'none';
     if (other.returnedAt !== undefined && now < other.returnedAt + distrustMs(other.deaths)) return 'living';
     return (other.answers ?? !this.#isUnreachable(node)) ? 'steady' : 'living';
   }
@@ -153,11 +169,12 @@ export class NodeStandings {
     this.#lives(other, now);
   }
 
-  /** When a node that is doubted has had its time to answer; never, for others. */
+  /** When this node is to tell its doubt once more; never, where it is not. */
   #dueAt({ doubtedSince, startedAt }: Standing): number {
     if (doubtedSince === undefined) return Number.POSITIVE_INFINITY;
     const isStarting = startedAt !== undefined && doubtedSince < startedAt + STARTING_MS;
-    return doubtedSince + (isStarting ? Math.max(STARTING_ANSWER_MS, this.#answerMs) : this.#answerMs);
+    const answerMs = isStarting ? Math.max(STARTING_ANSWER_MS, this.#answerMs) : this.#answerMs;
+    return doubtedSince + answerMs / (TELLINGS - 1);
   }
 
   #answer(asker: string, asked: number): void {
@@ -165,22 +182,33 @@ export class NodeStandings {
     this.#heard.set(asker, asked);
   }
 
-  #doubt(node: string, now: number): void {
-    const other = this.#of(node);
-    if (!other.isDead) other.doubtedSince ??= now;
+  #doubt(doubter: string, { doubted, asked, askedBefore }: Doubt, now: number): void {
+    const other = this.#of(doubted);
+    if (other.isDead) return;
+    if (doubtOf(asked) !== doubtOf(askedBefore)) other.doubters.add(doubter);
+    // It has given a sign of life since.
+    if (!other.doubters.has(doubter)) return;
+    if (isLastTelling(asked)) this.#dies(other, now);
+    else if (doubter === this.#node) other.doubtedSince = now;
   }
 
   #dies(other: Standing, now: number): void {
     const wasSteady = other.returnedAt !== undefined && now >= other.returnedAt + STEADY_MS;
     other.deaths = wasSteady ? 1 : other.deaths + 1;
-    other.doubtedSince = undefined;
+    this.#settle(other);
     other.isDead = true;
   }
 
   #lives(other: Standing, now: number): void {
-    other.doubtedSince = undefined;
+    this.#settle(other);
     if (other.isDead) other.returnedAt = now;
     other.isDead = false;
+  }
+
+  /** Nobody waits for a sign of life any more. */
+  #settle(other: Standing): void {
+    other.doubters.clear();
+    other.doubtedSince = undefined;
   }
 
   #isUnreachable(node: string): boolean {
@@ -199,6 +227,7 @@ export class NodeStandings {
       asked: 0,
       askedAt: 0,
       startedAt: undefined,
+      doubters: new Set(),
       doubtedSince: undefined,
       isDead: false,
       returnedAt: undefined,
@@ -207,6 +236,20 @@ export class NodeStandings {
     this.#others.set(node, standing);
     return standing;
   }
+}
+
+/** By node what a report asks it for a sign of life by. */
+function doubtsOf(liveness: Liveness | undefined): Map<string, number> {
+  return new Map(liveness?.unreachable.map(({ node, asked }) => [node, asked]));
+}
+
+/** Which doubt, counted from one, a telling is of: what was told at once with what came before it, or was not read, is not taken for another doubt's. */
+function doubtOf(asked: number): number {
+  return Math.ceil(asked / TELLINGS);
+}
+
+function isLastTelling(asked: number): boolean {
+  return asked % TELLINGS === 0;
 }
 
 function distrustMs(deaths: number): number {

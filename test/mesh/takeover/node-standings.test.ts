@@ -23,16 +23,29 @@ function sight(): NodeStandings {
   return standings;
 }
 
+/** Its own first telling has come back to node-a at this time. */
+function doubtOfB(standings: NodeStandings, at: number): void {
+  standings.heard('node-b', false, at);
+  standings.take('node-a', QUIET, doubting('node-b', 1), at);
+}
+
 describe('a node that does not answer', () => {
-  test('is told, and dead once what was told has come back and no sign of life has come in time', () => {
+  test('is told thrice, each time once what was told has come back, and dead with the last if no sign of life has come', () => {
     const standings = sight();
     standings.heard('node-b', false, 1_000);
-    expect(standings.report().unreachable).toEqual([{ node: 'node-b', asked: 1 }]);
+    expect([standings.report().unreachable, standings.nextTick]).toEqual([[{ node: 'node-b', asked: 1 }], undefined]);
     standings.take('node-a', QUIET, doubting('node-b', 1), 1_050);
-    standings.tick(1_050 + ANSWER_MS - 1);
-    expect([standings.isDead('node-b'), standings.nextTick]).toEqual([false, 1_050 + ANSWER_MS]);
+    expect(standings.nextTick).toBe(1_050 + ANSWER_MS / 2);
     expect(standings.trustIn('node-b', 1_100)).toBe('none');
-    standings.tick(1_050 + ANSWER_MS);
+    standings.tick(1_050 + ANSWER_MS / 2 - 1);
+    expect(standings.report().unreachable).toEqual([{ node: 'node-b', asked: 1 }]);
+    standings.tick(1_050 + ANSWER_MS / 2);
+    expect([standings.report().unreachable, standings.nextTick]).toEqual([[{ node: 'node-b', asked: 2 }], undefined]);
+    standings.take('node-a', doubting('node-b', 1), doubting('node-b', 2), 1_200);
+    standings.tick(1_200 + ANSWER_MS / 2);
+    expect(standings.report().unreachable).toEqual([{ node: 'node-b', asked: 3 }]);
+    expect(standings.dead).toEqual([]);
+    standings.take('node-a', doubting('node-b', 2), doubting('node-b', 3), 1_400);
     expect([standings.dead, standings.nextTick]).toEqual([['node-b'], undefined]);
   });
 
@@ -45,53 +58,86 @@ describe('a node that does not answer', () => {
 
   test('is not dead when its agent says that it lives; and is asked anew after a while', () => {
     const standings = sight();
-    standings.heard('node-b', false, 1_000);
-    standings.take('node-a', QUIET, doubting('node-b', 1), 1_050);
-    standings.take('node-b', QUIET, { ...QUIET, answered: 1 }, 1_200);
-    standings.tick(5_000);
-    expect(standings.dead).toEqual([]);
+    doubtOfB(standings, 1_000);
+    standings.take('node-b', QUIET, { ...QUIET, answered: 1 }, 1_100);
+    expect([standings.nextTick, standings.trustIn('node-b', 1_100)]).toEqual([undefined, 'living']);
     standings.heard('node-b', false, 1_000 + ASK_AGAIN_MS - 1);
     expect(standings.report().unreachable).toEqual([{ node: 'node-b', asked: 1 }]);
     standings.heard('node-b', false, 1_000 + ASK_AGAIN_MS);
-    expect(standings.report().unreachable).toEqual([{ node: 'node-b', asked: 2 }]);
+    expect(standings.report().unreachable).toEqual([{ node: 'node-b', asked: 4 }]);
+    standings.take('node-a', doubting('node-b', 1), doubting('node-b', 4), 12_000);
+    expect(standings.trustIn('node-b', 12_000)).toBe('none');
+  });
+
+  test.each([
+    ['between the tellings', 1],
+    ['before the last one, which was on its way', 2],
+  ])('is not dead by a doubt since which it has given a sign of life: %s', (_, told) => {
+    const standings = sight();
+    for (let asked = 1; asked <= 3; asked += 1) {
+      standings.take('node-c', asked === 1 ? QUIET : doubting('node-b', asked - 1), doubting('node-b', asked), asked);
+      if (asked === told) standings.take('node-b', QUIET, { ...QUIET, answered: 1 }, asked);
+    }
+    expect([standings.dead, standings.trustIn('node-b', 10)]).toEqual([[], 'steady']);
   });
 
   test('is waited for as many round trips to the API server as it takes, where those are long', () => {
     const standings = sight();
     standings.takeRoundTrip(300);
-    standings.heard('node-b', false, 1_000);
-    standings.take('node-a', QUIET, doubting('node-b', 1), 1_300);
-    standings.tick(2_400);
-    expect(standings.dead).toEqual([]);
-    standings.tick(2_500);
-    expect(standings.dead).toEqual(['node-b']);
+    doubtOfB(standings, 1_000);
+    expect(standings.nextTick).toBe(1_600);
   });
 
   test('is waited for longer where its agent has just begun', () => {
     const standings = sight();
-    const begun = { ...QUIET, publicKey: 'another' };
-    standings.take('node-b', QUIET, begun, 1_000);
-    standings.take('node-c', QUIET, doubting('node-b', 1), 2_000);
-    expect(standings.nextTick).toBe(2_000 + STARTING_ANSWER_MS);
-    standings.tick(2_000 + STARTING_ANSWER_MS - 1);
-    expect(standings.dead).toEqual([]);
-    standings.tick(2_000 + STARTING_ANSWER_MS);
-    expect(standings.dead).toEqual(['node-b']);
+    standings.take('node-b', QUIET, { ...QUIET, publicKey: 'another' }, 1_000);
+    doubtOfB(standings, 2_000);
+    expect(standings.nextTick).toBe(2_000 + STARTING_ANSWER_MS / 2);
   });
 
   test('is waited for as any other where its agent began a while ago', () => {
     const standings = sight();
     standings.take('node-b', QUIET, { ...QUIET, publicKey: 'another' }, 1_000);
-    standings.take('node-c', QUIET, doubting('node-b', 1), 1_000 + STARTING_MS);
-    standings.tick(1_000 + STARTING_MS + ANSWER_MS);
-    expect(standings.dead).toEqual(['node-b']);
+    doubtOfB(standings, 1_000 + STARTING_MS);
+    expect(standings.nextTick).toBe(1_000 + STARTING_MS + ANSWER_MS / 2);
   });
 
-  test('is dead for nodes too that do not ask it themselves', () => {
+  test('is dead for nodes too that do not ask it themselves, which tell nothing', () => {
     const standings = sight();
     standings.take('node-c', QUIET, doubting('node-b', 1), 1_000);
-    standings.tick(1_000 + ANSWER_MS);
+    expect([standings.trustIn('node-b', 1_000), standings.nextTick]).toEqual(['none', undefined]);
+    standings.take('node-c', doubting('node-b', 1), doubting('node-b', 2), 1_150);
+    expect(standings.dead).toEqual([]);
+    standings.take('node-c', doubting('node-b', 2), doubting('node-b', 3), 1_300);
     expect(standings.dead).toEqual(['node-b']);
+    expect(standings.report().unreachable).toEqual([]);
+  });
+
+  test.each([
+    ['all of a doubt at once', 0, 3, true],
+    ['the last telling of another doubt', 1, 6, true],
+    ['the first telling of another doubt', 2, 4, false],
+  ])('is judged by what is read after a gap in the watch: %s', (_, before, asked, isDead) => {
+    const standings = sight();
+    standings.take('node-c', doubting('node-b', before), doubting('node-b', asked), 1_000);
+    expect([standings.isDead('node-b'), standings.trustIn('node-b', 1_000)]).toEqual([isDead, 'none']);
+  });
+
+  test.each<[string, Liveness | undefined]>([
+    ['reaches it again', QUIET],
+    ['has another agent', { ...doubting('node-b', 0), publicKey: 'another' }],
+    ['is gone', undefined],
+  ])('is doubted no more when the one that doubted it %s', (_, after) => {
+    const standings = sight();
+    standings.take('node-c', QUIET, doubting('node-b', 1), 1_000);
+    standings.take('node-c', doubting('node-b', 1), after, 1_100);
+    expect(standings.trustIn('node-b', 1_100)).not.toBe('none');
+  });
+
+  test('is doubted anew by another agent, which counts from the beginning', () => {
+    const standings = sight();
+    standings.take('node-c', doubting('node-b', 7), { ...doubting('node-b', 1), publicKey: 'another' }, 1_000);
+    expect(standings.trustIn('node-b', 1_000)).toBe('none');
   });
 
   test('is nothing new where it never answered, or where the doubt was there before this node looked', () => {
@@ -107,12 +153,18 @@ describe('a node that does not answer', () => {
   });
 });
 
+/** Has node-b die at this time, of which node-a hears all at once what it has told. */
+function dies(standings: NodeStandings, at: number): void {
+  standings.heard('node-b', false, at);
+  const asked = standings.report().unreachable[0]?.asked ?? 0;
+  standings.take('node-a', doubting('node-b', asked - 1), doubting('node-b', asked + 2), at);
+  expect(standings.dead).toEqual(['node-b']);
+}
+
 describe('a dead node', () => {
   function withDead(): NodeStandings {
     const standings = sight();
-    standings.heard('node-b', false, 0);
-    standings.take('node-a', QUIET, doubting('node-b', 1), 0);
-    standings.tick(ANSWER_MS);
+    dies(standings, 0);
     return standings;
   }
 
@@ -130,12 +182,8 @@ describe('a dead node', () => {
   });
 
   /** Has the node die and live again; says how long it takes from then on until it is relied on as before, in milliseconds. */
-  function waitAfter(standings: NodeStandings, dies: number, lives: number): number {
-    standings.heard('node-b', false, dies - ANSWER_MS);
-    const asked = standings.report().unreachable[0]?.asked ?? 0;
-    standings.take('node-a', doubting('node-b', asked - 1), doubting('node-b', asked), dies - ANSWER_MS);
-    standings.tick(dies);
-    expect(standings.dead).toEqual(['node-b']);
+  function waitAfter(standings: NodeStandings, died: number, lives: number): number {
+    dies(standings, died);
     standings.heard('node-b', true, lives);
     let waits = 0;
     while (standings.trustIn('node-b', lives + waits) === 'living') waits += RETURNED_MS;
@@ -147,9 +195,9 @@ describe('a dead node', () => {
     const standings = sight();
     let now = 0;
     const waitOnceItLived = (ms: number) => {
-      const dies = now + ms;
-      now = dies + 1_000;
-      return waitAfter(standings, dies, now);
+      const died = now + ms;
+      now = died + 1_000;
+      return waitAfter(standings, died, now);
     };
     const waits = Array.from({ length: 6 }, () => waitOnceItLived(2_000));
     expect(waits).toEqual([5_000, 15_000, 45_000, 135_000, 300_000, 300_000]);
@@ -191,17 +239,22 @@ test('who is doubted answers the first doubt of another agent too, which counts 
   expect(standings.report().answered).toBe(3);
 });
 
-/** Nodes that watch each other, with an API server that takes its time; what happens to cables is drawn at random. */
+/**
+ * Nodes that watch each other, with an API server that takes its time: it writes in the order in which it was asked to, and each node asks for one write
+ * at a time. What happens to cables, and how long it stands still, is drawn at random.
+ */
 class World {
   readonly names: readonly string[];
   readonly sights = new Map<string, NodeStandings>();
   readonly #written = new Map<string, Liveness>();
-  readonly #pending: { at: number; node: string; said: Liveness }[] = [];
+  readonly #pending: { readonly at: number; readonly node: string; readonly said: Liveness }[] = [];
   readonly off = new Set<string>();
-  /** Pairs that do not hear each other, and nodes that the API server does not hear. */
+  /** Pairs that do not hear each other, nodes that do not hear what they ask another, and nodes that the API server does not hear. */
   readonly cut = new Set<string>();
   readonly deaf = new Set<string>();
   now = 0;
+  /** Until when the API server stands still. */
+  stallsUntil = 0;
   /** Who was dead for whom while it lived and was heard by the API server. */
   readonly wrongs: string[] = [];
 
@@ -214,12 +267,20 @@ class World {
     }
   }
 
+  /** Something happens to a pair of nodes, or to the API server, which then stands still for longer than until the next thing. */
+  happen(kind: 'cut' | 'mend' | 'stall', pair: string, steps: number): void {
+    if (kind === 'cut') this.cut.add(pair);
+    else if (kind === 'mend') this.cut.delete(pair);
+    else this.stallsUntil = this.now + steps * 200;
+    for (let step = 0; step < steps; step += 1) this.step();
+  }
+
   /** 50 ms go by: everybody asks everybody, writes what is new, and hears what was written 50 ms before. */
   step(): void {
     this.now += 50;
     for (const [one, standings] of this.#alive()) this.#ask(one, standings);
-    const due = this.#pending.filter(({ at }) => at <= this.now);
-    this.#pending.splice(0, this.#pending.length, ...this.#pending.filter(({ at }) => at > this.now));
+    const due = this.now < this.stallsUntil ? [] : this.#pending.filter(({ at }) => at <= this.now);
+    this.#pending.splice(0, due.length);
     for (const { node, said } of due) this.#spread(node, said);
     for (const [one, standings] of this.#alive()) this.#judge(one, standings);
   }
@@ -227,7 +288,8 @@ class World {
   #ask(one: string, standings: NodeStandings): void {
     for (const other of this.names) if (other !== one) standings.heard(other, this.#reaches(one, other), this.now);
     const said = { ...QUIET, ...standings.report() };
-    if (!this.deaf.has(one) && JSON.stringify(said) !== JSON.stringify(this.#written.get(one)))
+    if (this.deaf.has(one) || this.#pending.some(({ node }) => node === one)) return;
+    if (JSON.stringify(said) !== JSON.stringify(this.#written.get(one)))
       this.#pending.push({ at: this.now + 50, node: one, said });
   }
 
@@ -248,14 +310,14 @@ class World {
   }
 
   #reaches(one: string, other: string): boolean {
-    return !this.off.has(other) && !this.cut.has([one, other].sort().join());
+    return !this.off.has(other) && !this.cut.has([one, other].sort().join()) && !this.cut.has(`${one} to ${other}`);
   }
 }
 
-test('however cables break, a node that the API server hears is dead for nobody; and one that is off is dead for all whom it hears', () => {
+test('however cables break and the API server stands still, a node that the API server hears is dead for nobody; and one that is off is dead for all whom it hears', () => {
   const place = fc.nat(4);
   const event = fc.record({
-    kind: fc.constantFrom('cut', 'mend'),
+    kind: fc.constantFrom('cut' as const, 'mend' as const, 'stall' as const),
     one: place,
     other: place,
     steps: fc.integer({ min: 1, max: 8 }),
@@ -267,12 +329,11 @@ test('however cables break, a node that the API server hears is dead for nobody;
       for (let step = 0; step < 4; step += 1) world.step();
       for (const { kind, one, other, steps } of events) {
         const pair = [name(one), name(other)].sort().join();
-        if (kind === 'cut') world.cut.add(pair);
-        else world.cut.delete(pair);
-        for (let step = 0; step < steps; step += 1) world.step();
+        world.happen(kind, pair, steps);
       }
       expect(world.wrongs).toEqual([]);
       world.cut.clear();
+      world.stallsUntil = 0;
       for (let step = 0; step < 4; step += 1) world.step();
       world.off.add(name(last));
       for (let step = 0; step < 20; step += 1) world.step();
@@ -281,6 +342,17 @@ test('however cables break, a node that the API server hears is dead for nobody;
       expect(world.wrongs).toEqual([]);
     }),
   );
+});
+
+test('a sign of life that waits for an older write of its node, while the API server stands still, is not overtaken', () => {
+  const world = new World(3);
+  for (let step = 0; step < 4; step += 1) world.step();
+  world.happen('cut', 'node-0 to node-1', 1);
+  // What node-1 says of this is under way when it reads that node-0 doubts it.
+  world.happen('cut', 'node-1 to node-2', 1);
+  for (let step = 0; step < 2; step += 1) world.happen('stall', '', 4);
+  for (let step = 0; step < 40; step += 1) world.step();
+  expect(world.wrongs).toEqual([]);
 });
 
 test('a node that neither the others nor the API server hear is dead for them, and nobody is for it', () => {
